@@ -1,12 +1,12 @@
-// bfloat16.hpp: products of numbers rounded to bfloat16, bit-identical to the AMX instruction TDPBF16PS.
+// bfloat16.hpp: products with factors rounded to bfloat16, bit-identical to the AMX instruction TDPBF16PS.
 //
 //     every 32 terms:   c = c + (even + odd)      even, odd: chains of fused multiply-adds from 0, over even and odd k
 //
 // Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. Factors are
-// rounded to nearest even when the product starts. Denormal factors become zero, and results are flushed as the
-// thread's mode says (denormals.hpp). A Xeon with AMX agreed with this order in all 153,600 compared elements.
+// rounded to nearest even when the product starts. Denormal factors become zero. Denormal results become zero if the
+// thread's mode says so (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
 //
-// Factors are stored as floats here: rounded copies of A and B, and two sums per element.
+// Here factors are stored as floats, in rounded copies of A and B, and each element has two sums.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -18,7 +18,8 @@ namespace {
 
 constexpr int64_t kGroup = 32;  // terms per instruction
 
-// Rows per tile. For each element, two sums and the result are kept in registers.
+// Rows per tile. There are fewer than in product.hpp, since two sums and the result of each element are kept in
+// registers.
 #if ASH_LANES == 16
 constexpr int kGroupRows = 4;
 #else
@@ -35,7 +36,7 @@ ASH_INLINE Floats to_bfloat16(Floats x) {
     return from_bits(size > 0x7F800000 ? quiet : (kept | sign));
 }
 
-// The floats per row of rounded factors, as padded() in shape.hpp defines them.
+// Returns the floats per row of rounded factors, which equals padded() in shape.hpp.
 ASH_INLINE int64_t row_floats(int64_t columns) {
     const int64_t lines = (columns + 15) / 16;
     return (columns >= 128 && lines % 2 == 0 ? lines + 1 : lines) * 16;
@@ -83,7 +84,7 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
                 add_term(odd);
             }
             if (terms % 2 != 0) add_term(even);
-            const Floats zeros{};  // the zero terms that fill up the group turn a flushed -0 into +0
+            const Floats zeros{};  // AMX adds zero terms to fill up the group, which turn a flushed -0 into +0
             for (int r = 0; r < R; ++r) {
                 for (int v = 0; v < V; ++v) {
                     if (terms < kGroup) {

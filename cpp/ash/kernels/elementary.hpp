@@ -1,10 +1,10 @@
 // elementary.hpp: exp, log, tanh and sigmoid on vectors, without libm, whose bits differ between versions.
 //
-// Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials on that range,
-// and the exponent inserted as bits. For the largest errors, measured by tests/core/test_elementary.py with fused
-// multiply-add, see the table in cpp/DESIGN.md.
-// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126
-// are rounded as denormals.
+// Method: the argument is reduced to |r| <= ln(2)/2 with ln 2 split into two constants (Cody and Waite). A Taylor
+// polynomial is evaluated on that range, and the exponent is inserted as bits. A table in cpp/DESIGN.md has the largest
+// errors with fused multiply-add, measured by tests/core/test_elementary.py.
+// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126 are
+// rounded as denormals.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace {
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLn2High = 0.693145752F;    // the first 15 bits of ln 2: n * kLn2High is exact
 constexpr float kLn2Low = 1.42860677e-6F;   // ln 2 - kLn2High
-constexpr float kRoundMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+constexpr float kRoundMagic = 12582912.0F;  // 1.5 * 2^23: adding it to x leaves round(x) in the low bits
 
 // 2^n for n in [-126, 127].
 ASH_INLINE Floats power_of_two(Integers n) { return from_bits((n + 127) << 23); }
@@ -46,7 +46,7 @@ ASH_INLINE Floats exp_within(Floats x) {
 #if ASH_LANES == 16 && defined(__AVX512F__)
     return _mm512_scalef_ps(1.0F + reduced.excess, __builtin_convertvector(reduced.n, Floats));
 #else
-    const Integers half = reduced.n >> 1;  // split into two factors, so that denormals and infinity come out right
+    const Integers half = reduced.n >> 1;  // 2^n is split into two factors, so that denormals and infinity are correct
     return (1.0F + reduced.excess) * power_of_two(half) * power_of_two(reduced.n - half);
 #endif
 }

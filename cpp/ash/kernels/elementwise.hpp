@@ -1,6 +1,6 @@
 // elementwise.hpp: elementwise passes over blocks of rows: activations, dropout, gathering.
 //
-// They process whole vectors up to the last column before the padding.
+// They process whole vectors, up to the vector with the last column before the padding.
 // Cost: one read and one write of the block, which is then still in the L1 or L2 cache.
 // Only for unit_*.cpp.
 #pragma once
@@ -70,7 +70,7 @@ struct Selu {  // Klambauer et al., arXiv 1706.02515
 };
 struct Mish {  // x tanh(log(1 + e^x)) = x n / (n + 2), n = e (e + 2), e = e^x: Misra, arXiv 1908.08681
     ASH_INLINE static Point at(Floats x) {
-        // n / (n + 2) rounds to 1 from x = 9 on.
+        // x can be limited to 20, since n / (n + 2) rounds to 1 for x >= 9.
         const Floats e = exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(20.0F)));
         const Floats n = e * (e + 2.0F);
         const Floats inverse = 1.0F / (n + 2.0F);
@@ -127,7 +127,7 @@ void activate(ash::Activation activation, float* y, float* slope, ash::Block blo
     with_type_of(activation, [&](auto type) { activate_with<decltype(type)>(y, slope, block); });
 }
 
-// A 32-bit mix in which every output bit depends on all input bits (two rounds of multiply and shift).
+// Returns a 32-bit hash, each bit of which depends on all bits of x (two rounds of multiply and shift).
 ASH_INLINE Words mix(Words x) {
     x = (x ^ (x >> 16)) * 0x7FEB352DU;
     x = (x ^ (x >> 15)) * 0x846CA68BU;
@@ -186,7 +186,7 @@ bool standardize(const Value* from, const ash::Standardization& scaling, float* 
 }
 
 bool finite(const float* values, int64_t size) noexcept {
-    Floats sum{};  // 0 times a finite number is 0; 0 times infinity or NaN is NaN
+    Floats sum{};  // the sum of 0 * number is 0 unless a number is infinite or NaN
     for (int64_t i = 0; i < size; i += kLanes) sum += load(values + i) * 0.0F;
     float total = 0.0F;
     for (int i = 0; i < kLanes; ++i) total += sum[i];

@@ -8,7 +8,7 @@ namespace ash {
 
 enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };  // gelu: tanh form
 enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // PyTorch's forms
-// The loss of targets t and outputs z, summed over outputs:
+// The loss of a target t and an output z, summed over outputs:
 //     squared_error    (z - t)^2
 //     pinball          level (t - z) if z < t, else (1 - level) (z - t); smallest at the quantile of that level
 //     poisson          exp(z) - t z; smallest if exp(z) is the mean of the counts t

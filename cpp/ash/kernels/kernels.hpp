@@ -2,14 +2,14 @@
 //
 // The same source (unit.hpp, which includes product.hpp, elementwise.hpp, losses.hpp, ...) is compiled once for each
 // instruction set (unit_*.cpp). The table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin
-// of every entry, which defines the entry and serves the tests as the oracle.
+// of every function, which defines its result and serves the tests as the oracle.
 //
-// Promise: with fma, an entry gives the same bits on every instruction set. For each element, a product is one chain of
+// Promise: with fma, a function gives the same bits on every instruction set. Each element of a product is one chain of
 // fused multiply-adds in order of k. Vectors run over columns, never over k. Sums over a row are chains in column
 // order. Nothing depends on libm, on the vector width or on contraction by the compiler.
 //
-// Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless an entry says otherwise, whole vectors
-//          are read and written, including padding.
+// Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless stated otherwise, functions read and
+//          write whole vectors, including padding.
 // Letters: M rows, N columns, K terms of a sum; strides count floats.
 // Threads: pure functions of their arguments. They never allocate or throw.
 #pragma once
@@ -28,8 +28,8 @@ enum class Start : std::uint8_t {
     scale,       // C = C * (A B): yields a delta if C holds the slopes
 };
 
-// The product over k = 0, 1, ...: C[m][n] is combined, as `start` says, with the sum of
-// a[m * a_row + k * a_column] * b[k * b_stride + n].
+// A product: the sum of a[m * a_row + k * a_column] * b[k * b_stride + n] over k = 0, 1, ... is combined with C[m][n]
+// as `start` says.
 struct Product {
     const float* a;
     std::int64_t a_row;
@@ -45,7 +45,7 @@ struct Product {
     const float* bias = nullptr;  // [N]
 };
 
-// The floats of scratch for a bfloat16 product of these dimensions.
+// Returns the number of scratch floats for a bfloat16 product of these dimensions.
 constexpr std::int64_t bfloat16_scratch(std::int64_t rows, std::int64_t columns, std::int64_t terms) {
     constexpr std::int64_t kMore = 32;  // room to fill up a row or the terms
     return (terms + kMore) * (rows + kMore + columns + kMore);
@@ -58,8 +58,8 @@ struct Block {
     std::int64_t stride;
 };
 
-// The mask of inverted dropout: element i of the block is kept, and multiplied by scale, iff hash(key, first + i) is at
-// least the threshold. Element numbers are taken modulo 2^32.
+// The mask of inverted dropout: element i of the block is multiplied by `scale` if hash(key, first + i) is at least the
+// threshold, else by 0. Element numbers are taken modulo 2^32.
 struct Dropout {
     std::uint32_t key;
     std::uint32_t first;
@@ -81,7 +81,7 @@ struct Update {
     float correction2;  // 1 / sqrt(1 - beta2^t)
 };
 
-struct Parameters {  // one block each; moments may be null if the optimizer has none
+struct Parameters {  // one block each; moments that the optimizer lacks may be null
     float* weights;
     const float* gradient;
     float* first_moment;
@@ -100,7 +100,7 @@ struct Standardization {
 };
 
 constexpr float kClip = 3.0F;      // the limit of the smooth clip
-constexpr float kFar = 0x1.0p30F;  // from kClip * kFar on, the clip gives kClip
+constexpr float kFar = 0x1.0p30F;  // from kClip * kFar on, the result of the clip is kClip
 
 // The parameters of an embedding (embedding.hpp) [rows][stride], one column per number.
 struct Periodic {
@@ -117,26 +117,27 @@ struct Kernels {
     bool fma;
 
     void (*product)(const Product&) noexcept;
-    // The same product with factors rounded to bfloat16 (bfloat16.hpp). Rows of A, or its columns if a_row is 1, must
-    // be aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch() floats.
+    // The same product with factors rounded to bfloat16 (bfloat16.hpp). Rows of A (its columns if a_row is 1) must be
+    // aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch() floats.
     void (*product_bfloat16)(const Product&, float* scratch) noexcept;
     // y := f(y); slope, if not null, := f'(y).
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
-    // With a share a for each column: y := (1 - a) y + a f(y), which is exactly f(y) if a is 1. If not null, slope :=
-    // the derivative of the result in y, and excess := f(y) - y, its derivative in a.
+    // y := (1 - a) y + a f(y) with a share a for each column, which is exactly f(y) if a is 1. If not null, slope :=
+    // the derivative of the result with respect to y, and excess := f(y) - y, the derivative with respect to a.
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
-    // excess := delta * excess, then delta := delta * slope. This gives the deltas of a and of y.
+    // excess := delta * excess, which is the delta of a; then delta := delta * slope, which is the delta of y.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
-    // Multiplies y and slope, and excess if not null, by the mask.
+    // Multiplies y, slope and, if not null, excess by the mask.
     void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;
-    // logits := probabilities, padding := 0. If labels are given, losses[row] := cross-entropy with smoothed label.
+    // logits := probabilities, padding := 0. If labels are given, losses[row] := cross-entropy with the smoothed label.
     void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
     // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.
     void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
                           Block) noexcept;
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
-    // losses[row] := sum of pinball losses at `level`; outputs := their slopes * scale. The slope at 0 is -level.
+    // losses[row] := sum of pinball losses at `level`; outputs := their derivatives * scale. The derivative at the
+    // target is -level.
     void (*pinball)(float* outputs, const float* targets, float level, float scale, float* losses, Block) noexcept;
     // losses[row] := sum of exp(output) - target * output; outputs := (exp(output) - target) * scale, padding := 0.
     void (*poisson)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
@@ -148,34 +149,35 @@ struct Kernels {
                    float* to) noexcept;
     // to[row * to_stride + d * numbers + i] := embedded value d of number i; x is [rows][stride].
     void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
-    // gradient [rows of parameters][16] is that of the 16 numbers starting at `first`, a multiple of 16. deltas are
-    // those of embed()'s results, and are read up to 15 floats beyond their end.
+    // gradient [rows of parameters][16] := the gradient of the parameters of 16 numbers, starting at `first`, a
+    // multiple of 16. deltas: the deltas of embed()'s results, which are read up to 15 floats beyond their end.
     void (*embed_gradient)(const Periodic&, std::int64_t first, const float* x, const float* deltas,
                            std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
     // to[row] := from[row] * factors[row].
     void (*scale_rows)(const float* from, const float* factors, float* to, Block) noexcept;
-    // dots[row] := dot product of weights[row] and gradient[row], summed in 16 lanes and then by halves;
-    // gradient[row] *= factors[row].
+    // dots[row] := dot product of weights[row] and gradient[row], summed in 16 lanes that are then added by halves.
+    // Afterwards gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all other
-    // values are within the range of float32. It uses no fma, so bits are the same on every instruction set, including
-    // baseline.
+    // values are within the range of float32. It uses no fma, so the bits are the same on every instruction set,
+    // including baseline.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
-    // y[i] := f(x[i]) at any alignment, for values computed once per target or prediction. y may be x.
+    // y[i] := f(x[i]), for values that are computed once per target or prediction. x and y need no alignment and may be
+    // equal.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // Runs `vectors` whole-vector fused multiply-adds (a multiple of 24), as independent as in a product; for
-    // benchmarks.
+    // Runs `vectors` fused multiply-adds of whole vectors, in as many independent chains as in a product; for
+    // benchmarks. REQUIRES: vectors is a multiple of 24.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 
 extern const Kernels kReference;  // naive; for tests and benchmarks, which link ash_reference
 
-// The tables built here and runnable on this processor, best first; never empty.
+// Returns the tables that were built and can run on this processor, best first; never empty.
 std::span<const Kernels* const> available_kernels();
 
-// The table of this name; "" means the best. Throws std::invalid_argument with the list of available names.
+// Returns the table of this name, or the best for "". Throws std::invalid_argument with the list of available names.
 const Kernels& kernels(std::string_view name);
 
 }  // namespace ash

@@ -1,7 +1,8 @@
 // losses.hpp: softmax with cross-entropy, and the regression losses, with their deltas.
 //
-// Blocks are transposed before sums over a row, so that vectors run over rows and every sum over columns is one chain
-// in order. The bits of a sum therefore do not depend on the vector width, and nothing is added across a register.
+// Blocks are transposed before rows are summed, so that vectors run over rows and every sum over columns is one chain
+// in order. The bits of a sum therefore do not depend on the vector width, and the lanes of a register are never added
+// to each other.
 // Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
 // Only for unit_*.cpp.
 #pragma once
@@ -61,7 +62,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
             Floats total = load(facts.totals + r);
             for (int64_t c = 0; c < square.columns; ++c) {
                 const Floats z = load(turned.values + c * kTurnedRows + r);
-                top = at_least(z, top);  // this may miss a NaN, which then appears in the sum of exponentials
+                top = at_least(z, top);  // may miss a NaN, which the sum of exponentials then contains
                 total += z;
             }
             store(facts.tops + r, top);
@@ -123,7 +124,7 @@ void softmax(float* logits, const int32_t* labels, float smoothing, float* losse
     }
 }
 
-// The lanes of a vector at `column` that precede the padding.
+// Returns the mask of the lanes of a vector at `column` that precede the padding.
 ASH_INLINE Integers means_something(int64_t column, int64_t columns) {
     return lane_numbers() < static_cast<int32_t>(columns - column);
 }

@@ -1,9 +1,9 @@
-// parametric.hpp: activations with a learned share per column; the remainder is the identity.
+// parametric.hpp: activations that mix f(x) and x, with a learned share of f(x) per column.
 //
 //     y = (1 - a) x + a f(x)     slope = (1 - a) + a f'(x)     excess = f(x) - x = dy/da
 //
-// Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In our form a share of 1 gives exactly
-// f(x), so until the shares change a network equals one without shares.
+// Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In the form used here a share of 1 gives
+// exactly f(x), so until the shares change, a network equals a network without shares.
 // Only for unit_*.cpp.
 #pragma once
 

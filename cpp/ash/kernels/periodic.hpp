@@ -1,10 +1,10 @@
 // periodic.hpp: the periodic embedding of numbers (ash/kernels/embedding.hpp) and its gradient.
 //
-// Vectors run over numbers. A value of a row is one chain in order of frequencies, a gradient is one chain in row
-// order. Both recompute the cosines, which is cheaper than storing 16 of them per number and row.
+// Vectors run over numbers. Each embedded value is summed as one chain in order of frequencies, each gradient as one
+// chain in row order. The gradient recomputes the cosines, which is cheaper than storing 16 of them per number and row.
 // Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. The gradient uses
-// 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks some of them, and
-// turns up to 2^22.
+// 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks a sample of them,
+// and arguments up to 2^22 turns.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -29,7 +29,7 @@ ASH_INLINE Floats sine_of_turns(Floats t) {
     return t * fma(p, z, broadcast(kTwoPi));
 }
 
-// u minus the nearest whole number. Exact for |u| < 2^22, and always within [-1/2, 1/2]; NaN stays NaN.
+// Returns u minus the nearest whole number. It is exact for |u| < 2^22, and always within [-1/2, 1/2]; NaN stays NaN.
 ASH_INLINE Floats part_of_turn(Floats u) {
     const Floats part = u - ((u + kRoundMagic) - kRoundMagic);
     return at_most(at_least(part, broadcast(-0.5F)), broadcast(0.5F));
@@ -82,7 +82,7 @@ void embed(const ash::Periodic& p, const float* x, int64_t rows, float* to, int6
     }
 }
 
-// The position of the deltas of one vector of numbers, and the lanes that hold numbers.
+// The address of the deltas of one vector of numbers, and the mask of the lanes that hold numbers.
 struct PeriodicDeltas {
     const float* first;
     int64_t stride;
@@ -139,8 +139,8 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// A sum in 16 lanes for any vector width, which are then added by halves. It stops at the last column's vector, since a
-// scratch may hold old values beyond it, including NaN.
+// Returns a dot product, summed in 16 lanes for any vector width, which are then added by halves. It stops at the last
+// column's vector, since a scratch may hold old values behind it, including NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};

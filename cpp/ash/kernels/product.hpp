@@ -2,7 +2,7 @@
 //
 //     forward          Y = X W + b        A = X           B = W
 //     weight gradient  G = X^T D          A = X, strides swapped   B = D
-//     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy refreshed by the update
+//     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that each update refreshes
 //
 //            k ->            columns ->
 //        +---------+       +----------+
@@ -13,8 +13,8 @@
 // A per row. Nothing is packed: rows of B are read in place, and a panel of B stays in the L1 cache for all tiles of
 // rows. Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and
 // NEON. With 12 rows on AVX-512 the row offsets of A do not fit the general registers, and reloading two of them for
-// each k cost 4 % (bench/kernels/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since
-// a tile of 2 rows has too few sums in flight to hide the latency of its additions.
+// each k cost 4 % (bench/kernels/products.py). Rows are split evenly into tiles, 32 rows as 6+6+5+5+5+5 rather than
+// 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, with N rounded up to a vector, plus 25 to 45 cycles at the end of each tile.
 // Only for unit_*.cpp.
 #pragma once
@@ -35,10 +35,11 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
-// Where the sums of a row start: at the bias, at zero, or at the values in C. There is no branch between the loads.
+// The initial values of the sums of a row: the bias, zeros, or the values in C. A pointer and a stride replace branches
+// between the loads.
 struct SumStart {
     const float* first;
-    int64_t stride;  // to the next row
+    int64_t stride;  // from one row to the next; 0 if all rows start alike
 };
 
 ASH_INLINE SumStart start_of(const ash::Product& p, const float* c, int64_t column) {
@@ -46,7 +47,8 @@ ASH_INLINE SumStart start_of(const ash::Product& p, const float* c, int64_t colu
     return {p.bias != nullptr ? p.bias + column : kNothing, 0};
 }
 
-// `count` stacked tiles of R rows, starting at `row`: C[row .. row + count R)[column .. column + V vectors).
+// Computes `count` tiles of R rows, one below the other, starting at `row`: C[row .. row + count R)[column .. column +
+// V vectors).
 template <int R, int V>
 __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, int64_t column, int64_t count) noexcept {
     const float* a = p.a + row * p.a_row;
@@ -120,14 +122,15 @@ void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
 void product(const ash::Product& p) noexcept {
     if (p.rows == 0) return;
     int64_t column = 0;
-    // A single row, as in a gradient of biases: more vectors hide the latency in place of the missing rows.
+    // A single row, as in a gradient of biases, is computed in tiles of more vectors, which hide the latency.
     for (; p.rows == 1 && column + 7 * kLanes < p.columns; column += 8 * kLanes) tiles_below<1, 8>(p, 0, column, 1);
     for (; column + kLanes < p.columns; column += 2 * kLanes) panel(p, kWideTiles, column);
     if (column < p.columns) panel(p, kNarrowTiles, column);
 }
 
-// The starts are opaque and different, so the compiler can neither merge the chains nor run the loop only once. Chains
-// are numbered at compile time, since a loop over 24 of them would not be unrolled and would keep them in memory.
+// The initial values are hidden from the compiler and different, so it can neither merge the chains nor run the loop
+// only once. Chains are numbered at compile time, since a loop over 24 of them would not be unrolled and would keep
+// them in memory.
 template <std::size_t... kChain>
 float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
     Floats start{};
@@ -142,7 +145,7 @@ float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
 }
 
 float peak(int64_t vectors) noexcept {
-    // As many chains as in a product, which is enough to hide the latency.
+    // Uses as many chains as a product, which is enough to hide the latency.
     return peak_of(vectors, std::make_index_sequence<kTileRows * 2>());
 }
 

@@ -1,9 +1,9 @@
-// The naive twin of every kernel: it defines the result, in the promised order of operations.
+// The naive twins of all kernels. They define the results, in the promised order of operations.
 //
-// It loops over single elements and uses std::fma where a kernel fuses. It is the oracle of
-// tests/cpp/test_{kernels,products}.cpp. Products, passes and updates of the fast units with fma must equal it bit for
-// bit. Here exp, log, tanh and sigmoid are those of libm in double, so results that depend on them are compared within
-// the bounds stated in DESIGN.md.
+// They loop over single elements and use std::fma where a kernel fuses. They are the oracle of
+// tests/cpp/test_{kernels,products}.cpp. Products, passes and updates of the fast units with fma must equal them bit
+// for bit. Here exp, log, tanh and sigmoid are those of libm in double, so results that depend on them are compared
+// within the bounds stated in DESIGN.md.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -17,7 +17,7 @@
 namespace ash {
 namespace {
 
-// C[m][n] := add(m, n, initial value of the sum), or C[m][n] times that.
+// C[m][n] := add(m, n, initial value of the sum), or for Start::scale C[m][n] times that value.
 template <typename Add>
 void for_elements(const Product& p, Add add) {
     for (std::int64_t m = 0; m < p.rows; ++m) {
@@ -51,7 +51,7 @@ float to_bfloat16(float x) {
     return std::bit_cast<float>(up ? kept + 0x10000U : kept);
 }
 
-// In the order of TDPBF16PS: 16 pairs of terms at a time, with the last group filled up with zeros.
+// Adds terms in the order of TDPBF16PS: 16 pairs at a time, with the last group filled up with zeros.
 void product_bfloat16(const Product& p, float*) noexcept {
     const auto a = [&](std::int64_t m, std::int64_t k) {
         return k < p.terms ? to_bfloat16(p.a[m * p.a_row + k * p.a_column]) : 0.0F;

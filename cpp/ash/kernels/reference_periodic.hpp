@@ -19,8 +19,8 @@ namespace {
 
 // x * y + z, rounded once.
 #if defined(__MINGW32__)
-// MinGW-w64's fmaf rounds twice. Here the product is exact in double and the sum is rounded to odd. Rounding that sum
-// to float equals rounding the exact sum (Boldo and Melquiond, 2008).
+// MinGW-w64's fmaf rounds twice. So the product is computed exactly in double, and the sum is rounded to odd. Rounding
+// that sum to float gives the same result as rounding the exact sum (Boldo and Melquiond, 2008).
 float fused(float x, float y, float z) {
     const double product = static_cast<double>(x) * y;
     double sum = product + z;

@@ -1,13 +1,13 @@
-// simd.hpp: float vectors, as wide as the unit that includes this file allows, by GCC and Clang vector extensions.
+// simd.hpp: float vectors of the width of the including unit's instruction set, by GCC and Clang vector extensions.
 //
-// Only for unit_*.cpp. All functions here and in the kernel headers have internal linkage and call no inline function
-// of the standard library except constants. Otherwise the linker might keep the copy of an inline function that was
+// Only for unit_*.cpp. All functions here and in the kernel headers have internal linkage and use no inline functions
+// of the standard library, only its constants. Otherwise the linker might keep the copy of an inline function that was
 // compiled for AVX-512 for the whole program, which would then hit an illegal instruction on other machines. A test
 // (cmake/weak_symbols.cmake) checks the units.
 //
-// A fused multiply-add is always explicit (fma below). -ffp-contract=off forbids all others, since the compiler would
-// choose where to fuse. Baseline x86-64 has no fma instruction. There fma is a product and a sum, and its bits differ
-// from those of the other units.
+// A fused multiply-add is always explicit (fma below). -ffp-contract=off keeps the compiler from fusing where it
+// chooses. Baseline x86-64 has no fma instruction, so its fma is a product and a sum, whose bits differ from those of
+// the other units.
 #pragma once
 
 #include <stddef.h>
@@ -21,8 +21,8 @@
 #include <emmintrin.h>
 #endif
 
-// Floats per vector. A test may request more than the registers hold, to run the tiles of AVX-512 on a machine without
-// it.
+// Floats per vector. A test may request more than a register holds, to run the AVX-512 tiles on a machine without
+// AVX-512.
 #if defined(ASH_LANES)
 #elif defined(__AVX512F__)
 #define ASH_LANES 16
@@ -33,7 +33,7 @@
 #endif
 
 #define ASH_INLINE inline __attribute__((always_inline))
-// Hides the content of a vector from the compiler.
+// Hides the value of a vector from the compiler.
 #define ASH_OPAQUE(value) __asm__ volatile("" : "+m"(value))
 
 namespace {
@@ -47,14 +47,14 @@ constexpr bool kFused = true;
 constexpr bool kFused = false;
 #endif
 
-// may_alias: float arrays are read and written through these types.
+// may_alias, since float arrays are read and written through these types.
 using Floats = float __attribute__((vector_size(kLanes * 4), may_alias));
 using Integers = int32_t __attribute__((vector_size(kLanes * 4), may_alias));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));
 
 ASH_INLINE Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
 ASH_INLINE void store(float* to, Floats value) { *reinterpret_cast<Floats*>(to) = value; }
-// A vector at any float's alignment. The attribute follows the name, since clang ignores it after the type.
+// A vector aligned only like a float. The attribute follows the name, since clang ignores it after the type.
 using LooseFloats __attribute__((aligned(4))) = Floats;
 static_assert(alignof(LooseFloats) == alignof(float));
 ASH_INLINE Floats load_loose(const float* from) { return *reinterpret_cast<const LooseFloats*>(from); }
@@ -93,7 +93,7 @@ ASH_INLINE Floats square_root(Floats x) {
 #endif
 }
 
-// Each lane of the mask is all ones or all zeros, as comparisons return it.
+// Each lane of the mask is all ones or all zeros, as in the result of a comparison.
 ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) { return mask ? yes : no; }
 // max(value, bound); NaN in value is passed through.
 ASH_INLINE Floats at_least(Floats value, Floats bound) {

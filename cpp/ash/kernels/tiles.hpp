@@ -6,7 +6,7 @@
 //     a tile of C: 16 x 16 floats; TDPBF16PS adds the product of 16 rows of A and 16 columns of B over 32 terms. Four
 //     tiles of C, 32 x 32, stay in registers while k runs.
 //
-// A tile at the lower edge is first stored on the stack, since a product writes only its own rows.
+// A tile that extends below the last row of C is first stored on the stack, since a product writes only the rows of C.
 // Only for unit_amx.cpp, and for tests, which simulate the instructions on processors without them.
 #pragma once
 
@@ -103,7 +103,8 @@ ASH_INLINE __m256i rounded(const float* from) {
     return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_load_ps(from)));
 }
 
-// The words of two rows of 16 numbers, the first in the lower halves; a null second row counts as zeros.
+// Returns words of one number from each of two rows of 16 numbers, the first row in the lower halves. A null second row
+// counts as zeros.
 ASH_INLINE __m512i paired(const float* first, const float* second) {
     const __m512i low = _mm512_cvtepu16_epi32(rounded(first));
     if (second == nullptr) return low;
@@ -141,7 +142,7 @@ void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     }
 }
 
-// The same from columns of A, which are rows of p.a: X in a gradient.
+// Packs A for tiles, from columns of A, which are rows of p.a. This is the case of X in a gradient.
 void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     alignas(64) uint32_t square[16 * 16];
     for (int64_t row = 0; row < p.rows; row += kTile) {
@@ -179,7 +180,7 @@ class TileBlock {
         return {has_bias ? p_.bias + column_ + right * kTile : kZeros, 0};
     }
 
-    // Where a tile is stored; done() copies it from there to C if necessary.
+    // Returns the address at which a tile is stored; done() copies it from there to C if necessary.
     float* target(int down, int right) noexcept { return is_direct(down) ? at(down, right) : edge_; }
     int64_t target_stride(int down) const noexcept { return is_direct(down) ? p_.c_stride * 4 : kTile * 4; }
     void done(int down, int right) noexcept {

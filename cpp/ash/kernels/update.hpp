@@ -1,7 +1,8 @@
 // update.hpp: the weight update in one fused pass over the gradients: regularization, moments and the step.
 //
 // The forms are those of PyTorch 2 (SGD, Adam, AdamW). Every operation is rounded separately or is an explicit fma.
-// Square roots and divisions are the exact ones of IEEE 754, so bits are the same on every unit with fma.
+// Square roots and divisions are rounded correctly, as IEEE 754 requires, so the bits are the same on every unit with
+// fma.
 // Cost: reads gradient, weights and moments, writes weights and moments: 12, 20 or 28 bytes per weight.
 // Only for unit_*.cpp.
 #pragma once
@@ -51,7 +52,7 @@ void update_adam(const ash::Update& u, const ash::Parameters& p) noexcept {
 }
 
 void update(const ash::Update& update, const ash::Parameters& p) noexcept {
-    const ash::Update u = update;  // a copy, since for all the compiler knows the stores below could change `update`
+    const ash::Update u = update;  // a copy, since the compiler must assume that the stores below may change `update`
     switch (u.optimizer) {
         case ash::Optimizer::sgd:
             return update_sgd(u, p);

@@ -6,9 +6,8 @@
 //
 //     parametric f: y = x + a Q with the excess Q = f(x) - x. If E is the delta of y, that of x is S * E, of a Q * E
 //     inputs of layer 0: x; with an embedding, x and the embedded numbers of x
-//
-// Layouts (B: capacity of the buffers in rows; S: stride of a layer):
-//     outputs, deltas   layer after layer: [B][S]. The last layer's outputs are stored in deltas and replaced by D
+// Layouts (B: capacity of the buffers in rows):
+//     outputs, deltas   layer after layer: [B][stride]. The last layer's outputs are stored in deltas and replaced by D
 //     slopes, excesses  the same shape, only for parametric activations: S, and Q, which is replaced by Q * E
 //     copies            W^T of each layer: [outputs][padded(inputs)]; factors * W of layer 0: same shape as W
 // Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last whole vector;
