@@ -12,8 +12,8 @@
 namespace ash::bindings {
 namespace {
 
-// A ladder and its clock, for jobs executed by Python.
-// Threads: one at a time, which holds the interpreter; next, finish and provide call Python for costs.
+// A ladder and its clock, for jobs that Python executes.
+// Threads: one at a time, with the interpreter held, since next, finish and provide call Python for costs.
 class JobClock {
   public:
     JobClock(const LadderSettings& settings, Schedule schedule, std::int64_t known, int workers, Cost cost)

@@ -1,15 +1,15 @@
 // common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
 //
 // Arguments are read while the interpreter is held. The interpreter is released for work that may take longer than a
-// millisecond. No Python object is touched then: inputs are kept alive by the caller's arguments, and results are
-// allocated before.
+// millisecond. While it is released, no Python object is touched: the caller's arguments keep inputs alive, and results
+// were allocated before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
-//                 refuses to create an object, that is also a MemoryError: guards.cpp.
+//                 cannot create an object, that is also a MemoryError (guards.cpp).
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own
 //                 locks).
 #pragma once
 
-// Every file must see the casters of stl.h, or no file may (one definition rule).
+// By the one definition rule, either all files include the casters of stl.h or none.
 #include <cxxabi.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -42,8 +42,8 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
-// Every use is noconvert, so another dtype or order is refused. Unaligned arrays, such as those from another process,
-// are copied.
+// All arguments of this type are noconvert, so arrays of another dtype or order are refused. Unaligned arrays, such as
+// those from another process, are copied.
 template <typename T>
 using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;
 
@@ -61,14 +61,15 @@ inline int checked_places(int places, const char* what) {
     return places;
 }
 
-// Seconds to wait, limited to a duration that clocks can represent.
+// Returns the seconds to wait, limited to a duration that clocks can represent.
 inline double checked_seconds(double seconds) {
     constexpr double kLongest = 1e6;
     require(!std::isnan(seconds), "seconds: not a number");
     return std::clamp(seconds, 0.0, kLongest);
 }
 
-// A new array of this shape. pybind11's copying constructor would return a null array if NumPy is out of memory.
+// Returns a new array of this shape. If NumPy were out of memory, pybind11's copying constructor would return a null
+// array.
 template <typename T>
 Array<T> array(const T* values, py::array::ShapeContainer shape) {
     Array<T> copy(std::move(shape));
@@ -81,7 +82,7 @@ Array<T> array(const std::vector<T>& values) {
     return array(values.data(), {std::ssize(values)});
 }
 
-// One field of many rows, as an array.
+// Returns one field of many rows as an array.
 template <typename T, typename Row, typename Get>
 py::array column(const std::vector<Row>& rows, Get get) {
     py::array_t<T> values(static_cast<py::ssize_t>(rows.size()));
@@ -99,15 +100,15 @@ py::object made(const Value& value) {
     return whole;
 }
 
-// The values of an array in row-major order.
+// Returns the values of an array in row-major order.
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};
 }
 
 // Makes a call to Python that may wait for the interpreter. When CPython before 3.14 shuts down, it ends a waiting
-// daemon thread by unwinding the stack, whose frames hold objects that must no longer be touched. Here the thread hangs
-// instead until the process has ended, as it does since 3.14.
+// daemon thread by unwinding its stack, whose frames hold objects that must no longer be touched. This function makes
+// the thread hang instead until the process has ended, as CPython does since 3.14.
 template <typename Call>
 auto or_hang(Call call) {
 #ifdef __GLIBCXX__
@@ -142,7 +143,7 @@ class Released {
     py::gil_scoped_release released_;
 };
 
-// Holds the interpreter again temporarily, in the thread that has released it.
+// Holds the interpreter again temporarily, in a thread that has released it.
 class Back {
   public:
     explicit Back(Released& released) : released_(released) { released_.come_back(); }
@@ -165,8 +166,8 @@ class Held {
     std::optional<py::gil_scoped_acquire> held_;
 };
 
-// A constructor for py::init. Afterwards pybind11 registers the new object, and nothing catches a failed allocation
-// there. So some memory is reserved while the constructor runs and freed afterwards.
+// Returns a constructor for py::init. After the constructor, pybind11 registers the new object, and a failed allocation
+// there would not be caught. So some memory is reserved while the constructor runs and is freed afterwards.
 template <typename Made, typename... Arguments>
 auto with_room(Made (*make)(Arguments...)) {
     return [make](Arguments... arguments) {
@@ -195,7 +196,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
 // Throws std::invalid_argument unless there is at least one fold and none is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
-// Null, which is None in Python, if the run has not ended.
+// Returns null, which is None in Python, if the run has not ended.
 const char* name(Ending ending);
 
 // One dict per rung: places, epochs, running, finished, promoted, diverged.

@@ -62,7 +62,7 @@ void bind_settings(py::module_& m) {
     bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }
 
-// Requires at least one row, since an array without rows can have any number of columns.
+// Refuses an array without rows, since it could have any number of columns.
 TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
@@ -140,7 +140,7 @@ std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
 }
 
 using SparseParts = std::tuple<Array<std::int64_t>, Array<std::uint32_t>, Array<std::uint32_t>, Array<float>>;
-// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse
+// One part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse
 // inputs.
 using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>,
                              Array<float>, Array<float>, SparseParts>;
@@ -184,7 +184,7 @@ DataParts parts_of(const Data& data) {
             parts_of(data.output_units(true))};
 }
 
-// The training targets: class numbers, standardized targets [rows][outputs], or standardized logarithms.
+// Returns the training targets: class numbers, standardized targets [rows][outputs], or standardized logarithms.
 Array<float> training_targets(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const Rows& rows = data.training();
@@ -199,7 +199,7 @@ Array<float> training_targets(const Data& data, bool log) {
     return targets;
 }
 
-// The conversion of raw outputs to targets, as keyword arguments of Trees.
+// Returns the conversion of raw outputs to targets, as keyword arguments of Trees.
 py::dict output_units(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const OutputUnits& units = data.output_units(log);

@@ -1,4 +1,5 @@
-// guards.cpp: translates errors that pybind11 does not know or keep, and refuses objects whose constructor has not run.
+// guards.cpp: translates errors that pybind11 does not know or would replace, and refuses objects whose constructor has
+// not run.
 
 #include <exception>
 #include <stdexcept>
@@ -19,8 +20,8 @@ void translate_refusal(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 throws std::runtime_error if the interpreter refuses to create a list, a tuple or another object. The
-// interpreter's error is still set then.
+// pybind11 throws std::runtime_error if the interpreter cannot create a list, a tuple or another object. The
+// interpreter's own error is then still set, and is passed on.
 void keep_memory_errors(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
@@ -29,8 +30,8 @@ void keep_memory_errors(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 calls this to allocate an object whose constructor has not run, such as that of Ladder.__new__(Ladder), when
-// the object is first used. The contents of that memory would be undefined.
+// pybind11 calls this function to allocate an object whose constructor has not run, such as Ladder.__new__(Ladder),
+// when the object is first used. It refuses, since the contents of that memory would be undefined.
 void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object was not called"); }
 
 }  // namespace

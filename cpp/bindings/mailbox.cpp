@@ -49,15 +49,15 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// The rung below `above` in which the state was last trained.
+// Returns the rung below `above` in which the state was last trained.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;
     return rung;
 }
 
-// Does a job in the calling thread, for a run managed elsewhere. Returns its result, the states after it, and its
-// seconds. states: those to continue from, or none. Raises ValueError if they belong to other networks.
+// Does a job of another process's run in the calling thread. Returns its result, the states after it, and its seconds.
+// states: the states to continue from, or none. Raises ValueError if they belong to other networks.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,
                     const std::string& training, const std::string& metric, std::uint64_t seed,

@@ -1,4 +1,4 @@
-// model_parts.hpp: helpers shared by the bindings of networks and trees: predictions of arrays and target units.
+// model_parts.hpp: helpers shared by the bindings of networks and trees, for predictions and target units.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ inline OutputUnits output_units(const std::vector<double>& target_mean, const st
     return targets;
 }
 
-// A new array [rows of x][columns]. Throws std::invalid_argument unless x has one column per feature.
+// Returns a new array [rows of x][columns]. Throws std::invalid_argument unless x has one column per feature.
 template <typename Result, typename Value>
 Array<Result> result_rows(const Array<Value>& x, int features, int columns, int threads) {
     require(x.ndim() == 2 && x.shape(1) == features, "x: two dimensions, a column a feature");

@@ -14,13 +14,13 @@
 
 namespace ash::bindings {
 
-// A tuner with the data of its folds, at least one fold. Its candidates refer to the data, which must outlive its
-// threads.
+// A tuner with the data of its folds, of which there is at least one. The tuner's candidates refer to the data, so the
+// data must outlive the tuner's threads.
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
     Candidates* candidates;            // owned by the tuner
     std::shared_ptr<Mailbox> mailbox;  // for jobs sent to workers; null if jobs are done here
-    int threads;                       // for work done in this process
+    int threads;                       // number of threads for work done in this process
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 

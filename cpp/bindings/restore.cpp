@@ -65,7 +65,7 @@ std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& f
     return jobs;
 }
 
-// Rows (candidate, rung, finished).
+// Returns the steps of an array with rows (candidate, rung, finished).
 std::vector<Step> steps_of(const Array<std::int64_t>& rows) {
     require(rows.ndim() == 2 && rows.shape(1) == 3, "steps: three columns");
     std::vector<Step> steps;

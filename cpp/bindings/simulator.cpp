@@ -17,12 +17,13 @@ struct Limits {
     double least;
     double most;
 };
-constexpr double kMost = 1e200;  // so that no sum is infinite, even with noise and multiplied by epochs
+constexpr double kMost = 1e200;  // small enough that no sum is infinite, even with noise and multiplied by epochs
 constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
 constexpr Limits kBytes{0.0, kMost};
 constexpr Limits kMembers{0.0, std::numeric_limits<int>::max()};
 
-// values: one-dimensional, with one value per candidate (or one for all), or two-dimensional, with one column per rung.
+// Returns the table of an array. values: one-dimensional, with one value per candidate (or one value for all), or
+// two-dimensional, with one column per rung.
 JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs,
                const std::optional<Limits>& limits) {
     const bool for_rungs = values.ndim() == 2;

@@ -1,7 +1,7 @@
 // state_parts.hpp: converts the state of a network to Python arrays and back.
 //
-// It copies both ways, since Python owns its arrays and the core its arenas. A state that comes from Python has no
-// layout yet.
+// Both directions copy, since Python owns its arrays and the core owns its arenas. A state that comes from Python has
+// no layout yet.
 #pragma once
 
 #include <algorithm>

@@ -18,7 +18,8 @@
 namespace ash::bindings {
 namespace {
 
-// Returns the epochs of each cycle. Throws std::invalid_argument for a total above 2^24, since each epoch has a loss.
+// Returns the epochs of each cycle. Throws std::invalid_argument for a total above 2^24, since the loss of each epoch
+// is stored.
 std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64_t growth) {
     constexpr std::int64_t kMost = std::int64_t{1} << 24;
     constexpr int kMostCycles = 1 << 16;
@@ -60,7 +61,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     return py::make_tuple(Network(state, data), array(losses));
 }
 
-// The weighted mean of -log(probability of the label).
+// Returns the weighted mean of -log(probability of the label).
 double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     std::vector<float> logs;
     for (std::int64_t r = 0; r < rows.rows; ++r) {
@@ -78,7 +79,7 @@ double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     return sum / weights;
 }
 
-// The weighted mean Poisson deviance of a single target.
+// Returns the weighted mean Poisson deviance of a single target.
 double mean_deviance(const Predictions& rows, const Truth& truth) {
     std::vector<float> deviances(truth.targets.values, truth.targets.values + rows.rows);
     std::vector<float> predictions(rows.values, rows.values + rows.rows);
@@ -133,7 +134,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
 }
 
-// The numbers of inputs and outputs of a network.
+// Returns the shape of a network with these numbers of features, outputs and embedded numbers.
 Shape shape_of(int features, int outputs, int numbers) {
     require(features >= 1 && features <= kMostColumns, "features: 1 to 2^28");
     require(outputs >= 1 && outputs <= kMostColumns, "outputs: 1 to 2^28");

@@ -22,8 +22,8 @@
 namespace ash::bindings {
 namespace {
 
-// Wraps score(network, predictions [rows][outputs] in the units of y) -> float in Python. It must not throw, since no
-// Python exception may cross the threads of the core.
+// Wraps a Python function score(network, predictions [rows][outputs] in the units of y) -> float. The function must not
+// throw, since no Python exception may cross the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
@@ -37,8 +37,8 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
     };
 }
 
-// Wraps train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None if stopped, in
-// Python. Like a scorer, it must not throw.
+// Wraps a Python function train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None
+// if stopped. Like a scorer, it must not throw.
 ExternalTrainer external_of(const py::object& train) {
     if (train.is_none()) return {};
     return [train](const Job& job, const std::atomic<bool>& stop) -> std::optional<Answer> {
@@ -58,7 +58,7 @@ ExternalTrainer external_of(const py::object& train) {
     };
 }
 
-// The arguments that follow the candidates in Python, by name.
+// The named arguments that follow `candidates` in the Python constructor.
 struct Arguments {
     std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, patience, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
@@ -183,7 +183,8 @@ std::string ended(OwningTuner& owner) {
     return owner.tuner.wait(0.0) ? "stopped" : "running";
 }
 
-// The scores of folds [jobs][folds], with the candidate and rung of each job, in the order in which the jobs ended.
+// Returns the scores of folds [jobs][folds], with the candidate and rung of each job, in the order in which the jobs
+// ended.
 py::dict fold_scores_of(const OwningTuner& owner) {
     const std::vector<FoldScores> found = owner.candidates->fold_scores();
     py::dict columns;
@@ -196,8 +197,8 @@ py::dict fold_scores_of(const OwningTuner& owner) {
     return columns;
 }
 
-// Returns the best of the kept networks: as many as can predict the validation rows within `work` multiply-adds, but at
-// least one. Calibration and selection take about as long as kAfter multiply-adds per predicted number.
+// Returns the best kept networks: as many as can predict the validation rows within `work` multiply-adds, but at least
+// one. Calibration and selection are counted as kAfter multiply-adds per predicted number.
 std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     constexpr double kAfter = 1e4;
     double numbers = 0.0;
@@ -213,7 +214,7 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
 }
 
 // Returns the networks of all folds of each kept candidate, and their predictions of the validation rows. Jobs may run
-// meanwhile: the kept candidates are read once, and no job writes their states.
+// meanwhile, since the kept candidates are read once and no job writes their states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
     const std::vector<Kept> kept = kept_within(owner, work);
     py::list all;
@@ -234,7 +235,7 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
     return py::make_tuple(all, results);
 }
 
-// Trains the jobs. Stops after `seconds`, or as soon as Python has a signal to handle. Returns the networks, with None
+// Runs the jobs. Stops after `seconds`, or as soon as Python has a signal to handle. Returns the networks, with None
 // for each job that diverged or was not done in time.
 py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
@@ -253,15 +254,15 @@ py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     return networks;
 }
 
-// The kept networks of a candidate. Throws std::invalid_argument if there are none.
+// Returns the kept networks of a candidate. Throws std::invalid_argument if there are none.
 Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
     for (const Kept& each : with_states(owner.tuner.kept()))
         if (each.candidate == candidate) return each;
     throw std::invalid_argument("candidate " + std::to_string(candidate) + " has no network that is kept");
 }
 
-// Trains the kept networks of these candidates further on other data. Returns them, and which were not done in time.
-// All are None if the constant features of these data differ from those of the training data.
+// Trains the kept networks of these candidates further on other data. Returns the networks, and which of them were not
+// done in time. All networks are None if the constant features of these data differ from those of the training data.
 py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
                      const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                      double seconds) {

@@ -15,7 +15,7 @@
 namespace ash {
 namespace {
 
-constexpr double kBeyond = 2.0;  // no exponential exceeds the largest training target times this
+constexpr double kBeyond = 2.0;  // limit on exponentials, as a multiple of the largest training target
 
 void check_columns(int features, int targets, int classes) {
     require(features >= 1 && features <= kMostColumns, "x: the number of columns must be 1 to 2^28");
@@ -71,7 +71,7 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     return scaling;
 }
 
-// Returns whether targets in this range, and their ratios, are normal float32 numbers. planning.py has the same
+// Returns whether targets in this range, and their ratios, are normal float32 numbers. planning.py checks the same
 // condition.
 bool has_float_logarithms(double least, double most) {
     using Float = std::numeric_limits<float>;
@@ -86,7 +86,7 @@ OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     return result;
 }
 
-// The weights scaled to a mean of 1; empty if all are equal.
+// Returns the weights scaled to a mean of 1; empty if all are equal.
 std::vector<float> normalized(std::span<const double> weights) {
     std::vector<float> result;
     if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
@@ -97,7 +97,8 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// sparse_cells: the room for the cells of the whole table, of which the part gets its share; 0 for dense rows.
+// Returns rows of a part, not yet filled. sparse_cells: the number of cells to reserve for the whole table, of which
+// the part gets its share; 0 for dense rows.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;
@@ -274,8 +275,8 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
 }
 
 // The standardized logarithms of the training targets. The kernels' log is less accurate far from 1, so targets are
-// first divided by roughly their geometric mean. The baseline kernels exist on every machine, so the bits are the same
-// everywhere.
+// first divided by roughly their geometric mean. The baseline kernels are used, since they exist on every machine, so
+// the bits are the same everywhere.
 std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
     const Kernels& baseline = kernels("baseline");
     std::vector<float> values(training.rows.size());

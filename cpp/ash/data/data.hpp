@@ -1,14 +1,14 @@
-// data.hpp: the rows on which all candidates train and are scored, standardized once, in float32.
+// data.hpp: the rows on which all candidates are trained and scored. They are standardized once and stored in float32.
 //
 //     blocks of rows, in row order       observe ... observe   fill ... fill   finish
 //     (from any source of doubles)       median, quartiles     float32         Data
 //
-// The builder reads the table twice, block by block, and keeps none of it: Data is the only copy of the table.
+// The builder reads the table twice, block by block, and keeps no copy of it: Data is the only copy.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) centers and scales are computed only from the training rows. Features are standardized by median and
-//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), under
-//                 the Poisson loss only by their mean;
+//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), or
+//                 under the Poisson loss only divided by their mean;
 //             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
 //                 Network ignores it;
 //             (4) NaN is a missing value and is stored as the center, which is 0;
@@ -18,8 +18,8 @@
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; and
-//             until all rows are observed the sample of quartiles.hpp. Sparse cells beyond the reserved room double
-//             this.
+//             until all rows are observed the sample of quartiles.hpp. Exceeding the reserved number of sparse cells
+//             doubles their memory.
 #pragma once
 
 #include <cstdint>
@@ -66,10 +66,10 @@ struct TargetTable {  // row-major; not kept after the call
     std::int64_t rows;
     int columns;
     int classes;           // 0 for regression
-    TargetLoss loss = {};  // poisson requires one column of numbers of at least 0, not all 0 in training
+    TargetLoss loss = {};  // poisson requires one column of numbers >= 0, not all of them 0 in training
 };
 
-// Row numbers, in the order in which the rows are stored, and the weights of the rows.
+// The training or the validation part of a table: row numbers, in the order in which the rows are stored, and weights.
 struct Part {
     std::span<const std::int64_t> rows;
     std::span<const double> weights = {};  // [rows], above zero; empty if all are equal
@@ -86,7 +86,7 @@ struct Table {        // a whole table in one array, row-major
 
 class Data {
   public:
-    // Builds from a whole table; throws like DataBuilder. standardize: applies to all features, or none.
+    // Builds from a whole table; throws like DataBuilder. standardize: whether to standardize all features or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
@@ -103,21 +103,24 @@ class Data {
         Rows validation;
         std::int64_t epoch_rows;
         TargetLoss loss = {};
-        OutputUnits outputs = {};  // if absent: scaled as `units`, without bounds
+        OutputUnits outputs = {};  // if absent, outputs are scaled as in `units`, without bounds
         OutputUnits logarithms = {};
     };
     explicit Data(Members members);
 
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
-    const EpochCut& epochs() const { return epochs_; }  // cut of the training rows
+    const EpochCut& epochs() const { return epochs_; }  // division of the training rows into epochs
     bool is_sparse() const { return !training_.sparse.unused(); }
     int features() const { return features_; }
     int classes() const { return classes_; }                            // 0 for regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // outputs of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& units() const { return units_; }  // of Rows::targets; zeros and ones for classification
+    const Scaling& units() const {
+        return units_;
+    }  // units of Rows::targets; centers 0 and scales 1 for
+       // classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
     // The units of a network trained on the targets, or on their logarithms.
@@ -146,21 +149,21 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], whether each is standardized. epoch_rows: the most rows per epoch; 0 for all.
-    // sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0 for dense rows.
-    // Throws std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for more classes
-    // than rows, for negative epoch_rows or sparse_cells, and for targets or a level that the loss does not allow.
+    // standardized: [features], whether each is standardized. epoch_rows: the maximum number of rows per epoch; 0 for
+    // all. sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0 for dense rows.
+    // Throws std::invalid_argument for invalid shapes, row numbers, weights or class numbers, for more classes than
+    // rows, for negative epoch_rows or sparse_cells, and for targets or a level that are invalid for the loss.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 
     int features() const { return data_.features_; }
 
     // Adds the next `count` rows x [count][features]. First pass all rows to observe(), then all again to fill().
-    // Throws std::invalid_argument for rows beyond the table.
+    // Throws std::invalid_argument for more rows than the table has.
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
-    // Call once. Throws std::invalid_argument unless all rows were observed and filled.
+    // Returns the finished Data; call once. Throws std::invalid_argument unless all rows were observed and filled.
     Data finish();
 
   private:
@@ -179,7 +182,7 @@ class DataBuilder {
     const std::int64_t rows_;
     std::vector<PartRow> training_;  // in table order
     std::vector<PartRow> validation_;
-    std::vector<double> weights_;         // of the training part, as given
+    std::vector<double> weights_;         // weights of the training part, as given
     std::optional<Quartiles> quartiles_;  // empty once all rows are observed
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;

@@ -1,10 +1,11 @@
 // epoch_cut.hpp: divides a pass over the training rows into epochs, and determines the rows of each epoch.
 //
-//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: fewer rows than a pass has epochs;
+//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: remaining rows, fewer than epochs per
+//     pass;
 //     pass 1, in another order    [ epoch 3 | epoch 4 | epoch 5 ] xx         they are left out of this pass
 //
-// Whole passes over a large table would make the first rung too long to compare candidates in time. All epochs have the
-// same number of rows, so that they cost the same. With one part, an epoch is a pass.
+// If an epoch were a whole pass, a large table would make the first rung too long to compare candidates in time. All
+// epochs have the same number of rows, so they cost the same. With one part, an epoch is a pass.
 //
 // Invariants: (1) no row occurs twice in a pass, and fewer than parts() rows are left out;
 //             (2) the rows of an epoch are a function of its number and the order of its pass, so a job can start in
@@ -24,7 +25,7 @@ class EpochCut {
 
     EpochCut() = default;
 
-    // most: the most rows per epoch; 0 for all.
+    // most: the maximum number of rows per epoch; 0 for all.
     EpochCut(std::int64_t rows, std::int64_t most)
         : parts_(most > 0 && most < rows ? (rows - 1) / most + 1 : 1), rows_(rows / parts_) {}
 

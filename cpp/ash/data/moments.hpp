@@ -1,11 +1,12 @@
-// moments.hpp: mean and standard deviation of columns, in one pass over rows that are added one at a time.
+// moments.hpp: computes the mean and standard deviation of columns in one pass over rows, which are added one at a
+// time.
 //
 //     w, w d, w d^2  with  d = x - shift      mean = shift + sum(w d) / sum(w)
 //                                             variance = (sum(w d^2) - sum(w d)^2 / sum(w)) / sum(w)
 //
-// The shift of a column is its first value, so a large mean loses no precision. If that value is k deviations from the
-// mean, the variance loses a factor k^2, which is at most the number of rows n. Its relative error stays below
-// n * 2^-52.
+// The shift of a column is its first value, so a large mean loses no precision. If the first value is k deviations from
+// the mean, the relative error of the variance grows by a factor k^2. Since k^2 is at most the number of rows n, the
+// error stays below n * 2^-52.
 //
 // Invariants: (1) a column whose values are all exactly equal has a scale of 1. A column without rows also has a scale
 //                 of 1, and a mean of 0;
@@ -27,7 +28,7 @@ class Moments {
     // Adds one row [columns], which counts as `weight` rows. REQUIRES: weight > 0.
     void add(const double* row, double weight);
 
-    // Mean and deviation as center and scale, without a clip.
+    // Returns mean and deviation as center and scale, without a clip.
     Scaling scaling() const;
 
   private:

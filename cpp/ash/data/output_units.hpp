@@ -4,7 +4,7 @@
 //     exp         center exp(scale z), for a model that predicts logarithms
 //
 // A target is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
-// none is negative, `most` is twice the largest for exponentials.
+// none is negative; for exponentials, `most` is twice the largest training target.
 // Threads: plain data.
 #pragma once
 
@@ -32,7 +32,7 @@ struct OutputUnits {
     std::vector<double> most;
 };
 
-// The units of outputs that are only scaled and have no bounds.
+// Returns the units of outputs that are only scaled and have no bounds.
 inline OutputUnits without_bounds(Scaling scaling) {
     const std::size_t outputs = scaling.center.size();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -17,8 +17,8 @@ struct Weighed {
     auto operator<=>(const Weighed&) const = default;
 };
 
-// The value at a fractional index, interpolated between two values. Moves both values to their sorted positions, with
-// the smaller values before them and the larger ones behind.
+// Returns the value at a fractional index of the sorted values, interpolated between two of them. Reorders the values
+// so that these two are at their sorted positions, smaller values before them and larger values behind.
 double select(std::span<double> values, double place) {
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
     std::nth_element(values.begin(), below, values.end());
@@ -37,12 +37,12 @@ std::array<double, 3> quartiles_of(std::span<double> values) {
     return {lower, median, select(values.subspan(middle), 0.75 * last - static_cast<double>(middle))};
 }
 
-// q(p) of sorted values. total: the sum of their weights.
+// Returns q(p), as defined in quartiles.hpp, of sorted values. total: the sum of their weights.
 double quantile(std::span<const Weighed> sorted, double total, double p) {
     const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
     const double from = p * (total - unit);
     double first = sorted.back().value;
-    double sum = 0.0;  // of differences from the first value, so that equal values give exactly that value
+    double sum = 0.0;  // sum of differences from the first value, so that equal values give exactly that value
     double end = 0.0;
     bool within = false;
     for (const auto& [value, weight] : sorted) {
@@ -89,7 +89,7 @@ void Quartiles::add(const double* row, double weight) {
     double* least = least_.data();
     double* most = most_.data();
     for (std::size_t c = 0; c < least_.size(); ++c) {
-        least[c] = row[c] < least[c] ? row[c] : least[c];  // false for NaN
+        least[c] = row[c] < least[c] ? row[c] : least[c];  // the comparison is false for NaN
         most[c] = row[c] > most[c] ? row[c] : most[c];
     }
     if (seen_++ != next_) return;

@@ -1,34 +1,34 @@
-// quartiles.hpp: median, quartiles and range of columns, in one pass over rows, and the resulting robust scale.
+// quartiles.hpp: computes median, quartiles and range of columns in one pass over rows, and from these a robust scale.
 //
 //     scale = q75 - q25, or (max - min) / 2 if these quartiles are equal     center = q50
 //
-// Minimum and maximum cover all rows. Quartiles cover all rows of a small table, otherwise a sample: the rows are
-// divided into equal strata in their given order, and one row of each stratum is drawn.
+// Minimum and maximum are those of all rows. Quartiles are those of all rows if the table is small, otherwise of a
+// sample: the rows are divided into equal strata in their given order, and one row of each stratum is drawn.
 //
 //     rows     | . . x . | x . . . | . . . x | . x . . |     x: in the sample
 //
-// The rank of a quartile in a sample of m rows is off by sqrt(p (1 - p) / m) of the rows at most (one standard
-// deviation, if no value is missing): 0.4 % of the rows for 2^14 rows, 1.1 % for 2^11.
+// The rank of a quartile in a sample of m rows has a standard error of at most sqrt(p (1 - p) / m), as a share of the
+// rows, if no value is missing: 0.4 % for 2^14 rows, 1.1 % for 2^11.
 //
 // Weighted quantiles: let x(t), 0 <= t < W, be the sorted values laid end to end, each as long as its weight.
 //
 //     q(p) = mean of x(t) over p (W - u) <= t <= p (W - u) + u      u = min(1, W / n), of n values
 //
 // For rows of equal weight, at most 1, these are numpy's "linear" quantiles (Hyndman and Fan 1996, type 7). Integer
-// weights give the quantiles of as many equal rows. The form is Akinshin's, arXiv 2304.07265, whose u is that of the
-// effective number of rows.
+// weights give the same quantiles as repeated rows. The definition is Akinshin's (arXiv 2304.07265), except that his u
+// is derived from the effective number of rows.
 //
 // Invariants: (1) NaN is a missing value and is ignored in its column;
 //             (2) a column is constant if all its values in all rows are exactly equal, or if it has no value;
 //             (3) quantiles of equal values are exactly that value;
-//             (4) the rows in the sample depend only on the numbers of rows and columns;
+//             (4) the choice of rows in the sample depends only on the number of rows and the number of columns;
 //             (5) if the sample holds no value of a column but some row does, all its quartiles are the middle of its
 //                 range.
 // Threads:    one.
-// Cost:       add() is one sweep over a row. scaling() selects in the sample, about 25 ns per cell on one core of 2026,
-//             or sorts it if rows have weights, about 80 ns per cell.
-// Memory:     the sample, at most 32 MiB for up to 2048 columns whose quartiles are wanted, beyond that 16 KiB per
-//             column.
+// Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core of 2026
+//             (selection), or about 80 ns if rows have weights (sorting).
+// Memory:     the sample. It takes at most 32 MiB for up to 2048 columns whose quartiles are wanted, and 16 KiB per
+//             column for more columns.
 #pragma once
 
 #include <array>
@@ -53,11 +53,12 @@ class Quartiles {
     // total.
     void add(const double* row, double weight);
 
-    // The scaling of the wanted columns. Other columns stay as they are. If 1 / scale is not finite, the scale is 1.
+    // Returns the scaling of all columns, which leaves unwanted columns unchanged. If 1 / scale is not finite, the
+    // scale is 1.
     Scaling scaling() const;
     bool constant(std::size_t column) const { return !(least_[column] < most_[column]); }
 
-    // The row drawn from stratum `stratum`, for a sample of `size` of `rows` rows.
+    // Returns the row drawn from stratum `stratum` for a sample of `size` out of `rows` rows.
     static std::int64_t sampled_row(std::int64_t stratum, std::int64_t size, std::int64_t rows);
 
   private:
@@ -67,7 +68,7 @@ class Quartiles {
     Three weighted_quartiles(std::size_t place, double otherwise) const;
 
     std::vector<std::size_t> columns_;  // wanted columns
-    std::vector<double> least_;         // of every column; above most_ if there is no value yet
+    std::vector<double> least_;         // minimum of every column; above most_ if there is no value yet
     std::vector<double> most_;
     std::int64_t rows_;
     std::int64_t size_;  // rows of the sample

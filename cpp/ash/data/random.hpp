@@ -1,8 +1,8 @@
-// random.hpp: counter-based random numbers: a draw is a function of its purpose, independent of earlier draws.
+// random.hpp: counter-based random numbers: each draw is a function of a seed and a counter, not of earlier draws.
 //
 // The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011),
-// keyed by the seed. Its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend
-// neither on the thread that draws them nor on where a job was resumed.
+// keyed by the seed. Its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights do not
+// depend on threads or on the epoch at which a job was resumed.
 // Threads: pure functions. Cost: 10 rounds for 4 words. A shuffle takes one Philox draw, then SplitMix64 for each row.
 #pragma once
 

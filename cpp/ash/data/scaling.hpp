@@ -7,7 +7,7 @@
 //     target     mean       standard deviation: moments.hpp                        0: no clip
 //     others     0          1                                                      0: no clip
 //
-// The clip hardly changes values between the quartiles, and keeps all others below 3 in magnitude. It is the "robust
+// The clip hardly changes values between the quartiles, and limits all values to magnitudes below 3. It is the "robust
 // scale and smooth clip" of RealMLP (Holzmueller, Grinsztajn, Steinwart, arXiv 2407.04491, section 3).
 // Threads: plain data.
 #pragma once
@@ -25,12 +25,12 @@ struct Scaling {  // every field: [columns]
     std::vector<double> limit;  // kClip, or 0 for no clip
 };
 
-// The scaling of columns that stay as they are.
+// Returns the scaling of columns that stay unchanged.
 inline Scaling no_scaling(std::size_t columns) {
     return {std::vector<double>(columns, 0.0), std::vector<double>(columns, 1.0), std::vector<double>(columns, 0.0)};
 }
 
-// 1 / scale of each column.
+// Returns 1 / scale of each column.
 inline std::vector<double> inverse(const Scaling& scaling) {
     std::vector<double> result;
     result.reserve(scaling.scale.size());
@@ -41,7 +41,8 @@ inline std::vector<double> inverse(const Scaling& scaling) {
 // Throws std::invalid_argument unless there are `columns` columns, finite numbers, scales above zero and limits 0 or 3.
 void check_scaling(const Scaling& scaling, int columns);
 
-// The same scaling for the kernels, which multiply by the inverse of the scale. The result points into both arguments.
+// Returns the same scaling in the form used by the kernels, which multiply by the inverse of the scale. The result
+// points into both arguments.
 inline Standardization standardization(const Scaling& scaling, const std::vector<double>& inverse) {
     return {scaling.center.data(), inverse.data(), scaling.limit.data(), std::ssize(inverse)};
 }

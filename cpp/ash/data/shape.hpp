@@ -7,8 +7,8 @@
 
 namespace ash {
 
-// The most features and the most outputs of a table. A network has up to four inputs per feature, so their number fits
-// into an int, and the bytes of 2^32 rows fit into 63 bits.
+// The maximum number of features, and of outputs, of a table. A network has up to four inputs per feature. With this
+// limit, the number of inputs fits into an int, and the bytes of 2^32 rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
 // The columns that a network reads and predicts: 1 to kMostColumns.
@@ -18,9 +18,9 @@ struct Shape {
     int numbers = 0;  // features that can be embedded: standardized and not constant
 };
 
-// The number of floats that a row of `columns` columns takes in memory: a whole number of cache lines, which is odd
-// from 128 columns on. Rows a power of two apart would all share a few sets of the L1 cache (rows that are 4 KiB apart
-// share one set of 8 lines).
+// Returns the number of floats that a row of `columns` columns takes in memory: a whole number of cache lines, which is
+// odd from 128 columns on. If the distance between rows were a power of two, all rows would share a few sets of the L1
+// cache (rows that are 4 KiB apart share one set of 8 lines).
 inline std::int64_t padded(std::int64_t columns) {
     const std::int64_t lines = (columns + kLineFloats - 1) / kLineFloats;
     const bool even_and_wide = columns >= 128 && lines % 2 == 0;

@@ -2,8 +2,8 @@
 //
 //     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
 //
-// Rows are stored in any order, each once, and expanded one block at a time. All computations see dense rows, so no bit
-// depends on how the rows are stored.
+// Each row is stored once, in any order. Rows are expanded one block at a time. All computations use dense rows, so
+// results do not depend on how the rows are stored.
 // Threads: const once all rows are stored; any number of threads may expand rows.
 // Memory:  8 bytes per non-zero cell, 12 per row.
 // Cost:    expand() writes whole rows: first zeros, then the cells.
@@ -45,7 +45,7 @@ struct SparseRows {
         size[at] = static_cast<std::uint32_t>(std::ssize(values) - first[at]);
     }
 
-    // to [stride]
+    // Writes the row with its zeros to `to` [stride].
     void expand(std::int64_t row, std::int64_t stride, float* to) const {
         const auto at = static_cast<std::size_t>(row);
         const auto begin = static_cast<std::size_t>(first[at]);

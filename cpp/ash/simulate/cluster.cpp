@@ -95,7 +95,8 @@ class Run {
         return std::max(from.pass(now, bytes), to.pass(now, bytes)) + cluster_.latency;
     }
 
-    // In each round, every holder of the data, at first only the coordinator, sends them to one more process.
+    // Sends the data in rounds. In each round every holder of the data (at first only the coordinator) sends them to
+    // one more process.
     void send_data() {
         const int count = cluster_.data_bytes == 0.0 ? 0 : static_cast<int>(processes_.size());
         for (int holders = 1; holders <= count; holders *= 2) {
@@ -129,7 +130,7 @@ class Run {
         return processes_.most_vacant();
     }
 
-    // Returns when the job decided at free_at_, its state and the data have all arrived.
+    // Returns the time at which the job, which is given out at free_at_, and its state and the data have all arrived.
     double arrival(const Job& job, int to) {
         double there = free_at_ + cluster_.latency;
         if (job.rung > 0 && !cluster_.states_stay) {
@@ -192,7 +193,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // a target ends the run while other threads still work
+        for (; !events_.empty(); events_.pop()) {  // if a target ended the run, other threads were still working
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);
@@ -207,7 +208,7 @@ class Run {
         return bytes_of(job);
     }
 
-    // The process of the candidate's last job.
+    // Returns the process of the candidate's last job, which may be changed.
     int& home(const Job& job) {
         const auto candidate = static_cast<std::size_t>(job.candidate);
         if (candidate >= homes_.size()) homes_.resize(candidate + 1, 0);
@@ -235,7 +236,7 @@ class Run {
     std::vector<int> homes_;  // [candidate]
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
     double now_ = 0.0;
-    double free_at_ = 0.0;  // when the coordinator can make the next decision
+    double free_at_ = 0.0;  // time from which the coordinator can make the next decision
     std::int64_t given_ = 0;
     std::int64_t moves_ = 0;
     double bytes_ = 0.0;

@@ -1,4 +1,4 @@
-// cluster.hpp: simulates a run on many processes without training: the tuner's ladder and clock, and network lines.
+// cluster.hpp: simulates a run on many processes without training, with the tuner's ladder and clock and network lines.
 //
 //     coordinator   in flight: at most in_flight jobs per thread                  process
 //
@@ -7,29 +7,30 @@
 //        |                                                                          |
 //        +------ known <---- its line ------ latency  -- line of the process -------+
 //
-//     a state   stays on the process of its last job, and moves directly to another one if the next job must run there;
-//               or travels: with each result to the coordinator, and back with the next job of its candidate
+//     a state   stays on the process of its last job, and moves directly to another process if the next job runs there;
+//               or is sent with each result to the coordinator, and with the next job of its candidate to a process
 //     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
 //
 // The coordinator is serial: it takes decision_seconds per job to receive a result and give out the next job. A line
-// passes bytes one message after the other, separately for each direction; a message without bytes does not wait. A
-// message arrives one latency after both of its lines have passed it. There are no teams in a cluster.
+// passes the bytes of one message after the other, separately for each direction; a message without bytes does not
+// wait. A message arrives one latency after both of its lines have passed it. There are no teams in a cluster.
 //
 // Order:       events are ordered by time, then by kind: results that become known, the coordinator becoming free, jobs
 //              that arrive, jobs that end. Ties are broken by thread, for arrived jobs by the order in which they were
-//              given out. A job goes to the process of its state if that has a vacancy, else to the process with the
-//              most vacancies (ties: the lowest).
+//              given out. If states stay and the process of a job's state has a vacancy, the job goes there, else to
+//              the process with the most vacancies (ties: the lowest).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it when they are known;
 //              (2) the vacancies of a process are in_flight times its threads, minus its jobs in flight. A job is in
 //                  flight from the time it is given out until its result is known;
-//              (3) a thread is idle only while every job that has arrived at its process was taken by another thread;
+//              (3) a thread is idle only while all jobs that have arrived at its process have been started;
 //              (4) hence the makespan is at least each of these: work / threads; the longest chain (the jobs of one
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
-//                  chain, or of the jobs that share a place in flight;
-//              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster decides as a run on
-//                  threads without teams. The two are bit-identical if no job is sent to the process of its state.
+//                  chain; two latencies for each of the jobs that share a place in flight;
+//              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
+//                  decisions as threads without teams. The two simulations are bit-identical if no job is sent to the
+//                  process of its state.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) per event, with three or four events per job; memory 12 bytes per candidate in addition to the
+// Cost:        O(log n) per event, with three or four events per job. Memory: 12 bytes per candidate in addition to the
 //              ladder's.
 
 #pragma once
@@ -56,13 +57,13 @@ struct Cluster {
 struct ClusterSimulation {
     Simulation run;
     int processes = 0;
-    double bytes = 0.0;        // of data and states, counted each time they are sent
-    std::int64_t moves = 0;    // of states between processes
+    double bytes = 0.0;        // of data and states, each time they are sent
+    std::int64_t moves = 0;    // number of states moved between processes
     double coordinator = 0.0;  // seconds spent on decisions
     double line = 0.0;         // seconds in which the busiest line, in one direction, passed bytes
 };
 
-// Throws std::invalid_argument for what simulate() refuses, for teams, and for a cluster value out of range.
+// Simulates a run. Throws std::invalid_argument like simulate(), for teams, and for values of `cluster` out of range.
 ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
                                    const std::function<void(const SimulatedJob&)>& observer = {});
 

@@ -1,4 +1,4 @@
-// processes.hpp: lines and processes of a simulated cluster. Processes have threads and places for jobs in flight.
+// processes.hpp: the lines and processes of a simulated cluster. A process has threads and places for jobs in flight.
 //
 // Invariants:  (1) each process is in vacant_ once, under its current number of vacancies.
 // Threads:     none. Cost: O(log processes) per change of vacancies; O(1) per message on a line.
@@ -21,7 +21,7 @@ class Line {
   public:
     explicit Line(double bandwidth) : bandwidth_(bandwidth) {}
 
-    // Returns when these bytes, sent now, have all passed, after those of earlier calls.
+    // Returns the time at which all these bytes, sent now, have passed. They pass after the bytes of earlier calls.
     double pass(double now, double bytes) {
         if (bytes == 0.0) return now;
         free_ = std::max(free_, now) + bytes / bandwidth_;
@@ -29,7 +29,7 @@ class Line {
         return free_;
     }
 
-    // The seconds until now in which the line has passed bytes.
+    // Returns the seconds, until now, in which the line was passing bytes.
     double busy(double now) const { return busy_ - std::min(busy_, std::max(free_ - now, 0.0)); }
 
   private:
@@ -48,7 +48,7 @@ struct Process {
     Line out;
     double data = 0.0;  // time from which the process has the data
     int vacancies;
-    ThreadSet idle;             // by number in the process
+    ThreadSet idle;             // by their numbers in the process
     std::deque<int> waiting{};  // flights of arrived jobs
 };
 

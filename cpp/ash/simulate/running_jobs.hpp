@@ -1,19 +1,21 @@
-// running_jobs.hpp: for the simulator: the threads that run jobs or help with them, and the job that ends first.
+// running_jobs.hpp: the simulator's running jobs and their teams. Finds the job that ends first and the one to help.
 //
-//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
-//                           2: { (end, owner), ... }                      job that ends first;
-//                           5: { (end, owner) }                           the last of each size in open_: candidates
-//                                                                         for the next helper
+//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size may be the
+//                           2: { (end, owner), ... }                      job that ends first; the last
+//                           5: { (end, owner) }                           of each size in open_ may be the
+//                                                                         job with the greatest need of help
 //
-// A job is a number of seconds. A team of s threads reduces it by 1 + (s - 1) * efficiency per second, and has at most
-// `most` members. Among teams of one size, the one that ends last always has the most left. So only joining or leaving
-// a job changes its end, and nothing is recomputed as time passes.
+// A job is a number of seconds. A team of s threads, at most `most`, reduces it by 1 + (s - 1) * efficiency per second.
+// The end of a job changes only when a thread joins or leaves it, so nothing is recomputed as time passes. Among teams
+// of one size, the team that ends last always has the most seconds left.
 //
-// Order:       ends by (end, owner), lowest first. Need: seconds left per member, then the highest owner.
+// Order:       jobs end by (end, owner), lowest first. The greatest need is the most seconds left per member, then the
+//              highest owner.
 // Invariants:  (1) a thread owns at most one job, or helps with at most one;
 //              (2) a running job is in all_ once, under the number of its members and its current end, and likewise in
 //                  open_ while it accepts more members.
-// Threads:     none. Cost: O(log p + sqrt p) per change: p threads form teams of at most sqrt(2 p) different sizes.
+// Threads:     none. Cost: O(log p + sqrt p) per change, since p threads form teams of at most sqrt(2 p) different
+//              sizes.
 
 #pragma once
 
@@ -29,7 +31,7 @@
 
 namespace ash {
 
-// A set of thread numbers. The lowest is found at once as long as threads are added and removed at the low end.
+// A set of thread numbers. The lowest is found quickly as long as threads are added and removed at the low end.
 class ThreadSet {
   public:
     explicit ThreadSet(int threads) : words_((static_cast<std::size_t>(threads) + 63) / 64) {}
@@ -74,7 +76,7 @@ class TeamsBySize {
     explicit TeamsBySize(int threads) : teams_(static_cast<std::size_t>(threads) + 1) {}
 
     bool empty() const { return sizes_.empty(); }
-    std::span<const int> sizes() const { return sizes_; }  // existing sizes, in no order
+    std::span<const int> sizes() const { return sizes_; }  // existing sizes, in any order
     const std::set<Key>& of_size(int members) const { return teams_[static_cast<std::size_t>(members)]; }
 
     void insert(int members, const Key& team) {
@@ -106,12 +108,12 @@ class RunningJobs {
           open_(threads),
           efficiency_(efficiency) {}
 
-    // The job of a thread, shared with its helpers.
+    // The job of a thread, which its helpers share.
     struct Shared {
-        double end = 0.0;    // if no thread joins or leaves
-        double since = 0.0;  // time of the last such change
-        int most = 1;        // members that it accepts
-        int team = 0;        // most threads at once
+        double end = 0.0;    // time at which the job ends if no thread joins or leaves
+        double since = 0.0;  // time at which a thread last joined or left
+        int most = 1;        // maximum number of members
+        int team = 0;        // maximum number of threads at once
         std::vector<int> helpers;
     };
 
@@ -139,7 +141,8 @@ class RunningJobs {
         return owner;
     }
 
-    // The owner of the job that accepts one more member and needs it most; none if all are full.
+    // Returns the owner of the job with the greatest need among those that accept one more member; nullopt if there is
+    // none.
     std::optional<int> neediest(double now) const {
         TeamsBySize::Key most{-1.0, -1};
         for (const int members : open_.sizes()) {
@@ -168,7 +171,7 @@ class RunningJobs {
         });
     }
 
-    // Total seconds of all members until now.
+    // Returns the total seconds, until now, that threads spent in teams.
     double busy(double now) const {
         double sum = busy_;
         for (const int members : all_.sizes()) {
@@ -214,7 +217,7 @@ class RunningJobs {
     TeamsBySize all_;
     TeamsBySize open_;
     double efficiency_;
-    double busy_ = 0.0;  // up to the last change
+    double busy_ = 0.0;  // total seconds up to the last change
 };
 
 }  // namespace ash

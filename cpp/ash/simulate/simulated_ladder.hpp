@@ -1,7 +1,9 @@
-// simulated_ladder.hpp: for the simulator: the ladder and the clock of a run, and totals of the decided jobs.
+// simulated_ladder.hpp: the ladder and the clock of a simulated run, with totals of the decided jobs.
 //
-// Invariants:  (1) a job is counted when its result is decided, in that order, and only then reported to the observer.
-// Threads:     none. Cost: O(1) per job in addition to the clock's; memory 8 bytes per candidate besides the ladder's.
+// Invariants:  (1) jobs are counted and reported to the observer in the order in which their results are decided, not
+//                  before.
+// Threads:     none. Cost: O(1) per job in addition to the clock's. Memory: 8 bytes per candidate in addition to the
+//              ladder's.
 
 #pragma once
 

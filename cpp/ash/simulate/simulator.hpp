@@ -1,4 +1,4 @@
-// simulator.hpp: simulates a run on p threads without training: the tuner's ladder and clock, and given times per job.
+// simulator.hpp: simulates a run on p threads without training, with the tuner's ladder and clock and given job times.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
@@ -10,17 +10,17 @@
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
 //              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
-//              nothing joins the job with the most seconds left per member, among those that accept one more (ties: the
-//              job of the highest thread).
+//              no task joins, among the jobs that accept one more member, the job with the most seconds left per member
+//              (ties: the job of the highest thread).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
-//              (2) a thread has its own job, helps with another, or is idle. It is idle only while the clock has no
+//              (2) a thread has its own job, helps with another job, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
 //              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
-//                  least work / threads, and at least the longest chain (the jobs of one candidate);
-//              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
+//                  least the larger of work / threads and the longest chain (the jobs of one candidate);
+//              (4) reproducible: the tasks, and so work and chain, do not depend on threads, teams and job times.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
-//              leaves; memory 8 bytes per candidate in addition to the ladder's.
+// Cost:        O(log p) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
+//              leaves. Memory: 8 bytes per candidate in addition to the ladder's.
 
 #pragma once
 
@@ -41,7 +41,7 @@ struct SimulationSettings {
     Order order = Order::finish;
     int threads = 1;
     bool teams = true;
-    double team_efficiency = 1.0;  // of each thread of a team except the first, 0 to 1
+    double team_efficiency = 1.0;  // efficiency of each thread of a team except the first, 0 to 1
 };
 
 struct SimulatedOutcome {
@@ -54,17 +54,18 @@ struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<SimulatedOutcome(const Job&)> outcome;
-    std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty means no limit
-    std::function<double(const Job&)> state_bytes = {};  // of its state after the job, for a cluster; empty: 0
+    std::function<int(const Job&)> most_members = {};    // maximum size of a job's team, at least 1; empty means no
+                                                         // limit
+    std::function<double(const Job&)> state_bytes = {};  // size of the state after the job, for a cluster; empty: 0
 };
 
-// A job as it was executed, reported when its result is decided.
+// A job as it was executed. It is reported when its result is decided.
 struct SimulatedJob {
     Job job;
     int thread;
     double start;
     double end;
-    int team;  // most threads at once
+    int team;  // maximum number of threads at once
 };
 
 struct RungWork {
@@ -72,24 +73,25 @@ struct RungWork {
     double seconds = 0.0;
 };
 
-// The outcome over all decided jobs.
+// The totals over all decided jobs.
 struct Simulation {
     double makespan = 0.0;
     double busy = 0.0;   // total seconds of threads that ran a job or helped with one
     double work = 0.0;   // total seconds of all jobs on one thread: W
     double chain = 0.0;  // the largest total for one candidate: D
     std::int64_t jobs = 0;
-    double epochs = 0.0;  // of all jobs; a double cannot overflow, and is exact below 2^53
+    double epochs = 0.0;  // of all jobs; as a double it cannot overflow, and is exact below 2^53
     std::vector<RungWork> rungs;
 };
 
-// Throws std::invalid_argument for what Ladder and Clock refuse, threads < 1, or an efficiency outside 0..1. observer:
-// called with every job in order of decision; may be empty.
+// Simulates a run. Throws std::invalid_argument like Ladder and Clock, for threads < 1, and for an efficiency outside
+// 0..1. observer: called with every job in order of decision; may be empty.
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A value for each job: the same for all, or one row per candidate. With rungs 0, a value is per epoch and the same in
-// all rungs; otherwise it is for a whole job, with one column per rung. The values are not owned.
+// A table with a value for each job. It has one row for all candidates or one row per candidate. With rungs 0, a value
+// is per epoch and the same in all rungs; otherwise a value is for a whole job, and the table has one column per rung.
+// The values are not owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;
@@ -98,11 +100,11 @@ struct JobTable {
     double whole(const Job& job) const { return of(job) * (rungs == 0 ? static_cast<double>(job.epochs) : 1.0); }
 };
 
-// exp(sigma * z - sigma^2 / 2) for a normal z; its mean is 1. A function of seed, candidate and rung.
+// Returns exp(sigma * z - sigma^2 / 2) for a normal z, which has mean 1. It depends only on seed, candidate and rung.
 double timing_noise(std::uint64_t seed, const Job& job, double sigma);
 
-// The candidate's own quality in [0, 1), the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung / 2), which
-// shrinks with the square root of the epochs. A function of seed, candidate and rung; it uses no libm.
+// Returns the candidate's quality in [0, 1), which is the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung /
+// 2), which shrinks with the square root of the epochs. It depends only on seed, candidate and rung, and uses no libm.
 double random_score(std::uint64_t seed, const Job& job, std::int64_t eta);
 
 }  // namespace ash
