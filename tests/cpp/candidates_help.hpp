@@ -19,7 +19,7 @@ inline constexpr int kFeatures = 5;
 inline constexpr int kClasses = 3;
 inline constexpr std::uint64_t kSeed = 11;
 
-// Rows whose class is mostly the index of the largest of their first three features.
+// Returns rows whose class is mostly the index of the largest of their first three features.
 inline Data make_data() {
     std::mt19937 random(1);
     std::vector<double> x(kRows * kFeatures);
@@ -62,7 +62,7 @@ inline std::int64_t bytes(const State& state) {
     return 4 * (state.weights.size() + state.first_moment.size() + state.second_moment.size());
 }
 
-// The weights of candidate `number` after jobs of these epochs, trained without Candidates.
+// Returns the weights of candidate `number` after jobs of these epochs, trained without the class Candidates.
 inline std::vector<float> trained(const Data& data, const Settings& settings, std::uint32_t number,
                                   const std::vector<std::int64_t>& jobs) {
     Workspace workspace(data, {&settings, 1});
@@ -76,7 +76,7 @@ inline std::vector<float> trained(const Data& data, const Settings& settings, st
 inline constexpr std::int64_t kNoLimit = 0;
 inline constexpr std::int64_t kNothingWaits = 1;  // bytes: every state is dropped as soon as it waits
 
-// The data as a fold that is scored by `metric`.
+// Returns the data as a fold that is scored by `metric`.
 inline Fold fold_of(const Data& data, Continuation continuation = Continuation::resume,
                     Metric metric = Metric::accuracy, std::uint64_t seed = kSeed) {
     return {data, {.kernels = kernels(""), .seed = seed, .continuation = continuation, .metric = metric}};
@@ -94,14 +94,14 @@ struct Fixture {
         return {{fold_of(data, continuation, metric)}, settings, std::ssize(settings), 1, limit};
     }
 
-    // Trains a job and reports it at once.
+    // Trains a job and registers its end at once.
     Result run(Candidates& all, const Job& job) {
         const Result result = all.train(job, 0, team, stop);
         all.wait(job.candidate, job.rung, result.score, result.loss);
         return result;
     }
 
-    // The weights of the candidate after a job.
+    // Returns the weights of the candidate after a job.
     std::vector<float> weights_after(Candidates& all, const Job& job) {
         all.train(job, 0, team, stop);
         return weights(*all.publish(job.candidate).front());

@@ -1,5 +1,5 @@
-// Tests that an epoch allocates nothing. This is a separate executable because allocations.cpp replaces operator new,
-// which conflicts with sanitizers.
+// Tests that an epoch allocates nothing. These tests are a separate executable because allocations.cpp replaces
+// operator new, which conflicts with sanitizers.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -18,7 +18,7 @@ using namespace ash::testing;
 
 namespace {
 
-// The number of allocations of a job and its score in a workspace that both have used before.
+// Returns the number of allocations of a job and its score in a workspace that a job and a score have already used.
 std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t epochs) {
     Workspace workspace(data, {&settings, 1});
     State state = initial_state(data.shape(), settings, 0, 0);
@@ -32,7 +32,7 @@ std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t 
     return allocations() - before;
 }
 
-// The bytes that a call allocates, freed or not.
+// Returns the bytes that a call allocates, whether or not it frees them.
 template <typename Call>
 std::int64_t bytes_of(Call call) {
     const std::int64_t before = allocated_bytes();
@@ -58,7 +58,7 @@ std::int64_t bytes_to_score(Metric metric, const Data& data, const Settings& set
 
 }  // namespace
 
-TEST_CASE("an epoch allocates nothing, and neither does a score") {
+TEST_CASE("neither an epoch nor a score allocates memory") {
     for (const auto& [classes, weighted] : {std::pair{0, false}, {4, false}, {0, true}, {4, true}}) {
         const Data plain = make_data(500, 9, classes, 2, weighted);
         const Data mixed = make_mixed_data(500, classes, weighted);
@@ -72,7 +72,7 @@ TEST_CASE("an epoch allocates nothing, and neither does a score") {
     }
 }
 
-TEST_CASE("allocations are counted") {
+TEST_CASE("allocations and their bytes are counted") {
     const std::int64_t before = allocations();
     const std::vector<double> some(100);
     CHECK(allocations() - before == 1);
@@ -100,7 +100,7 @@ TEST_CASE("a workspace takes as many bytes as predicted") {
     }
 }
 
-TEST_CASE("a score takes as many bytes as predicted, and keeps predictions only for auc") {
+TEST_CASE("a score takes as many bytes as predicted, and stores predictions only for auc") {
     Settings settings = settings_of(Optimizer::adam, 32);
     settings.label_smoothing = 0.1;  // the log loss is calibrated
     for (const int classes : {0, 2, 4}) {
@@ -120,7 +120,7 @@ TEST_CASE("a score takes as many bytes as predicted, and keeps predictions only 
     }
 }
 
-TEST_CASE("a workspace that only scores does not grow with the table") {
+TEST_CASE("a workspace used only for scoring does not grow with the table") {
     const Settings settings = recipe(Optimizer::adam, 0);
     std::int64_t bytes = 0;
     for (const int rows : {500, 5000}) {
@@ -136,7 +136,7 @@ TEST_CASE("a workspace that only scores does not grow with the table") {
     }
 }
 
-TEST_CASE("other losses, logarithms and sparse rows allocate nothing either") {
+TEST_CASE("an epoch with other losses, logarithms or sparse rows allocates nothing either") {
     constexpr int kRows = 400;
     std::vector<double> x;
     std::vector<double> y;

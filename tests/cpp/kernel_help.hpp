@@ -1,4 +1,4 @@
-// kernel_help.hpp: the kernels and sizes that are tested, random inputs, and the distance of two results.
+// kernel_help.hpp: the tested kernels and sizes, random inputs, and the distance between two results.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // unit_
 
 namespace ash::testing {
 
-// The kernels that this processor can run, and the AVX-512 tiles even if it cannot run them natively.
+// Returns the kernels that this processor can run, and kernels with the AVX-512 tiles even if it has no AVX-512.
 inline std::vector<const Kernels*> tested_kernels() {
     std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
 #if defined(__x86_64__)
@@ -31,7 +31,8 @@ inline std::vector<const Kernels*> tested_kernels() {
     return tables;
 }
 
-// The kernels whose bfloat16 products are tested, including AMX tiles, which are simulated if AMX is missing.
+// Returns the kernels whose bfloat16 products are tested. They include AMX tiles, which are simulated if AMX is
+// missing.
 inline std::vector<Kernels> tested_bfloat16() {
     std::vector<Kernels> tables;
     for (const Kernels* table : tested_kernels()) tables.push_back(*table);
@@ -51,8 +52,8 @@ inline constexpr std::initializer_list<Activation> kActivations{
 
 inline constexpr int kLargest = 70;
 
-// The sizes of which all pairs are tested: all sizes; under a sanitizer, where all pairs would take minutes, only small
-// sizes and those near whole vectors and tiles.
+// Returns the sizes of which all pairs are tested: 1 to 70. Under a sanitizer all pairs would take minutes, so only
+// small sizes and sizes near whole vectors and tiles are tested.
 inline std::vector<int> sizes() {
     std::vector<int> all(kLargest);
     std::iota(all.begin(), all.end(), 1);
@@ -62,7 +63,7 @@ inline std::vector<int> sizes() {
     return all;
 }
 
-// Numbers in [-1, 1) that depend only on the seed; padding columns are zero.
+// Returns numbers in [-1, 1) that depend only on the seed; padding columns are zero.
 inline AlignedFloats random_block(Block block, std::uint64_t seed) {
     AlignedFloats values(block.rows * block.stride);
     Words words{};
@@ -78,7 +79,7 @@ inline AlignedFloats random_block(Block block, std::uint64_t seed) {
 
 inline Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
 
-// The largest distance over all columns except padding; infinite if only one of two values is NaN.
+// Returns the largest distance over all columns except padding, which is infinite if only one of two values is NaN.
 inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
     double largest = 0.0;
     for (std::int64_t row = 0; row < block.rows; ++row) {
@@ -94,7 +95,8 @@ inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block blo
     return largest;
 }
 
-// The allowed distance: 0 with fma; without fma, sums of `terms` products are rounded differently.
+// Returns the allowed distance: 0 with fma; without fma it grows with `terms`, since sums of products are rounded
+// differently.
 inline double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
 
 }  // namespace ash::testing

@@ -1,4 +1,4 @@
-// The main function of the C++ tests; see `ash_tests --help` for how to choose among them.
+// The main function of the C++ tests; `ash_tests --help` explains how to select tests.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-// libomp 19 with Archer ends in a segmentation fault when the first thread to use OpenMP is not the main one.
+// libomp 19 with Archer ends in a segmentation fault if the first thread to use OpenMP is not the main thread.
 const bool kOpenMPHasBegun = [] {
     ash::in_critical_section([] {});
     return true;

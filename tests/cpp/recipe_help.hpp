@@ -1,5 +1,5 @@
-// recipe_help.hpp: a mixed table, and a candidate with all parts of RealMLP's recipe: embedding, factors of inputs,
-// parametric activations, ntk.
+// recipe_help.hpp: a table with features of several kinds, and a candidate with all parts of RealMLP's recipe:
+// embedding, input factors, parametric activations and ntk.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,8 @@ inline constexpr int kMixedNumbers = 18;  // more than one block of 16; layer 0 
 
 inline bool is_switch(int feature) { return feature % 5 == 3; }
 
-// Every fifth feature is 0 or 1 and not standardized, one is constant, others are numbers. Weights: see make_data().
+// Returns a table in which every fifth feature is 0 or 1 and not standardized, one feature is constant, and all others
+// are numbers. Weights: see make_data().
 inline Data make_mixed_data(int rows, int classes, bool weighted = false) {
     std::vector<double> x;
     std::vector<double> y;

@@ -1,4 +1,4 @@
-// team_help.hpp: members for the tests of teams, and the processor time of the process.
+// team_help.hpp: threads that join and leave teams, and the processor time of the process, for the tests of teams.
 #pragma once
 
 #include <time.h>
@@ -24,8 +24,9 @@ inline double processor_seconds() {
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// Threads that join and leave a team, with gaps, whenever it is open, until the end of the scope. At the end all of
-// them may be asleep in an open team, so the bell is rung; they read it before they check for the end.
+// Threads that join and leave a team, with gaps, whenever it is open, until the end of the scope. At the end of the
+// scope all of them may be asleep in an open team, so the bell is rung. They read the bell before they check for the
+// end, so none of them misses it.
 class Members {
   public:
     Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})

@@ -1,4 +1,5 @@
-// Tests network candidates: resumed, restarted, published, diverged, stopped, appended during training; hashes, costs.
+// Tests the states of network candidates that are resumed, restarted, published, diverged, stopped or appended during
+// training, and their hashes and costs.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -25,7 +26,7 @@ TEST_CASE_FIXTURE(Fixture, "resume continues from the state after the last job")
     CHECK(all.memory().retrained_epochs == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "restart begins with the initial state and keeps none") {
+TEST_CASE_FIXTURE(Fixture, "restart begins with the initial state and keeps no state") {
     Candidates all = candidates(Continuation::restart);
     run(all, {4, 0, 1});
     CHECK(all.memory().held_bytes == 0);
@@ -33,7 +34,7 @@ TEST_CASE_FIXTURE(Fixture, "restart begins with the initial state and keeps none
     CHECK(all.memory().retrained_epochs == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the hash is that of the weights, and tells candidates apart") {
+TEST_CASE_FIXTURE(Fixture, "a result has the hash of the weights, which differs between candidates") {
     Candidates all = candidates(Continuation::resume);
     const Result first = run(all, {2, 0, 1});
     const std::vector<float> expected = trained(data, settings[2], 2, {1});
@@ -63,7 +64,8 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
     all.retire(2);  // has no state
 }
 
-TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, even while it retrains a state; a diverged job has one") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a diverged job has a result, but a stopped job has none, even if it was retraining a state") {
     settings[1].optimizer = Optimizer::sgd;
     settings[1].learning_rate = 1e30;
     settings[1].activations = {Activation::relu};
@@ -80,7 +82,7 @@ TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, even while it retrains 
     CHECK(all.memory().retrained_epochs == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a closed team is not helped") {
+TEST_CASE_FIXTURE(Fixture, "nothing is done for a closed team") {
     Candidates all = candidates(Continuation::resume);
     CHECK(all.help(5, 0, team, team.invitation(bell)).blocks == 0);
 }

@@ -1,4 +1,5 @@
-// Tests the clocks: the virtual clock decides like a naive simulation, whatever the threads and order of execution.
+// Tests the clocks. The virtual clock must decide like a naive simulation, whatever the threads and the order of
+// execution.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -42,7 +43,7 @@ Decision decision(const Task& task) {
     return {task.job.candidate, task.job.rung, task.worker, task.start, task.finish};
 }
 
-// The naive twin: it searches all workers for every decision and does every job at once.
+// The naive twin searches all workers for every decision and does every job at once.
 std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     Ladder ladder(settings);
     std::map<int, Task> running;
@@ -165,7 +166,7 @@ TEST_CASE("candidates provided late change no decision") {
     }
 }
 
-TEST_CASE("decisions are made in order of virtual time, ties by worker") {
+TEST_CASE("decisions are made in order of virtual time, with ties broken by worker") {
     Execution execution({.candidates = 200}, Schedule::reproducible, 9, Order::finish, 1);
     const std::vector<Decision> decisions = execution.run(4);
     CHECK(decisions.size() > 300);
@@ -301,7 +302,7 @@ TEST_CASE("a result of a task that is not running is refused and changes nothing
             if (released) clock->release();
             std::vector<Task> wrong(7, second);
             wrong[0] = first;
-            wrong[1].job.candidate = 2;  // the virtual clock assigned it, but has not handed it out
+            wrong[1].job.candidate = 2;  // the virtual clock has assigned this task, but not handed it out
             wrong[1].worker = 2;
             wrong[2].job.candidate = 1 << 20;
             wrong[3].job.candidate = -1;

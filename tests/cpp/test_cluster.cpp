@@ -1,4 +1,5 @@
-// Tests simulated clusters: cases computed by hand, invalid settings. test_simulate.py compares the plain Python twin.
+// Tests simulated clusters by cases computed by hand, and with invalid settings. test_simulate.py compares them with
+// the plain Python twin.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -36,7 +37,7 @@ Workload workload() {
 
 }  // namespace
 
-TEST_CASE("a cluster without costs decides like threads") {
+TEST_CASE("a cluster whose messages and decisions take no time decides like threads") {
     for (const int threads : {1, 3, 16}) {
         const ash::Simulation here = ash::simulate(settings(50, threads), workload());
         const ClusterSimulation there =
@@ -51,7 +52,7 @@ TEST_CASE("a cluster without costs decides like threads") {
     }
 }
 
-TEST_CASE("a result arrives after two latencies, a decision and its job") {
+TEST_CASE("the time until a result arrives is that of a decision, two latencies and the job") {
     const Cluster cluster{.latency = 1.0, .decision_seconds = 0.5};
     std::vector<SimulatedJob> told;
     const ClusterSimulation found = ash::simulate_cluster(settings(2, 1), cluster, workload(),
@@ -93,7 +94,7 @@ TEST_CASE("the last process has the remaining threads") {
     CHECK(found.run.busy == found.run.work);
 }
 
-TEST_CASE("a stop score ends the run while other jobs run and data are being sent") {
+TEST_CASE("a stop score ends a cluster's run while other jobs run and data are being sent") {
     SimulationSettings chosen = settings(64, 8);
     chosen.ladder.stop_score = 3.0;
     const Cluster cluster{.latency = 0.25, .process_bandwidth = 100.0, .data_bytes = 1000.0};

@@ -1,4 +1,4 @@
-// Compares the work of a job with multiply-adds counted one by one, and with cases computed by hand.
+// Compares the cost of a job with multiply-adds counted one by one, and with cases computed by hand.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -18,7 +18,7 @@ Layout layout_of(int features, const std::vector<int>& hidden, int outputs, int 
     return {{features, outputs, numbers}, settings};
 }
 
-// Counts the products as loops over padded lines of columns would, and the embedding, if any.
+// Counts the multiply-adds of the products in loops over padded lines of columns, and of the embedding, if any.
 std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t validation, std::int64_t epochs) {
     std::int64_t count = 0;
     const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t terms) {
@@ -53,14 +53,14 @@ TEST_CASE("a job costs the multiply-adds of its products") {
     }
 }
 
-TEST_CASE("64-128-64-10 by hand") {
+TEST_CASE("a 64-128-64-10 network has the cost computed by hand") {
     const Layout layout = layout_of(64, {128, 64}, 10);
     CHECK(prediction_cost(layout) == 8192 + 8192 + 64 * 16);
     CHECK(training_cost(layout) == 2 * 17408 + 8192 + 640);
     CHECK(job_cost(layout, 1000, 200, 8) == 8'000.0 * 43648 + 200.0 * 17408);
 }
 
-TEST_CASE("8 features, 3 of them embedded, 64-10, by hand; factors of inputs cost nothing") {
+TEST_CASE("a network with 3 of 8 features embedded has the cost computed by hand, and input factors cost nothing") {
     Settings settings;
     settings.embedding = Embedding::periodic;
     const Layout layout({8, 10, 3}, settings);

@@ -1,4 +1,5 @@
-// Tests data from blocks: moments as in two plain passes, the clip, missing values, weights as repeated rows.
+// Tests data built from blocks: moments equal those of two plain passes, weights equal repeated rows; the clip, missing
+// values and refused input.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ using namespace ash;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The naive twin: weighted mean and deviation in two passes.
+// The naive twin computes weighted mean and deviation in two passes.
 std::pair<double, double> plain_moments(const std::vector<double>& values, const std::vector<double>& weights) {
     long double weight = 0;
     long double sum = 0;
@@ -44,7 +45,7 @@ std::pair<double, double> plain_moments(const std::vector<double>& values, const
     return {static_cast<double>(mean), static_cast<double>(std::sqrt(squares / weight))};
 }
 
-// A table of numbers [rows, 3] with missing cells, its target, and weights 1, 2, 3.
+// A table of numbers [rows, 3] with missing cells, its target, and row weights 1, 2 and 3.
 struct Given {
     static constexpr int kFeatures = 3;
     std::vector<double> x;
@@ -88,7 +89,7 @@ Data built(const Given& given, int classes, bool weighted, std::int64_t block) {
     return builder.finish();
 }
 
-// Each row, repeated as often as its weight.
+// Returns the table with each row repeated as often as its weight.
 Given repeated(const Given& given) {
     Given result(0, 2);
     for (std::size_t row = 0; row < given.y.size(); ++row) {
@@ -138,7 +139,7 @@ TEST_CASE("columns that are constant or empty have a deviation of 1") {
     CHECK(moments.scaling().scale == std::vector{1.0, 1.0});  // squares of the second column overflow
 }
 
-TEST_CASE("neither blocks nor the order of rows in a part make a difference") {
+TEST_CASE("data do not depend on blocks or on the order of rows in a part") {
     for (const int classes : {3, 0}) {
         const Given given(203, classes);
         const Data whole = built(given, classes, true, given.rows());
@@ -162,7 +163,7 @@ TEST_CASE("neither blocks nor the order of rows in a part make a difference") {
     }
 }
 
-TEST_CASE("blocks make no difference if quartiles come from a sample") {
+TEST_CASE("data do not depend on blocks if quartiles come from a sample") {
     const Given given(40000, 2);
     const Data whole = built(given, 2, true, given.rows());
     for (const std::int64_t block : {1, 1000}) {
@@ -173,7 +174,7 @@ TEST_CASE("blocks make no difference if quartiles come from a sample") {
     }
 }
 
-TEST_CASE("a missing value is at the median, and a feature that is not standardized stays unchanged") {
+TEST_CASE("a missing value is stored as the median, and a feature that is not standardized stays unchanged") {
     const Given given(70, 2);
     const Data data = built(given, 2, false, 16);
     for (std::size_t i = 0; i < given.training.size(); ++i) {
@@ -191,7 +192,7 @@ TEST_CASE("a missing value is at the median, and a feature that is not standardi
     CHECK(data.training().weights.empty());
 }
 
-TEST_CASE("weights equal repeated rows: in scaling, in a full-batch update, in score and loss") {
+TEST_CASE("weights equal repeated rows in scaling, in a full-batch update, in score and in loss") {
     for (const int classes : {3, 0}) {
         const Given given(300, classes);
         const Data weighted = built(given, classes, true, 64);

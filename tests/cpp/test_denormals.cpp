@@ -20,7 +20,8 @@ using namespace ash::testing;
 
 namespace {
 
-// 1e-20 * 1e-20, which is denormal; volatile, so that the processor computes it and not the compiler.
+// Returns 1e-20 * 1e-20, which is denormal. The factors are volatile, so that the processor computes the product and
+// not the compiler.
 float product() {
     volatile float small = 1e-20F;
     volatile float result = small * small;
@@ -42,7 +43,7 @@ std::int64_t denormals(const AlignedFloats& floats) {
     return std::count_if(floats.data(), floats.data() + floats.size(), is_denormal);
 }
 
-// The moments of weights after updates without a gradient.
+// Returns the moments of weights after updates without a gradient.
 AlignedFloats decayed(const Kernels& kernels, int updates) {
     const Block block{1, 16, 16};
     const AlignedFloats gradient(16);
@@ -57,7 +58,7 @@ AlignedFloats decayed(const Kernels& kernels, int updates) {
 
 }  // namespace
 
-TEST_CASE("denormals are flushed on the guard's thread during its lifetime, however it ends") {
+TEST_CASE("denormals are flushed on the guard's thread until the guard's scope ends, even by an exception") {
     CHECK(keeps());
     {
         const FlushDenormals outer;
@@ -101,7 +102,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
     for (const Optimizer optimizer : {Optimizer::momentum, Optimizer::adam, Optimizer::adamw}) {
         Settings settings = recipe(optimizer, 0);
         settings.activations.assign(2, Activation::relu);
-        settings.parametric_activation = false;  // a unit with a share of x is never dead
+        settings.parametric_activation = false;  // a unit that mixes in x is never dead
         settings.beta2 = 0.95;
         settings.l2 = 0.0;
         settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // times 0.9 per step at rate 0.01
@@ -122,7 +123,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
     }
 }
 
-TEST_CASE("training, scoring, helping and predicting restore the mode") {
+TEST_CASE("training, scoring, helping and predicting restore the thread's mode") {
     const Data data = make_mixed_data(120, 3);
     const Settings settings = recipe(Optimizer::adam, 16);
     const Trained trained = trained_by(data, settings, {2}, kernels(""));
@@ -133,7 +134,7 @@ TEST_CASE("training, scoring, helping and predicting restore the mode") {
     CHECK(keeps());
 }
 
-TEST_CASE("a member flushes like the owner, and restores the mode") {
+TEST_CASE("a team member flushes denormals like the owner, and restores its mode") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     team.open(1, no_ring, nullptr);

@@ -33,7 +33,7 @@ void flip(float& value, int bit) {
 
 }  // namespace
 
-TEST_CASE("digests equal known results, with and without a rest after whole stripes") {
+TEST_CASE("digests equal known results, with and without floats after the last whole stripe") {
     const std::initializer_list<std::pair<int, std::uint64_t>> known{
         {0, 0xef46db3751d8e999U},  {1, 0x477a7e4f0e7690ddU},   {2, 0x909ae08e5f809693U},
         {7, 0x5c7443f8463ac947U},  {8, 0xc91c2a4007dc13d0U},   {9, 0x1e54ca1d41e5e76aU},
@@ -71,7 +71,7 @@ TEST_CASE("doubles have the digest of their bytes, and equal values have one dig
     CHECK(digest(std::vector{0.0, nan}) != digest(std::vector{nan, 0.0}));
 }
 
-TEST_CASE("each flipped bit changes the digest, and no two flips give the same one") {
+TEST_CASE("each flipped bit changes the digest, and no two flips give the same digest") {
     for (const int count : {1, 2, 7, 8, 48, 83}) {
         std::vector<float> values = ramp(count);
         std::set<std::uint64_t> seen{digest(values)};

@@ -1,5 +1,5 @@
-// Compares the periodic embedding and the factors of inputs with naive twins, on every instruction set: values,
-// gradients, memory read and written besides them, errors of cosine and sine.
+// Compares the periodic embedding and the input factors with naive twins, on every instruction set. Checks values,
+// gradients, errors of cosine and sine, and that no other memory affects them or is written.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,8 +28,8 @@ constexpr float kUntouched = 7.0F;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr double kPi = 3.14159265358979323846;
 
-// An embedding of `count` numbers in kMostRows rows and the deltas of its values, stored as in a network: features in
-// front, foreign memory behind.
+// An embedding of `count` numbers in kMostRows rows and the deltas of its values. They are stored as in a network,
+// behind features and in front of foreign memory.
 struct Given {
     std::int64_t numbers;
     std::int64_t front;   // number of features, above that of numbers
@@ -80,7 +80,7 @@ struct Given {
     }
 };
 
-// All row counts if there are few numbers, so that this is cheap; else a selection.
+// Returns all row counts if there are so few numbers that this is cheap, else a selection.
 std::vector<std::int64_t> some_rows(std::int64_t numbers) {
     if (numbers != 3 && numbers != 17) return {1, 2, 7, 16, 17, 64, 65, 129, kMostRows};
     std::vector<std::int64_t> all(kMostRows);
@@ -102,8 +102,8 @@ std::vector<const Kernels*> tested_with_fma() {
     return tables;
 }
 
-// cos(2 pi u) from an embedding and sin(2 pi u) from the gradient of its phase, for each u. Frequency 1 and phase 0
-// make u itself the argument, without rounding.
+// Computes, for each u, cos(2 pi u) by an embedding and sin(2 pi u) by the gradient of its phase. With frequency 1 and
+// phase 0, u itself is the argument, without rounding.
 struct Waves {
     std::vector<double> cosines;
     std::vector<double> sines;
@@ -133,7 +133,8 @@ Waves waves(const Kernels& kernels, const std::vector<float>& turns) {
     return found;
 }
 
-// A grid from -1.5 to 1.5 turns, then arguments up to 2^22, near which float32 is spaced by a half.
+// Returns a grid from -1.5 to 1.5 turns, and then arguments up to 2^22, just below which adjacent floats are half a
+// turn apart.
 std::vector<float> arguments() {
     std::vector<float> turns;
     constexpr int kPoints = 1 << 16;
@@ -164,9 +165,9 @@ TEST_CASE("cosine and sine have the error bounds of periodic.hpp") {
     }
 }
 
-// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17: at worst 2e-5, observed a tenth
-// of that. Without fma, an angle of 4 turns is rounded once more: 16 * 2 pi * 2e-7.
-TEST_CASE("embedded numbers equal the definition, and nothing else is written") {
+// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17. The error is at most 2e-5; a
+// tenth of that was observed. Without fma, an angle of 4 turns is rounded once more, which adds 16 * 2 pi * 2e-7.
+TEST_CASE("embedded numbers equal their definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
         const AlignedFloats slow = given.embedded(kReference, kMostRows);
@@ -181,7 +182,7 @@ TEST_CASE("embedded numbers equal the definition, and nothing else is written") 
     }
 }
 
-TEST_CASE("gradients of an embedding equal the definition") {
+TEST_CASE("gradients of an embedding equal their definition") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
         for (const std::int64_t rows : some_rows(numbers)) {
@@ -210,7 +211,7 @@ TEST_CASE("an embedding and its gradient have the same bits on every instruction
     }
 }
 
-// Behind the numbers are foreign deltas, and NaN after the last ones.
+// Behind the deltas of the numbers are foreign deltas, and behind the last deltas is NaN.
 TEST_CASE("the gradient of padding is positive zero, whatever is stored behind the deltas") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
@@ -265,7 +266,7 @@ TEST_CASE("huge numbers have finite cosines and gradients") {
     }
 }
 
-TEST_CASE("factors of rows and their gradients equal their twins, whatever the padding contains") {
+TEST_CASE("row factors and their gradients equal their twins, whatever the padding contains") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int columns = 1; columns <= kLargest; ++columns) {
             const Block block = block_of(1 + (columns * 7) % 64, columns);

@@ -1,4 +1,5 @@
-// Tests epochs that are parts of a pass: their rows, the bits of a job however it is divided, and their cost.
+// Tests epochs that are parts of a pass: their rows, their cost, and that a job has the same bits however it is
+// divided.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -45,7 +46,7 @@ Data cut_data(int rows, int classes, std::int64_t epoch_rows) {
 State left_by(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs, Team* team = nullptr) {
     State state = initial_state(data.shape(), settings, kSeed, 2);
     for (const std::int64_t epochs : jobs) {
-        Workspace workspace(data, {&settings, 1});  // one per job, so that only the state is carried over
+        Workspace workspace(data, {&settings, 1});  // a new workspace per job, so that only the state is carried over
         train(data, settings, {.epochs = epochs, .seed = kSeed, .candidate = 2, .team = team}, kernels(""), state,
               workspace);
     }
@@ -59,7 +60,7 @@ bool same_state(const State& a, const State& b) {
 
 }  // namespace
 
-TEST_CASE("a pass takes no row twice and omits fewer rows than it has parts; no epoch exceeds its limit") {
+TEST_CASE("a pass uses no row twice and omits fewer rows than it has parts, and no epoch exceeds its limit") {
     for (const std::int64_t rows : {1, 2, 7, 10, 11, 64, 97, 1000}) {
         for (std::int64_t most = 0; most <= rows + 1; ++most) {
             const EpochCut cut(rows, most);
@@ -92,7 +93,7 @@ TEST_CASE("an epoch of all rows is a whole pass") {
     CHECK_THROWS_AS(cut_data(109, 3, -1), std::invalid_argument);
 }
 
-TEST_CASE("a job resumed in the middle of a pass has the bits of an uninterrupted one") {
+TEST_CASE("a job resumed in the middle of a pass has the bits of an uninterrupted job") {
     for (const int classes : {0, 3}) {
         const Data data = cut_data(109, classes, 30);
         CHECK(data.epochs().parts() == 4);
@@ -108,7 +109,7 @@ TEST_CASE("a job resumed in the middle of a pass has the bits of an uninterrupte
     }
 }
 
-TEST_CASE("a full batch takes all rows in each epoch") {
+TEST_CASE("a full batch uses all rows in each epoch") {
     const Settings full = settings_of(Optimizer::adam, 0);
     const State whole = left_by(cut_data(109, 3, 0), full, {1, 2});
     CHECK(same_state(left_by(cut_data(109, 3, 30), full, {1, 2}), whole));
@@ -119,7 +120,7 @@ TEST_CASE("a full batch takes all rows in each epoch") {
     CHECK(batch_rows(settings_of(Optimizer::adam, 8), data) == 8);
 }
 
-TEST_CASE("a team has the same bits") {
+TEST_CASE("a team that trains on parts of a pass gives the bits of one thread") {
     const Data data = cut_data(409, 3, 150);
     const Settings settings = settings_of(Optimizer::adamw, 60);
     const State alone = left_by(data, settings, {3, 10});
@@ -131,7 +132,7 @@ TEST_CASE("a team has the same bits") {
     team.close();
 }
 
-TEST_CASE("a job costs its epochs and its scoring, and its loss is the mean over its rows") {
+TEST_CASE("a job's cost is that of its epochs and its scoring, and its loss is the mean over its rows") {
     const Data data = cut_data(109, 0, 30);
     Settings settings = settings_of(Optimizer::sgd, 8);
     Settings full = settings_of(Optimizer::sgd, 0);
@@ -142,7 +143,7 @@ TEST_CASE("a job costs its epochs and its scoring, and its loss is the mean over
     CHECK(all.cost({1, 1, 2}) == job_cost(layout, 100, 9, 2));
     CHECK(all.step_cost(0) == 8 * training_cost(layout));
 
-    settings.learning_rate = 1e-30;  // weights stay equal, so the mean loss of a pass is that of all its rows
+    settings.learning_rate = 1e-30;  // weights hardly change, so the mean loss of a pass is that of all its rows
     settings.dropout = 0.0;
     settings.l2 = 0.0;
     std::vector<double> losses(4);

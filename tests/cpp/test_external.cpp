@@ -1,4 +1,4 @@
-// Tests candidates that are not networks in the ladder of networks: training, costs, and which ones are kept.
+// Tests external candidates in a ladder together with networks: training, costs, and which candidates are kept.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -49,7 +49,7 @@ TunerSettings settings_of(int threads, int keep) {
 
 }  // namespace
 
-TEST_CASE("networks and external candidates share one ladder, whatever the threads") {
+TEST_CASE("networks and external candidates share one ladder, on any number of threads") {
     const Data data = make_data();
     std::vector<JobRecord> first;
     for (const int threads : {1, 4}) {

@@ -1,4 +1,5 @@
-// Tests folds: the score of a job is their mean, dropped states change nothing, and each fold equals a run of its own.
+// Tests folds: the score of a job is the mean over folds, dropped states change nothing, and each fold equals a
+// separate run.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +21,7 @@ namespace {
 using namespace ash;
 using namespace ash::testing;
 
-// Three folds of the rows of make_data(): every third row validates.
+// Returns three folds of the rows of make_data(), in each of which every third row is for validation.
 std::vector<Data> make_folds(int count) {
     const Data whole = make_data();
     std::vector<Data> folds;
@@ -153,7 +154,7 @@ TEST_CASE("a candidate that diverges in one fold has diverged and leaves no stat
     CHECK(all.memory().held_bytes == 0);
 }
 
-TEST_CASE("candidates are added to all folds, and a stop ends a job") {
+TEST_CASE("candidates are added to all folds, and a stop ends a job on folds") {
     const std::vector<Data> data = make_folds(2);
     const std::vector<Settings> settings = make_settings(4);
     Candidates all(folds_of(data), {settings[0]}, 4, 1, kNoLimit);
@@ -168,7 +169,7 @@ TEST_CASE("candidates are added to all folds, and a stop ends a job") {
     CHECK(all.train({1, 0, 1}, 0, runner.team, runner.stop).stopped);
 }
 
-TEST_CASE("folds with other features or outputs than the first one are refused") {
+TEST_CASE("folds with other features or outputs than the first fold are refused") {
     const std::vector<double> x(40, 1.0);
     const std::vector<double> y{0, 1, 2, 0, 1};
     const std::vector<std::int64_t> rows{0, 1, 2, 3, 4};

@@ -1,4 +1,5 @@
-// Compares the best candidates that a run keeps with a brute force over its jobs, for any order, threads and limits.
+// Compares the candidates that a run keeps with those found by brute force over its jobs, for any order, threads and
+// limits.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -49,7 +50,7 @@ JobRecord record_of(std::int32_t candidate, std::int32_t rung, double score, dou
             .diverged = is_diverged(score, loss)};
 }
 
-// The best job of each candidate, sorted; of these the first ones of each kind (network or external).
+// Returns the best job of each candidate, sorted; of these, the first `most` of each kind (network or external).
 std::vector<Rank> by_force(const std::vector<JobRecord>& jobs, std::size_t most) {
     std::map<int, Rank> best;
     std::map<int, bool> external;
@@ -73,7 +74,7 @@ std::vector<Rank> ranks(const std::vector<Kept>& kept) {
     return all;
 }
 
-// A job with one of few scores and losses, so that there are ties; some jobs diverge.
+// Returns jobs with few different scores and losses, so that there are ties; some jobs diverge.
 std::vector<JobRecord> random_jobs(std::mt19937& random) {
     std::vector<JobRecord> jobs;
     for (std::int32_t candidate = 0; candidate < 12; ++candidate) {
@@ -120,7 +121,7 @@ double accuracy(const Data& data, const float* predictions) {
 
 }  // namespace
 
-TEST_CASE("records keep the candidates that a brute force finds, in any order of the jobs") {
+TEST_CASE("records keep the candidates that brute force finds, in any order of the jobs") {
     std::mt19937 random(7);
     for (int round = 0; round < 400; ++round) {
         std::vector<JobRecord> jobs = random_jobs(random);

@@ -1,4 +1,5 @@
-// Compares passes and updates with their naive twins, for every size 1..70 and every instruction set of this processor.
+// Compares passes and updates with their naive twins, for all sizes from 1 to 70 and every instruction set of this
+// processor.
 //
 // With fma, updates must be equal to the last bit. Results that involve exp or log are compared within a bound.
 #include <doctest/doctest.h>
@@ -33,7 +34,7 @@ TEST_CASE("activations and their slopes equal their definition") {
     }
 }
 
-TEST_CASE("activations at zero, far from it and at NaN") {
+TEST_CASE("activations have the right values at zero, far from it and at NaN") {
     for (const Kernels* kernels : tested_kernels()) {
         for (const Activation activation : kActivations) {
             AlignedFloats y(16);
@@ -54,7 +55,7 @@ TEST_CASE("activations at zero, far from it and at NaN") {
     }
 }
 
-TEST_CASE("dropout keeps the same elements on every instruction set, and its share of them") {
+TEST_CASE("dropout keeps the requested share of elements, and the same ones on every instruction set") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             const Block block = block_of(kLargest, size);
@@ -175,7 +176,7 @@ TEST_CASE("Poisson losses equal their twin, and the padding of their deltas is z
     }
 }
 
-TEST_CASE("updates equal their twin, moments included") {
+TEST_CASE("updates of weights and moments equal their twin") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             for (const Optimizer optimizer :
@@ -263,7 +264,7 @@ TEST_CASE("rows are standardized as defined, to the last bit") {
     }
 }
 
-TEST_CASE("a clip is near its formula and never beyond 3, and columns without a clip are unchanged") {
+TEST_CASE("a clip equals its formula within rounding and never exceeds 3, and columns without a clip are unchanged") {
     for (const Kernels* kernels : tested_kernels()) {
         for (double x = 1e-40; x < 3e38; x *= 1.7) {
             const std::vector<double> from{x, -x, x, -x, x, -x};

@@ -1,4 +1,5 @@
-// Tests ladder and greedy clock by the written rules; tests/oracles/reference.py has the same rules in plain Python.
+// Tests ladder and greedy clock against the rules in ladder.hpp; tests/oracles/reference.py has the same rules in plain
+// Python.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -50,7 +51,7 @@ struct Counts {
     std::int64_t epochs = 0;
 };
 
-// Runs a ladder to its end with `workers` jobs at a time, which end in random order, and checks the invariants.
+// Runs a ladder to its end with `workers` jobs at a time, which end in random order. Checks the invariants.
 Counts run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
     Counts counts;
     std::vector<Job> running;
@@ -138,11 +139,11 @@ TEST_CASE("a ladder defined rung by rung fills its places") {
         rungs.push_back(job->rung);
         ladder.report(*job, job->candidate, 0.0);
     }
-    // A share of 4 of 10 promotes one of 3, two of 5, three of 8, four of 10.
+    // A share of 4 / 10 promotes one of 3, two of 5, three of 8 and four of 10.
     CHECK(rungs == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 1, 2});
 }
 
-TEST_CASE("epochs up to 2^63 - 1") {
+TEST_CASE("a job may have up to 2^63 - 1 epochs") {
     LadderSettings made = settings(4);
     made.min_epochs = std::numeric_limits<std::int64_t>::max() / 2;
     CHECK(Ladder(made).rungs()[1].epochs() == std::numeric_limits<std::int64_t>::max() - 1);
@@ -151,7 +152,7 @@ TEST_CASE("epochs up to 2^63 - 1") {
     CHECK(Ladder(made).rungs()[0].epochs() == std::numeric_limits<std::int64_t>::max());
 }
 
-TEST_CASE("scores 2, 1, 3 tell the promotion rules apart") {
+TEST_CASE("the promotion rules decide differently for the scores 2, 1, 3") {
     for (const Promotion promotion : {Promotion::capped, Promotion::paper}) {
         Ladder ladder(settings(8, 2, Algorithm::ash, promotion));
         const Job first = *ladder.next();
@@ -192,7 +193,7 @@ TEST_CASE("improving: only candidates that did better than in the rung below are
     }
 }
 
-TEST_CASE("no schedule of capped or sh exceeds the places, and 128 candidates take 896 epochs") {
+TEST_CASE("capped and sh never exceed the places of a rung, and 128 candidates take 896 epochs") {
     std::mt19937 random(2);
     for (const Algorithm algorithm : {Algorithm::ash, Algorithm::sh}) {
         for (const std::size_t workers : {1, 2, 7, 500}) {
@@ -212,7 +213,7 @@ TEST_CASE("no schedule of capped or sh exceeds the places, and 128 candidates ta
     }
 }
 
-TEST_CASE("paper and random keep their invariants to the end") {
+TEST_CASE("ladders with the rules paper and random satisfy their invariants to the end") {
     std::mt19937 random(3);
     for (const std::size_t workers : {1, 2, 7, 500}) {
         Ladder paper(settings(500, 2, Algorithm::ash, Promotion::paper));

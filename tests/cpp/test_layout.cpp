@@ -1,4 +1,4 @@
-// Tests the positions and initial values of parameters, for each part of the recipe alone and for all together.
+// Tests the positions and initial values of parameters, for each part of the recipe separately and for all together.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
     return settings;
 }
 
-// All parts as (offset, size), in the order of the arena or of the copies.
+// Returns all parts as (offset, size), in the order of the arena or of the copies.
 std::vector<std::pair<std::int64_t, std::int64_t>> parts(const Layout& layout) {
     std::vector<std::pair<std::int64_t, std::int64_t>> all;
     for (const Layer& layer : layout.layers()) all.emplace_back(layer.offset, layer.size());
@@ -52,7 +52,7 @@ std::vector<std::pair<std::int64_t, std::int64_t>> copies(const Layout& layout) 
     return all;
 }
 
-// Checks that parts follow each other on whole lines, from 0 to the end.
+// Checks that the parts start at whole cache lines and cover everything from 0 to the end without gaps.
 void check_cover(const std::vector<std::pair<std::int64_t, std::int64_t>>& all, std::int64_t end) {
     std::int64_t next = 0;
     for (const auto& [first, size] : all) {
@@ -69,7 +69,7 @@ std::vector<float> row(const State& state, std::int64_t offset, int count) {
 
 }  // namespace
 
-TEST_CASE("parts are contiguous, and factors do not move the other parts") {
+TEST_CASE("parts are contiguous, and input factors do not move the other parts") {
     for (const bool embeds : {false, true}) {
         for (const bool scales : {false, true}) {
             const Layout layout(kShape, chosen(embeds, scales, false));
@@ -112,7 +112,7 @@ TEST_CASE("a table without numbers has no embedding") {
     CHECK(layout.size() == Layout({10, 3}, chosen(false, false, false)).size());
 }
 
-TEST_CASE("shares of the learning rate: 1, or those of ntk") {
+TEST_CASE("factors on the learning rate are 1, or those of ntk") {
     for (const bool ntk : {false, true}) {
         const Layout layout(kShape, chosen(true, true, ntk));
         for (const Layer& layer : layout.layers()) {
@@ -125,7 +125,7 @@ TEST_CASE("shares of the learning rate: 1, or those of ntk") {
     }
 }
 
-TEST_CASE("before training, factors are 1, and the last layer is zero under ntk") {
+TEST_CASE("before training, input factors are 1, and the last layer is zero under ntk") {
     for (const bool ntk : {false, true}) {
         const State state = initial_state(kShape, chosen(true, true, ntk), 3, 4);
         CHECK(row(state, state.layout.scaling().offset, kInputs) == std::vector<float>(kInputs, 1.0F));
@@ -135,7 +135,7 @@ TEST_CASE("before training, factors are 1, and the last layer is zero under ntk"
     }
 }
 
-// Therefore a part that is left out does not change the others.
+// Therefore leaving out a part does not change the initial values of other parts.
 TEST_CASE("initial embeddings depend only on the candidate's number") {
     const auto first_frequencies = [](const Settings& settings, std::uint64_t seed, std::uint32_t candidate) {
         const State state = initial_state(kShape, settings, seed, candidate);

@@ -1,4 +1,5 @@
-// Tests jobs that are done elsewhere, by any worker in any order: the run equals a local one, and no thread hangs.
+// Tests jobs that are done elsewhere, by any worker in any order. The run must equal a local run, and no thread may
+// hang.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -28,7 +29,7 @@ std::unique_ptr<Candidates> make_candidates(const Data& data, int threads, std::
                                         std::move(mailbox));
 }
 
-// Does a job like a worker, from the states in a letter.
+// Does a job as a worker would, from the states in a letter.
 Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
     const Settings settings = make_settings(kCount)[static_cast<std::size_t>(letter.job.candidate)];
     Workspace scratch;
@@ -102,7 +103,7 @@ TEST_CASE("a thread that waits for an answer returns when the tuner stops") {
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}));
 }
 
-TEST_CASE("states of other processes are trained again by as many threads as there are cores") {
+TEST_CASE("states kept by other processes are retrained by as many threads as there are cores") {
     const Data data = make_data();
     TunerSettings settings = kSettings;
     settings.cores = 8;

@@ -1,4 +1,4 @@
-// Tests the measurements of benchmarks: the requested number of times, all above zero, and the help of teams.
+// Tests the measurements for benchmarks: they return as many times as requested, all above zero, also for teams.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -19,7 +19,7 @@ void check_times(const std::vector<double>& times, std::size_t count) {
 
 }  // namespace
 
-TEST_CASE("each instruction set has a measured peak") {
+TEST_CASE("the peak speed of each instruction set can be measured") {
     for (const Kernels* each : available_kernels()) CHECK(fma_peak(*each, 0.01) > 0.0);
 }
 

@@ -1,4 +1,5 @@
-// Tests that states dropped by a memory limit are retrained to the same bits, and that the schedule stays the same.
+// Tests that states dropped because of a memory limit are retrained to the same bits, and that the schedule stays the
+// same.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +21,7 @@ using namespace ash::testing;
 
 namespace {
 
-constexpr int kWorkers = 4;  // their states run; one more may be the best, one more a copy of a published state
+constexpr int kWorkers = 4;  // their states are at work; two more may exist: the best, and a copy of a published one
 
 std::int64_t largest(const Data& data, const std::vector<Settings>& all) {
     std::int64_t most = 0;

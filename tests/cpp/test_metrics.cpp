@@ -43,7 +43,7 @@ struct Table {
     Targets targets() const { return {values.data(), stride()}; }
 };
 
-// The score of predictions that arrive in blocks of `block` rows.
+// Returns the score of predictions that arrive in blocks of `block` rows.
 double score(RunningScore& running, Metric metric, const Predictions& all, const Truth& truth, std::int64_t block) {
     running.begin(metric, truth);
     for (std::int64_t row = 0; row < all.rows; row += block) {
@@ -53,7 +53,7 @@ double score(RunningScore& running, Metric metric, const Predictions& all, const
     return running.score(0.25);
 }
 
-// The score of all predictions at once; checks that smaller blocks give the same bits.
+// Returns the score of all predictions at once, and checks that smaller blocks give the same bits.
 double score(Metric metric, const Predictions& predictions, const Truth& truth) {
     RunningScore running;
     const double all = score(running, metric, predictions, truth, std::max<std::int64_t>(predictions.rows, 1));
@@ -78,7 +78,7 @@ double score(Metric metric, const Table& table, const Table& targets, const std:
     return score(metric, all, Truth{.rows = all.rows, .outputs = all.outputs, .targets = made, .weights = weights});
 }
 
-// The naive twin: counts all pairs of a positive and a negative row.
+// The naive twin counts all pairs of a positive and a negative row.
 double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int32_t>& labels) {
     double right = 0.0;
     double pairs = 0.0;
@@ -107,7 +107,7 @@ TEST_CASE("metrics have the names that Python uses") {
                          std::invalid_argument);
 }
 
-TEST_CASE("accuracy takes the first of several highest outputs") {
+TEST_CASE("accuracy predicts the first of several equally high outputs") {
     const Table table({{0.5F, 0.5F, 0.0F}, {0.1F, 0.6F, 0.3F}, {0.2F, 0.4F, 0.4F}, {0.0F, 0.0F, 1.0F}});
     CHECK(score(Metric::accuracy, table, {0, 1, 1, 2}) == 1.0);
     CHECK(score(Metric::accuracy, table, {1, 1, 2, 2}) == 0.5);
@@ -122,7 +122,7 @@ TEST_CASE("log loss is the trainer's loss, negated") {
     CHECK(score(Metric::log_loss, Table(Values{{1, 0}}), std::vector<std::int32_t>{1}) == -0.25);
 }
 
-TEST_CASE("auc of two classes is the share of pairs in the right order, and ties count half") {
+TEST_CASE("auc of two classes is the share of pairs in the right order, with ties counted as half") {
     std::mt19937 random(1);
     for (int round = 0; round < 50; ++round) {
         std::vector<float> values;
@@ -137,16 +137,17 @@ TEST_CASE("auc of two classes is the share of pairs in the right order, and ties
     }
 }
 
-TEST_CASE("auc of more classes is the mean over all classes, each against the rest") {
+TEST_CASE("auc of more than two classes is the mean over all classes, each against the rest") {
     const Table table({{0.8F, 0.1F, 0.1F}, {0.2F, 0.5F, 0.3F}, {0.3F, 0.4F, 0.3F}, {0.1F, 0.2F, 0.7F}});
-    // class 0: 0.8 against 0.2 0.3 0.1; class 1: 0.5 against 0.1 0.4 0.2; class 2: 0.3 0.7 against 0.1 0.3: 3.5 of 4
+    // Class 0 has 0.8 against 0.2, 0.3, 0.1; class 1 has 0.5 against 0.1, 0.4, 0.2; class 2 has 0.3, 0.7 against 0.1,
+    // 0.3, which is 3.5 of 4 pairs.
     CHECK(score(Metric::auc, table, {0, 1, 2, 2}) == (1.0 + 1.0 + 0.875) / 3.0);
 }
 
-TEST_CASE("regression: values computed by hand, many outputs, units of the target") {
+TEST_CASE("regression metrics equal values computed by hand, with several outputs and in units of the target") {
     const Table predictions({{1, 10}, {2, 20}, {3, 33}});
     const Table targets({{1, 10}, {2, 23}, {6, 33}});
-    // errors 0 0 3 and 0 3 0; targets minus their means -2 -1 3 and -12 1 11
+    // The errors are 0, 0, 3 and 0, 3, 0. The targets minus their means are -2, -1, 3 and -12, 1, 11.
     CHECK(score(Metric::r2, predictions, targets) == ((1.0 - 9.0 / 14.0) + (1.0 - 9.0 / 266.0)) / 2.0);
     CHECK(score(Metric::rmse, predictions, targets) == -std::sqrt(3.0));
     CHECK(score(Metric::mae, predictions, targets) == -1.0);
@@ -230,7 +231,7 @@ TEST_CASE("a weighted row counts as that many rows") {
     }
 }
 
-TEST_CASE("a reused score gives the values of a new one") {
+TEST_CASE("a reused running score gives the values of a new one") {
     std::mt19937 random(5);
     std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
     RunningScore used;

@@ -28,7 +28,7 @@ LayerWeights layer(int inputs, int outputs, float value) {
             std::vector<float>(static_cast<std::size_t>(outputs), value)};
 }
 
-// An embedding of these numbers; all its parameters have this value.
+// Returns an embedding of these numbers in which all parameters have this value.
 EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
     return {numbers, std::vector<float>(embedding::kRows * numbers.size(), value)};
 }
@@ -39,7 +39,7 @@ const OutputUnits kPlain = without_bounds(no_scaling(1));
 
 }  // namespace
 
-TEST_CASE("rows are standardized by the training rows only") {
+TEST_CASE("rows are standardized by centers and scales of the training rows only") {
     const Data data = regression({1, 2, 3, 4, 100, -100});
     CHECK(data.inputs().center[0] == 2.5);
     CHECK(data.inputs().scale[0] == 1.5);
@@ -134,7 +134,7 @@ TEST_CASE("a prediction of no rows has no results") {
     Network(layers, {}, 0, kThree, kPlain).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
 }
 
-TEST_CASE("floats predict like doubles, missing values like the center, and numbers beyond float32 are refused") {
+TEST_CASE("floats predict like doubles and missing values like the center; numbers beyond float32 are refused") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
     const Network network(layers, {}, 0, kThree, kPlain);
     std::vector<float> floats(600);
@@ -158,7 +158,7 @@ TEST_CASE("floats predict like doubles, missing values like the center, and numb
     CHECK_FALSE(network.predict(floats.data(), 200, 2, kernels(""), other.data()));
 }
 
-TEST_CASE("layers are returned unchanged") {
+TEST_CASE("a network returns the layers from which it was built") {
     const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
     const Network network(layers, {Activation::relu}, 0, kThree, kPlain);
     for (std::size_t l = 0; l < 2; ++l) {

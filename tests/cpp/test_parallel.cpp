@@ -1,5 +1,5 @@
-// Tests work on threads: every body runs once, one at a time in the critical section, no exception is lost, and the
-// system may refuse threads.
+// Tests functions run on threads: every body runs once, and in the critical section one at a time; no exception is
+// lost; the system may refuse threads.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -31,7 +31,7 @@
 
 namespace {
 
-// A parallel region, opened in the same way as in the tuner.
+// Opens a parallel region in the same way as the tuner.
 template <typename Body>
 void region(int threads, Body&& body, const std::function<void()>& on_failure = [] {}) {
     std::exception_ptr thrown;
@@ -132,7 +132,7 @@ bool in_child(Function function) {
 // The thread sanitizer does not support threads after a fork.
 #if !defined(__SANITIZE_THREAD__) && !defined(ASH_THREAD_SANITIZER)
 
-// If a process forks after a region, like multiprocessing, the next region must work in the child.
+// If a process forks after a region, as multiprocessing does, the next region must work in the child.
 TEST_CASE("a fork after use never hangs") {
     region(4, [](int) {});
 #if defined(__SANITIZE_ADDRESS__)
@@ -197,7 +197,7 @@ TEST_CASE("R3 threads without enough memory are not started, and the others do t
     }
 }
 
-TEST_CASE("R3 an impossible stack size of OpenMP leaves one thread") {
+TEST_CASE("R3 with an impossible OpenMP stack size, only one thread is started") {
     CHECK(in_child([] {
         setenv("OMP_STACKSIZE", "999999G", 1);
         return ash::startable(16) == 1;

@@ -16,8 +16,8 @@ namespace {
 
 enum class Kind { usual, wide, tiny, huge, infinite, nan };
 
-// Numbers of a kind: usual, of many magnitudes (wide), with products near the smallest normal number (tiny) or beyond
-// the largest number (huge), or with one number in 41 that is infinite or NaN.
+// Returns numbers of a kind: usual numbers, numbers of many magnitudes (wide), with products near the smallest normal
+// number (tiny) or beyond the largest number (huge), or with one number in 41 infinite or NaN.
 AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     AlignedFloats values = random_block(block, seed);
     for (std::int64_t i = 0; i < values.size(); ++i) {
@@ -60,7 +60,7 @@ class Sample {
         run(kReference, product_);
     }
 
-    // The distance between the results of the kernels and of the naive twin.
+    // Returns the distance between the results of the kernels and of the naive twin.
     double distance(const Kernels& kernels) const {
         AlignedFloats result = before_;
         Product product = product_;
@@ -148,7 +148,7 @@ TEST_CASE("products in bfloat16 equal their naive twin bit for bit, on every ins
     }
 }
 
-TEST_CASE("products with one row of every width, as in the gradient of biases") {
+TEST_CASE("products with one row, as in the gradient of biases, equal their twin for every width") {
     for (int columns = 1; columns <= 300; ++columns) {
         for (const Start start : {Start::bias, Start::accumulate}) check(1, columns, 33, start, false);
     }

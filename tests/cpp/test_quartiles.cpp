@@ -1,4 +1,5 @@
-// Compares medians and quartiles with plain definitions (repeated rows, means of a step function); tests the sample.
+// Compares medians and quartiles with two plain definitions (repeated rows, means of a step function), and tests the
+// sample.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ Found found_in(const Values& values, const Values& weights = {}) {
     return {scaling.center[0], scaling.scale[0], quartiles.constant(0)};
 }
 
-// NumPy's method "linear" for the values that are not missing, each repeated by its weight.
+// NumPy's method "linear" for the values that are not missing, each repeated as often as its weight.
 double linear(const Values& values, const Values& weights, double p) {
     Values rows;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -51,7 +52,7 @@ double linear(const Values& values, const Values& weights, double p) {
     return rows[low] + (place - std::floor(place)) * (rows[high] - rows[low]);
 }
 
-// The definition in quartiles.hpp, by the integral of the step function from 0.
+// The definition in quartiles.hpp, computed by the integral of the step function from 0.
 double mean_of_steps(Values values, const Values& weights, double p) {
     std::vector<std::size_t> order;
     double total = 0.0;
@@ -87,7 +88,7 @@ void check_equal(const Found& found, const Found& expected) {
     CHECK(found.scale == doctest::Approx(expected.scale).epsilon(1e-12));
 }
 
-// Random values of both signs; every fifth is missing.
+// Returns random values of both signs, of which every fifth is missing.
 Values random_values(std::size_t size, std::mt19937_64& random) {
     std::normal_distribution<double> normal;
     Values values{-3.0, 0.0, 2.0};
@@ -154,7 +155,7 @@ TEST_CASE("if the quartiles are equal, the scale is half the range; a constant c
     CHECK(found_in({kNan, -4.0}).center == -4.0);
 }
 
-TEST_CASE("an outlier changes no scale, and a spread without a finite inverse gives a scale of 1") {
+TEST_CASE("an outlier does not change the scale, and a spread without a finite inverse gives a scale of 1") {
     Values values;
     for (int row = 0; row < 1001; ++row) values.push_back(row - 500.0);
     const Found before = found_in(values);
@@ -260,7 +261,7 @@ TEST_CASE("ranks of quartiles of a sample are off by at most four standard devia
     }
 }
 
-TEST_CASE("a column that is missing in the whole sample is centered at the middle of its range") {
+TEST_CASE("a column whose values are all missing in the sample is centered at the middle of its range") {
     constexpr std::int64_t kRows = 40000;
     Quartiles quartiles({true}, kRows);
     std::int64_t next = 0;

@@ -1,5 +1,5 @@
-// Tests training with RealMLP's recipe: the same bits on every instruction set, resumed, and in a used workspace; zero
-// padding; a network that predicts like its state. tests/core/test_training.py checks the computed values.
+// Tests training with RealMLP's recipe: the same bits on every instruction set, after resuming and in a used workspace;
+// zero padding; networks that predict like their states. tests/core/test_training.py checks the computed values.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -43,7 +43,7 @@ std::vector<Settings> mixed_candidates() {
 
 bool is_positive_zero(float value) { return std::bit_cast<std::uint32_t>(value) == 0; }
 
-// Whether columns from `columns` on are positive zero in the rows [count][stride] that start at `first`.
+// Returns whether columns from `columns` on are positive zero in the rows [count][stride] that start at `first`.
 bool padding_is_zero(const AlignedFloats& floats, std::int64_t first, std::int64_t count, std::int64_t columns,
                      std::int64_t stride) {
     for (std::int64_t row = 0; row < count && floats.size() > 0; ++row) {
@@ -53,7 +53,7 @@ bool padding_is_zero(const AlignedFloats& floats, std::int64_t first, std::int64
     return true;
 }
 
-// The same network for rows that are already standardized.
+// Returns the same network for rows that are already standardized.
 Network with_plain_inputs(const Network& network) {
     std::vector<LayerWeights> layers;
     std::vector<Activation> activations;
@@ -75,7 +75,8 @@ std::vector<float> predictions(const Network& network, const Rows& rows, const K
 
 }  // namespace
 
-TEST_CASE("the recipe has the same bits on every instruction set with fma, resumed, weighted and in full batches") {
+TEST_CASE(
+    "the recipe gives the same bits on each instruction set with fma, even resumed, weighted or in full batches") {
     for (const int classes : {0, 3}) {
         for (const bool weighted : {false, true}) {
             const Data data = make_mixed_data(190, classes, weighted);
@@ -91,7 +92,7 @@ TEST_CASE("the recipe has the same bits on every instruction set with fma, resum
     }
 }
 
-TEST_CASE("each part of the recipe has the same bits with every optimizer and instruction set with fma") {
+TEST_CASE("each part of the recipe gives the same bits on every instruction set with fma, for every optimizer") {
     const Data data = make_mixed_data(120, 3);
     for (const Settings& settings : mixed_candidates()) {
         const auto all = kernels_with_fma();
@@ -114,7 +115,7 @@ TEST_CASE("kernels and naive twins train nearly the same network with the recipe
     }
 }
 
-TEST_CASE("a job resumed from a copy in another workspace gives the bits of the original") {
+TEST_CASE("a recipe job resumed from a copy in another workspace gives the bits of the original") {
     const Data data = make_mixed_data(190, 0, true);
     for (const std::int64_t batch : {0, 32}) {
         const Settings settings = recipe(Optimizer::adamw, batch);
@@ -139,7 +140,7 @@ TEST_CASE("at a constant rate, several jobs equal a single one") {
     CHECK(same(trained_by(data, settings, {1, 1, 1, 1, 1, 1}, kernels("")), whole));
 }
 
-TEST_CASE("one workspace serves candidates with and without each part, even after a diverged one") {
+TEST_CASE("one workspace serves candidates with and without each part, even after a diverged candidate") {
     const Data data = make_mixed_data(120, 3);
     Settings wild = recipe(Optimizer::sgd, 16);
     wild.hidden = {90, 90};
@@ -174,7 +175,7 @@ TEST_CASE("a score depends only on the state, not on earlier use of the workspac
     }
 }
 
-TEST_CASE("padding of embedding, factors and their moments is positive zero on every instruction set") {
+TEST_CASE("padding of the embedding, the input factors and their moments is positive zero on every instruction set") {
     const Data data = make_mixed_data(120, 3);
     for (const Kernels* kernels : available_kernels()) {
         for (const Optimizer optimizer : kOptimizers) {

@@ -1,4 +1,4 @@
-// Tests teams with an embedding and factors of inputs: the same bits, and every number in exactly one block.
+// Tests teams with an embedding and input factors: the bits are the same, and every number is in exactly one block.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -16,7 +16,7 @@ using namespace ash::testing;
 
 namespace {
 
-// Weights, moments and losses after some epochs.
+// Returns weights, moments and losses after some epochs.
 std::vector<float> left_by(const Data& data, const Settings& settings, Team* team) {
     State state = initial_state(data.shape(), settings, 1, 2);
     Workspace workspace(data, {&settings, 1});
@@ -31,7 +31,7 @@ std::vector<float> left_by(const Data& data, const Settings& settings, Team* tea
 
 }  // namespace
 
-TEST_CASE("the recipe has the same bits for any team, even if the team changes during training") {
+TEST_CASE("the recipe gives the same bits with any team, even if the team changes during training") {
     std::int64_t helped = 0;
     for (const auto& [classes, weighted] : {std::pair{3, true}, {0, false}}) {
         const Data data = make_mixed_data(300, classes, weighted);
@@ -58,7 +58,7 @@ TEST_CASE("the recipe has the same bits for any team, even if the team changes d
     CHECK(helped > 0);
 }
 
-TEST_CASE("cuts cover every number once, 16 per block, after the last layer") {
+TEST_CASE("every number is in one block, with 16 numbers per block, after the blocks of the last layer") {
     for (const int numbers : {1, 16, 17, 100, 1000}) {
         const Settings settings = recipe(Optimizer::sgd, 0);
         const Layout layout({1000, 3, numbers}, settings);

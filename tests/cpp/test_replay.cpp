@@ -1,4 +1,4 @@
-// Tests that a run resumed from an earlier one has the decisions, results and networks of an uninterrupted run.
+// Tests that a run resumed from an earlier run has the decisions, results and networks of an uninterrupted run.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -79,7 +79,7 @@ std::uint64_t hash(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
 }
 
-// The results of a whole run, with the scores of their folds.
+// Returns the results of a whole run, with the scores of their folds.
 std::vector<KnownJob> results(const Made& made) {
     std::map<Key, std::vector<double>> scores;
     for (const FoldScores& each : made.candidates->fold_scores()) {
@@ -95,7 +95,7 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// The first `cut` results and some of the next ones, like results that were held back at a stop.
+// Returns the first `cut` results and some of the next ones, as if these had been held back at a stop.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
@@ -185,7 +185,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps")
         go_through(made);
         CHECK(rows(*made.tuner) == rows(*whole.tuner));
         check_kept(made, whole);
-        // Once more, from the records of the second run.
+        // Resume once more, from the records of the second run.
         const std::vector<Step> later = steps_of(*made.tuner);
         REQUIRE(later.size() == steps.size());
         const std::size_t next = (cut + 11) % (steps.size() + 1);
@@ -208,7 +208,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every r
     for (std::size_t lost = 0; lost < steps.size(); lost += 5) {
         std::vector<Step> rest = steps;
         rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(lost));
-        // If one of these jobs were trained again, it would have its real hash.
+        // A job that is trained again would get its real hash.
         std::vector<KnownJob> known = all;
         for (KnownJob& each : known) each.record.weights_hash ^= 1;
         Made made = make(*this, {.schedule = Schedule::greedy});
@@ -227,7 +227,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every r
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "results of fewer candidates can be continued with more") {
+TEST_CASE_FIXTURE(Fixture, "a run with results of fewer candidates can be continued with more candidates") {
     for (const Schedule schedule : {Schedule::reproducible, Schedule::greedy}) {
         Made fewer = make(*this, {.candidates = kCandidates / 2, .schedule = schedule});
         go_through(fewer);
@@ -267,8 +267,8 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected when its ne
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a slow network, and at a stop") {
-    static std::atomic<int> epochs{0};  // of both networks
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected even next to a slow network and after a stop") {
+    static std::atomic<int> epochs{0};  // epochs of both networks
     epochs = 0;
     Kernels counted = kernels("");
     counted.finite = [](const float* values, std::int64_t size) noexcept {
@@ -277,7 +277,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a s
     };
     std::vector<Settings> two = make_settings(2);
     for (Settings& each : two) each.batch_size = 0;
-    two[0].l2 = 1e30;  // diverges in an epoch or two, but its result says that it has not
+    two[0].l2 = 1e30;  // diverges within two epochs, but according to its result it has not diverged
     constexpr std::int64_t kLong = std::int64_t{1} << 40;
     for (const int threads : {1, 2}) {
         Tuner tuner(std::make_unique<Candidates>(
@@ -300,7 +300,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a s
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "completing can be continued after it was aborted") {
+TEST_CASE_FIXTURE(Fixture, "complete() can be repeated after it was aborted") {
     Made whole = make(*this, {});
     go_through(whole);
     Made made = make(*this, {});

@@ -1,5 +1,5 @@
-// Tests the promise of equal records, bit for bit, for any number of threads, with and without teams and memory limits,
-// and with random delays of jobs; and that runs stopped at any moment end.
+// Tests the promise that records are equal, bit for bit, for any number of threads, with and without teams and memory
+// limits, and with random delays of jobs. Also tests that runs stopped at any moment end.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 
 using namespace ash;
 
-// Facts that must not depend on timing: one row per job, in order of decision.
+// The facts about a job that must not depend on timing. There is one row per job, in order of decision.
 using Row = std::array<std::uint64_t, 9>;
 
 std::vector<Row> rows(const Tuner& tuner) {
@@ -125,7 +125,7 @@ TEST_CASE("records are the same for any threads, teams, memory limits and delays
     }
 }
 
-TEST_CASE("limits of the ladder end a run at the same decision, whichever jobs are still running") {
+TEST_CASE("the ladder's limits end a run at the same decision, whichever jobs are still running") {
     const Data data = ash::testing::make_data(150, 6, 3);
     for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.stop_score = 0.6},
                                          LadderSettings{.promotion = Promotion::paper, .stop_score = 0.5}}) {
@@ -143,7 +143,7 @@ TEST_CASE("limits of the ladder end a run at the same decision, whichever jobs a
     }
 }
 
-TEST_CASE("no job begins once the work is used up, and the last job is the same on any threads") {
+TEST_CASE("no job starts after the work limit is reached, and the last job is the same on any number of threads") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const auto whole = make_tuner(data, 3, {});
     whole->start();
@@ -169,7 +169,7 @@ TEST_CASE("no job begins once the work is used up, and the last job is the same 
     CHECK(outcome(data, 3, {.work_limit = 2.0 * work}) == rows(*whole));
 }
 
-TEST_CASE("a stopped run has the first records of the whole run, and a report limit reproduces it") {
+TEST_CASE("the records of a stopped run are the first of the whole run, and a report limit reproduces them") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const std::vector<Row> all = outcome(data, 4, {});
     const auto first = [&](std::int64_t count) { return std::vector<Row>(all.begin(), all.begin() + count); };
@@ -189,7 +189,7 @@ TEST_CASE("a stopped run has the first records of the whole run, and a report li
     }
 }
 
-TEST_CASE("a job that would end too late begins only once there is time") {
+TEST_CASE("a job that would end after the deadline starts only after the deadline is moved") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const std::vector<Row> all = outcome(data, 5, {});
     for (const int threads : {1, 3}) {
@@ -209,7 +209,7 @@ TEST_CASE("a job that would end too late begins only once there is time") {
     }
 }
 
-TEST_CASE("a greedy run begins jobs until it is stopped") {
+TEST_CASE("a greedy run ignores the deadline") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const Fold fold{data, {.kernels = kernels(""), .seed = 5, .metric = Metric::accuracy}};
     Tuner tuner(std::make_unique<Shaken>(fold, mixed(40), 2, 0, false),

@@ -1,5 +1,5 @@
-// Tests which candidates retire from the ladder and when, what ends a ladder early, and the double-ended heap behind
-// it. tests/core/test_futures.py shows, in all futures of small ladders, that no candidate retires too late.
+// Tests which candidates retire from the ladder and when, what ends a ladder early, and the double-ended heap used by
+// rungs. tests/core/test_futures.py shows, for all futures of small ladders, that no candidate retires too late.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -83,7 +83,7 @@ TEST_CASE("both ends of the heap agree with a sorted set") {
         for (int step = 0; step < 600; ++step) {
             const bool push = twin.empty() || random() % 100 < (step < 300 ? 70U : 30U);
             if (push) {
-                const auto element = static_cast<int>(random() % 50);  // a small range, so that there are many ties
+                const auto element = static_cast<int>(random() % 50);  // a small range for many ties
                 heap.push(element);
                 twin.insert(element);
             } else if (random() % 2 == 0) {
@@ -121,7 +121,7 @@ TEST_CASE("a candidate retires at most once and is never promoted later, and a r
     }
 }
 
-TEST_CASE("capped keeps as many as may still be promoted, and a promotion keeps the order of the others") {
+TEST_CASE("capped keeps as many candidates as may still be promoted, and a promotion keeps the order of the others") {
     Ladder ladder({.candidates = 8});
     const std::vector<Job> jobs = start(ladder, 8);
     for (const int i : {0, 1, 2, 3}) CHECK(retired_by(ladder, jobs[static_cast<std::size_t>(i)], -i).empty());
@@ -142,10 +142,10 @@ TEST_CASE("the paper's rule also ranks promoted candidates") {
     CHECK(ladder.next()->candidate == 0);
     CHECK(retired_by(ladder, jobs[2], 0.5).empty());
     CHECK(retired_by(ladder, jobs[3], 0.4).empty());
-    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four are better, one of them already promoted
+    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four candidates are better, one of which was promoted
 }
 
-TEST_CASE("a candidate that diverges retires one in the rung above, since fewer can reach that rung") {
+TEST_CASE("if a candidate diverges, a candidate in the rung above retires, since fewer can reach that rung") {
     for (const Promotion promotion : {Promotion::capped, Promotion::paper}) {
         Ladder ladder({.candidates = 8, .promotion = promotion});
         const std::vector<Job> jobs = start(ladder, 8);
@@ -160,7 +160,7 @@ TEST_CASE("a candidate that diverges retires one in the rung above, since fewer 
     }
 }
 
-TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces one that would exceed it") {
+TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces a job that would exceed it") {
     std::mt19937 random(3);
     for (const Rule& rule : kRules) {
         for (std::int64_t limit = 1; limit < 500; limit += 13) {
@@ -189,7 +189,7 @@ TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces one th
     CHECK_THROWS_AS(Ladder({.candidates = 8, .epoch_limit = -1}), std::invalid_argument);
 }
 
-TEST_CASE("the stop score ends the run while other jobs run, and these are counted") {
+TEST_CASE("the stop score ends the ladder while other jobs run, and their results are still counted") {
     Ladder ladder({.candidates = 8, .stop_score = 0.9});
     const std::vector<Job> jobs = start(ladder, 4);
     ladder.report(jobs[0], 2.0, kNan);

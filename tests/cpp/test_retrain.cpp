@@ -1,4 +1,5 @@
-// Tests refits: one more job of each of several candidates equals that job alone, on any thread, and can be stopped.
+// Tests refits: one more job for each of several candidates gives the same result as each job separately, on any
+// thread, and can be stopped.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,7 +27,7 @@ bool never() { return false; }
 
 const JobRules kRules{.kernels = kernels(""), .seed = kSeed};
 
-// Every second candidate has the recipe, and all differ in width.
+// Returns settings that all differ in width. Every second candidate has the recipe.
 std::vector<Settings> make_settings(int count) {
     std::vector<Settings> all;
     for (int number = 0; number < count; ++number) {
@@ -36,7 +37,7 @@ std::vector<Settings> make_settings(int count) {
     return all;
 }
 
-// Jobs on `next`, with different numbers of epochs, of candidates already trained for two epochs on `data`.
+// Returns jobs on `next`, with different numbers of epochs, for candidates already trained for two epochs on `data`.
 std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::vector<Settings>& all) {
     std::vector<RetrainJob> jobs;
     for (const Settings& settings : all) {
@@ -91,7 +92,7 @@ TEST_CASE("a network that threads share has the same bits for any number of thre
     for (const int threads : {2, 3}) CHECK(same_bits(trained(threads), alone));
 }
 
-TEST_CASE("an empty run ends at once") {
+TEST_CASE("a refit without jobs ends at once") {
     std::vector<RetrainJob> none;
     retrain(none, 2, [] {
         throw std::logic_error("nobody waits");
@@ -100,7 +101,7 @@ TEST_CASE("an empty run ends at once") {
     CHECK(none.empty());
 }
 
-TEST_CASE("a diverged candidate is not finished and delays no other one") {
+TEST_CASE("the job of a diverged candidate ends early and delays no other job") {
     const Data data = make_mixed_data(80, 2);
     const std::vector<Settings> settings = make_settings(4);
     std::vector<RetrainJob> jobs = jobs_on(data, data, settings);

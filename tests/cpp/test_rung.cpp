@@ -14,7 +14,7 @@ namespace {
 using ash::Entry;
 using ash::Rung;
 
-// The naive twin of a rung: one list, which is sorted for every query.
+// The naive twin of a rung keeps one list and sorts it for every query.
 struct SortedRung {
     std::vector<Entry> finished;
     std::vector<std::int32_t> promoted;
@@ -32,7 +32,7 @@ struct SortedRung {
         return all;
     }
 
-    // The waiting candidates with ranks first..end - 1, the best first.
+    // Returns the waiting candidates among ranks first .. end - 1, the best first.
     std::vector<std::int32_t> waiting(std::int64_t first, std::int64_t end) const {
         const std::vector<Entry> all = ranking();
         std::vector<std::int32_t> found;
@@ -51,7 +51,7 @@ double random_score(std::mt19937& random) {
 
 }  // namespace
 
-TEST_CASE("order: higher score, lower loss, lower candidate") {
+TEST_CASE("entries are ordered by higher score, lower loss, lower candidate") {
     CHECK(ash::better({2.0, 9.0, 9}, {1.0, 0.0, 0}));
     CHECK(ash::better({1.0, 0.5, 9}, {1.0, 0.6, 0}));
     CHECK(ash::better({1.0, 0.5, 3}, {1.0, 0.5, 4}));

@@ -27,7 +27,7 @@ void check_names(int count, const char* list) {
 
 }  // namespace
 
-TEST_CASE("names are parsed as they are printed") {
+TEST_CASE("every name that is printed can be parsed") {
     check_names<Activation>(8, "identity, relu, sigmoid, tanh, gelu, silu, selu, mish");
     check_names<Optimizer>(5, "sgd, momentum, nesterov, adam, adamw");
     check_names<LearningRateSchedule>(2, "cycle, constant");
@@ -58,7 +58,7 @@ TEST_CASE("an error names the setting that is out of range") {
         {"l2", [](Settings& s) { s.l2 = -1.0; }},
         {"weight_decay", [](Settings& s) { s.weight_decay = kNan; }},
         {"dropout", [](Settings& s) { s.dropout = 1.0; }},
-        // Rounded to float, as in the kernels, these are 1.
+        // Rounded to float, as in the kernels, these values are 1.
         {"beta1", [](Settings& s) { s.beta1 = 1.0 - 1e-9; }},
         {"beta2", [](Settings& s) { s.beta2 = 1.0 - 1e-9; }},
         {"dropout", [](Settings& s) { s.dropout = 1.0 - 1e-9; }},

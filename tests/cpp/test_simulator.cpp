@@ -1,4 +1,5 @@
-// Tests the simulator: cases computed by hand, and invariants. test_simulate.py compares it with the plain Python twin.
+// Tests the simulator by cases computed by hand and by invariants. test_simulate.py compares it with the plain Python
+// twin.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -28,7 +29,7 @@ SimulationSettings settings(std::int64_t candidates, int threads, bool teams) {
     return made;
 }
 
-// About one second per epoch; scores depend on the seed.
+// Jobs take about one second per epoch, and scores depend on the seed.
 Workload workload(double noise = 0.0) {
     return {.seconds =
                 [noise](const Job& job) { return static_cast<double>(job.epochs) * ash::timing_noise(7, job, noise); },
@@ -95,7 +96,7 @@ TEST_CASE("reproducible decisions do not depend on threads, teams or seconds") {
     }
 }
 
-TEST_CASE("a stop score ends the run while other jobs run") {
+TEST_CASE("a stop score ends a simulated run while other jobs run") {
     SimulationSettings chosen = settings(64, 8, false);
     chosen.ladder.stop_score = 0.5;
     Workload flat = workload();
@@ -127,7 +128,7 @@ TEST_CASE("a team shortens a job") {
     CHECK(running.empty());
 }
 
-TEST_CASE("if times are equal, the lowest thread ends first and the highest gets help") {
+TEST_CASE("if times are equal, the job of the lowest thread ends first and that of the highest gets help") {
     RunningJobs running(9, 1.0);
     for (const int owner : {2, 0, 1}) running.start(owner, 0.0, 1.0, 9);
     CHECK(running.neediest(0.0) == 2);
@@ -173,7 +174,7 @@ TEST_CASE("simulated scores are closer to a candidate's quality in higher rungs"
     CHECK(ash::random_score(1, {0, 0, 1}, 2) != ash::random_score(2, {0, 0, 1}, 2));
 }
 
-TEST_CASE("records of jobs") {
+TEST_CASE("a table contains values of whole jobs, or values per epoch") {
     const std::vector<double> one{3.0};
     const std::vector<double> six{1.0, 2.0, 3.0, 4.0, 5.0, 6.0};
     CHECK(ash::JobTable{.values = one}.whole({5, 2, 4}) == 12.0);

@@ -1,4 +1,5 @@
-// Tests the store of states: every byte is counted, the least promising state is dropped first, none in use is dropped.
+// Tests the store of states: every byte is counted, the least promising state is dropped first, and no state in use is
+// dropped.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -35,7 +36,7 @@ void add_waiting(StateStore& store, std::int32_t candidate, std::int32_t rung, d
     store.wait(rung, {score, loss, candidate});
 }
 
-// The candidates among 0 .. count - 1 that still have a state; afterwards they no longer wait.
+// Returns the candidates among 0 .. count - 1 that still have a state. Afterwards these states are at work.
 std::set<int> kept(StateStore& store, int count) {
     std::set<int> found;
     for (int candidate = 0; candidate < count; ++candidate) {
@@ -146,7 +147,7 @@ TEST_CASE("a published state without other owners can be dropped") {
     CHECK(store.use().held_bytes == kBytes);
 }
 
-TEST_CASE("a published state is taken as a copy, which is counted") {
+TEST_CASE("resuming a published state returns a copy, which is counted") {
     StateStore store(0);
     add(store, 0)->weights.data()[3] = 0.5F;
     const std::shared_ptr<const State> best = store.publish(0);

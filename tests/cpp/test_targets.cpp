@@ -29,7 +29,7 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the nonzero cells, so rows are moved
+constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the non-zero cells, so the cells are moved
 
 struct Given {
     std::vector<double> x;  // mostly zeros
@@ -91,7 +91,7 @@ std::vector<float> predicted(const Network& network, const Given& given) {
 
 }  // namespace
 
-TEST_CASE("outputs become targets, within bounds") {
+TEST_CASE("outputs are converted to targets and clamped to their bounds") {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     OutputUnits units{Link::identity, {{1.0, 2.0}, {3.0, 0.5}, {0.0, 0.0}}, {-5.0, 0.0}, {7.0, 100.0}};
     const std::vector<float> outputs{1.0F, 4.0F, 0, -9.0F, -6.0F, 0, 9.0F, kNan, 0, 500.0F, -500.0F, 0};
@@ -116,7 +116,7 @@ TEST_CASE("outputs become targets, within bounds") {
     CHECK(exponential[7] > 0.0);
 }
 
-TEST_CASE("targets that are never negative are bounded below, and exponentials also above") {
+TEST_CASE("predictions have a lower bound if no training target is negative, and exponentials also an upper bound") {
     const Given given;
     double least = 1e9;
     double most = 0.0;
@@ -155,7 +155,7 @@ TEST_CASE("targets that are never negative are bounded below, and exponentials a
     CHECK(built(other, {}).output_units().least.front() == -std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("a score equals that of the network's own predictions, for each loss and for logarithms") {
+TEST_CASE("a score equals the score of the network's predictions, for each loss and for logarithms") {
     const Given given;
     for (const TargetLoss loss : {TargetLoss{}, TargetLoss{Loss::pinball, 0.9}, TargetLoss{Loss::poisson}}) {
         for (const TargetTransform transform : {TargetTransform::none, TargetTransform::log}) {
@@ -231,7 +231,7 @@ TEST_CASE("sparse rows may arrive in any order, and -0 is kept") {
     CHECK(to == std::vector<float>(8, 0.0F));
 }
 
-TEST_CASE("losses, logarithms and sparse rows have the same bits on every instruction set with fma, cut and weighted") {
+TEST_CASE("losses, logarithms and sparse rows give the same bits on every instruction set with fma, cut and weighted") {
     const Given given;
     std::vector<double> weights;
     for (std::size_t i = 0; i < given.training.size(); ++i) weights.push_back(1.0 + static_cast<double>(i % 3));

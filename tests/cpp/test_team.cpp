@@ -23,9 +23,9 @@ using namespace ash;
 using namespace ash::testing;
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kLongest = 10s;  // allowed until another thread comes, on a busy machine
+constexpr std::chrono::milliseconds kLongest = 10s;  // the longest time until another thread acts, on a busy machine
 
-// Waits until a condition holds or the time is over.
+// Waits until a condition holds or the time has passed.
 template <typename Condition>
 void wait_for(Condition condition, std::chrono::milliseconds longest = kLongest) {
     const auto end = std::chrono::steady_clock::now() + longest;
@@ -39,7 +39,7 @@ void await_member(Team& team) {
 
 }  // namespace
 
-TEST_CASE("a loop runs every block once, alone and with members, and ends when all blocks are done") {
+TEST_CASE("a loop runs every block once, with and without members, and ends when all blocks are done") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     Workspace own;
@@ -87,7 +87,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has no members") {
     CHECK(team.help(team.invitation(bell), own).blocks == 0);  // the helper leaves at once
 }
 
-TEST_CASE("a member leaves when the bell rings, when its job ends, and when its invitation is for another job") {
+TEST_CASE("a member leaves when the bell rings, when the job ends, and if its invitation is for another job") {
     for (const bool by_bell : {true, false}) {
         std::atomic<std::uint32_t> bell{0};
         Team team(bell);  // new, so no pause keeps it closed
@@ -155,14 +155,14 @@ TEST_CASE("a member that is delayed in a block closes the team for a while") {
             });
         }
         CHECK(by_member > 0);
-        // A busy owner with a core of its own ends the pause; otherwise the pause continues.
+        // The pause ends if the owner had a whole core while it was busy; otherwise the pause continues.
         wait_for([&] { return team.joined(true) || team.is_open(); }, 5s);
     }
     CHECK(rings == (team.is_open() ? 1 : 0));
     team.close();
 }
 
-TEST_CASE("a team that does not help is closed for a while, and one that helps is not") {
+TEST_CASE("a team whose members do not speed up the job is closed for a while; other teams stay open") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     Workspace own;
@@ -202,7 +202,7 @@ TEST_CASE("an idle member uses no CPU time") {
     team.close();
 }
 
-TEST_CASE("cuts cover every row once, in blocks that start on whole lines") {
+TEST_CASE("every row is in one block, and blocks start on whole lines") {
     for (const std::int64_t batch : {1, 16, 31, 64, 100, 1000, 3'000'000}) {
         for (const int threads : {1, 2, 3, 7, 64}) {
             const RowCut cut(batch, threads);
@@ -231,7 +231,7 @@ TEST_CASE("cuts cover every row once, in blocks that start on whole lines") {
     }
 }
 
-TEST_CASE("training has the same bits for any team, even if the team changes during training") {
+TEST_CASE("training gives the same bits with any team, even if the team changes during training") {
     for (const auto& [classes, weighted] : {std::pair{3, false}, {0, false}, {3, true}, {0, true}}) {
         const Data data = make_data(400, 21, classes, 2, weighted);
         for (const std::int64_t batch : {0, 100, 33}) {

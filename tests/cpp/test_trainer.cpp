@@ -1,5 +1,6 @@
-// Tests training as used by the tuner: the same bits however it is divided into jobs and wherever it runs, and stops.
-// tests/core/test_training.py compares the computed values with an independent network.
+// Tests training as used by the tuner: the bits do not depend on the division into jobs, the workspace or the
+// instruction set, and training can be stopped. tests/core/test_training.py compares the computed values with an
+// independent network.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -26,7 +27,7 @@ Trained run(const Data& data, const Settings& settings, const std::vector<std::i
 
 }  // namespace
 
-TEST_CASE("training has the same bits on every instruction set with fma") {
+TEST_CASE("training gives the same bits on every instruction set with fma") {
     const Data data = make_data(300, 9, 4);
     for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam}) {
         for (const std::int64_t batch : {0, 1, 33, 5000}) {
@@ -130,7 +131,7 @@ TEST_CASE("one workspace serves candidates of every size in any order") {
     }
 }
 
-TEST_CASE("a network that diverged does not affect the next one") {
+TEST_CASE("a diverged network does not affect the next network in its workspace") {
     const Data data = make_data(200, 5, 3);
     Settings wild = settings_of(Optimizer::sgd, 16);
     wild.hidden = {90, 90, 90};
@@ -150,7 +151,7 @@ TEST_CASE("a network that diverged does not affect the next one") {
     }
 }
 
-TEST_CASE("the cosine of the learning rate equals libm's to the thirteenth digit") {
+TEST_CASE("the learning rate's cosine equals libm's to thirteen digits") {
     for (int i = 0; i <= 1000; ++i) {
         const double t = i / 1000.0;
         CHECK(std::abs(cosine_of_half_turn(t) - std::cos(3.14159265358979323846 * t)) < 1e-12);

@@ -35,7 +35,7 @@ struct Draws {
 // Adds a tree that is grown from one leaf, like LightGBM's trees.
 void grow(Tables& tables, int leaves, Draws& draws) {
     std::vector<TreeNode> nodes;
-    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, the child index of its parent that refers to it
+    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, the place in its parent that refers to it
     nodes.reserve(static_cast<std::size_t>(leaves));
     for (std::int32_t node = 0; node + 1 < leaves; ++node) {
         const auto leaf = draws.below(static_cast<std::uint32_t>(parents.size()));
@@ -70,7 +70,7 @@ std::vector<float> cells(std::int64_t rows) {
     return x;
 }
 
-// The scores of a row, computed by definition.
+// Returns the scores of a row, computed by definition.
 std::vector<double> naive_scores(const Tables& tables, std::size_t scores, const float* row) {
     std::vector<double> result(scores, 0.0);
     for (std::size_t tree = 0; tree + 1 < tables.leaf_starts.size(); ++tree) {
@@ -97,14 +97,14 @@ Trees made(const Tables& tables, int classes = 0, std::size_t outputs = 1) {
     return {tables.nodes, tables.leaves, tables.leaf_starts, kFeatures, classes, plain(outputs)};
 }
 
-// A root whose right child is a node.
+// Returns a tree whose root has an inner node, not a leaf, as its right child.
 Tables chain() {
     return {{{0.5, 0, ~0, 1, NanGoes::left}, {0.25, 4, ~1, ~2, NanGoes::right}}, {1.0, 2.0, 4.0}, {0, 3}};
 }
 
 }  // namespace
 
-TEST_CASE("scores are sums of leaves in order of trees, on any number of threads and for any rows") {
+TEST_CASE("scores are sums of leaves in the order of trees, for any number of threads and rows") {
     constexpr std::int64_t kRows = 1000;
     const std::vector<float> x = cells(kRows);
     const std::vector<double> doubles(x.begin(), x.end());
@@ -133,7 +133,7 @@ TEST_CASE("scores are sums of leaves in order of trees, on any number of threads
     }
 }
 
-TEST_CASE("a cell goes left if it is at most the threshold, and NaN goes to its node's side") {
+TEST_CASE("a cell goes left if it is at most the threshold, and NaN goes to the side given by the node") {
     const Trees trees = made(chain());
     const std::vector<double> x{0.5, 0,    0,    0, 9, 0.51, 0, 0,    0, 0.25, 0.51, 0,   0,
                                 0,   kNan, kNan, 0, 0, 0,    9, 0.51, 0, 0,    0,    0.26};
@@ -151,7 +151,7 @@ TEST_CASE("NaN that counts as zero goes to the side of zero") {
     CHECK(trees.nodes()[1].nan == NanGoes::right);
 }
 
-TEST_CASE("scores become targets in the units of y, within bounds") {
+TEST_CASE("scores are converted to targets in the units of y and clamped to their bounds") {
     const Tables tables = chain();
     const std::vector<double> x{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1};
     std::vector<float> found(3);
@@ -206,7 +206,7 @@ TEST_CASE("scores that are far apart give probabilities of 0 and 1") {
     CHECK(found == std::vector{1.0F, 0.0F, 0.0F, 1.0F});
 }
 
-TEST_CASE("a prediction of no rows has no results, and numbers beyond float32 are refused") {
+TEST_CASE("trees return no results for no rows, and refuse numbers beyond float32") {
     const Trees trees = made(chain());
     CHECK(trees.predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr));
     std::vector<double> x(600 * kFeatures, 0.0);

@@ -1,5 +1,5 @@
-// Tests the tuner's threads: every job runs once, on one thread, no wake-up is lost, stops and failures work; first
-// with candidates that only pretend to train, then with networks.
+// Tests the tuner's threads: every job runs once, on one thread; no wake-up is lost; stops and failures work. The
+// candidates only pretend to train.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -38,7 +38,7 @@ constexpr double kLong = 60.0;  // seconds; only a thread that sleeps forever ta
 
 using Train = std::function<Result(const Job&, const std::atomic<bool>& stop)>;
 
-// Candidates that check that each of them is trained by only one thread at a time.
+// Candidates that check that no two threads train the same candidate at once.
 class Pretenders final : public ash::Candidates {
   public:
     Pretenders(std::int64_t count, Train train)
@@ -133,7 +133,7 @@ TEST_CASE("on one thread, decisions equal those of the ladder") {
     }
 }
 
-TEST_CASE("events report all jobs in order, each one once") {
+TEST_CASE("events report all jobs in order, each job once") {
     const auto tuner =
         pretend(16, 3, [](const Job& job, const auto&) { return scored(job.candidate == 3 ? kNan : job.candidate); });
     tuner->start();
@@ -204,7 +204,7 @@ TEST_CASE("an idle thread uses no CPU time") {
     CHECK(processor_seconds() - start < 0.1);
 }
 
-TEST_CASE("a stop works before the start, twice, at any moment, and by the destructor") {
+TEST_CASE("a run can be stopped before its start, twice, at any moment, and by the destructor") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(64, 4, by_number);
         if (round == 0) tuner->stop();
@@ -260,7 +260,7 @@ TEST_CASE("an exception of a job after the caller has stopped the run is rethrow
     CHECK_THROWS_AS(ended(), std::range_error);
 }
 
-TEST_CASE("the best job has the higher score, lower loss, lower candidate, lower rung, and has not diverged") {
+TEST_CASE("the best job is that of higher score, lower loss, lower candidate, lower rung, and has not diverged") {
     const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
                                          {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},
                                          {.score = kNan, .loss = 0.0}, {.score = 9.0, .loss = kNan}};

@@ -1,4 +1,4 @@
-// Tests that every wait of the core ends: threads are brought into each kind of wait and then stopped by stop(), by the
+// Tests that every wait in the core ends. Threads are brought into each kind of wait and then stopped by stop(), by the
 // destructor, by a thread that throws, or by the stop score. A watchdog ends the process if a thread keeps sleeping.
 #include <doctest/doctest.h>
 
@@ -61,7 +61,8 @@ void await(Condition condition) {
     while (!condition()) std::this_thread::sleep_for(1ms);
 }
 
-// The behavior of jobs. Depending on `ends`, candidate 0 stops, throws or scores as soon as it is told to.
+// How a run ends. Depending on `ends`, candidate 0 waits for the stop, throws, or reaches the stop score as soon as it
+// is told to.
 enum class Ends : std::uint8_t { by_stop, by_throwing, by_score };
 
 struct Plan {
@@ -100,7 +101,7 @@ void sleep_on(Team&, const std::atomic<bool>& stop) {
     await([&] { return stop.load(); });
 }
 
-// Brings a tuner's threads into a wait, which `waits` detects, and then ends them in each possible way.
+// Brings a tuner's threads into a wait, which `waits` detects, and then ends the run in each possible way.
 void check_ends(const std::string& what, std::int64_t candidates, int threads,
                 const std::function<void(Team&, const std::atomic<bool>&)>& train, const std::function<bool()>& waits) {
     enum class Way : std::uint8_t { stop, destructor, throwing, score };

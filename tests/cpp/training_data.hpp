@@ -12,8 +12,8 @@
 
 namespace ash::testing {
 
-// Rings of points as classes, or their radius as target, learnable in a few epochs. weighted: rows have the weights
-// 0.5, 1.0, 1.5, 2.0, ...
+// Returns points whose classes are rings around the origin, or whose targets follow their radius, which can be learned
+// in a few epochs. weighted: rows have the weights 0.5, 1.0, 1.5, 2.0, ...
 inline Data make_data(int rows, int features, int classes, int targets = 1, bool weighted = false) {
     const int columns = classes > 0 ? 1 : targets;
     std::vector<double> x(static_cast<std::size_t>(rows * features));

@@ -1,4 +1,4 @@
-// AMX products with simulated instructions, so that packing and edges are tested on machines without AMX.
+// AMX products with simulated instructions, so that packing and edge tiles can be tested on machines without AMX.
 #define ASH_SIMULATED_TILES
 #include "ash/kernels/tiles.hpp"
 

@@ -1,4 +1,4 @@
-// AVX-512 tiles and passes in vectors that the compiler splits, so that their logic is tested without AVX-512.
+// The AVX-512 unit compiled with vectors that the compiler splits, so that its logic can be tested without AVX-512.
 #define ASH_LANES 16
 #include "ash/kernels/unit.hpp"
 

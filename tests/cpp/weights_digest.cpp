@@ -35,7 +35,7 @@ constexpr std::int64_t kEpochs = 4;
 constexpr std::uint64_t kFnvOffset = 14695981039346656037U;
 constexpr std::uint64_t kFnvPrime = 1099511628211U;
 
-// A value in 0..996 scattered by row and column, exact in float and double.
+// Returns a number in 0..996 that varies irregularly with row and column and is exact in float and double.
 double cell(int row, int column) { return (row * 7919 + column * 104729 + row * column * 31) % 997; }
 
 ash::Data make_data(int classes) {
@@ -52,7 +52,8 @@ ash::Data make_data(int classes) {
         {x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
 }
 
-// Together: every activation, optimizer, part of the recipe and kind of initialization; dropout, decay and smoothing.
+// Returns settings that together use every activation, optimizer, part of the recipe and initialization, and dropout,
+// decay and label smoothing.
 std::vector<ash::Settings> make_settings() {
     using enum ash::Activation;
     std::vector<ash::Settings> all;

@@ -117,10 +117,7 @@ class Data {
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // outputs of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& units() const {
-        return units_;
-    }  // units of Rows::targets; centers 0 and scales 1 for
-       // classification
+    const Scaling& units() const { return units_; }  // of Rows::targets; center 0 and scale 1 in a classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
     // The units of a network trained on the targets, or on their logarithms.

@@ -1,8 +1,7 @@
 // epoch_cut.hpp: divides a pass over the training rows into epochs, and determines the rows of each epoch.
 //
-//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: remaining rows, fewer than epochs per
-//     pass;
-//     pass 1, in another order    [ epoch 3 | epoch 4 | epoch 5 ] xx         they are left out of this pass
+//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: the remaining rows of a pass, which are
+//     pass 1, in another order    [ epoch 3 | epoch 4 | epoch 5 ] xx         left out; fewer than parts()
 //
 // If an epoch were a whole pass, a large table would make the first rung too long to compare candidates in time. All
 // epochs have the same number of rows, so they cost the same. With one part, an epoch is a pass.

@@ -54,8 +54,7 @@ struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<SimulatedOutcome(const Job&)> outcome;
-    std::function<int(const Job&)> most_members = {};    // maximum size of a job's team, at least 1; empty means no
-                                                         // limit
+    std::function<int(const Job&)> most_members = {};    // largest team of a job, at least 1; empty: no limit
     std::function<double(const Job&)> state_bytes = {};  // size of the state after the job, for a cluster; empty: 0
 };
 

@@ -1,4 +1,4 @@
-// choices.hpp: turns fuzzed bytes into values, most of them valid, some at or beyond a limit.
+// choices.hpp: turns fuzzed bytes into values. Most values are valid, and some are at or beyond a limit.
 #pragma once
 
 #include <fuzzer/FuzzedDataProvider.h>
@@ -29,7 +29,7 @@ class Choices {
         return options[static_cast<std::size_t>(below(static_cast<int>(kCount)))];
     }
 
-    // Any number of the type, often one of its limits.
+    // Returns any number of the type, often one of its limits.
     template <typename T>
     T integer() {
         if (coin()) return bytes_.ConsumeIntegral<T>();
@@ -47,7 +47,7 @@ class Choices {
         return static_cast<Enum>(below(count));
     }
 
-    // Settings of a small network; sometimes a field is out of range.
+    // Returns settings of a small network; sometimes a field is out of range.
     Settings settings() {
         Settings made;
         made.hidden.clear();
@@ -91,7 +91,8 @@ class Choices {
     FuzzedDataProvider bytes_;
 };
 
-// Returns whether a call was accepted, that is, threw none of the core's exceptions. Others end the process.
+// Returns whether a call was accepted, that is, threw none of the core's exceptions. Any other exception ends the
+// process.
 template <typename Call>
 bool accepted(Call call) {
     try {

@@ -1,4 +1,5 @@
-// Reads settings and a small table from fuzzed bytes: they are refused, or a network trains, is scored and predicts.
+// Reads settings and a small table from fuzzed bytes. Either they are refused, or a network is trained, scored and used
+// for predictions.
 //
 //     cmake --preset fuzz && cmake --build --preset fuzz
 //     build/fuzz/tests/cpp/fuzz_training -max_total_time=60 build/fuzz/training tests/cpp/fuzz/corpus/training
@@ -23,7 +24,7 @@ using ash::fuzzing::accepted;
 using ash::fuzzing::Choices;
 
 constexpr int kRows = 30;
-constexpr std::int64_t kLargest = 1 << 15;  // most floats in a network that is trained
+constexpr std::int64_t kLargest = 1 << 15;  // maximum number of floats in a network that is trained
 
 Data make_data(Choices& choices) {
     const bool strange = choices.below(4) == 3;

@@ -1,5 +1,5 @@
-// Reads the states, results and steps of an earlier run from fuzzed bytes: they are refused, or a tuner resumes from
-// them and finishes.
+// Reads the states, results and steps of an earlier run from fuzzed bytes. Either they are refused, or a tuner resumes
+// from them and finishes.
 //
 //     cmake --preset fuzz && cmake --build --preset fuzz
 //     build/fuzz/tests/cpp/fuzz_tuner -max_total_time=60 build/fuzz/tuner tests/cpp/fuzz/corpus/tuner
@@ -93,7 +93,7 @@ class Run {
         return {choices_.below(count_), choices_.below(3), 1};
     }
 
-    // States with the candidate's sizes and epochs, or sometimes with others.
+    // Returns states, usually with the sizes and epochs of the candidate, sometimes with wrong ones.
     std::vector<State> some_states(const Job& job) {
         const bool known = job.candidate >= 0 && job.candidate < count_ && job.rung >= 0 && job.rung < 3;
         const Settings& settings = settings_[known ? static_cast<std::size_t>(job.candidate) : 0];
