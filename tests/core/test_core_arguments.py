@@ -1,7 +1,7 @@
 """Tests that the private functions of the core refuse invalid arguments and never crash.
 
-The Python side checks users' arguments first. The core's checks are the last ones before memory is read or written, so
-each case could be caused by a bug of the Python side or by an altered pickle.
+The Python side checks users' arguments first. The core's checks are the last before memory is read or written. So each
+case here could be caused only by a bug of the Python side or by an altered pickle.
 """
 
 import math
@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """Arrays from other processes may be unaligned; the sanitizers report it if they are read in place."""
+        """Check unaligned arrays, as from other processes; sanitizers report it if they are read in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -448,7 +448,7 @@ class TestClock:
     def test_tasks_that_were_not_handed_out(self):
         ahead, behind = self.clock(), self.clock()
         ahead.next()
-        task = ahead.next()  # the other clock has this task too, but has not handed it out
+        task = ahead.next()  # the other clock also has this task, but has not handed it out
         behind.next()
         with pytest.raises(ValueError, match="not running"):
             behind.finish(task, 1.0, 0.0)

@@ -1,6 +1,7 @@
-"""Tests that the core raises MemoryError, without a crash, if memory is refused while it creates Python objects.
+"""Tests that the core raises MemoryError, and does not crash, if memory is refused while it creates Python objects.
 
-These tests are not marked `core`: sanitizers have their own allocator, and the address space cannot be limited there.
+These tests are not marked `core`: sanitizers have their own allocator, and do not allow the address space to be
+limited.
 """
 
 import subprocess
@@ -103,7 +104,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def test_each_object_refused_by_the_interpreter() -> None:
-    """Each allocation fails in turn, except those of instances and keywords, at which pybind11 itself would crash."""
+    """Make each allocation fail in turn, except those of instances and keywords, where pybind11 itself would crash."""
     try:
         import _testcapi
     except ImportError:

@@ -1,7 +1,7 @@
 """Compares exp, log, tanh and sigmoid of the kernels with NumPy in extended precision, for each instruction set.
 
-One unit in the last place (ulp) is the distance from the float32 next to the exact value to the next larger normal
-float32 in magnitude.
+One unit in the last place (ulp) of an exact value is the gap above its nearest float32: the distance to the normal
+float32 of next larger magnitude.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Return arguments: dense in the range, random in the range and in all magnitudes, dense at difficult points."""
+    """Return arguments: a dense grid, random numbers in the range and of all magnitudes, and difficult points."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)
@@ -107,7 +107,7 @@ def test_special_values(function: str, instruction_set: str) -> None:
 
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_denormal_arguments_and_results(instruction_set: str) -> None:
-    """A result below the smallest normal number may be flushed to zero, but errs by at most that number."""
+    """Results below the smallest normal number may be flushed to zero, so the error may be up to that number."""
     tiny = np.array([1e-45, 1e-40, 1.1e-38, -1e-40], dtype=np.float32)
     np.testing.assert_allclose(_core.evaluate_elementary("tanh", tiny, instruction_set), tiny, atol=float(TINY))
     np.testing.assert_array_equal(_core.evaluate_elementary("sigmoid", tiny, instruction_set), np.float32(0.5))
@@ -122,7 +122,7 @@ def test_denormal_arguments_and_results(instruction_set: str) -> None:
 @pytest.mark.parametrize("instruction_set", SETS)
 @pytest.mark.parametrize("function", sorted(EXACT))
 def test_monotone_to_within_the_bound(function: str, instruction_set: str) -> None:
-    """An increasing function must not decrease by more than its error bound, nor leave its range."""
+    """Check that an increasing function never decreases by more than its error bound, and stays in its range."""
     x = np.sort(samples(function))
     got = _core.evaluate_elementary(function, x, instruction_set).astype(np.float64)
     falls = np.maximum.accumulate(got) - got

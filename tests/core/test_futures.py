@@ -1,9 +1,9 @@
-"""Tests in all futures of small ladders that exactly the candidates that can no longer be promoted retire.
+"""Tests, in all futures of small ladders, that a candidate retires exactly when it can no longer be promoted.
 
-A state contains, per rung, only what the future depends on: the ranking of the finished candidates and the numbers of
-diverged and running ones. All futures are followed from each reachable state. In each step a job is requested, or a
-running job ends: it diverges, or takes any place in the ranking. The rules are implemented here again for such states,
-without retirement. Every state is then reproduced in a real ladder.
+A state contains, per rung, only the facts on which the future depends: the ranking of the finished candidates, and how
+many candidates are running or have diverged. All futures are followed from each reachable state. In each step a job is
+requested, or a running job ends: it diverges, or takes any place in the ranking. For these states the rules of
+promotion are implemented here again. Every state is then reproduced in a real ladder.
 """
 
 import math
@@ -19,7 +19,7 @@ WAITING, PROMOTED = "w", "p"
 
 
 class Standing(NamedTuple):
-    """One rung: a letter per scored candidate, the best first, and the numbers of diverged and running ones."""
+    """One rung: a letter per scored candidate, the best first, and the numbers of diverged and running candidates."""
 
     ranking: str = ""
     diverged: int = 0
@@ -40,12 +40,12 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A step: the next state, and the rung and place of the promoted (ask) or reported (report) candidate."""
+    """One step: the next state, and the rung and place of the promoted (ask) or reported (report) candidate."""
 
     after: State
     kind: Literal["ask", "report"]
     rung: int | None = None
-    place: int | None = None  # None: no candidate was promoted, or the job diverged
+    place: int | None = None  # None if no candidate was promoted or the job diverged
 
 
 class Futures:
@@ -160,7 +160,7 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:  # diverged, or no better than in the rung below, which has the same effect
+        if move.place is None:  # the job diverged or is no better than in the rung below, which has the same effect
             worse = self.futures.rule == "improving" and move.rung > 0
             self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return
@@ -173,7 +173,7 @@ class Replay:
 
 
 def check_all_states(futures: Futures, make: Any) -> None:
-    """Check in each state that exactly the candidates that neither run nor are promoted in any future have retired."""
+    """Check in each state that a candidate has retired if and only if it neither runs nor is promoted in any future."""
     for state, hopeful in futures.hopeful.items():
         replay = Replay(make(), futures, state)
         expected = set(range(state.entered))
@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """Return the oracle with a given number of rungs, even if so few candidates would have fewer."""
+    """Return the oracle with a given number of rungs, even if that is more than so few candidates would have."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))

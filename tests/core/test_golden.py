@@ -1,12 +1,12 @@
-"""Compares the outcomes of runs with golden records, which may differ only after an intended change of results.
+"""Compares the outcomes of runs with golden records, which change only if results are changed intentionally.
 
 `golden/runs.json` contains one record for each run in `RUNS`:
 
     exact   digests, weights and decisions, which must be equal on all machines
     near    predictions, which must agree within 1e-6 on all machines
-    bytes   hashes of predictions and exports, which must be equal if `HERE` is the same as when they were written
+    bytes   hashes of predictions and exports, which must be equal if `HERE` is that of the machine that wrote them
 
-`golden/files` contains models and journals written by an earlier ash. After an intended change of results,
+`golden/files` contains models and journals written by an earlier version of ash. After an intended change of results,
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
 """
 
@@ -114,7 +114,7 @@ def holes() -> tuple[Any, Any]:
 
 
 def tensors(model: Any, folder: Path) -> str:
-    """Return the hash of all numbers in a model file: weights, scales, tables of levels."""
+    """Return the hash of all numbers in a model file: weights, scales and tables of levels."""
     model.save(folder / "model.ash")
     hasher = hashlib.sha256()
     for name, values in sorted(load_file(folder / "model.ash").items()):
@@ -123,7 +123,7 @@ def tensors(model: Any, folder: Path) -> str:
 
 
 def predicted(model: Any, X: Any) -> tuple[list[Any], str]:
-    """Return the predictions (or probabilities) of a few rows, and the hash of those of all rows."""
+    """Return the predictions (or probabilities) of a few rows, and the hash of the predictions of all rows."""
     task = getattr(model, "task", None) or ("classification" if hasattr(model, "classes_") else "regression")
     values = np.asarray(model.predict_proba(X) if task == "classification" else model.predict(X), np.float64)
     shown = values[np.linspace(0, len(values) - 1, SHOWN).astype(int)]
@@ -188,7 +188,7 @@ def ensemble(folder: Path) -> Record:
 
 
 def resumed(folder: Path) -> Record:
-    """Record a run that ended at a limit, was continued by `ash.resume`, and was extended."""
+    """Record a run that ended at a limit, was continued by `ash.resume`, and was then extended."""
     X, y = digits()
     journal = folder / "run.journal"
     ash.tune(X, y, SMALL, candidates=24, progress=False, journal=journal, config=ash.SearchConfig(epoch_limit=30))
@@ -267,7 +267,7 @@ def function_resumed(folder: Path) -> Record:
 
 
 class Slope(BaseEstimator):
-    """A line through the origin for one feature, by gradient descent, one pass per call; it uses no BLAS."""
+    """Fits a line through the origin for one feature by gradient descent, with one pass per call and without BLAS."""
 
     def __init__(self, feature: int = 0, rate: float = 0.1) -> None:
         self.feature, self.rate = feature, rate
@@ -319,13 +319,13 @@ class Fitted(RegressorMixin, BaseEstimator):
 
 
 def half(X: Any) -> Any:
-    """Return half of each value; a step of a pipeline."""
+    """Return half of each value, as a step of a pipeline."""
     return np.asarray(X) / 2
 
 
 @cache
 def line() -> tuple[Any, Any]:
-    """Return a table with three features; the target follows the second one."""
+    """Return a table with three features, the second of which determines the target."""
     i = np.arange(90)
     X = np.column_stack([(i * 37) % 11 - 5, (i * 53) % 13 - 6, (i * 29) % 7 - 3]) / 4
     return X, 2 * X[:, 1] + (i % 3 - 1) / 8
@@ -374,7 +374,7 @@ def simulated(**arguments: Any) -> Callable[[Path], Record]:
 
 GREEDY: dict[str, Any] = {"schedule": "greedy", "threads": 1}
 RUNS: dict[str, Callable[[Path], Record]] = {
-    # tables and tasks
+    # Tables and tasks
     "classes": tuned(digits),
     "regression": tuned(diabetes),
     "three targets": tuned(linnerud),
@@ -383,7 +383,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "missing cells": tuned(holes, space=None, candidates=6),
     "recurring rows": tuned(lambda: sample("winequality_white", 600), space=None, task="classification", candidates=6),
     "rows in other epochs": tuned(digits, epoch_rows=100),
-    # what scores
+    # Scoring
     "validation rows": tuned(digits, validation=50),
     "validation table": tuned(digits, validation=(digits()[0][200:], digits()[1][200:])),
     "folds of classes": tuned(digits, cv=3, candidates=6),
@@ -395,7 +395,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "balanced_accuracy": tuned(digits, metric="balanced_accuracy"),
     "rmse": tuned(diabetes, metric="rmse"),
     "mae": tuned(diabetes, metric="mae"),
-    # rules of promotion and ends
+    # Rules of promotion and endings
     "paper": tuned(diabetes, promotion="paper"),
     "improving": tuned(diabetes, promotion="improving"),
     "capped by three": tuned(digits, eta=3, min_epochs=2, promotion="capped"),
@@ -409,14 +409,14 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "stream": tuned(digits, candidates=None, epoch_limit=60),
     "improving stream": tuned(digits, candidates=None, epoch_limit=60, promotion="improving", workers=5),
     "little memory": tuned(digits, memory_limit=1),
-    # ensembles, journals, executors, exports
+    # Ensembles, journals, executors, exports
     "ensemble": ensemble,
     "journal and resume": resumed,
     "executor": executed,
     "exports of numbers": exported(diabetes, SMALL),
     "exports of categories": exported(holes, SMALL),
     "exports of embedded numbers": exported(diabetes, None),
-    # estimators
+    # Estimators
     "classifier": fitted(ash.ASHClassifier(SMALL, candidates=24), digits),
     "classifier of categories": fitted(ash.ASHClassifier(candidates=6), holes),
     "classifier without refit": fitted(ash.ASHClassifier(SMALL, candidates=24, refit=False), digits),
@@ -428,7 +428,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "regressor": fitted(ash.ASHRegressor(SMALL, candidates=24), diabetes),
     "regressor of recurring rows": fitted(ash.ASHRegressor(candidates=6), lambda: sample("winequality_white", 600)),
     "regressor of numbers": fitted(ash.ASHRegressor(candidates=6), lambda: sample("california", 400)),
-    # functions
+    # Functions
     "function": function_run(),
     "function from scratch": function_run(training="restart"),
     "function that fails": function_run(fails),
@@ -439,7 +439,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "function, sobol": function_run(sampler="sobol"),
     "function in processes": function_run(executor="processes"),
     "function resumed": function_resumed,
-    # searches
+    # Searches
     "search for a regressor": searched(SlopeRegressor()),
     "search for a classifier": searched(SlopeClassifier()),
     "search from scratch": searched(SlopeRegressor(), training="restart"),
@@ -449,7 +449,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "search by a parameter": searched(Fitted(), resource="passes"),
     "search by rows": searched(Fitted(), max_epochs=60),
     "search without forecasts": searched(SlopeRegressor(), forecast=False, eta=3),
-    # simulations
+    # Simulations
     "simulation": simulated(),
     "simulation of barriers": simulated(algorithm="sh"),
     "simulation with noise": simulated(noise=0.2, schedule="greedy", seed=4),
@@ -525,7 +525,7 @@ def test_a_model_of_an_earlier_ash_predicts_the_same(name: str) -> None:
 
 
 def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
-    """The recorded jobs stay unchanged; later jobs are scored by the current version."""
+    """Check that the recorded jobs stay unchanged; later jobs are scored by the current version."""
     journal = ash.Journal(shutil.copy(FILES / "table.ash", tmp_path), allow_change=["version"])
     ended = ash.resume(journal, *diabetes(), progress=False)
     result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(epoch_limit=1000))
@@ -566,4 +566,4 @@ def write() -> None:
 if __name__ == "__main__":
     import test_golden
 
-    test_golden.write()  # not write(): journals store the module of a function, which is __main__ here
+    test_golden.write()  # not write(), since journals store the module of a function, which is __main__ here

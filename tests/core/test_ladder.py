@@ -24,7 +24,7 @@ ALGORITHMS = ("ash", "sh", "random")
 
 
 def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> list[tuple[int, int, int]]:
-    """Run a ladder to its end, `workers` jobs at a time, the oldest reported first; return all jobs."""
+    """Run a ladder to its end with `workers` jobs at a time, reporting the oldest first, and return all jobs."""
     running: list[Any] = []
     history = []
     while not ladder.finished:
@@ -242,13 +242,13 @@ def report(ladder, jobs, scores):
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestRetirement:
-    """Tests with 8 candidates and eta 2: 8, 4, 2 places. test_futures.py tests all states of small ladders."""
+    """Tests with 8 candidates and eta 2 (8, 4 and 2 places). test_futures.py tests all states of small ladders."""
 
     def test_capped_keeps_as_many_as_may_still_be_promoted(self, make):
         ladder = make(8)
         jobs = start(ladder, 8)
         assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
-        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four may be promoted: 0, 5, 2, 3
+        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four candidates may be promoted: 0, 5, 2, 3
         assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
         assert ladder.take_retired() == []  # a promotion does not change the ranks of the others
         assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
@@ -276,7 +276,7 @@ class TestBudgets:
         ladder = make(8, epoch_limit=5)
         jobs = start(ladder, 4)
         report(ladder, jobs[:2], [1.0, 0.5])
-        assert not ladder.has_job()  # rung 1 takes 2 epochs and one is left
+        assert not ladder.has_job()  # a job of rung 1 takes 2 epochs, but only one is left
         assert ladder.next() is None
         assert ladder.ending is None
         report(ladder, jobs[2:], [0.0, 0.0])
@@ -354,7 +354,7 @@ class TestBudgets:
         assert ladder.ending is None
         report(ladder, jobs[4:7], [0.6, NAN, 0.1])
         assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
-        report(ladder, jobs[7:], [0.9])  # a job that was still running changes nothing
+        report(ladder, jobs[7:], [0.9])  # the result of a job that was still running changes nothing
         assert ladder.ending == "patience"
 
     def test_patience_counts_from_the_first_report(self, make):
@@ -368,7 +368,7 @@ class TestBudgets:
         assert ladder.ending == "stop_score"
 
 
-# Both ladders on the same random histories: jobs, counts, retirement and ending agree
+# Both ladders with the same random histories: jobs, counts, retirement and ending must agree
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
 LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])
@@ -398,17 +398,17 @@ def agree(core: Any, oracle: Any, retired: list[int]) -> None:
     assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
     new = core.take_retired()
     assert sorted(new) == oracle.take_retired()
-    assert len(new) <= 1 + len(core.rungs)  # a diverged candidate, and one per rung
+    assert len(new) <= 1 + len(core.rungs)  # a diverged candidate, and one candidate per rung
     retired += new
 
 
 def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
-    """Send the same requests and reports to both ladders; they must agree until no job runs or is left."""
+    """Send the same requests and reports to both ladders until no job runs or is left, and check that they agree."""
     core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
     while running or not core.finished:
-        # choose() picks a running job to report, or the entry after the last, which means to request a job.
+        # choose() picks a running job to report, or the place behind the last, which means that a job is requested.
         place = choose(range(len(running) + (len(running) < workers)))
         if place == len(running):
             jobs = core.next(), oracle.next()
@@ -455,7 +455,7 @@ def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candid
         )
 
 
-# `ash.Ladder`: jobs are values, and errors are sentences
+# `ash.Ladder`: jobs can be compared, and error messages are sentences
 
 
 def test_jobs_are_values():
@@ -529,7 +529,7 @@ def test_scores_of_other_numeric_types():
 
 
 def test_threads_may_share_a_ladder():
-    """Every job is given to only one thread, and all places are filled."""
+    """Check that every job is given to only one thread, and that all places are filled."""
     ladder = Ladder(500)
 
     def work(seed):
@@ -548,7 +548,7 @@ def test_threads_may_share_a_ladder():
 
 
 def test_checkpoints_of_the_retired_can_be_deleted():
-    """Checkpoints exist whenever a job needs them, and all are deleted at the end."""
+    """Check that checkpoints exist whenever a job needs them, and that all are deleted at the end."""
     ladder = Ladder(100, eta=3)
     draw = random.Random(5)
     checkpoints = {}

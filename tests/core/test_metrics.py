@@ -1,4 +1,4 @@
-"""Compares the native metrics with scikit-learn's."""
+"""Compares the metrics of the core with those of scikit-learn."""
 
 import math
 
@@ -15,7 +15,7 @@ ROWS = [1, 2, 3, 10, 63, 64, 65, 1000]
 
 
 def labels_and_probabilities(rows, classes, levels, seed):
-    """Draw [rows] labels, every class at least once, and [rows, classes] float32 probabilities with ties."""
+    """Draw labels [rows], with every class at least once, and float32 probabilities [rows, classes] with ties."""
     draw = np.random.default_rng(seed)
     labels = draw.permutation(np.concatenate([np.arange(classes), draw.integers(classes, size=rows - classes)]))
     weights = draw.integers(1, levels + 1, size=(rows, classes)).astype(np.float64)
@@ -24,7 +24,7 @@ def labels_and_probabilities(rows, classes, levels, seed):
 
 
 def native(metric, y, predictions, classes=0):
-    """Call the core as the Python side does: y in columns, float64."""
+    """Call the core as the Python side does, with y in columns and in float64."""
     columns = np.ascontiguousarray(y, dtype=np.float64).reshape(len(predictions), -1)
     return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes)
 

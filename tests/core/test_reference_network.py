@@ -1,4 +1,4 @@
-"""Compares the oracle with numerical differences, scikit-learn and PyTorch, all in double precision."""
+"""Compares the network oracle with numerical differences, scikit-learn and PyTorch, all in double precision."""
 
 import itertools
 import math
@@ -15,7 +15,8 @@ from training_help import ACTIVATIONS, OPTIMIZERS
 
 pytestmark = pytest.mark.core
 
-# A central difference with step h errs by about h^2/6 times the third derivative plus 1e-16/h: 1e-5 balances both.
+# The error of a central difference with step h is about h^2/6 times the third derivative, plus 1e-16/h. Both are small
+# for 1e-5.
 STEP = 1e-5
 TOLERANCE = 1e-7
 FEATURES = 5
@@ -168,7 +169,7 @@ def sklearn_steps(
 @pytest.mark.parametrize("optimizer", sorted(SKLEARN_SOLVERS))
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "identity"])
 def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: int) -> None:
-    # scikit-learn adds epsilon before the bias correction, PyTorch and ash after it; 1e-30 makes no difference.
+    # scikit-learn adds epsilon before the bias correction, PyTorch and ash after it. An epsilon of 1e-30 has no effect.
     settings = Hyperparameters(
         hidden=(5, 4),
         activations=(activation, activation),
@@ -181,7 +182,7 @@ def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: 
     x, y = table(30, 6, 1, classes, seed=9)
     weights, biases = random_parameters([6, 5, 4, classes or 1], seed=10)
     theirs = sklearn_steps(settings, classes, x, y, weights, biases, steps=5)
-    if not classes:  # scikit-learn halves the squared error: double the penalty and halve the rate
+    if not classes:  # scikit-learn halves the squared error, so the penalty is doubled and the rate is halved
         factor = 1.0 if optimizer == "adam" else 0.5
         settings.learning_rate, settings.l2 = settings.learning_rate * factor, settings.l2 * 2
     network = Network(weights, biases, settings, classes)
@@ -271,7 +272,7 @@ def test_training_equals_torch(activation: str, optimizer: str, classes: int) ->
 
 
 def test_orders_decide_which_rows_share_a_batch() -> None:
-    """Two epochs of a linear model, computed by hand: y = w x, loss (w x - y)^2, so w -= rate * 2 x (w x - y)."""
+    """Train a linear model for two epochs; by hand: y = w x, loss (w x - y)^2, so w -= rate * 2 x (w x - y)."""
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", batch_size=1)
     x, y = np.array([[1.0], [2.0]]), np.array([[1.0], [0.0]])
     network = Network([np.array([[1.0]])], [np.array([0.0])], settings, 0)
@@ -282,7 +283,7 @@ def test_orders_decide_which_rows_share_a_batch() -> None:
     assert network.dense[0].biases[0] == pytest.approx(-0.16)
 
 
-# RealMLP's recipe: embedding, factors of inputs, parametric activations, ntk
+# RealMLP's recipe: embedding, input factors, parametric activations, ntk
 
 
 def test_an_embedding_equals_its_formula_written_as_loops() -> None:
@@ -337,7 +338,7 @@ def test_shares_of_ntk() -> None:
 
 
 def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
-    """Return the output of the same network in torch; `scaled`: divide by sqrt(inputs), as ntk is defined."""
+    """Return the output of the same network in torch. With `scaled`, divide by sqrt(inputs), as ntk is defined."""
     numbers = x[:, NUMBERS]
     angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
     values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)
@@ -364,9 +365,10 @@ def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, A
 
 
 def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
-    """Return parameter groups with shares of the rate; decay uses the full rate, so it is divided by the share.
+    """Return parameter groups with shares of the rate. Decay uses the full rate, so it is divided by the share.
 
-    Without Adam, phases in radians move 2 pi times as far as phases in turns at 1 / (2 pi) of the rate.
+    Without Adam, a step of phases in radians is 2 pi times as large as that of phases in turns with 1 / (2 pi) of the
+    rate.
     """
     groups = []
     for name, value in learned.items():
@@ -388,7 +390,7 @@ def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, A
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
-    """Adam's direction does not depend on the size of a gradient, so torch can implement ntk by its definition."""
+    """Compare with ntk as defined, using Adam, whose direction does not depend on a gradient's size."""
     torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),

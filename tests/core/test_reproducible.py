@@ -1,4 +1,4 @@
-"""Tests the promise of `schedule="reproducible"`: the same bits on any number of threads, however computed."""
+"""Tests the promise of `schedule="reproducible"`: the same bits on any number of threads, with or without teams."""
 
 import itertools
 import os
@@ -30,7 +30,7 @@ SMALL = ash.Space(
     batch_size=ash.choice(32, 16, "full"),
     dropout=ash.choice(0.0, 0.2),
 )
-LARGE = ash.Space(  # a step takes 5 to 30 million multiply-adds: worth a team
+LARGE = ash.Space(  # a step takes 5 to 30 million multiply-adds, so a team is worthwhile
     hidden=ash.choice((256, 256), (192, 128)),
     learning_rate=ash.log(1e-4, 1e-2),
     optimizer=ash.choice("adamw", "sgd"),
@@ -43,7 +43,7 @@ Run = Callable[..., ash.Result]
 
 @pytest.fixture
 def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return `ash.tune` with any number of threads, even more than CPUs, and a chosen instruction set."""
+    """Return `ash.tune` for a chosen instruction set and any number of threads, even more than CPUs."""
     core = _core.Tuner
 
     def run(data: Data, *, threads: int = 1, instruction_set: str = "", **settings: Any) -> ash.Result:
@@ -59,7 +59,7 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def outcome(result: ash.Result) -> tuple[Any, ...]:
-    """Return everything that must be equal: digest, virtual clock, ending, ladder, best score and model."""
+    """Return all parts of a result that must be equal: digest, virtual clock, ending, ladder, best score and model."""
     clock = tuple(result.columns[name].tobytes() for name in ("worker", "virtual_start", "virtual_end"))
     weights = parameters(result.model.core).tobytes()
     return result.digest, clock, result.ended, repr(result.rungs), len(result.params), result.best_score, weights
@@ -89,7 +89,7 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
-    """Train a few networks that are large enough for teams, so that the other threads have no other jobs."""
+    """Train only a few networks, large enough for teams, so that the other threads have no other jobs."""
     settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     assert {
@@ -120,14 +120,14 @@ print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progre
 
 @pytest.mark.slow
 def test_two_threads_share_half_a_million_embedded_numbers() -> None:
-    """This takes 5 GB and half a minute, in another process, so that a hang is a failure."""
+    """Train in another process, so that a hang is a failure. This takes 5 GB and half a minute."""
     alone, shared = (python(HALF_A_MILLION, threads) for threads in ("1", "2"))
     assert alone.returncode == 0, alone.stderr
     assert shared.stdout == alone.stdout, shared.stderr
 
 
 def test_help_changes_no_bit(tune: Run, data: Data) -> None:
-    """Repeat until helpers have computed something: on a busy machine they may come too late."""
+    """Repeat until helpers have computed something, since on a busy machine they may join too late."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     helped = 0
@@ -180,7 +180,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, v
 
 
 def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
-    """Conversely, the digest differs if the run differs."""
+    """Check that the digest differs if the run differs."""
     changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
@@ -241,7 +241,7 @@ RECIPE: dict[str, Any] = {
     "learning_rate": ash.log(1e-3, 0.3),
 }
 SMALL_RECIPE = ash.Space(hidden=ash.choice((16,), (), (24, 12)), batch_size=ash.choice(32, 16, "full"), **RECIPE)
-LARGE_RECIPE = ash.Space(hidden=ash.choice((192, 128), (128,)), batch_size=128, **RECIPE)  # worth a team
+LARGE_RECIPE = ash.Space(hidden=ash.choice((192, 128), (128,)), batch_size=128, **RECIPE)  # large enough for a team
 X = np.array(list(zip(*mixed_columns(200).values(), strict=True)), object)
 Y = mixed_target(mixed_columns(200))
 
@@ -276,7 +276,7 @@ def test_runs_with_folds_and_weights_have_the_same_bits(tune: Run, training: str
 
 
 def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
-    """The folds have networks of different widths; the model was trained on all rows."""
+    """Use folds whose networks differ in width. The model is trained on all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
     x[30:, 2] = 1.0  # constant in the fold that validates on the first rows
     folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]
@@ -287,7 +287,7 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
 
 
 def test_a_model_reproduces_the_score_of_its_job() -> None:
-    """During a run, weights and factors are read separately; in the model they are multiplied."""
+    """Compare a model, whose weights include the input factors, with its job, which keeps them separate."""
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

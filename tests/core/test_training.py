@@ -1,12 +1,13 @@
 """Compares the native trainer with the oracle in double precision, step by step from the same initial weights.
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
-of magnitudes. Here K <= 60 rows or 16 inputs and magnitudes are near 1, so one step errs by at most about 1e-6. Each
-step is a smooth map of the weights that expands errors little, so five steps err by less than 2e-5. The largest error
-observed is 1.7e-6 (of 1 + |value|); three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With
-the usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests
-use epsilon 1e-2, which no rate here exceeds, so no error grows; one test below uses 1e-8.
-Corners of relu: a pre-activation within 1e-6 of 0 could fall on either side; the fixed seeds have none.
+of magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are near 1, so the error of one step is at most
+about 1e-6. A step maps weights smoothly and increases errors little, so the error of five steps is below 2e-5. The
+largest error observed is 1.7e-6, relative to 1 + |value|; three times that is allowed. Adam divides by sqrt(second
+moment) + epsilon. With the usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to
+the rate. These tests use epsilon 1e-2, which no rate here exceeds, so that no error grows. Only one test below uses
+1e-8.
+At the corner of relu, a pre-activation within 1e-6 of 0 could have either sign. With the fixed seeds there is none.
 """
 
 from typing import Any
@@ -49,7 +50,7 @@ TASKS = {
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float = TOLERANCE) -> None:
-    """Compare weights (multiplied by the factors of inputs), biases, shares and parameters of the embedding."""
+    """Compare weights (multiplied by input factors), biases, shares and the parameters of the embedding."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]
@@ -64,7 +65,7 @@ def assert_equal(network: _core.Network, expected: Network, tolerance: float = T
 
 
 def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float = TOLERANCE) -> None:
-    """Train both networks; parameters, losses and predictions of new rows must agree. `jobs`: epochs of each job."""
+    """Train both networks and compare parameters, losses and predictions of new rows. `jobs`: epochs of each job."""
     outputs, classes = TASKS[task]
     x, y = table(60, 6, outputs, classes, seed=3)
     data = core_data(x, y, classes)
@@ -76,7 +77,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
     np.testing.assert_allclose(losses, expected_losses, rtol=tolerance, atol=tolerance)
     new, _ = table(37, 6, outputs, classes, seed=4)
     for layer in expected.dense:
-        layer.rounded = False  # predictions are in single precision
+        layer.rounded = False  # predictions are computed in float32
     logits = expected.forward(robust(new, network.input_center, network.input_scale))
     wanted = softmax(logits) if classes else logits * y.std(axis=0) + y.mean(axis=0)
     found = network.predict(np.ascontiguousarray(new))
@@ -114,7 +115,7 @@ def test_two_jobs_are_two_cycles_with_one_optimizer_state(parts: dict[str, Any],
 
 @pytest.mark.parametrize("name", ["momentum", "beta1", "beta2", "epsilon", "l2", "weight_decay", "label_smoothing"])
 def test_each_hyperparameter_is_used_as_written(name: str) -> None:
-    """A value far from the default agrees with the oracle and changes the weights."""
+    """Check that a value far from the default agrees with the oracle and changes the weights."""
     value = {"momentum": 0.5, "beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "l2": 0.5}.get(name, 0.4)
     common = {"hidden": (8,), "activations": ("tanh",), "learning_rate": 0.05, "epsilon": 1e-2}
     optimizer = "momentum" if name == "momentum" else "adamw"
@@ -134,13 +135,13 @@ def test_activations_differ_layer_by_layer() -> None:
 @pytest.mark.parametrize("hidden", [(1,), (1, 1), (4096,), (4096, 1), (1, 4096), (33, 65)])
 @pytest.mark.parametrize("task", ["regression-1", "classes-10"])
 def test_narrow_and_wide_layers(task: str, hidden: tuple[int, ...]) -> None:
-    """F55: widths 1 and 4096. Sums have 4096 products, so the tolerance is five times as large."""
+    """F55: use widths 1 and 4096. Sums have 4096 products, so the tolerance is five times as large."""
     chosen = settings(hidden=hidden, activations=("tanh",) * len(hidden), learning_rate=0.01)
     compare(chosen, task, [3], tolerance=5 * TOLERANCE)
 
 
 def test_adam_with_its_usual_epsilon() -> None:
-    """If a gradient is not tiny, the first step is rate * sign(gradient), however the gradient is rounded."""
+    """Check the first step, which is rate * sign(gradient), however a gradient that is not tiny is rounded."""
     x, y = table(60, 6, 3, 3, seed=3)
     data = core_data(x, y, 3)
     chosen = settings(hidden=(8,), activations=("tanh",), optimizer="adam", learning_rate=0.01)
@@ -156,7 +157,7 @@ def test_adam_with_its_usual_epsilon() -> None:
 
 
 def test_unscaled_features_stay_unchanged() -> None:
-    """Without standardized features, only the target is standardized."""
+    """Check that without standardized features only the target is standardized."""
     x, y = np.random.default_rng(5).normal(size=(40, 4)), np.random.default_rng(6).normal(size=(40, 2))
     x = x.astype(np.float32).astype(np.float64)
     data = core_data(x, y, 0, standardize=False)
@@ -190,7 +191,7 @@ def test_every_activation_under_ntk(activation: str) -> None:
 @pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_factors_of_products_are_rounded_to_bfloat16(optimizer: str, parts: dict[str, Any]) -> None:
-    """Only one or two epochs: a factor that float32 puts on the other side of a tie differs by 1 in 256."""
+    """Train only one or two epochs, since a factor that float32 puts on the other side of a tie differs by 1 in 256."""
     changes = {**parts, "learning_rate": 0.05 if optimizer.startswith("adam") else 0.5}
     for task, epochs in (("regression-2", 1), ("classes-3", 2)):
         chosen = chosen_for(optimizer, task, 3, precision="bf16", **changes)

@@ -1,4 +1,4 @@
-"""Tests training in the tuner: same bits on any number of threads, divergence, unusual numbers, the host's state."""
+"""Tests training in the tuner: equal bits on any threads, divergence, unusual numbers, the host's state."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("training", ["resume", "restart"])
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
-    """With barriers or without promotions, the greedy schedule also runs the same jobs, perhaps in another order."""
+    """Use barriers or no promotions, so that the greedy schedule also runs the same jobs, perhaps in another order."""
     settings = {"algorithm": algorithm, "training": training, "seed": 5}
     found = {
         (schedule, threads): scores(
@@ -52,7 +52,7 @@ def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm
 
 
 def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Data) -> None:
-    """With several threads, timing decides which jobs the greedy schedule runs, but not the results of a job."""
+    """Check that timing may decide which jobs the greedy schedule runs on several threads, but not a job's results."""
     one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
     for threads in (1, 2, 7):
         several = scores(run_tuner(three_classes, mixed_candidates(24), threads=threads, seed=5, schedule="greedy"))
@@ -63,7 +63,7 @@ def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Da
 
 @pytest.mark.parametrize("training", ["restart", "resume"])
 def test_a_job_equals_training_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
-    """If resumed at a constant rate, rungs 0..k of 2, 4, ... epochs equal one training for their sum."""
+    """Compare resumed rungs 0..k of 2, 4, ... epochs at a constant rate with one training of as many epochs."""
     candidates = mixed_candidates(8)
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"
@@ -127,7 +127,7 @@ def test_f51_train_stops_at_the_epoch_that_diverged(optimizer: str) -> None:
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30, 1e150, 1e-150])
 def test_f52_features_of_any_size_train_alike(scale: float) -> None:
-    """The scaler computes in double, so multiplying features by a factor changes only roundings."""
+    """Check that multiplying features by a factor changes only roundings, since the scaler computes in double."""
     x, y = table(120, 5, 3, 3)
     chosen = settings(hidden=(9,), activations=("tanh",))
     plain, losses = _core.train(core_data(x, y, 3), chosen, 5)
@@ -184,7 +184,7 @@ def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
 
 
 def test_f54_this_build_detects_nan() -> None:
-    """The compiler option -ffast-math would remove the checks."""
+    """Check that NaN is detected, since the compiler option -ffast-math would remove the checks."""
     nan = np.array([np.nan], dtype=np.float32)
     assert all(np.isnan(_core.evaluate_elementary("exp", nan, name)[0]) for name in _core.instruction_sets())
     assert "fast-math" not in _core.build_info()["flags"]

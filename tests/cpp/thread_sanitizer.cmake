@@ -1,5 +1,5 @@
 # The thread sanitizer understands OpenMP's barriers and critical sections only through libomp's tool Archer. Two tests
-# prove that the sanitizer works: a race that must be reported, and the same program, guarded, that must pass.
+# prove that the sanitizer works: it must report a race in a program, and must accept the same program with a guard.
 
 get_filename_component(ash_libomp "${OpenMP_omp_LIBRARY}" REALPATH)
 get_filename_component(ash_libomp_folder "${ash_libomp}" DIRECTORY)

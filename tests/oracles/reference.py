@@ -1,4 +1,4 @@
-"""Implements the rules of the ladder in plain Python, as the oracle for all other ladders.
+"""Implements the rules of the ladder in plain Python, as the oracle for the core's ladder.
 
 The code is deliberately naive. The results of a rung are in one list, which is sorted again for each query, so each
 rule reads like its definition. The interface is that of `ash._core.Ladder`.
@@ -27,7 +27,7 @@ class Outcome:
     candidate: int
     score: float
     loss: float
-    fallen: bool = False  # no better than in the rung below (rule "improving")
+    fallen: bool = False  # whether the result is no better than in the rung below (rule "improving")
 
     @property
     def diverged(self) -> bool:
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def rank(self) -> tuple[bool, float, float, int]:
-        """Return a sort key: diverged and fallen ones last, then by higher score, lower loss, lower candidate."""
+        """Return a sort key: higher score, lower loss, lower candidate; diverged and fallen results are last."""
         if self.diverged or self.fallen:
             return True, 0.0, 0.0, self.candidate
         return False, -self.score, self.loss, self.candidate
@@ -114,7 +114,7 @@ class ReferenceLadder:
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
-        """Return a job for the first promotable candidate, from the highest rung down; else a new one; else None."""
+        """Return a job for the first promotable candidate, from the highest rung down, or for a new one, or None."""
         job = self._next_job()
         if job is None or self._exceeds_limit(job):
             return None
@@ -157,7 +157,7 @@ class ReferenceLadder:
 
     @property
     def finished(self) -> bool:
-        """Return whether the ladder has ended: no job runs or is left, or a stop score or patience ended it."""
+        """Return whether the ladder has ended: no job runs or is left, or the stop score or patience ended it."""
         return self.ending is not None
 
     @property
@@ -214,7 +214,7 @@ class ReferenceLadder:
         if self._algorithm == "random":
             return True
         if self._algorithm == "sh":
-            # The barrier opens if no candidate is below or running here, so that the whole rung has finished.
+            # The barrier opens if no candidate is in a lower rung or running here, so that the whole rung has finished.
             below = any(self._stays_below(j) for j in range(k))
             everyone = not self._candidates and not below and not rung.running
             return everyone and len(rung.promoted) < self._rungs[k + 1].places
@@ -223,7 +223,7 @@ class ReferenceLadder:
         return len(rung.promoted) < m
 
     def _stays_below(self, j: int) -> bool:
-        """Return whether rung j still has a running job or a candidate to promote."""
+        """Return whether rung j has a running job or a candidate that will be promoted."""
         rung = self._rungs[j]
         return bool(rung.running) or (bool(rung.waiting()) and len(rung.promoted) < self._rungs[j + 1].places)
 
@@ -231,7 +231,7 @@ class ReferenceLadder:
         """Return the candidates that diverged, finished in the last rung, or wait but can never be promoted.
 
         From the lowest rung up, `most` is the largest number of candidates that can ever finish in the rung. A newcomer
-        is one of them that has not finished yet.
+        is a candidate that has not finished in the rung yet but still can.
         """
         retired = {each.candidate for rung in self._rungs for each in rung.finished if each.rank[0]}
         most = self._count
@@ -248,10 +248,10 @@ class ReferenceLadder:
         return retired | {each.candidate for each in self._rungs[-1].finished}
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
-        """Return the largest number of candidates that this rung can ever promote, and those that it can promote."""
+        """Return the maximum number of candidates that this rung can ever promote, and those that it can."""
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
-        # Each newcomer can be the best so far. It is then promoted, unless fewer than eta candidates have finished.
-        # That case is ignored, since no candidate has reached the rung above by then.
+        # Each newcomer can be the best so far. It can then be promoted, unless fewer than eta candidates have finished.
+        # That case can be ignored, since no candidate has then reached the rung above.
         return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

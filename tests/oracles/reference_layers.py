@@ -1,4 +1,4 @@
-"""Implements the layers and losses of the oracle (`reference_network.py`) naively by their formulas, in float64.
+"""Implements the layers and losses of the oracle (`reference_network.py`) directly by their formulas, in float64.
 
 A layer has `forward`, and `backward`, which stores the gradients of its parameters in the layer. Letters: n rows of a
 batch, i inputs and o outputs of a layer, k frequencies per number, d embedded values per number.
@@ -16,7 +16,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.673263242354377284
 
 
 def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)) without overflow: exp is computed only for arguments of at most 0."""
+    """Return 1 / (1 + exp(-x)) without overflow, since exp is computed only for arguments of at most 0."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
@@ -92,8 +92,8 @@ class Embedding:
     """Appends the embedding of its numbers to each row: "PBLD" (Holzmueller et al., arXiv 2407.04491, section 3.1).
 
     x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, in order of d and
-    then of numbers. `parameters` has one row per parameter and one column per number: all frequencies, all phases, the
-    mixes of the first frequency, of the second, ..., the biases.
+    then of numbers. `parameters` has one row per parameter and one column per number. The rows are all frequencies, all
+    phases, the mixes of the first frequency, those of the second, and so on, and the biases.
     """
 
     frequencies, dimensions = 16, 3
@@ -162,7 +162,7 @@ class Activation:
 
 
 def softmax(logits: Array) -> Array:
-    """Return probabilities per row; the largest logit is subtracted first, which only prevents overflow."""
+    """Return probabilities per row. The largest logit is subtracted first, which only prevents overflow."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 

@@ -1,16 +1,16 @@
-"""Implements a multilayer perceptron and its trainer in plain NumPy and float64, as the oracle for the native ones.
+"""Implements a multilayer perceptron and its trainer in plain NumPy and float64, as the oracle for those of the core.
 
 The code follows the formulas as naively as possible: no fusing, no reuse of buffers, one class per layer
-(`reference_layers.py`). It shares nothing with the native core. `test_reference_network.py` compares both files with
+(`reference_layers.py`). It shares no code with the core. `test_reference_network.py` compares both files with
 numerical differences, scikit-learn and PyTorch.
 
     x [rows, features] -> (Embedding) -> (Scaling) -> Dense -> Activation -> ... -> Dense -> loss
 
-Order of one update: gradient g of the loss; g += l2 * W (weights only); direction u of the optimizer from g;
-W -= rate * (share * u + weight_decay * W) (decay for weights only; both use W from before the update). The share is 1,
-but 1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies the share by 1 / sqrt(inputs) for
-weights, by 0.1 for biases, shares of activations and an embedding, and by 6 for factors of inputs (Holzmueller et al.,
-arXiv 2407.04491, A.1).
+An update first computes the gradient g of the loss. Then g += l2 * W (only for weights), the optimizer computes the
+direction u from g, and W -= rate * (share * u + weight_decay * W) (decay only for weights; both terms use W from before
+the update). The share is 1, except 1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies the
+share by 1 / sqrt(inputs) for weights, by 0.1 for biases, shares of activations and an embedding, and by 6 for input
+factors (Holzmueller et al., arXiv 2407.04491, A.1).
 """
 
 import math
@@ -82,7 +82,7 @@ class Optimizer:
 
 
 class Network:
-    """An optional embedding and scaling, dense layers with activations after all but the last one, and a loss."""
+    """An optional embedding and scaling, dense layers with activations between them, and a loss."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Network:
     ) -> None:
         self.embedding, self.scaling = embedding, scaling
         self.dense = [Dense(w, b) for w, b in zip(weights, biases, strict=True)]
-        for layer in self.dense[1:]:  # the first layer reads numbers of the table, which need more bits
+        for layer in self.dense[1:]:  # the first layer reads the table's numbers, which need more bits
             layer.rounded = settings.precision == "bf16"
         self.layers: list[Any] = [layer for layer in (embedding, scaling) if layer is not None]
         for number, layer in enumerate(self.dense):
@@ -121,7 +121,7 @@ class Network:
 
 
 class Parameter(NamedTuple):
-    """A learned attribute of a layer, the attribute with its gradient, and how it is updated."""
+    """Names a learned attribute of a layer and the attribute with its gradient, and says how it is updated."""
 
     layer: Any
     name: str
@@ -170,9 +170,10 @@ class Trainer:
             setattr(layer, name, value - rate * (share * direction + decay * value))
 
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
-        """Train and return the mean loss of each epoch (over rows, each before its update).
+        """Train, and return the loss of each epoch: the mean over rows, each before its update.
 
-        `orders` contains the rows of each epoch in order, equally many per epoch; by default all rows 0, 1, 2, ...
+        `orders` contains the rows of each epoch in order. All epochs have equally many rows, by default all rows 0, 1,
+        2, ...
         """
         rows = len(x) if orders is None else len(orders[0])
         batch = min(self.settings.batch_size or rows, rows)

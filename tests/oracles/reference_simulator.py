@@ -1,11 +1,11 @@
-"""Simulates runs on threads and clusters in plain Python, by the rules of reference.py, as oracles for the simulator.
+"""Simulates runs on threads and clusters in plain Python, with the ladder of reference.py, as the simulator's oracles.
 
-The reproducible schedule is computed differently than in the core. First the ladder is run on its virtual workers only,
-as if every job took exactly its cost. That determines the tasks, the order in which they are decided, and how many
-decisions each task must wait for. Then the threads execute this plan.
+The reproducible schedule is computed differently than in the core. First only the ladder is run on its virtual workers,
+as if every job took exactly its cost. This gives a plan: the tasks, the order of their decisions, and the number of
+decisions that each task must wait for. Then the threads execute the plan.
 
-Nothing is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and computes for
-each query when they pass; vacancies and idle threads are counted among all jobs for each query.
+No value is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and each query
+computes when they pass. Vacancies and idle threads are counted over all jobs in each query.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Task:
 
 
 class Greedy:
-    """The greedy plan, which decides as soon as a job ends."""
+    """The greedy plan, which makes a decision as soon as a job ends."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome) -> None:
         self.ladder, self.outcome = ladder, outcome
@@ -46,7 +46,7 @@ class Greedy:
 
 
 class Planned:
-    """A plan made in virtual time; a task may be executed once enough earlier results are known."""
+    """A plan made in virtual time. A task may be executed once enough earlier results are known."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int, order: str) -> None:
         self.tasks, self.decisions = plan(ladder, outcome, cost, workers)
@@ -120,8 +120,8 @@ class Threads:
     """Runs tasks on threads; everything is recomputed at each event."""
 
     count: int
-    efficiency: float | None  # None: no teams
-    most: Callable[[Job], int] | None = None  # largest team for a job; None: all threads
+    efficiency: float | None  # None for no teams
+    most: Callable[[Job], int] | None = None  # largest team for a job; None for all threads
     now: float = 0.0
     busy: float = 0.0
     running: dict[int, Execution] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with the most work left per member that has room; on a tie, that of the highest thread."""
+        """Help the job with room that has the most work left per member (ties: that of the highest thread)."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
@@ -190,7 +190,7 @@ class Line:
     entered: list[tuple[float, float]] = field(default_factory=list)
 
     def passed(self) -> list[tuple[float, float]]:
-        """Return the start and end of the passage of each message."""
+        """Return the times at which each message starts and ends to pass the line."""
         times: list[tuple[float, float]] = []
         for came, size in self.entered:
             begin = max(times[-1][1] if times else 0.0, came)
@@ -198,7 +198,7 @@ class Line:
         return times
 
     def enter(self, now: float, size: float) -> float:
-        """Add a message and return when it has passed; a message without bytes does not wait."""
+        """Add a message and return the time at which it has passed; a message without bytes does not wait."""
         if size == 0:
             return now
         self.entered.append((now, size))
@@ -225,7 +225,7 @@ class Flight:
     process: Process
     number: int
     stage: str  # arriving, waiting, running, returning
-    until: float  # the end of the stage; for a waiting job, when it arrived
+    until: float  # time at which the stage ends; for a waiting job, at which the job arrived
     thread: int = -1
     start: float = 0.0
     end: float = 0.0
@@ -284,7 +284,7 @@ class Cluster:
         return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
 
     def send_data(self) -> None:
-        """Distribute the data in rounds: in each round, every process that has the data sends them to another one."""
+        """Distribute the data in rounds, in each of which every holder of the data sends them to another process."""
         holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
         missing = list(self.processes) if self.settings["data_bytes"] else []
         while missing:
