@@ -54,7 +54,7 @@ def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("batch", [50, 51, 1000])
 def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
-    """Allow for the shuffled order of the rows in sums, the only difference."""
+    """Compare with a tolerance, since only the shuffled order of the rows in sums differs."""
     data = core_data(*table(50, 5, 3, 3), 3)
     chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
     full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)

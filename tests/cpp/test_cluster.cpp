@@ -52,7 +52,7 @@ TEST_CASE("a cluster whose messages and decisions take no time decides like thre
     }
 }
 
-TEST_CASE("the time until a result arrives is that of a decision, two latencies and the job") {
+TEST_CASE("a result arrives after a decision, two latencies and the job itself") {
     const Cluster cluster{.latency = 1.0, .decision_seconds = 0.5};
     std::vector<SimulatedJob> told;
     const ClusterSimulation found = ash::simulate_cluster(settings(2, 1), cluster, workload(),

@@ -254,7 +254,7 @@ TEST_CASE("a builder refuses shapes that do not fit") {
     CHECK_THROWS_AS(builder.fill(given.x.data(), 0), std::invalid_argument);
 }
 
-TEST_CASE("a table with too many columns or none is refused") {
+TEST_CASE("a table without columns or with too many columns is refused") {
     const Given given(20, 2);
     for (const int columns : {-1, 0, kMostColumns + 1, std::numeric_limits<int>::max()}) {
         const auto made = [&](int features, int targets, int classes) {

@@ -32,7 +32,7 @@ constexpr double kPi = 3.14159265358979323846;
 // behind features and in front of foreign memory.
 struct Given {
     std::int64_t numbers;
-    std::int64_t front;   // number of features, above that of numbers
+    std::int64_t front;   // number of features, which exceeds the number of embedded numbers
     std::int64_t stride;  // stride of the inputs of layer 0
     Block block;
     AlignedFloats parameters;

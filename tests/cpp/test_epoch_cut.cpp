@@ -132,7 +132,7 @@ TEST_CASE("a team that trains on parts of a pass gives the bits of one thread") 
     team.close();
 }
 
-TEST_CASE("a job's cost is that of its epochs and its scoring, and its loss is the mean over its rows") {
+TEST_CASE("a job's cost includes its epochs and its scoring, and its loss is the mean over its rows") {
     const Data data = cut_data(109, 0, 30);
     Settings settings = settings_of(Optimizer::sgd, 8);
     Settings full = settings_of(Optimizer::sgd, 0);
@@ -160,7 +160,7 @@ TEST_CASE("a job's cost is that of its epochs and its scoring, and its loss is t
     CHECK(*std::ranges::max_element(losses) > *std::ranges::min_element(losses));
 }
 
-TEST_CASE("a refit continues with epochs of its own rows") {
+TEST_CASE("a refit continues training with epochs over its own rows") {
     const Data data = cut_data(109, 3, 30);
     const Data more = cut_data(149, 3, 30);  // 140 rows: 5 parts of 28
     const Settings settings = settings_of(Optimizer::adamw, 8);

@@ -55,7 +55,7 @@ TEST_CASE("activations have the right values at zero, far from it and at NaN") {
     }
 }
 
-TEST_CASE("dropout keeps the requested share of elements, and the same ones on every instruction set") {
+TEST_CASE("dropout keeps the requested share of elements, and the same elements on every instruction set") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             const Block block = block_of(kLargest, size);

@@ -112,7 +112,7 @@ TEST_CASE("a table without numbers has no embedding") {
     CHECK(layout.size() == Layout({10, 3}, chosen(false, false, false)).size());
 }
 
-TEST_CASE("factors on the learning rate are 1, or those of ntk") {
+TEST_CASE("factors on the learning rate are 1, or under ntk the factors of its definition") {
     for (const bool ntk : {false, true}) {
         const Layout layout(kShape, chosen(true, true, ntk));
         for (const Layer& layer : layout.layers()) {

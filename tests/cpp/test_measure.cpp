@@ -1,4 +1,5 @@
-// Tests the measurements for benchmarks: they return as many times as requested, all above zero, also for teams.
+// Tests the measurements for benchmarks: they return as many times as requested, all above zero, with and without
+// teams.
 #include <doctest/doctest.h>
 
 #include <cstdint>

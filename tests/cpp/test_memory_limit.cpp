@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "retraining repeats the epochs of the lower rungs") {
     CHECK(all.memory().retrained_epochs == 8);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is held") {
+TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while the caller holds it") {
     Candidates all = candidates(Continuation::resume, kNothingWaits);
     all.train({7, 0, 1}, 0, team, stop);
     std::shared_ptr<const State> best = all.publish(7).front();

@@ -192,7 +192,7 @@ TEST_CASE("f1 and average precision equal values computed by hand") {
     CHECK(std::isnan(score(Metric::f1, Table({{0.3F, 0.4F, 0.3F}}), std::vector<std::int32_t>{1})));
 }
 
-TEST_CASE("a metric of the other task is refused") {
+TEST_CASE("a metric of the wrong task is refused") {
     const Table table(Values{{1, 0}});
     CHECK_THROWS_AS(score(Metric::r2, table, std::vector<std::int32_t>{0}), std::invalid_argument);
     CHECK_THROWS_AS(score(Metric::accuracy, table, table), std::invalid_argument);

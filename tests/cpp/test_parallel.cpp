@@ -178,7 +178,7 @@ bool limit_memory(std::size_t more) {
     return read && setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
-TEST_CASE("R3 threads without enough memory are not started, and the others do the work") {
+TEST_CASE("R3 threads without enough memory are not started, and the other threads do the work") {
     constexpr std::size_t kStack = std::size_t{8} << 20;
     for (const std::size_t stacks : {0, 1, 2, 3, 5, 9}) {
         CAPTURE(stacks);

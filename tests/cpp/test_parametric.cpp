@@ -74,7 +74,7 @@ TEST_CASE("parametric activations have the same bits on every instruction set wi
     }
 }
 
-TEST_CASE("parametric activations equal plain ones with shares of 1 and the identity with shares of 0") {
+TEST_CASE("parametric activations equal plain activations with shares of 1 and the identity with shares of 0") {
     const Block block = block_of(5, 37);
     const AlignedFloats x = wide_block(block, 35);
     AlignedFloats ones(block.stride);

@@ -95,7 +95,7 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// Returns the first `cut` results and some of the next ones, as if these had been held back at a stop.
+// Returns the first `cut` results and some of the next results, as if the latter had been held back at a stop.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
@@ -267,7 +267,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected when its ne
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected even next to a slow network and after a stop") {
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a slow network, and after a stop") {
     static std::atomic<int> epochs{0};  // epochs of both networks
     epochs = 0;
     Kernels counted = kernels("");

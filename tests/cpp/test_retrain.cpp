@@ -131,7 +131,7 @@ TEST_CASE("a stop ends the refit, and an exception of stop() is rethrown after a
     }
 }
 
-TEST_CASE("an exception of a job next to a long one is rethrown, even if stop() is slow") {
+TEST_CASE("an exception of a job is rethrown even while a long job runs and if stop() is slow") {
     const Data data = make_mixed_data(80, 2);
     std::vector<Settings> settings = make_settings(2);
     settings[0].hidden = {1 << 20, 1 << 20};  // 4 TiB of weights

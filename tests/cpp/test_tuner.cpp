@@ -92,7 +92,7 @@ void check_records(const Tuner& tuner, int threads) {
 
 }  // namespace
 
-TEST_CASE("every job runs once, and the epochs are those of successive halving") {
+TEST_CASE("every job runs once, with the epochs of successive halving") {
     for (const int threads : {1, 2, 3, 7}) {
         const auto tuner = pretend(128, threads, by_number);
         tuner->start();
@@ -115,7 +115,7 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
     }
 }
 
-TEST_CASE("on one thread, decisions equal those of the ladder") {
+TEST_CASE("on one thread, the tuner decides like the ladder") {
     for (const ash::Promotion promotion : {ash::Promotion::capped, ash::Promotion::paper}) {
         const LadderSettings settings{.candidates = 50, .promotion = promotion};
         const auto score = [](const Job& job) { return static_cast<double>(job.candidate * 7 % 13); };
@@ -260,7 +260,7 @@ TEST_CASE("an exception of a job after the caller has stopped the run is rethrow
     CHECK_THROWS_AS(ended(), std::range_error);
 }
 
-TEST_CASE("the best job is that of higher score, lower loss, lower candidate, lower rung, and has not diverged") {
+TEST_CASE("the best job has not diverged, and is the first by score, loss, candidate and rung") {
     const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
                                          {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},
                                          {.score = kNan, .loss = 0.0}, {.score = 9.0, .loss = kNan}};

@@ -248,7 +248,7 @@ class ReferenceLadder:
         return retired | {each.candidate for each in self._rungs[-1].finished}
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
-        """Return the maximum number of candidates that this rung can ever promote, and those that it can."""
+        """Return how many candidates this rung can promote at most, and the scored ones that can be promoted."""
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]

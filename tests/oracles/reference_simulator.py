@@ -190,7 +190,7 @@ class Line:
     entered: list[tuple[float, float]] = field(default_factory=list)
 
     def passed(self) -> list[tuple[float, float]]:
-        """Return the times at which each message starts and ends to pass the line."""
+        """Return, for each message, the times at which its passage starts and ends."""
         times: list[tuple[float, float]] = []
         for came, size in self.entered:
             begin = max(times[-1][1] if times else 0.0, came)

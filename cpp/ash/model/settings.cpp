@@ -104,7 +104,7 @@ void check(const Settings& settings) {
     require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");
     require(is_share(settings.beta1), "beta1: not in [0, 1)");
     require(is_share(settings.beta2), "beta2: not in [0, 1)");
-    // Padding has zero gradients, for which adam without epsilon would divide zero by zero.
+    // Padding has zero gradients. Without epsilon, adam would divide zero by zero there.
     require(within(settings.epsilon, 1e-30, 1.0), "epsilon: not in [1e-30, 1]");
     require(within(settings.l2, 0.0, 1e30), "l2: not a finite number >= 0");
     require(within(settings.weight_decay, 0.0, 1e30), "weight_decay: not a finite number >= 0");

@@ -84,7 +84,7 @@ class Candidates {
     // bytes of states, divided evenly among the folds; 0 for no limit. REQUIRES: at least one fold; data and kernels
     // outlive this object. Throws std::invalid_argument for settings out of range, for a network too large for a
     // Layout, for a count outside of 1..2^31 - 1 or below the number of known candidates, for a negative limit, for a
-    // metric of the other task, for folds whose features or outputs differ from those of the first fold, and for an
+    // metric of the wrong task, for folds whose features or outputs differ from those of the first fold, and for an
     // external candidate without an ExternalTrainer.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});

@@ -11,7 +11,7 @@
 //                  jobs. An entry is replaced only by a better one;
 //              (3) so the first entry is the best job of all.
 // Threads:     none; Records guards it.
-// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all kept ones. The store
+// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all kept jobs. The store
 //              (store.hpp) shares the kept states and counts their bytes: up to `most` states per fold in addition to
 //              those at work or waiting.
 

@@ -1,11 +1,11 @@
 // rung.hpp: one rung of the ladder: ranks the candidates that have finished in it, and counts all candidates.
 //
 //     finish(entry)             promote()
-//     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked,
-//                      |                                             so promoted ones are forgotten
+//     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked;
+//                      |                                             promoted entries are forgotten
 //                      +----> retired     keep(count)
 //
-//     keep_best true: all finished entries that did not diverge are ranked together, promoted ones included:
+//     keep_best true: all finished entries that did not diverge are ranked together, including promoted entries:
 //
 //     rank    0                   m                      count
 //             |       best        |       others         |  forgotten       m grows as candidates finish; count
@@ -16,7 +16,7 @@
 //              timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
 //              unranked entry never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others together hold every ranked entry except the worst ones, which keep() has dropped;
+//              (2) best and others together hold every ranked entry except the worst entries, which keep() has dropped;
 //              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer.
 //                  No entry of others is better than any entry of best. Without keep_best, best is empty;
 //              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are the waiting
@@ -71,7 +71,7 @@ class Rung {
     std::int64_t places() const { return places_; }
     std::int64_t epochs() const { return epochs_; }  // per job
     std::int64_t running() const { return running_; }
-    std::int64_t finished() const { return finished_; }  // including diverged ones
+    std::int64_t finished() const { return finished_; }  // including diverged entries
     std::int64_t promoted() const { return promoted_; }
     std::int64_t diverged() const { return diverged_; }
     std::int64_t waiting() const { return std::ssize(best_.waiting) + std::ssize(others_.waiting); }

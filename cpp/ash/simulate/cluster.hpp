@@ -29,7 +29,7 @@
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
 //                  decisions as threads without teams. The two simulations are bit-identical if no job is sent to the
 //                  process of its state.
-// Threads:     none; any number of runs at once.
+// Threads:     none; several runs may be simulated at once.
 // Cost:        O(log n) per event, with three or four events per job. Memory: 12 bytes per candidate in addition to the
 //              ladder's.
 

@@ -18,7 +18,7 @@
 //              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
 //                  least the larger of work / threads and the longest chain (the jobs of one candidate);
 //              (4) reproducible: the tasks, and so work and chain, do not depend on threads, teams and job times.
-// Threads:     none; any number of runs at once.
+// Threads:     none; several runs may be simulated at once.
 // Cost:        O(log p) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
 //              leaves. Memory: 8 bytes per candidate in addition to the ladder's.
 

@@ -6,8 +6,8 @@
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
 // multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
-// even, so without calibration such networks could not win. The kept networks are calibrated in the same way
-// (python/ash/models/model_pool.py).
+// even, so without calibration these networks could not win a comparison by log loss. The kept networks are calibrated
+// in the same way (python/ash/models/model_pool.py).
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
 // Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that

@@ -89,7 +89,7 @@ void poisson_deviances(const Kernels& kernels, float* targets, const float* pred
 
 class RunningScore {
   public:
-    // Keeps a reference to the truth until score(). Throws std::invalid_argument for a metric of the other task, and
+    // Keeps a reference to the truth until score(). Throws std::invalid_argument for a metric of the wrong task, and
     // for more than 2^32 - 1 rows if the metric is auc or average_precision, which cannot rank more.
     void begin(Metric metric, const Truth& truth);
 

@@ -22,10 +22,10 @@
 // Pauses:      a step is not shared if sharing would not pay: if there is too little work per thread (most_members), in
 //              the first two steps of a job, and for a while after a member was held up (pauses.hpp; DESIGN.md,
 //              "Teams"). Pauses change no result.
-// Threads:     only the owner calls the functions "for the owner" below; any thread calls the others. All threads write
-//              the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_, most_members_
-//              and left_. The owner writes function_ and context_ before the ticket, and members of the team read them
-//              after a claim. Only the owner accesses the remaining fields.
+// Threads:     only the owner calls the functions "for the owner" below; any thread may call the others. All threads
+//              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,
+//              most_members_ and left_. The owner writes function_ and context_ before the ticket, and members of the
+//              team read them after a claim. Only the owner accesses the remaining fields.
 // Cost:        without members, one relaxed load per step, and a clock reading if a team could pay. With members,
 //              threads wait a few microseconds per step for each other, and cache lines move between cores. Together
 //              this costs up to a fifth of the work (bench/kernels/teams.py).

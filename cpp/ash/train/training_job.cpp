@@ -116,7 +116,7 @@ Result JobRun::train_and_score(State& state) {
     const Outcome outcome = train(state);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    std::vector<float> predictions;  // used only by a scorer, which needs all predictions at once
+    std::vector<float> predictions;  // stored only for a scorer, which needs all predictions together
     const std::int64_t rows = data.validation().count;
     const int outputs = data.outputs();
     if (rules.scorer) predictions.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(outputs));

@@ -58,8 +58,8 @@ double step_cost(const Data& data, const Settings& settings);
 // target_transform log if the data have no logarithms.
 void check_fits(const Settings& settings, const Data& data);
 
-// Checks that the metric suits the data. Throws std::invalid_argument for a metric of the other task or of another
-// loss.
+// Checks that the metric suits the data. Throws std::invalid_argument for a metric of the wrong task (classification or
+// regression) or of a loss that the data do not have.
 void check_metric(Metric metric, const Data& data);
 
 enum class Continuation : std::uint8_t { resume, restart };
