@@ -14,7 +14,7 @@
 //
 //     q(p) = mean of x(t) over p (W - u) <= t <= p (W - u) + u      u = min(1, W / n), of n values
 //
-// For rows of equal weight, at most 1, these are numpy's "linear" quantiles (Hyndman and Fan 1996, type 7). Integer
+// If all weights are equal and at most 1, these are NumPy's "linear" quantiles (Hyndman and Fan 1996, type 7). Integer
 // weights give the same quantiles as repeated rows. The definition is Akinshin's (arXiv 2304.07265), except that his u
 // is derived from the effective number of rows.
 //

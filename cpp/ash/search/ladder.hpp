@@ -20,10 +20,10 @@
 // Retirement:  a candidate that can no longer be promoted, whatever happens, retires at the report that makes this
 //              certain, so that its state can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4)
 //              and (5).
-// Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. stop_score ends the ladder
-//              immediately when a score reaches it, patience after that number of reports in a row without a new best
-//              score, and report_limit after that number of reports. Jobs still running may be reported. After close()
-//              no job is given out either; the clock calls close() when the work limit is reached.
+// Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
+//              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
+//              report_limit reports. Jobs still running may then be reported. After close() no job is given out either;
+//              the clock calls close() when the work limit is reached.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are

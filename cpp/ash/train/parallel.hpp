@@ -17,13 +17,14 @@
 //          bodies one after the other, so a body must not wait for a later one to start. The same holds for
 //          on_threads().
 // Forks:   libgomp keeps a pool of threads for every thread that has opened a region. After a fork the child has a pool
-//          without threads, on which its next region hangs. So a region is opened by a thread that ends with it. A fork
-//          waits until no thread is in the critical section, and no thread enters it meanwhile, so the child does not
-//          inherit a lock held by a thread that does not exist there.
-// Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp. If other processes hold the cores, it takes
-//          up to 10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So regions
-//          are unsuitable for short work. startable() and on_threads(): about 15 us per thread. An uncontended critical
-//          section: about 20 ns; there is one lock for the whole process.
+//          without threads, on which its next region hangs. So each region is opened by a separate thread, which ends
+//          with the region. A fork waits until no thread is in the critical section, and keeps threads out of it until
+//          the fork is done. So the child does not inherit a lock held by a thread that does not exist there.
+// Cost:    a region of two threads takes 150 us with libgomp and 50 us with libomp. If other processes hold the cores,
+//          it takes up to 10 ms with libgomp, whose threads spin at the end of a region (unless
+//          OMP_WAIT_POLICY=passive). So regions are unsuitable for short work. startable() and on_threads() take about
+//          15 us per thread. An uncontended critical section takes about 20 ns; there is one lock for the whole
+//          process.
 
 #pragma once
 
