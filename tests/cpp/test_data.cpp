@@ -276,7 +276,7 @@ TEST_CASE("weights whose sum is not finite are refused") {
                     std::invalid_argument);
 }
 
-TEST_CASE("members that do not fit each other are refused") {
+TEST_CASE("pickled data whose members do not fit each other are refused") {
     const auto members = [](std::int64_t rows, std::int64_t epoch_rows, std::vector<int> numbers) {
         Rows part;
         part.count = rows;
@@ -297,7 +297,7 @@ TEST_CASE("members that do not fit each other are refused") {
         CHECK_THROWS_AS(Data(members(2, 0, numbers)), std::invalid_argument);
 }
 
-TEST_CASE("a wrong member of a classification is refused") {
+TEST_CASE("pickled data of a classification with a wrong member are refused") {
     using Change = std::function<void(Data::Members&)>;
     const auto made = [](const Change& change) {
         Rows part;
@@ -352,7 +352,7 @@ TEST_CASE("a wrong member of a classification is refused") {
     }
 }
 
-TEST_CASE("a wrong member of a regression is refused") {
+TEST_CASE("pickled data of a regression with a wrong member are refused") {
     using Change = std::function<void(Data::Members&)>;
     const auto made = [](const Change& change) {
         Rows part;

@@ -79,7 +79,7 @@ Counts run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
 
 }  // namespace
 
-TEST_CASE("rungs are counted in integers") {
+TEST_CASE("the places of rungs are computed with integers") {
     CHECK(places(Ladder(settings(128))) == std::vector<std::int64_t>{128, 64, 32, 16, 8, 4, 2});
     CHECK(places(Ladder(settings(243, 3))) == std::vector<std::int64_t>{243, 81, 27, 9, 3});
     CHECK(places(Ladder(settings(729, 3))) == std::vector<std::int64_t>{729, 243, 81, 27, 9, 3});

@@ -98,7 +98,7 @@ TEST_CASE("a dropped state of a regression is trained again to the same bits") {
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "results are the same for any threads and limits, and the best model has its score") {
+TEST_CASE_FIXTURE(Fixture, "results are the same for any threads and limits, and the best model has its job's score") {
     using Row = std::tuple<int, int, std::int64_t, double, double, double, std::uint64_t>;
     settings = make_settings(24);
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {

@@ -200,7 +200,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps")
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every result") {
+TEST_CASE_FIXTURE(Fixture, "a greedy run resumed without one of its steps still uses every result") {
     Made whole = make(*this, {.schedule = Schedule::greedy});
     go_through(whole);
     const std::vector<KnownJob> all = results(whole);

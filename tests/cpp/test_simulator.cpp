@@ -46,7 +46,7 @@ std::vector<std::pair<std::int32_t, std::int32_t>> decisions(const SimulationSet
 
 }  // namespace
 
-TEST_CASE("the work of 128 equal candidates is 896 epochs, the longest chain 127") {
+TEST_CASE("128 equal candidates take 896 epochs of work, and the longest chain has 127") {
     for (const bool teams : {false, true}) {
         for (const int threads : {1, 4, 128}) {
             const Simulation run = ash::simulate(settings(128, threads, teams), workload());

@@ -75,7 +75,7 @@ TEST_CASE("a job resumed from a copy of a state gives the bits of the original")
     CHECK(copy.epochs == 7);
 }
 
-TEST_CASE("seed and candidate change the bits") {
+TEST_CASE("the bits of training depend on seed and candidate") {
     const Data data = make_data(100, 4, 2);
     const Settings settings = settings_of(Optimizer::sgd, 16);
     const State first = initial_state({4, 2}, settings, 0, 0);

@@ -17,9 +17,9 @@
 //             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
-// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; and
-//             until all rows are observed the sample of quartiles.hpp. Exceeding the reserved number of sparse cells
-//             doubles their memory.
+// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm. Until
+//             all rows are observed, the sample of quartiles.hpp exists as well. Exceeding the reserved number of
+//             sparse cells doubles their memory.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,7 @@ struct Rows {
 
     // to[i] := row numbers[i] of x.
     void gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const;
-    // The rows of x starting at `first`. scratch: [rows][stride], used if rows are sparse.
+    // Returns the rows of x starting at `first`. scratch: [rows][stride], used if rows are sparse.
     const float* block(std::int64_t first, std::int64_t rows, float* scratch) const;
 };
 

@@ -30,13 +30,13 @@ struct Stream {
 
 using Words = std::array<std::uint32_t, 4>;
 
-// The bare generator, tested against its published test vectors.
+// The generator itself, which is tested against its published test vectors.
 Words philox(const Words& counter, std::uint64_t key);
 
-// The four words at `index` of the stream.
+// Returns the four words at `index` of the stream.
 Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index);
 
-// A uniform number in [0, 1) with 24 bits.
+// Returns a uniform number in [0, 1) with 24 bits.
 inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
 
 // rows := a random permutation of 0 .. size-1 (Fisher-Yates). Throws std::invalid_argument for 2^32 rows or more.

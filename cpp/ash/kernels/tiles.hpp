@@ -98,7 +98,7 @@ ASH_INLINE void release_tiles() {
 #endif
 }
 
-// 16 numbers rounded to bfloat16.
+// Returns 16 numbers rounded to bfloat16.
 ASH_INLINE __m256i rounded(const float* from) {
     return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_load_ps(from)));
 }
