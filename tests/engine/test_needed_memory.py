@@ -100,7 +100,7 @@ def test_the_advice_concerns_the_largest_part(
 def test_fewer_threads_are_used_if_the_run_then_fits(
     schedule: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)  # no matter how few CPUs there are
+    monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)  # no matter how few CPUs there are
     expected = quick(threads=3, schedule=schedule)
     for threads in (2, 1):
         leave(monkeypatch, needs[0].total(threads))

@@ -85,7 +85,7 @@ def test_a_constant_regression_target_is_learned():
 
 def test_the_error_after_complete_divergence_lists_the_reasons():
     space = ash.Space(learning_rate=ash.choice(1e29, 1e30), optimizer="sgd", hidden=(8,))
-    with pytest.raises(ash.AllDiverged, match="all 2 candidates") as refusal:
+    with pytest.raises(ash.AllDiverged, match="all 2 finished candidates") as refusal:
         quick(space=space, candidates=2)
     lines = str(refusal.value).splitlines()
     assert lines[1].split() == ["candidate", "learning_rate", "optimizer", "epochs", "loss"]

@@ -197,7 +197,7 @@ def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: p
     endless = {"candidates": None, "function": wait}
     first = tune(path, TimeIsUp(monkeypatch, 100), time_limit=100, **endless)
     again = Counted()
-    with pytest.warns(UserWarning, match=r"best_state is None.*ended by 'time_limit'"):
+    with pytest.warns(UserWarning, match=r"best_state is None.*ended with 'time_limit'"):
         over = tune(path, time_limit=100, candidates=None, function=again)
     assert over.ended == "time_limit" and outcome(over)[:2] == outcome(first)[:2] and not again.calls
     assert over.best_state is None and over.best_score == first.best_score

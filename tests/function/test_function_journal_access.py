@@ -148,7 +148,7 @@ def test_f70_a_reader_sees_the_progress_of_a_run_and_does_not_disturb_it(tmp_pat
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if path.exists():
-            seen.append([line for line in journal_lines(str(path)) if line.startswith(("state", "found"))])
+            seen.append([line for line in journal_lines(str(path)) if line.startswith(("state", "finished"))])
         return wait(params, epochs, state)
 
     assert outcome(tune(path, function=function)) == outcome(tune(None))

@@ -34,7 +34,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
 
     def claim(count: int) -> None:
         monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
-        monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)
+        monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)
         monkeypatch.setattr(
             "ash.sklearn.estimator_parameters.effective_n_jobs", lambda jobs: count if (jobs or 1) < 0 else jobs
         )

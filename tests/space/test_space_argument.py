@@ -192,5 +192,5 @@ def test_a_run_of_one_job_is_described_in_the_singular() -> None:
 
     result = ash.tune_function(lambda params: params["x"], {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})
     assert "after 1 epoch, in" in repr(result) and "1 candidate, 1 job, 1 epoch in " in repr(result)
-    with pytest.warns(UserWarning), pytest.raises(ash.AllFailed, match="the only job has failed:"):
+    with pytest.warns(UserWarning), pytest.raises(ash.AllFailed, match="the only job failed:"):
         ash.tune_function(fails, {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})

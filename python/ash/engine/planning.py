@@ -171,7 +171,9 @@ def plan(
     if not is_number(time_limit):
         raise SettingError(f"time_limit must be a number of seconds, got {time_limit!r}")
     if not candidates:
-        raise SettingError(f"candidates must hold at least one, such as those of Space.sample, got {candidates!r}")
+        raise SettingError(
+            f"candidates must be a sequence of at least one, such as those of Space.sample, got {candidates!r}"
+        )
     table = _Shape(rows, features, outputs, classes, numbers, validation)
     settings = _networks_of(candidates[:TYPICAL])
     cost_seconds = _seconds_a_cost(settings[0], table)

@@ -235,14 +235,21 @@ def tune_function(
                 if record is not None:
                     warn_of_difference(record, result.record)
             reporter.end(result, None)
-    if result.interrupted and record is None:
+    if record is None:
+        _warn_of_end(result, journal, train, options)
+    return result
+
+
+def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: FunctionOptions) -> None:
+    """Warn if the run was interrupted, or if a loop ended before a ladder whose length the user did not set."""
+    if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
+        epochs, counted = train.ended
         warn_user(
-            f"train ended after {train.ended[0]} epochs, and its last score was used for {train.ended[1]}: the ladder "
-            f"is longer than the loop. If the loop always ends there, pass max_epochs={train.ended[0]}"
+            f"train ended after {epochs} epochs, and its last score was used for {counted}: the ladder is longer than "
+            f"the loop. If the loop always ends there, pass max_epochs={epochs}"
         )
-    return result
 
 
 def _identity(is_needed: bool, *run: Any) -> Facts | None:
