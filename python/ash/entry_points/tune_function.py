@@ -8,6 +8,7 @@ from typing import Any
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole
+from ash._utils.display import counted
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
@@ -245,10 +246,10 @@ def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: Fu
     if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
-        epochs, counted = train.ended
+        epochs, used = train.ended
         warn_user(
-            f"train ended after {epochs} epochs, and its last score was used for {counted}: the ladder is longer than "
-            f"the loop. If the loop always ends there, pass max_epochs={epochs}"
+            f"train ended after {counted(epochs, 'epoch')}, and its last score was used for {used}: the ladder is "
+            f"longer than the loop. If the loop always ends there, pass max_epochs={epochs}"
         )
 
 
