@@ -1,10 +1,10 @@
-// ash_bench: the runs of bench/tables as a program of one file, for machines without Python.
+// ash_bench: performs the runs of bench/tables in a single executable, for machines without Python.
 //
 //     [OMP_NUM_THREADS=1,2,4] ash_bench [--models 128,256] [--rounds 3] FILE.json
 //
-// Writes what `python -m bench tables` writes, as far as it is measured. Table and candidates are compiled in: the file
-// ASH_BENCH_SWEEP is written by bench/program/__init__.py. Exit status: 0; 1, with a sentence, for an answer that is
-// wrong or a file that cannot be written; 2, with a sentence, for wrong arguments.
+// Writes the measured part of the results that `python -m bench tables` writes. The table and the candidates are
+// compiled in: bench/program/__init__.py generates the file ASH_BENCH_SWEEP, which contains them. Exit status: 0 for
+// success, 1 if a result is wrong or a file cannot be written, 2 for wrong arguments. A message explains each failure.
 #include <sched.h>
 
 #include <algorithm>
@@ -41,24 +41,24 @@
 namespace {
 
 struct Candidate {
-    std::array<int, 3> widths;  // 0: no such layer
+    std::array<int, 3> widths;  // 0 if the layer does not exist
     std::array<const char*, 3> activations;
     std::array<const char*, 3> names;  // optimizer, learning rate schedule, initialization
     std::array<double, 9> numbers;     // learning rate, momentum, beta1, beta2, epsilon, l2, weight decay, dropout,
-    std::int64_t batch_size;           // label smoothing; 0: full
+    std::int64_t batch_size;           // label smoothing; batch_size is 0 for full batches
 };
 
 struct Setting {
     const char* name;
     ash::Continuation training;
-    std::span<const Candidate> candidates;  // the first k are those of a run with k models
+    std::span<const Candidate> candidates;  // a run with k models uses the first k
 };
 
 #ifdef ASH_BENCH_SWEEP
 #include ASH_BENCH_SWEEP
 #else
-const char* const kOrigin = "";              // JSON: of what commit and code the program was made
-const char* const kTable = "";               // its name
+const char* const kOrigin = "";              // JSON: the commit and the code from which the program was built
+const char* const kTable = "";               // name of the table
 const std::array<std::int64_t, 3> kShape{};  // rows, features, classes
 const std::array<double, 1> kX{};
 const std::array<double, 1> kY{};
@@ -95,7 +95,7 @@ struct UsageError : std::runtime_error {
 };
 
 struct Arguments {
-    std::vector<std::int64_t> threads;  // sorted, each once, 1 among them
+    std::vector<std::int64_t> threads;  // sorted, without duplicates, including 1
     std::vector<std::int64_t> models{128, 256, 512, 1024, 2048};
     std::int64_t rounds = 3;
     std::string json;
@@ -112,14 +112,15 @@ constexpr std::array kVariants = {Variant{"sh", ash::Algorithm::sh, false}, Vari
 
 struct Rung {
     std::int64_t jobs = 0;
-    std::int64_t epochs = 0;    // of a job
+    std::int64_t epochs = 0;    // per job
     double milliseconds = 0.0;  // of all jobs, from start to end
 };
 
 struct Run {
     double wall = 0.0;  // seconds
     std::map<std::int32_t, Rung> rungs;
-    std::uint64_t digest = 0xcbf29ce484222325ULL;  // of all jobs in order of decision; bench/program counts it too
+    std::uint64_t digest =
+        0xcbf29ce484222325ULL;  // of all jobs in order of decision; bench/program computes it as well
 };
 
 struct Case {
@@ -130,7 +131,7 @@ struct Case {
     std::string name() const { return std::string(variant.name) + " " + std::to_string(threads); }
 };
 
-// CPUs that the affinity mask of this process allows.
+// Returns the number of CPUs that the affinity mask of this process allows.
 int allowed_cpus() {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
@@ -251,7 +252,7 @@ Run run_once(const ash::Data& data, const Setting& setting, std::int64_t models,
     return run;
 }
 
-// One thread has nobody to help, so there are no teams of it.
+// A team needs at least two threads, so one thread is measured without teams.
 std::vector<Case> cases_of(const std::vector<std::int64_t>& threads) {
     std::vector<Case> cases;
     for (const std::int64_t count : threads) {
@@ -266,7 +267,7 @@ const Case& first_of(const std::vector<Case>& cases, ash::Algorithm algorithm) {
     return *std::ranges::find_if(cases, [&](const Case& one) { return one.variant.algorithm == algorithm; });
 }
 
-// Every other round backwards; the first run of each algorithm is the answer of all others.
+// Runs all cases, in reverse order if `back` is set. All runs of an algorithm must equal its first run.
 void run_all(const ash::Data& data, const Setting& setting, std::int64_t models, std::vector<Case>& cases, bool back) {
     for (std::size_t i = 0; i < cases.size(); ++i) {
         Case& one = cases[back ? cases.size() - 1 - i : i];
@@ -295,7 +296,7 @@ std::string quote(std::string_view text) {
     return result + '"';
 }
 
-// Keys, and values that are JSON already.
+// Returns a JSON object. The values of `members` must already be JSON.
 std::string object(const std::vector<std::pair<std::string, std::string>>& members) {
     std::string result = "{";
     for (const auto& [key, value] : members) {
@@ -310,7 +311,7 @@ double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2.0;
 }
 
-// Of the values of each round by those of another case.
+// Returns, for each round, the ratio of the value in one case to the value in another case.
 std::vector<double> ratios(const Case& above, const Case& below, const std::function<double(const Run&)>& value) {
     std::vector<double> found;
     for (std::size_t i = 0; i < above.runs.size(); ++i) found.push_back(value(above.runs[i]) / value(below.runs[i]));
@@ -322,7 +323,7 @@ std::string spread(const std::vector<double>& values) {
     return object({{"min", number(least)}, {"median", number(median(values))}, {"max", number(most)}});
 }
 
-// A list with an entry per rung of a run.
+// Returns a JSON list with one entry per rung of a run.
 std::string by_rung(const Run& run, const std::function<std::string(std::int32_t, const Rung&)>& text) {
     std::string result = "[";
     for (const auto& [rung, figures] : run.rungs) result += (result.size() > 1 ? ", " : "") + text(rung, figures);
@@ -374,7 +375,8 @@ std::string processor() {
     return "unknown";
 }
 
-// A stamp of bench/machine.py: the origin has commit and trees, the rest is of this machine.
+// Returns a stamp like that of bench/machine.py: commit and trees come from the origin, all other fields describe this
+// machine.
 std::string stamp() {
     namespace info = ash::build_info;
     const std::time_t now = std::time(nullptr);
@@ -392,7 +394,7 @@ std::string stamp() {
            R"(, "load": "", "packages": {}, "machine": )" + machine + "}";
 }
 
-// Whole or not at all.
+// Writes the whole file, or leaves it unchanged.
 void write(const std::string& path, const std::string& text) {
     const std::string beside = path + ".new";
     {
@@ -412,7 +414,7 @@ void measure(const Arguments& arguments) {
     const ash::Data data(table, kTraining, kValidation, true);
     const std::string head = "{\"measured\": [\n" + stamp() + "\n],\n\"cases\": {\n";
     std::string lines;
-    write(arguments.json, head + "}}\n");  // that it cannot be written is found out before an hour has passed
+    write(arguments.json, head + "}}\n");  // fails now rather than after an hour of runs
     for (const std::int64_t models : arguments.models) {
         for (const Setting& setting : kSettings) {
             const auto start = std::chrono::steady_clock::now();

@@ -1,8 +1,8 @@
 // common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
 //
-// Arguments are read while the interpreter is held. The interpreter is released for work that may take longer than a
-// millisecond. While it is released, no Python object is touched: the caller's arguments keep inputs alive, and results
-// were allocated before.
+// Arguments are read while the GIL is held. The GIL is released for work that may take longer than a millisecond. While
+// it is released, no Python object is touched: the caller's arguments keep inputs alive, and results were allocated
+// before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
 //                 cannot create an object, that is also a MemoryError (guards.cpp).
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own
@@ -91,8 +91,8 @@ py::array column(const std::vector<Row>& rows, Get get) {
     return values;
 }
 
-// Converts a value of several parts to Python. pybind11's own conversion of a return value raises TypeError if there is
-// no memory for a part.
+// Converts a value with several parts, such as a tuple, to Python. pybind11's own conversion of a return value raises
+// TypeError if there is no memory for a part.
 template <typename Value>
 py::object made(const Value& value) {
     py::object whole = py::cast(value);
@@ -106,9 +106,9 @@ std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};
 }
 
-// Makes a call to Python that may wait for the interpreter. When CPython before 3.14 shuts down, it ends a waiting
-// daemon thread by unwinding its stack, whose frames hold objects that must no longer be touched. This function makes
-// the thread hang instead until the process has ended, as CPython does since 3.14.
+// Makes a call to Python that may wait for the GIL. When CPython before 3.14 shuts down, it ends a waiting daemon
+// thread by unwinding its stack, whose frames hold objects that must no longer be touched. This function makes the
+// thread hang instead until the process has ended, as CPython does since 3.14.
 template <typename Call>
 auto or_hang(Call call) {
 #ifdef __GLIBCXX__
@@ -143,7 +143,7 @@ class Released {
     py::gil_scoped_release released_;
 };
 
-// Holds the interpreter again temporarily, in a thread that has released it.
+// Holds the GIL again temporarily, in a thread that has released it.
 class Back {
   public:
     explicit Back(Released& released) : released_(released) { released_.come_back(); }
@@ -155,7 +155,7 @@ class Back {
     Released& released_;
 };
 
-// Holds the interpreter in a thread of the core.
+// Holds the GIL in a thread of the core.
 class Held {
   public:
     Held() {
@@ -185,7 +185,7 @@ Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, 
     throw py::value_error("unknown name: " + text);
 }
 
-// Places and epochs of each rung; none if they follow from the other settings.
+// Places and epochs of each rung; empty if they follow from the other settings.
 using Rungs = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,

@@ -31,7 +31,8 @@ void keep_memory_errors(std::exception_ptr thrown) {
 }
 
 // pybind11 calls this function to allocate an object whose constructor has not run, such as Ladder.__new__(Ladder),
-// when the object is first used. It refuses, since the contents of that memory would be undefined.
+// when the object is first used. This function raises TypeError instead, since the contents of that memory would be
+// undefined.
 void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object was not called"); }
 
 }  // namespace

@@ -22,7 +22,7 @@ constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
 constexpr Limits kBytes{0.0, kMost};
 constexpr Limits kMembers{0.0, std::numeric_limits<int>::max()};
 
-// Returns the table of an array. values: one-dimensional, with one value per candidate (or one value for all), or
+// Wraps an array as a table. values: one-dimensional, with one value per candidate (or one value for all), or
 // two-dimensional, with one column per rung.
 JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs,
                const std::optional<Limits>& limits) {

@@ -11,7 +11,7 @@ std::int64_t allocated_bytes();  // since the thread began
 
 std::int64_t live_allocations();  // allocations of all threads that are not yet freed
 
-// Makes the n-th allocation from now on fail, whatever its thread. With 0, no allocation fails. Returns whether an
+// Makes the n-th allocation from now on fail, counted over all threads. With 0, no allocation fails. Returns whether an
 // earlier request had not yet taken effect.
 bool fail_at(std::int64_t n);
 

@@ -94,7 +94,7 @@ struct Fixture {
         return {{fold_of(data, continuation, metric)}, settings, std::ssize(settings), 1, limit};
     }
 
-    // Trains a job and registers its end at once.
+    // Trains a job and registers its end immediately.
     Result run(Candidates& all, const Job& job) {
         const Result result = all.train(job, 0, team, stop);
         all.wait(job.candidate, job.rung, result.score, result.loss);

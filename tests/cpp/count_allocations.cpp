@@ -18,7 +18,8 @@ using namespace ash::testing;
 
 namespace {
 
-// Returns the number of allocations of a job and its score in a workspace that a job and a score have already used.
+// Returns the number of allocations during a job and its scoring, in a workspace already used for another job and
+// score.
 std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t epochs) {
     Workspace workspace(data, {&settings, 1});
     State state = initial_state(data.shape(), settings, 0, 0);
@@ -90,7 +91,7 @@ TEST_CASE("a workspace takes as many bytes as predicted") {
             for (const Data* data : {&plain, &mixed}) {
                 const TableSize table = size_of(*data);
                 for (const Settings& each : both) {
-                    const std::int64_t layout = bytes_of([&] { Layout(data->shape(), each); });  // freed at once
+                    const std::int64_t layout = bytes_of([&] { Layout(data->shape(), each); });  // freed immediately
                     CHECK(bytes_of([&] { Workspace(*data, {&each, 1}); }) ==
                           layout + workspace_bytes(table, {&each, 1}));
                 }

@@ -55,7 +55,7 @@ Hashes tune(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// The same run, except that the calling thread does the jobs.
+// The same run, but with a mailbox, and the calling thread does the jobs.
 Hashes tune_elsewhere(const Data& data) {
     const auto mailbox = std::make_shared<Mailbox>(2);
     Tuner tuner(make_candidates(data, kNoLimit, mailbox), kSettings);
@@ -83,7 +83,7 @@ Hashes tune_elsewhere(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// A run whose results are all known; the kept networks are trained again, and complete() checks their hashes.
+// A run whose results are all known. The kept networks are trained again, and complete() checks their hashes.
 Hashes resume(const Data& data, const std::vector<JobRecord>& jobs) {
     std::vector<KnownJob> known;
     for (const JobRecord& each : jobs) known.push_back({.record = each, .fold_scores = {each.score, each.score}});
@@ -115,7 +115,7 @@ Hashes read_table() {
     return {digest(std::span(data.training().x.data(), static_cast<std::size_t>(data.training().x.size())))};
 }
 
-// A network made from a state and a network made from the first one's layers; both predict on three threads.
+// A network made from a state, and a second network made from the layers of the first. Both predict on three threads.
 Hashes predict_twice(const Data& data, const Settings& settings) {
     const Network network(initial_state(data.shape(), settings, kSeed, 0), data);
     std::vector<LayerWeights> layers;

@@ -52,8 +52,8 @@ inline constexpr std::initializer_list<Activation> kActivations{
 
 inline constexpr int kLargest = 70;
 
-// Returns the sizes of which all pairs are tested: 1 to 70. Under a sanitizer all pairs would take minutes, so only
-// small sizes and sizes near whole vectors and tiles are tested.
+// Returns the sizes to test in all pairs: 1 to 70. Under a sanitizer all pairs would take minutes, so only small sizes
+// and sizes near whole vectors and tiles are tested.
 inline std::vector<int> sizes() {
     std::vector<int> all(kLargest);
     std::iota(all.begin(), all.end(), 1);
@@ -79,7 +79,7 @@ inline AlignedFloats random_block(Block block, std::uint64_t seed) {
 
 inline Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
 
-// Returns the largest distance over all columns except padding, which is infinite if only one of two values is NaN.
+// Returns the largest distance over all columns except padding. It is infinite if only one of two values is NaN.
 inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
     double largest = 0.0;
     for (std::int64_t row = 0; row < block.rows; ++row) {

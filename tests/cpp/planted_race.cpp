@@ -1,6 +1,6 @@
 // A program with one deliberate data race: four threads request jobs from one ladder without the critical section that
-// ladder.hpp requires. The thread sanitizer must report this race in the core's code. `planted_race guarded` does the
-// same inside the critical section and must pass. The program is built only with ASH_SANITIZE=thread; no other test
+// ladder.hpp requires. The thread sanitizer must report this race in the core's code. `planted_race guarded` makes the
+// requests inside the critical section and must pass. The program is built only with ASH_SANITIZE=thread; no other test
 // needs it.
 #include <cstdio>
 #include <cstring>

@@ -1,5 +1,5 @@
-// Tests the states of network candidates that are resumed, restarted, published, diverged, stopped or appended during
-// training, and their hashes and costs.
+// Tests the states of networks when candidates are resumed, restarted, published, stopped, appended during training, or
+// diverge. Also tests their hashes and costs.
 #include <doctest/doctest.h>
 
 #include <atomic>

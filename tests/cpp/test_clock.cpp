@@ -1,4 +1,4 @@
-// Tests the clocks. The virtual clock must decide like a naive simulation, whatever the threads and the order of
+// Tests the clocks. The virtual clock must decide like a naive simulation for any number of threads and any order of
 // execution.
 #include <doctest/doctest.h>
 
@@ -43,7 +43,7 @@ Decision decision(const Task& task) {
     return {task.job.candidate, task.job.rung, task.worker, task.start, task.finish};
 }
 
-// The naive twin searches all workers for every decision and does every job at once.
+// The naive twin searches all workers for every decision and does every job immediately.
 std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     Ladder ladder(settings);
     std::map<int, Task> running;

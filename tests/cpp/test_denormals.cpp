@@ -102,7 +102,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
     for (const Optimizer optimizer : {Optimizer::momentum, Optimizer::adam, Optimizer::adamw}) {
         Settings settings = recipe(optimizer, 0);
         settings.activations.assign(2, Activation::relu);
-        settings.parametric_activation = false;  // a unit that mixes in x is never dead
+        settings.parametric_activation = false;  // a unit whose output includes a share of x is never dead
         settings.beta2 = 0.95;
         settings.l2 = 0.0;
         settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // times 0.9 per step at rate 0.01

@@ -1,5 +1,5 @@
 // Compares the periodic embedding and the input factors with naive twins, on every instruction set. Checks values,
-// gradients, errors of cosine and sine, and that no other memory affects them or is written.
+// gradients, and the errors of cosine and sine. Also checks that no other memory is read into the results or written.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr double kPi = 3.14159265358979323846;
 
 // An embedding of `count` numbers in kMostRows rows and the deltas of its values. They are stored as in a network,
-// behind features and in front of foreign memory.
+// between features and memory that does not belong to the embedding.
 struct Given {
     std::int64_t numbers;
     std::int64_t front;   // number of features, which exceeds the number of embedded numbers
@@ -58,7 +58,7 @@ struct Given {
 
     Periodic periodic() const { return {parameters.data(), padded(numbers), numbers}; }
 
-    // [rows][stride]; unchanged except for the values that the embedding writes.
+    // Returns rows [rows][stride] after the embedding has written its values; all other values are unchanged.
     AlignedFloats embedded(const Kernels& kernels, std::int64_t rows) const {
         AlignedFloats to(kMostRows * stride);
         std::fill_n(to.data(), to.size(), kUntouched);
@@ -66,7 +66,7 @@ struct Given {
         return to;
     }
 
-    // [kRows][padded numbers], from blocks of 16 numbers that initially contain garbage.
+    // Returns the gradient [kRows][padded numbers], from blocks of 16 numbers that initially contain garbage.
     AlignedFloats gradient(const Kernels& kernels, std::int64_t rows) const {
         AlignedFloats all(kRows * block.stride);
         AlignedFloats some(kRows * kColumns);
@@ -165,8 +165,9 @@ TEST_CASE("cosine and sine have the error bounds of periodic.hpp") {
     }
 }
 
-// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17. The error is at most 2e-5; a
-// tenth of that was observed. Without fma, an angle of 4 turns is rounded once more, which adds 16 * 2 pi * 2e-7.
+// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17. The error is at most 2e-5; the
+// observed errors were at most a tenth of that. Without fma, an angle of 4 turns is rounded once more, which adds 16 *
+// 2 pi * 2e-7.
 TEST_CASE("embedded numbers equal their definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
@@ -211,7 +212,7 @@ TEST_CASE("an embedding and its gradient have the same bits on every instruction
     }
 }
 
-// Behind the deltas of the numbers are foreign deltas, and behind the last deltas is NaN.
+// The deltas of the numbers are followed by other deltas, and the last deltas are followed by NaN.
 TEST_CASE("the gradient of padding is positive zero, whatever is stored behind the deltas") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);

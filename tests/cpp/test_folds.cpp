@@ -21,7 +21,7 @@ namespace {
 using namespace ash;
 using namespace ash::testing;
 
-// Returns three folds of the rows of make_data(), in each of which every third row is for validation.
+// Divides the rows of make_data() into three folds. In each fold, every third row is for validation.
 std::vector<Data> make_folds(int count) {
     const Data whole = make_data();
     std::vector<Data> folds;

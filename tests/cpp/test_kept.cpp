@@ -50,7 +50,7 @@ JobRecord record_of(std::int32_t candidate, std::int32_t rung, double score, dou
             .diverged = is_diverged(score, loss)};
 }
 
-// Returns the best job of each candidate, sorted; of these, the first `most` of each kind (network or external).
+// Returns the best job of each candidate, best first, but at most `most` jobs of each kind (network or external).
 std::vector<Rank> by_force(const std::vector<JobRecord>& jobs, std::size_t most) {
     std::map<int, Rank> best;
     std::map<int, bool> external;

@@ -139,7 +139,7 @@ TEST_CASE("a ladder defined rung by rung fills its places") {
         rungs.push_back(job->rung);
         ladder.report(*job, job->candidate, 0.0);
     }
-    // A share of 4 / 10 promotes one of 3, two of 5, three of 8 and four of 10.
+    // A share of 4 / 10 promotes one candidate of 3, two of 5, three of 8 and four of 10.
     CHECK(rungs == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 1, 2});
 }
 

@@ -1,4 +1,4 @@
-// Tests jobs that are done elsewhere, by any worker in any order. The run must equal a local run, and no thread may
+// Tests jobs that are sent to workers, by any worker in any order. The run must equal a local run, and no thread may
 // hang.
 #include <doctest/doctest.h>
 
@@ -113,7 +113,7 @@ TEST_CASE("states kept by other processes are retrained by as many threads as th
     std::vector<KnownJob> known;
     for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
     const auto mailbox = std::make_shared<Mailbox>(settings.threads);
-    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // has only one thread for local training
+    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // only one thread for local training
     tuner.restore(known, {}, {}, 0.0);
     tuner.start();
     REQUIRE(tuner.wait(60.0));

@@ -1,5 +1,5 @@
-// Tests functions run on threads: every body runs once, and in the critical section one at a time; no exception is
-// lost; the system may refuse threads.
+// Tests functions run on threads. Every body runs once, and only one at a time in the critical section. No exception is
+// lost, even if the system refuses threads.
 #include <doctest/doctest.h>
 
 #include <atomic>

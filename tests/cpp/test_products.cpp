@@ -16,8 +16,9 @@ namespace {
 
 enum class Kind { usual, wide, tiny, huge, infinite, nan };
 
-// Returns numbers of a kind: usual numbers, numbers of many magnitudes (wide), with products near the smallest normal
-// number (tiny) or beyond the largest number (huge), or with one number in 41 infinite or NaN.
+// Returns numbers of a kind. They are usual numbers; numbers of many magnitudes (wide); numbers whose products are near
+// the smallest normal number (tiny) or beyond the largest number (huge); or usual numbers of which one in 41 is
+// infinite or NaN.
 AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     AlignedFloats values = random_block(block, seed);
     for (std::int64_t i = 0; i < values.size(); ++i) {

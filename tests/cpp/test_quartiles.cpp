@@ -39,7 +39,8 @@ Found found_in(const Values& values, const Values& weights = {}) {
     return {scaling.center[0], scaling.scale[0], quartiles.constant(0)};
 }
 
-// NumPy's method "linear" for the values that are not missing, each repeated as often as its weight.
+// Returns the quantile by NumPy's method "linear". Missing values are left out, and each other value is repeated as
+// often as its weight.
 double linear(const Values& values, const Values& weights, double p) {
     Values rows;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -52,7 +53,7 @@ double linear(const Values& values, const Values& weights, double p) {
     return rows[low] + (place - std::floor(place)) * (rows[high] - rows[low]);
 }
 
-// The definition in quartiles.hpp, computed by the integral of the step function from 0.
+// Returns the quantile as defined in quartiles.hpp, from the integral of the step function from 0.
 double mean_of_steps(Values values, const Values& weights, double p) {
     std::vector<std::size_t> order;
     double total = 0.0;
@@ -123,7 +124,7 @@ TEST_CASE("with arbitrary weights, a quantile is the mean over one unit of weigh
         for (std::size_t row = 0; row < size; ++row) weights.push_back(uniform(random));
         check_equal(found_in(values, weights), expected_of(values, weights, mean_of_steps));
         for (const double alike : {0.5, 1e-12}) check_equal(found_in(values, Values(size, alike)), found_in(values));
-        Values fewer = values;  // a row with negligible weight equals a missing row
+        Values fewer = values;  // a row with a negligible weight counts like a missing row
         fewer[size / 2] = kNan;
         weights[size / 2] = 1e-15;
         const Found with = found_in(values, weights);

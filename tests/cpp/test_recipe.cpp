@@ -1,5 +1,6 @@
-// Tests training with RealMLP's recipe: the same bits on every instruction set, after resuming and in a used workspace;
-// zero padding; networks that predict like their states. tests/core/test_training.py checks the computed values.
+// Tests training with RealMLP's recipe. Results must have the same bits on every instruction set, after resuming and in
+// a used workspace. Padding must be zero, and networks must predict like their states. tests/core/test_training.py
+// checks the computed values.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace {
 constexpr Optimizer kOptimizers[] = {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam,
                                      Optimizer::adamw};
 
-// Candidates with and without each part of the recipe, with several widths.
+// Returns candidates of several widths, with and without each part of the recipe.
 std::vector<Settings> mixed_candidates() {
     std::vector<Settings> all;
     for (int i = 0; i < 16; ++i) {

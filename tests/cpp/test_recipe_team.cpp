@@ -45,7 +45,7 @@ TEST_CASE("the recipe gives the same bits with any team, even if the team change
                 Members members(team, bell, count, [&](Workspace& scratch) {
                     scratch.prepare_to_help(Layout(data.shape(), settings));  // a member needs nothing else
                 });
-                // Repeat until a member has helped: on a busy machine members may come too late.
+                // Repeat until a member has helped: on a busy machine members may join too late.
                 for (int run = 0; run < 100 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {
                     team.open(count, no_ring, nullptr);
                     CHECK(left_by(data, settings, &team) == expected);

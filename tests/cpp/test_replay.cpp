@@ -95,7 +95,8 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// Returns the first `cut` results and some of the next results, as if the latter had been held back at a stop.
+// Returns the first `cut` results and a random choice of the next results. The clock would have held these back when
+// the run was stopped.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
@@ -277,7 +278,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a s
     };
     std::vector<Settings> two = make_settings(2);
     for (Settings& each : two) each.batch_size = 0;
-    two[0].l2 = 1e30;  // diverges within two epochs, but according to its result it has not diverged
+    two[0].l2 = 1e30;  // diverges within two epochs, although its restored result has not diverged
     constexpr std::int64_t kLong = std::int64_t{1} << 40;
     for (const int threads : {1, 2}) {
         Tuner tuner(std::make_unique<Candidates>(

@@ -37,7 +37,7 @@ std::vector<Row> rows(const Tuner& tuner) {
     return all;
 }
 
-// Networks that pretend to be worth a team (Tuner calls step_cost()) and whose jobs sleep at random.
+// Networks whose jobs sleep at random. Their step_cost() claims that a team is worthwhile.
 class Shaken final : public Candidates {
   public:
     Shaken(const Fold& fold, std::vector<Settings> all, int threads, std::int64_t memory_limit, bool sleepy)

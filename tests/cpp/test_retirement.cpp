@@ -1,5 +1,5 @@
-// Tests which candidates retire from the ladder and when, what ends a ladder early, and the double-ended heap used by
-// rungs. tests/core/test_futures.py shows, for all futures of small ladders, that no candidate retires too late.
+// Tests the retirement of candidates, the limits that end a ladder early, and the double-ended heap used by rungs.
+// tests/core/test_futures.py shows, for all futures of small ladders, that no candidate retires too late.
 #include <doctest/doctest.h>
 
 #include <algorithm>

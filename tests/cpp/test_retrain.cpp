@@ -1,5 +1,5 @@
-// Tests refits: one more job for each of several candidates gives the same result as each job separately, on any
-// thread, and can be stopped.
+// Tests refits, that is, one more job for each of several candidates. The results must equal those of each job run
+// separately, on any thread. Refits can be stopped.
 #include <doctest/doctest.h>
 
 #include <algorithm>

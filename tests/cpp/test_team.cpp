@@ -1,4 +1,5 @@
-// Tests teams: every block runs once while members come and go, only claimed blocks are waited for, sleepers wake up.
+// Tests teams. Every block runs once while members join and leave, the owner waits only for claimed blocks, and
+// sleepers wake up.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -23,7 +24,7 @@ using namespace ash;
 using namespace ash::testing;
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kLongest = 10s;  // the longest time until another thread acts, on a busy machine
+constexpr std::chrono::milliseconds kLongest = 10s;  // maximum time until another thread acts, on a busy machine
 
 // Waits until a condition holds or the time has passed.
 template <typename Condition>
@@ -84,7 +85,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has no members") {
     CHECK_FALSE(team.joined(true));
     team.share(0, own, [](int, Workspace&) { FAIL("there is no block"); });
     team.close();
-    CHECK(team.help(team.invitation(bell), own).blocks == 0);  // the helper leaves at once
+    CHECK(team.help(team.invitation(bell), own).blocks == 0);  // the helper leaves immediately
 }
 
 TEST_CASE("a member leaves when the bell rings, when the job ends, and if its invitation is for another job") {

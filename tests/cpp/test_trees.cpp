@@ -24,7 +24,7 @@ struct Tables {
     std::vector<std::int64_t> leaf_starts{0};
 };
 
-// Random numbers determined by a seed.
+// A stream of random numbers that depends only on a seed.
 struct Draws {
     std::uint64_t seed;
     std::uint32_t count = 0;
@@ -35,7 +35,7 @@ struct Draws {
 // Adds a tree that is grown from one leaf, like LightGBM's trees.
 void grow(Tables& tables, int leaves, Draws& draws) {
     std::vector<TreeNode> nodes;
-    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, the place in its parent that refers to it
+    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, its parent's field that refers to it
     nodes.reserve(static_cast<std::size_t>(leaves));
     for (std::int32_t node = 0; node + 1 < leaves; ++node) {
         const auto leaf = draws.below(static_cast<std::uint32_t>(parents.size()));

@@ -1,5 +1,5 @@
-// Tests the tuner's threads: every job runs once, on one thread; no wake-up is lost; stops and failures work. The
-// candidates only pretend to train.
+// Tests the tuner's threads. Every job runs once, on one thread; no wake-up is lost; stops and failures end all
+// threads. The candidates only pretend to train.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -61,8 +61,8 @@ void await(Condition condition) {
     while (!condition()) std::this_thread::sleep_for(1ms);
 }
 
-// How a run ends. Depending on `ends`, candidate 0 waits for the stop, throws, or reaches the stop score as soon as it
-// is told to.
+// How a run ends. Depending on `ends`, candidate 0 waits for the stop, throws, or reaches the stop score when the test
+// tells it to.
 enum class Ends : std::uint8_t { by_stop, by_throwing, by_score };
 
 struct Plan {

@@ -12,7 +12,7 @@
 
 namespace ash::testing {
 
-// Returns points whose classes are rings around the origin, or whose targets follow their radius, which can be learned
+// Returns points whose classes are rings around the origin, or whose targets follow their radius. Both can be learned
 // in a few epochs. weighted: rows have the weights 0.5, 1.0, 1.5, 2.0, ...
 inline Data make_data(int rows, int features, int classes, int targets = 1, bool weighted = false) {
     const int columns = classes > 0 ? 1 : targets;

@@ -18,8 +18,8 @@
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm. Until
-//             all rows are observed, the sample of quartiles.hpp exists as well. Exceeding the reserved number of
-//             sparse cells doubles their memory.
+//             all rows are observed, the sample of quartiles.hpp exists as well. If there are more sparse cells than
+//             were reserved, their memory is doubled.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,8 @@ struct Rows {
     std::int64_t stride = 0;           // floats per row of x
     std::int64_t target_stride = 0;    // floats per row of targets
     AlignedFloats x;                   // [count][stride], unless rows are sparse
-    std::vector<std::int32_t> labels;  // [count], in a classification
-    AlignedFloats targets;             // [count][target_stride], in a regression, in units of Data::units()
+    std::vector<std::int32_t> labels;  // [count], only for classification
+    AlignedFloats targets;             // [count][target_stride], only for regression, in units of Data::units()
     std::vector<float> log_targets;    // [count], standardized, only for training rows; empty if unused
     std::vector<float> weights;        // [count], with mean 1; empty if all are equal
     SparseRows sparse;                 // replaces x if rows are sparse
@@ -90,8 +90,8 @@ class Data {
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
-    // Rebuilds a Data from its pickled members. Throws std::invalid_argument if they do not fit each other, so that no
-    // read goes past the end of a buffer.
+    // Rebuilds a Data from its pickled members. Throws std::invalid_argument if they are inconsistent, so that no read
+    // goes past the end of a buffer.
     struct Members {
         int features;
         int classes;
@@ -117,7 +117,7 @@ class Data {
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // outputs of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& units() const { return units_; }  // of Rows::targets; center 0 and scale 1 in a classification
+    const Scaling& units() const { return units_; }  // of Rows::targets; center 0 and scale 1 for classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
     // The units of a network trained on the targets, or on their logarithms.
@@ -147,9 +147,10 @@ class Data {
 class DataBuilder {
   public:
     // standardized: [features], whether each is standardized. epoch_rows: the maximum number of rows per epoch; 0 for
-    // all. sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0 for dense rows.
-    // Throws std::invalid_argument for invalid shapes, row numbers, weights or class numbers, for more classes than
-    // rows, for negative epoch_rows or sparse_cells, and for targets or a level that are invalid for the loss.
+    // all. sparse_cells: the number of non-zero cells in the whole table for which memory is reserved; 0 for dense
+    // rows. Throws std::invalid_argument for invalid shapes, row numbers, weights or class numbers, for more classes
+    // than rows, for negative epoch_rows or sparse_cells, and for targets or a quantile level that the loss does not
+    // allow.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 

@@ -24,7 +24,7 @@ class EpochCut {
 
     EpochCut() = default;
 
-    // most: the maximum number of rows per epoch; 0 for all.
+    // most: the maximum number of rows per epoch; 0 for no limit.
     EpochCut(std::int64_t rows, std::int64_t most)
         : parts_(most > 0 && most < rows ? (rows - 1) / most + 1 : 1), rows_(rows / parts_) {}
 

@@ -39,8 +39,8 @@ inline OutputUnits without_bounds(Scaling scaling) {
     return {Link::identity, std::move(scaling), std::vector(outputs, -kInfinity), std::vector(outputs, kInfinity)};
 }
 
-// Throws std::invalid_argument unless the units fit this many outputs and, if `classes` is not 0, the probabilities of
-// a classifier.
+// Throws std::invalid_argument unless the units fit this many outputs. If `classes` is not 0, the outputs are
+// probabilities, and the units must leave them unchanged.
 inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
     const auto is_infinite = [](double bound) { return std::isinf(bound); };
     require(classes == 0 || (units.link == Link::identity && std::ranges::all_of(units.least, is_infinite) &&

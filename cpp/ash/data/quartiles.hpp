@@ -12,7 +12,7 @@
 //
 // Weighted quantiles: let x(t), 0 <= t < W, be the sorted values laid end to end, each as long as its weight.
 //
-//     q(p) = mean of x(t) over p (W - u) <= t <= p (W - u) + u      u = min(1, W / n), of n values
+//     q(p) = mean of x(t) over p (W - u) <= t <= p (W - u) + u      u = min(1, W / n) for n values
 //
 // If all weights are equal and at most 1, these are NumPy's "linear" quantiles (Hyndman and Fan 1996, type 7). Integer
 // weights give the same quantiles as repeated rows. The definition is Akinshin's (arXiv 2304.07265), except that his u
@@ -27,8 +27,8 @@
 // Threads:    one.
 // Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core of 2026
 //             (selection), or about 80 ns if rows have weights (sorting).
-// Memory:     the sample. It takes at most 32 MiB for up to 2048 columns whose quartiles are wanted, and 16 KiB per
-//             column for more columns.
+// Memory:     the sample. It takes at most 32 MiB if quartiles are computed for up to 2048 columns, and 16 KiB per
+//             column if for more.
 #pragma once
 
 #include <array>

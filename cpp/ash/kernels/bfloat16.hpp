@@ -4,7 +4,7 @@
 //
 // Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. Factors are
 // rounded to nearest even when the product starts. Denormal factors become zero. Denormal results become zero if the
-// thread's mode says so (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
+// thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
 //
 // Here factors are stored as floats, in rounded copies of A and B, and each element has two sums.
 // Only for unit_*.cpp.

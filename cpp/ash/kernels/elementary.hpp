@@ -1,4 +1,4 @@
-// elementary.hpp: exp, log, tanh and sigmoid on vectors, without libm, whose bits differ between versions.
+// elementary.hpp: exp, log, tanh and sigmoid on vectors, without libm, whose results differ between versions.
 //
 // Method: the argument is reduced to |r| <= ln(2)/2 with ln 2 split into two constants (Cody and Waite). A Taylor
 // polynomial is evaluated on that range, and the exponent is inserted as bits. A table in cpp/DESIGN.md has the largest

@@ -117,13 +117,15 @@ struct Kernels {
     bool fma;
 
     void (*product)(const Product&) noexcept;
-    // The same product with factors rounded to bfloat16 (bfloat16.hpp). Rows of A (its columns if a_row is 1) must be
-    // aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch() floats.
+    // Computes a product like product(), but with factors rounded to bfloat16 (bfloat16.hpp). Rows of A (its columns if
+    // a_row is 1) must be aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch()
+    // floats.
     void (*product_bfloat16)(const Product&, float* scratch) noexcept;
     // y := f(y); slope, if not null, := f'(y).
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
-    // y := (1 - a) y + a f(y) with a share a for each column, which is exactly f(y) if a is 1. If not null, slope :=
-    // the derivative of the result with respect to y, and excess := f(y) - y, the derivative with respect to a.
+    // y := (1 - a) y + a f(y), where a is the share of the column. The result is exactly f(y) if a is 1. If not null,
+    // slope := the derivative of the result with respect to y, and excess := f(y) - y, the derivative with respect to
+    // a.
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
     // excess := delta * excess, which is the delta of a; then delta := delta * slope, which is the delta of y.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;

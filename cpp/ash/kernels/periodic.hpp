@@ -140,7 +140,7 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
 }
 
 // Returns a dot product, summed in 16 lanes for any vector width, which are then added by halves. It stops at the last
-// column's vector, since a scratch may hold old values behind it, including NaN.
+// column's vector, since scratch memory may hold old values after it, including NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};

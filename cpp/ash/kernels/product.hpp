@@ -39,7 +39,7 @@ alignas(64) constexpr float kNothing[8 * kLanes] = {};
 // between the loads.
 struct SumStart {
     const float* first;
-    int64_t stride;  // from one row to the next; 0 if all rows start alike
+    int64_t stride;  // from one row to the next; 0 if all rows have the same initial values
 };
 
 ASH_INLINE SumStart start_of(const ash::Product& p, const float* c, int64_t column) {

@@ -157,7 +157,7 @@ void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     }
 }
 
-// The starting values of the sums of 16 x 16 elements of C.
+// The initial values of the sums in a tile of C (16 x 16 elements).
 struct TileStart {
     const float* from;
     int64_t stride;  // bytes

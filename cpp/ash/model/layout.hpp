@@ -1,6 +1,6 @@
 // layout.hpp: the positions of a network's parameters in one flat arena.
 //
-//     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
+//     layer 0: `inputs` rows of weights, one row of biases     each row [outputs] padded with zeros to `stride`
 //              and one row of shares, if its activation is parametric
 //     layer 1: ...
 //     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp)

@@ -1,9 +1,8 @@
 // state.hpp: everything that training changes in a candidate (weights, moments and counters). One job owns a state at a
 // time.
 //
-// Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. A copy of a
-// state that is trained further gets the same bits as the original would. Memory: 1, 2 or 3 arenas, depending on the
-// optimizer.
+// Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. Training a
+// copy of a state gives the same bits as training the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +31,8 @@ using States = std::vector<std::shared_ptr<const State>>;
 
 // Returns the state before the first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio
 // 2010). With ntk, weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al.,
-// arXiv:2407.04491). Input factors and shares of activations are 1. An embedding has normal frequencies, phases uniform
-// over a whole turn, and the weights and biases of a layer with 16 inputs.
+// arXiv:2407.04491). Input factors and shares of activations are 1. An embedding has normally distributed frequencies
+// and uniformly distributed phases. Its weights and biases are initialized like those of a layer with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);
 
 }  // namespace ash

@@ -277,7 +277,7 @@ std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> s
     return states;
 }
 
-// Replaces the candidate's states by these, which are then at work (store.hpp).
+// Replaces the candidate's states by `states`. The new states are then at work (store.hpp).
 void Candidates::put(std::int32_t candidate, std::vector<State> states) {
     release(candidate);
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
@@ -295,7 +295,7 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// Returns the states that `of` returns for the folds; no states if any is missing.
+// Calls `of` for the store of each fold and returns the resulting states; no states if any is missing.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

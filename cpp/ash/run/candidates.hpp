@@ -7,7 +7,7 @@
 //     job  ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...  ->  mean of the scores, or diverged
 //
 // A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp), jobs
-// are done elsewhere: train() sends a job and waits for its answer. Everything else stays the same.
+// are done in other processes: train() sends a job and waits for its answer. Everything else stays the same.
 //
 // Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
 // They have no states here.
@@ -25,10 +25,10 @@
 //              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
 //                  states;
 //              (5) settings of a known candidate are never written again and never move.
-// Threads:     train() and help() are called outside the critical section, by threads that were assigned the candidate
-//              inside it. Any thread may call checked(), predict(), fold_scores() and stop(). All other functions are
-//              called inside. A workspace belongs to one thread, which creates it before its first job. A mutex guards
-//              the scores of folds.
+// Threads:     train() and help() are called outside the critical section, by threads to which the candidate was
+//              assigned inside it. Any thread may call checked(), predict(), fold_scores() and stop(). All other
+//              functions are called inside. A workspace belongs to one thread, which creates it before its first job. A
+//              mutex guards the scores of folds.
 // Cost:        memory: data and states per fold, and about 250 bytes per known candidate. Retraining a missing state
 //              takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step
 //              allocates nothing.
@@ -111,7 +111,7 @@ class Candidates {
     // runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
-    // Ends all waits for jobs done elsewhere; these jobs count as stopped. Any thread may call it.
+    // Ends all waits for jobs done in other processes; these jobs count as stopped. Any thread may call it.
     void stop();
 
     // Joins another thread's team to help train this candidate.
@@ -146,9 +146,8 @@ class Candidates {
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
-    // Checks states [folds] after a job that were recreated or sent from elsewhere, and returns them with their
-    // layouts. Throws std::invalid_argument like restore(), and std::runtime_error if the hash of their weights
-    // differs.
+    // Checks recreated or received states [folds] after a job, and returns them with their layouts. Throws
+    // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights differs.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
     // The scores of all jobs that have ended without diverging, in the order in which they ended.
@@ -160,7 +159,7 @@ class Candidates {
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   protected:
-    // For candidates that are all known and have no folds.
+    // For derived classes in which all candidates are known and there are no folds.
     explicit Candidates(std::int64_t count);
 
   private:

@@ -6,9 +6,9 @@
 //       in the critical section: note() ---> [ notes                ] -- take() ------> lets them keep/drop states
 //
 // The tuner's threads only wait here, so there may be many more of them than cores. An answer may contain the states
-// after the job. Then they are kept here (store.hpp) and sent with the next job of their candidate. Otherwise the
-// states stay with the worker, and notes say which of them are needed at the end (kept) and which are no longer needed
-// (dropped).
+// after the job. If it does, the states are kept here (store.hpp) and sent with the next job of their candidate.
+// Otherwise they stay with the worker, and notes say which of them are needed at the end (kept) and which are no longer
+// needed (dropped).
 //
 // Order:       notes and letters are taken in the order in which they were written, the notes first.
 // Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
@@ -33,7 +33,7 @@
 
 namespace ash {
 
-// A job that is sent out.
+// A job sent to a worker.
 struct Letter {
     std::int64_t number;
     Job job;

@@ -15,7 +15,8 @@ namespace {
 
 constexpr double kLook = 0.02;  // seconds between two calls of stop()
 
-// The jobs to retrain, as candidates of a single rung. No job is scored, so a job's only result is its state.
+// Presents each job to retrain as a candidate of a ladder with one rung. No job is scored, so a job's only result is
+// its state.
 class RetrainedCandidates final : public Candidates {
   public:
     RetrainedCandidates(std::span<RetrainJob> jobs, int threads)

@@ -34,8 +34,8 @@ struct RetrainJob {
 
 // Runs the jobs, starting them in this order as threads become free. The calling thread calls stop() immediately and
 // then every 20 ms; if it returns true, all jobs end, including those that have not started. REQUIRES: each state fits
-// its data's shape and its settings. Rethrows what a thread or stop() throws, after all threads have left. Jobs that
-// had ended by then are complete.
+// its data's shape and its settings. Rethrows an exception from a thread or stop() after all threads have left. Jobs
+// that had ended by then are complete.
 void retrain(std::span<RetrainJob> jobs, int threads, const std::function<bool()>& stop);
 
 }  // namespace ash

@@ -34,8 +34,8 @@ class Seats {
     // REQUIRES: threads >= 1. bell: as for Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // Registers that `thread` starts the job of `task`, each of whose updates costs `step_cost`. Opens a team for it,
-    // which may have as many members as are worthwhile.
+    // Registers that `thread` starts the job of `task`, each of whose updates costs `step_cost`. Opens a team for the
+    // job. The team may have as many members as are worthwhile.
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
     // Call when the thread returns from work. Registers the end of its job, if it had one.

@@ -8,8 +8,8 @@
 //                              +-- publish: shared from then on, never written again; resume returns a copy
 //
 // A dropped state can be recomputed, since training is deterministic. So the store is a cache: dropping costs time but
-// changes no result. A candidate's state has the same size in every rung, but after lower rungs it is cheaper to train
-// again. So states of the lowest rung are dropped first, among them those of the worst candidates.
+// changes no result. A candidate's state has the same size in every rung, but is cheaper to train again after a lower
+// rung. So states of the lowest rung are dropped first, starting with the worst candidate.
 //
 // Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
@@ -55,8 +55,8 @@ class StateStore {
   public:
     explicit StateStore(std::int64_t limit) : limit_(limit) {}
 
-    // Adds a state for a candidate, in place of its previous one. When there is room, make() is called to create the
-    // state, which is then at work.
+    // Adds a state for a candidate and replaces the previous state. make() is called once there is room, and creates
+    // the state, which is then at work.
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
     // Returns the candidate's state, or a copy if the state was published. The returned state is at work. Returns null

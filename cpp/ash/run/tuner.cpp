@@ -309,8 +309,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates and lets
-// the states of the others wait. REQUIRES: the clock has just been called.
+// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates. The
+// states of all other candidates are marked as waiting. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();

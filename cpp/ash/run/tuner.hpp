@@ -78,8 +78,8 @@ class Tuner {
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Resumes from the results of earlier runs. These runs took `seconds` in total, from which this run continues to
-    // count. steps: the decisions of a greedy run. Throws std::logic_error after start().
+    // Resumes from the results of earlier runs. These runs took `seconds` in total; this run's clock starts at that
+    // value. steps: the decisions of a greedy run. Throws std::logic_error after start().
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
@@ -97,7 +97,7 @@ class Tuner {
     // Returns whether this process was forked after start(), and therefore has none of the threads.
     bool is_forked() const noexcept;
 
-    // Waits until all threads have left, candidates are wanted, or `seconds` have passed. Returns whether all threads
+    // Waits until all threads have left, wanted() is above 0, or `seconds` have passed. Returns whether all threads
     // have left. Rethrows the first exception of a thread; throws std::logic_error before start() and if is_forked().
     bool wait(double seconds);
 
@@ -109,15 +109,15 @@ class Tuner {
     // greedy schedule, the deadline has no effect.
     void limit(double seconds);
 
-    // is_short_of_time() returns whether the next job would end after the deadline; is_out_of_time(), whether in
-    // addition no job is running.
+    // is_short_of_time() returns whether the next job would end after the deadline. is_out_of_time() returns whether,
+    // in addition, no job is running.
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
     // Waits until all threads have left, without rethrowing their exceptions. Returns immediately if there are none.
     void join() noexcept;
 
-    // The number of candidates to provide now, so that threads do not soon run out of work; 0 for none.
+    // The number of candidates that the caller should provide now to keep the threads busy; 0 for none.
     std::int64_t wanted() const { return wanted_; }
 
     // Adds known candidates. Throws like Candidates::append(), and then changes nothing.
@@ -135,7 +135,7 @@ class Tuner {
     States states(std::int32_t candidate, std::int32_t rung);
 
     // Recreates missing states: trains the first `most` networks of kept() without states from the beginning, with the
-    // same bits (retrain.hpp). REQUIRES: wait() has returned true. Rethrows what a thread or stop() throws. Throws
+    // same bits (retrain.hpp). REQUIRES: wait() has returned true. Rethrows exceptions of threads and of stop(). Throws
     // std::runtime_error if a recreated state differs from the recorded job's.
     void complete(int most, const std::function<bool()>& stop);
 

@@ -61,8 +61,9 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Selects which outstanding job is handed out first; `ash.simulate(order=)` compares the choices.
-enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung
+// Selects which outstanding job is handed out first: the job with the lowest virtual finish, the lowest virtual start or
+// the highest rung. `ash.simulate(order=)` compares the choices.
+enum class Order : std::uint8_t { finish, start, rung };
 
 using Cost = std::function<double(const Job&)>;
 
@@ -94,8 +95,8 @@ class Clock {
     // virtual time that depends only on decisions.
     virtual bool starved() const = 0;
 
-    // Ends the run: next() returns nothing from now on. A virtual clock also makes no more decisions, since it depends
-    // on timing which held-back results have arrived.
+    // Ends the run: next() returns nothing from now on. A virtual clock also makes no more decisions. Otherwise these
+    // would depend on timing, that is, on the results that happen to have arrived.
     virtual void release() = 0;
 
     // Returns whether nothing is running and no job is left.
@@ -119,7 +120,7 @@ class Clock {
 
 class GreedyClock final : public Clock {
   public:
-    // known: the initial number of candidates. The cost is called only if work is limited.
+    // known: the initial number of candidates. `cost` is called only if work is limited.
     GreedyClock(Ladder& ladder, std::int64_t known, Cost cost = {}, double work_limit = 0.0)
         : Clock(ladder, std::move(cost), work_limit), known_(known) {}
 
@@ -137,7 +138,7 @@ class GreedyClock final : public Clock {
 
 class VirtualClock final : public Clock {
   public:
-    // The cost is called once per job. Throws std::invalid_argument for workers < 1.
+    // `cost` is called once per job. Throws std::invalid_argument for workers < 1.
     VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order, double work_limit = 0.0);
 
     std::optional<Task> next() override;

@@ -100,13 +100,13 @@ class Ladder {
     // Throws std::invalid_argument and changes nothing if the job is not running.
     void report(const Job& job, double score, double loss);
 
-    // From now on next() returns nothing; running jobs may be reported.
+    // From now on next() returns nothing. Running jobs may still be reported.
     void close() { closed_ = true; }
 
     // Returns whether next() would return a job.
     bool has_job() const;
 
-    // Returns whether nothing is running and no job is left, or whether is_cut(), in which case jobs may still be
+    // Returns true if nothing is running and no job is left. Also returns true if is_cut(), even if jobs are still
     // running.
     bool finished() const { return ending() != Ending::none; }
 

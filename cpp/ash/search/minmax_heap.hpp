@@ -9,8 +9,8 @@
 //              the ACM 29 (10), 1986.
 // Order:       Better(a, b) returns whether a ranks before b. It must be a strict weak order. If the order is total,
 //              the returned elements do not depend on the order of insertion.
-// Invariants:  (1) an element on an even level is no worse than any of its descendants, an element on an odd level no
-//                  better;
+// Invariants:  (1) an element on an even level is no worse than any of its descendants, and an element on an odd level
+//                  is no better;
 //              (2) so the best is element 0, and the worst is element 1 or 2, or element 0 if it is the only one.
 // Threads:     not thread-safe.
 // Cost:        push and pop O(log n), best and worst O(1). No memory beyond the elements.
@@ -56,7 +56,7 @@ class MinMaxHeap {
   private:
     static bool on_even_level(std::size_t place) { return std::bit_width(place + 1) % 2 == 1; }
 
-    // Returns whether a belongs nearer to the root than b, on even or on odd levels.
+    // Returns whether a belongs nearer to the root than b. even: whether even or odd levels are meant.
     static bool before(bool even, const T& a, const T& b) { return even ? Better{}(a, b) : Better{}(b, a); }
 
     std::size_t worst_place() const {

@@ -7,7 +7,7 @@
 //     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
 // So a resumed run makes the same decisions as an uninterrupted one. With more candidates or time, it makes the same
-// decisions as a run that had as many from the start. Jobs that ran when the earlier run ended are given out first.
+// decisions as a run that had them from the start. Jobs that ran when the earlier run ended are given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the

@@ -16,7 +16,8 @@
 //              timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
 //              unranked entry never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others together hold every ranked entry except the worst entries, which keep() has dropped;
+//              (2) best and others together hold every ranked entry except those that keep() has dropped, which are the
+//                  worst;
 //              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer.
 //                  No entry of others is better than any entry of best. Without keep_best, best is empty;
 //              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are the waiting
@@ -53,8 +54,8 @@ class Rung {
 
     void start() { ++running_; }
 
-    // REQUIRES: running() > 0. best_target: the number of entries that best holds from now on, never lower than before.
-    // ranked: whether the entry may be promoted, if it has not diverged.
+    // Records the result of a running candidate. REQUIRES: running() > 0. best_target: the number of entries that best
+    // holds from now on, never lower than before. ranked: whether the entry may be promoted, if it has not diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.

@@ -130,7 +130,7 @@ class Run {
         return processes_.most_vacant();
     }
 
-    // Returns the time at which the job, which is given out at free_at_, and its state and the data have all arrived.
+    // Returns the time at which the job, its state and the data have all arrived. The job is given out at free_at_.
     double arrival(const Job& job, int to) {
         double there = free_at_ + cluster_.latency;
         if (job.rung > 0 && !cluster_.states_stay) {
@@ -208,7 +208,7 @@ class Run {
         return bytes_of(job);
     }
 
-    // Returns the process of the candidate's last job, which may be changed.
+    // Returns a reference to the process number of the candidate's last job.
     int& home(const Job& job) {
         const auto candidate = static_cast<std::size_t>(job.candidate);
         if (candidate >= homes_.size()) homes_.resize(candidate + 1, 0);

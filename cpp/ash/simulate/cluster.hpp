@@ -12,13 +12,13 @@
 //     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
 //
 // The coordinator is serial: it takes decision_seconds per job to receive a result and give out the next job. A line
-// passes the bytes of one message after the other, separately for each direction; a message without bytes does not
-// wait. A message arrives one latency after both of its lines have passed it. There are no teams in a cluster.
+// passes one message after the other, separately in each direction. A message without bytes does not wait. A message
+// arrives one latency after both of its lines have passed it. There are no teams in a cluster.
 //
 // Order:       events are ordered by time, then by kind: results that become known, the coordinator becoming free, jobs
 //              that arrive, jobs that end. Ties are broken by thread, or for arriving jobs by the order in which they
-//              were given out. If states stay and the process of a job's state has a vacancy, the job goes there, else
-//              to the process with the most vacancies (ties: the lowest).
+//              were given out. If states stay on processes and the one with the job's state has a vacancy, the job goes
+//              there. Otherwise it goes to the process with the most vacancies (ties: the lowest).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it when they are known;
 //              (2) the vacancies of a process are in_flight times its threads, minus its jobs in flight. A job is in
 //                  flight from the time it is given out until its result is known;

@@ -16,12 +16,13 @@
 
 namespace ash {
 
-// One direction of a line. Bytes pass one message after the other; a message without bytes does not wait.
+// One direction of a line. Messages pass one after the other; a message without bytes does not wait.
 class Line {
   public:
     explicit Line(double bandwidth) : bandwidth_(bandwidth) {}
 
-    // Returns the time at which all these bytes, sent now, have passed. They pass after the bytes of earlier calls.
+    // Sends bytes at the time `now`, after the bytes of earlier calls. Returns the time at which all of them have
+    // passed.
     double pass(double now, double bytes) {
         if (bytes == 0.0) return now;
         free_ = std::max(free_, now) + bytes / bandwidth_;

@@ -1,4 +1,4 @@
-// running_jobs.hpp: the simulator's running jobs and their teams. Finds the job that ends first and the one to help.
+// running_jobs.hpp: the simulator's running jobs and their teams. Finds the job that ends first and the job to help.
 //
 //     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size may be the
 //                           2: { (end, owner), ... }                      job that ends first; the last
@@ -12,8 +12,8 @@
 // Order:       jobs end by (end, owner), lowest first. The greatest need is the most seconds left per member, then the
 //              highest owner.
 // Invariants:  (1) a thread owns at most one job, or helps with at most one;
-//              (2) a running job is in all_ once, under the number of its members and its current end, and likewise in
-//                  open_ while it accepts more members.
+//              (2) a running job is in all_ once, under the number of its members and its current end. While it accepts
+//                  more members, it is in open_ in the same way.
 // Threads:     none. Cost: O(log p + sqrt p) per change, since p threads form teams of at most sqrt(2 p) different
 //              sizes.
 
@@ -130,8 +130,8 @@ class RunningJobs {
         list(owner);
     }
 
-    // Ends the job that ends first and returns its owner. Its helpers can be read until the thread starts another job.
-    // REQUIRES: there is a job.
+    // Ends the job that ends first and returns its owner. The job's helpers can be read until its owner starts another
+    // job. REQUIRES: there is a job.
     int end_first() {
         TeamsBySize::Key first = *all_.of_size(all_.sizes().front()).begin();
         for (const int members : all_.sizes()) first = std::min(first, *all_.of_size(members).begin());

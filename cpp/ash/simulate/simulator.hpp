@@ -1,4 +1,5 @@
-// simulator.hpp: simulates a run on p threads without training, with the tuner's ladder and clock and given job times.
+// simulator.hpp: simulates a run on p threads without training, from given job times, with the tuner's ladder and
+// clock.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
@@ -10,8 +11,8 @@
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
 //              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
-//              no task joins, among the jobs that accept one more member, the job with the most seconds left per member
-//              (ties: the job of the highest thread).
+//              no task joins a job that accepts one more member: the one with the most seconds left per member (ties:
+//              the job of the highest thread).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
 //              (2) a thread has its own job, helps with another job, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
@@ -88,9 +89,9 @@ struct Simulation {
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A table with a value for each job. It has one row for all candidates or one row per candidate. With rungs 0, a value
-// is per epoch and the same in all rungs; otherwise a value is for a whole job, and the table has one column per rung.
-// The values are not owned.
+// A table with a value for each job. It has one row per candidate, or one row for all candidates. If `rungs` is 0, a
+// value is per epoch and is the same in all rungs. Otherwise a value is for a whole job, and the table has one column
+// per rung. The values are not owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;
@@ -99,7 +100,8 @@ struct JobTable {
     double whole(const Job& job) const { return of(job) * (rungs == 0 ? static_cast<double>(job.epochs) : 1.0); }
 };
 
-// Returns exp(sigma * z - sigma^2 / 2) for a normal z, which has mean 1. It depends only on seed, candidate and rung.
+// Returns exp(sigma * z - sigma^2 / 2) for a standard normal z. This factor has mean 1 and depends only on seed,
+// candidate and rung.
 double timing_noise(std::uint64_t seed, const Job& job, double sigma);
 
 // Returns the candidate's quality in [0, 1), which is the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung /

@@ -24,7 +24,8 @@ namespace ash {
 
 std::uint64_t digest(std::span<const float> values);
 
-// Computes the digest of floats that arrive in parts of whole stripes. It equals the digest of all floats at once.
+// Computes the digest of floats that arrive in parts of whole stripes. It equals the digest of the same floats passed
+// in one piece.
 class DigestOfParts {
   public:
     // REQUIRES: the number of floats is a multiple of eight.

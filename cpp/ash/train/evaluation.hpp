@@ -1,13 +1,13 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
 // The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). Ties of scores
-// are broken by the loss. Both are sums in row order, weighted by the row weights, so they depend only on data and
-// weights.
+// are broken by the loss. Score and loss are sums in row order, weighted by the row weights, so they depend only on
+// data and weights.
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
 // multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
-// even, so without calibration these networks could not win a comparison by log loss. The kept networks are calibrated
-// in the same way (python/ash/models/model_pool.py).
+// uniform, so without calibration these networks could not win a comparison by log loss. The kept networks are
+// calibrated in the same way (python/ash/models/model_pool.py).
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
 // Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that

@@ -6,12 +6,12 @@
 //
 // Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
 //              recall over the classes that occur. With two classes, auc ranks the probability of class 1; with more,
-//              it is the unweighted mean of one-vs-rest over the classes. average_precision does the same. f1 is the F1
-//              score of class 1 if there are two classes. f1_macro is the unweighted mean over the classes that occur
-//              or are predicted, and f1_weighted is the mean weighted by rows per class. A class without a hit has an
-//              F1 score of 0. r2 is the unweighted mean over outputs; a constant output scores 1 if it is predicted
-//              exactly, else 0. rmse is the mean over outputs of the root mean squared error; mae and pinball are means
-//              over outputs of the mean loss. A row of weight w counts as w rows.
+//              it is the unweighted mean over classes of the one-vs-rest areas. average_precision is computed in the
+//              same way. f1 is the F1 score of class 1 if there are two classes. f1_macro is the unweighted mean over
+//              the classes that occur or are predicted, and f1_weighted is the mean weighted by rows per class. A class
+//              without a hit has an F1 score of 0. r2 is the unweighted mean over outputs; a constant output scores 1
+//              if it is predicted exactly, else 0. rmse is the mean over outputs of the root mean squared error; mae
+//              and pinball are means over outputs of the mean loss. A row of weight w counts as w rows.
 // Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
 //              order, so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order of
 //              tied rows does not matter.
@@ -78,8 +78,8 @@ struct Targets {
 struct Truth {
     std::int64_t rows;
     int outputs;
-    std::span<const std::int32_t> labels = {};  // [rows] in a classification, each in 0..outputs-1; else empty
-    Targets targets = {};                       // in a regression
+    std::span<const std::int32_t> labels = {};  // [rows] for classification, each in 0..outputs-1; else empty
+    Targets targets = {};                       // for regression
     std::span<const float> weights = {};        // [rows], above zero; empty if all rows have weight 1
 };
 
@@ -96,9 +96,9 @@ class RunningScore {
     // Adds the next rows. REQUIRES: as many outputs as the truth has, and in total no more rows than the truth.
     void add(const Predictions& next);
 
-    // REQUIRES: all rows were added. mean_loss is computed by the caller with its own logarithm: the (weighted) mean of
-    // -log(probability of the label), or the mean Poisson deviance in units of the target. Here it is only negated. The
-    // other metrics do not read it.
+    // REQUIRES: all rows were added. mean_loss: for log_loss, the (weighted) mean of -log(probability of the label);
+    // for the Poisson deviance, its mean in units of the target. The caller computes it with its own logarithm, and
+    // score() only negates it. All other metrics ignore it.
     // stop: once the flag is set, score() returns NaN at its next check; ranking a million rows takes about 0.1 s per
     // class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);

@@ -40,7 +40,7 @@
 
 namespace ash {
 
-// Enter and leave the critical section, with forks kept out meanwhile.
+// Enter and leave the critical section. Forks wait while a thread is in the section.
 void enter_critical_section() noexcept;
 void leave_critical_section() noexcept;
 

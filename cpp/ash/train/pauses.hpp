@@ -22,7 +22,7 @@ namespace ash {
 
 class Pauses {
   public:
-    // Called when a job starts. The thread may have slept for long before.
+    // Called when a job starts. The thread may have slept for a long time before.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
@@ -60,11 +60,11 @@ class Pauses {
     }
 
   private:
-    static constexpr double kFirst = 30e-3;           // seconds of the first pause
-    static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // pause lengths without a pause; the next then lasts kFirst
-    static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core
-    static constexpr double kShortestVerdict = 5e-3;  // seconds; over a shorter time, a share is meaningless
+    static constexpr double kFirst = 30e-3;   // seconds of the first pause
+    static constexpr double kLongest = 1.0;   // seconds
+    static constexpr double kCalm = 10.0;     // in lengths of the last pause; after a longer time, kFirst applies again
+    static constexpr double kFreeCore = 0.9;  // minimum share of a core that counts as having a whole core
+    static constexpr double kShortestVerdict = 5e-3;  // seconds; shares over shorter periods are not judged
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }
 

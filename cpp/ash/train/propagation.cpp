@@ -122,8 +122,8 @@ Parameters parameters_of(State& state, const Layer& layer, Span rows, const floa
                          gradient);
 }
 
-// c [rows.count][c_stride] := D W^T of a layer. c is the deltas of the layer below, which hold its slopes, or the input
-// deltas.
+// c [rows.count][c_stride] := D W^T of a layer. c: the deltas of the layer below, or the input deltas. Before the call,
+// the deltas of a layer hold its slopes.
 void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
                  std::int64_t c_stride, float* rounded) {
     multiply(kernels,

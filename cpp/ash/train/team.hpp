@@ -105,7 +105,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields writte
     // Works on the job of the invitation until the job ends, the team closes or the bell rings.
     Help help(const Invitation& invitation, Workspace& scratch);
 
-    // Makes sleeping members look at the bell.
+    // Wakes sleeping members so that they read the bell.
     void wake();
 
   private:

@@ -78,7 +78,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // The factor on the sum of a row's losses: losses of a regression are averaged over outputs.
+    // The factor on the sum of a row's losses: regression losses are averaged over outputs.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {

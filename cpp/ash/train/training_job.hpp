@@ -36,11 +36,11 @@ struct Result {
     double training_loss = 0.0;
     std::uint64_t weights_hash = 0;  // digest.hpp, of all weights and biases; 0 if diverged
     bool stopped = false;            // whether the flag stopped the job; there is then no result
-    int thread = -1;                 // the thread elsewhere that did the job; -1 for the calling thread
-    double seconds = -1.0;           // duration of a job done elsewhere; -1 means the duration of the call
+    int thread = -1;                 // the thread of another process that did the job; -1 for the calling thread
+    double seconds = -1.0;           // duration of a job done in another process; -1 means the duration of the call
 };
 
-// The digest of the weights of a state, or of several folds together.
+// Returns the digest of the weights of one state, or of the states of all folds together.
 std::uint64_t digest_of(const State& state);
 std::uint64_t digest_of(std::span<const State> folds);
 
@@ -59,7 +59,7 @@ double step_cost(const Data& data, const Settings& settings);
 void check_fits(const Settings& settings, const Data& data);
 
 // Checks that the metric suits the data. Throws std::invalid_argument for a metric of the wrong task (classification or
-// regression) or of a loss that the data do not have.
+// regression) and for the Poisson deviance if the data's loss is not Poisson.
 void check_metric(Metric metric, const Data& data);
 
 enum class Continuation : std::uint8_t { resume, restart };
@@ -68,7 +68,7 @@ enum class Continuation : std::uint8_t { resume, restart };
 // better, and NaN counts as diverged. Several threads may call it at once.
 using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
 
-// The rules shared by all jobs of a run, or of one fold of it.
+// The rules shared by all jobs of a run, or by all jobs of one of its folds.
 struct JobRules {
     const Kernels& kernels;
     std::uint64_t seed;
@@ -79,7 +79,7 @@ struct JobRules {
     Scorer scorer = {};  // if empty, the metric is used
 
     // The epochs of a job in this rung, and the total over all rungs up to it. Both throw std::invalid_argument if the
-    // total exceeds 2^62, and for rules or rungs that no ladder has.
+    // total exceeds 2^62, and for rules or rungs that are impossible in a ladder.
     std::int64_t epochs_of_job(std::int32_t rung) const;
     std::int64_t epochs_after(std::int32_t rung) const;
 
@@ -111,7 +111,8 @@ struct JobRun {
 // Throws std::invalid_argument unless the arenas of an imported state match its layout and optimizer.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
-// Makes the same check, and also checks that the state has the epochs of a state after this rung.
+// Makes the same check as check_arenas(). Also checks that the state has the number of epochs of a state after this
+// rung.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

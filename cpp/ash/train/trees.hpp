@@ -1,4 +1,4 @@
-// trees.hpp: boosted trees stored as flat tables, with the predictions of LightGBM.
+// trees.hpp: boosted trees stored as flat tables, which predict like LightGBM.
 //
 //     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double, in this order; K scores per row
@@ -40,9 +40,9 @@ struct TreeNode {
 class Trees {
   public:
     // Tree t has the leaves from leaf_starts[t] up to but not including leaf_starts[t + 1]; its nodes start at
-    // leaf_starts[t] - t. The constructor replaces the value `as_zero` of a node's side for NaN by the side to which 0
-    // goes. Throws std::invalid_argument unless the invariants hold, all numbers are finite, features are below
-    // `features` and each score has the same number of trees.
+    // leaf_starts[t] - t. A node's side for NaN may be given as `as_zero`; the constructor replaces that value by the
+    // side to which 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers are finite, features
+    // are below `features` and each score has the same number of trees.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);
 

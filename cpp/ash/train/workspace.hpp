@@ -1,4 +1,4 @@
-// workspace.hpp: the scratch of one thread, grown to the largest candidate that the thread has met.
+// workspace.hpp: the scratch memory of one thread, large enough for the largest candidate of that thread so far.
 //
 // Threads: owned by one thread.
 // Memory:  workspace_bytes(). It grows with the rows of a batch and the widths of the layers. Only two parts grow with
@@ -47,7 +47,7 @@ std::int64_t batch_rows(const Settings& settings, const Data& data);
 
 struct Workspace {
     Workspace() = default;
-    Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for each of them
+    Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for every candidate
     void prepare(const Data& data, const Settings& settings);
     void prepare_to_score(const Data& data, const Settings& settings);  // what evaluate() needs: no batch, no order
     void prepare_to_help(const Layout& layout);  // only what a team member needs: gradient and rounded
