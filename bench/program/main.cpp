@@ -119,8 +119,7 @@ struct Rung {
 struct Run {
     double wall = 0.0;  // seconds
     std::map<std::int32_t, Rung> rungs;
-    std::uint64_t digest =
-        0xcbf29ce484222325ULL;  // of all jobs in order of decision; bench/program computes it as well
+    std::uint64_t digest = 0xcbf29ce484222325ULL;  // of all jobs in order of decision; see digest() in bench/program
 };
 
 struct Case {

@@ -143,8 +143,8 @@ TEST_CASE("a job's cost includes its epochs and its scoring, and its loss is the
     CHECK(all.cost({1, 1, 2}) == job_cost(layout, 100, 9, 2));
     CHECK(all.step_cost(0) == 8 * training_cost(layout));
 
-    settings.learning_rate =
-        1e-30;  // weights hardly change, so a pass's mean loss is that of all its rows under fixed weights
+    // Weights hardly change, so the mean loss of a pass is the loss of all its rows under the same weights.
+    settings.learning_rate = 1e-30;
     settings.dropout = 0.0;
     settings.l2 = 0.0;
     std::vector<double> losses(4);

@@ -21,7 +21,8 @@ namespace {
 using namespace ash;
 using namespace ash::testing;
 
-// Divides the rows of make_data() into three folds. In each fold, every third row is for validation.
+// Returns `count` folds of the rows of make_data(), at most three. In fold f, rows f, f + 3, f + 6, ... are for
+// validation.
 std::vector<Data> make_folds(int count) {
     const Data whole = make_data();
     std::vector<Data> folds;

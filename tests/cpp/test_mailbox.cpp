@@ -1,4 +1,4 @@
-// Tests jobs that are sent to workers, by any worker in any order. The run must equal a local run, and no thread may
+// Tests jobs that are sent to workers and done in any order. The run must equal a local run, and no thread may
 // hang.
 #include <doctest/doctest.h>
 

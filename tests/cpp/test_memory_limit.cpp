@@ -21,8 +21,8 @@ using namespace ash::testing;
 
 namespace {
 
-constexpr int kWorkers =
-    4;  // their states are at work; two more may exist: the best state, and a copy of a published state
+// The states of as many candidates are at work. Two more states may exist: the best, and a copy of a published state.
+constexpr int kWorkers = 4;
 
 std::int64_t largest(const Data& data, const std::vector<Settings>& all) {
     std::int64_t most = 0;

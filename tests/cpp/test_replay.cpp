@@ -95,8 +95,8 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// Returns the first `cut` results and a random choice of the next results. The clock would have held these back when
-// the run was stopped.
+// Returns the first `cut` results and a random selection of the next three. The clock would have held back the latter
+// when the run was stopped.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {

@@ -40,7 +40,7 @@ inline OutputUnits without_bounds(Scaling scaling) {
 }
 
 // Throws std::invalid_argument unless the units fit this many outputs. If `classes` is not 0, the outputs are
-// probabilities, and the units must leave them unchanged.
+// probabilities, so there must be neither a link nor bounds.
 inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
     const auto is_infinite = [](double bound) { return std::isinf(bound); };
     require(classes == 0 || (units.link == Link::identity && std::ranges::all_of(units.least, is_infinite) &&

@@ -61,8 +61,8 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Selects which outstanding job is handed out first: the job with the lowest virtual finish, the lowest virtual start or
-// the highest rung. `ash.simulate(order=)` compares the choices.
+// Selects which outstanding job is handed out first: the job with the lowest virtual finish, the lowest virtual start
+// or the highest rung. `ash.simulate(order=)` compares the choices.
 enum class Order : std::uint8_t { finish, start, rung };
 
 using Cost = std::function<double(const Job&)>;

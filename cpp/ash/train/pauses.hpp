@@ -60,10 +60,10 @@ class Pauses {
     }
 
   private:
-    static constexpr double kFirst = 30e-3;   // seconds of the first pause
-    static constexpr double kLongest = 1.0;   // seconds
-    static constexpr double kCalm = 10.0;     // in lengths of the last pause; after a longer time, kFirst applies again
-    static constexpr double kFreeCore = 0.9;  // minimum share of a core that counts as having a whole core
+    static constexpr double kFirst = 30e-3;           // seconds of the first pause
+    static constexpr double kLongest = 1.0;           // seconds
+    static constexpr double kCalm = 10.0;             // lengths of the last pause; later pauses start at kFirst again
+    static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core
     static constexpr double kShortestVerdict = 5e-3;  // seconds; shares over shorter periods are not judged
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }

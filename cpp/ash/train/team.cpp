@@ -7,14 +7,13 @@
 namespace ash {
 namespace {
 
-constexpr double kSpin = 50e-6;  // seconds for which a thread spins before it sleeps
-constexpr double kStall =
-    500e-6;                      // seconds; if the owner waits this much longer than an unshared step, the team pauses
-constexpr double kTrial = 1e-3;  // seconds of shared steps before a team is judged
-constexpr int kTrialSteps = 6;   // minimum number of shared steps before a team is judged
-constexpr int kColdSteps = 2;    // number of first shared steps, not counted since caches are cold
-constexpr double kGain = 1.05;   // minimum speed-up that keeps a team open
-constexpr int kStepsAlone = 2;   // number of first steps of a job, which are timed but not shared
+constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
+constexpr double kStall = 500e-6;    // seconds; the team pauses if a wait exceeds an unshared step by more
+constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged
+constexpr int kTrialSteps = 6;       // minimum number of shared steps before a team is judged
+constexpr int kColdSteps = 2;        // number of first shared steps, not counted since caches are cold
+constexpr double kGain = 1.05;       // minimum speed-up that keeps a team open
+constexpr int kStepsAlone = 2;       // number of first steps of a job, which are timed but not shared
 constexpr double kPauseSteps = 100;  // minimum length of a pause in steps, so that trials are rare
 constexpr int kLooks = 32;           // number of tests between two clock readings while a thread spins
 
