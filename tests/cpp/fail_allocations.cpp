@@ -47,7 +47,7 @@ Hashes hashes_of(const std::vector<JobRecord>& jobs) {
 
 const TunerSettings kSettings{.ladder = {}, .threads = 2, .workers = 3, .keep = 2};
 
-// A run on two threads with so little memory for states that some states are trained again.
+// Runs a tuner on two threads, with so little memory for states that some states are trained again.
 Hashes tune(const Data& data) {
     Tuner tuner(make_candidates(data, 4'000), kSettings);
     tuner.start();
@@ -55,7 +55,7 @@ Hashes tune(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// The same run, but with a mailbox, and the calling thread does the jobs.
+// Runs the same tuner with a mailbox. The calling thread does the jobs.
 Hashes tune_elsewhere(const Data& data) {
     const auto mailbox = std::make_shared<Mailbox>(2);
     Tuner tuner(make_candidates(data, kNoLimit, mailbox), kSettings);
@@ -83,7 +83,7 @@ Hashes tune_elsewhere(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// A run whose results are all known. The kept networks are trained again, and complete() checks their hashes.
+// Resumes a run whose results are all known. The kept networks are trained again, and complete() checks their hashes.
 Hashes resume(const Data& data, const std::vector<JobRecord>& jobs) {
     std::vector<KnownJob> known;
     for (const JobRecord& each : jobs) known.push_back({.record = each, .fold_scores = {each.score, each.score}});
@@ -97,7 +97,7 @@ Hashes resume(const Data& data, const std::vector<JobRecord>& jobs) {
     return hashes;
 }
 
-// One more job for each of some networks, on two threads.
+// Runs one more job for each of three networks, on two threads.
 Hashes refit(const Data& data) {
     const std::vector<Settings> settings = make_settings(3);
     const JobRules rules = fold_of(data).rules;
@@ -115,7 +115,8 @@ Hashes read_table() {
     return {digest(std::span(data.training().x.data(), static_cast<std::size_t>(data.training().x.size())))};
 }
 
-// A network made from a state, and a second network made from the layers of the first. Both predict on three threads.
+// Predicts with a network made from a state, and with a second network made from the layers of the first, on three
+// threads.
 Hashes predict_twice(const Data& data, const Settings& settings) {
     const Network network(initial_state(data.shape(), settings, kSeed, 0), data);
     std::vector<LayerWeights> layers;

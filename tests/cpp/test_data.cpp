@@ -113,8 +113,8 @@ TEST_CASE("moments in one pass equal those of two passes, with weights and large
     std::normal_distribution<double> normal;
     for (const double offset : {0.0, 1e9, -1e30}) {
         for (const double spread : {1.0, 1e-3, 1e12}) {
-            std::vector<double> values{offset +
-                                       1000 * spread};  // the first value, the shift of all sums, is an outlier
+            // The first value, which is the shift of all sums, is an outlier.
+            std::vector<double> values{offset + 1000 * spread};
             std::vector<double> weights{2.0};
             for (int row = 1; row < 3000; ++row) {
                 values.push_back(offset + spread * normal(random));

@@ -165,7 +165,7 @@ TEST_CASE("F80 a child forked while other threads are in the critical section ca
     CHECK(entered == 50);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)  // the sanitizer's shadow memory exceeds such limits
+#if !defined(__SANITIZE_ADDRESS__)  // the sanitizer's shadow memory exceeds these limits
 
 // Limits the address space of this process to its current size plus `more` bytes.
 bool limit_memory(std::size_t more) {

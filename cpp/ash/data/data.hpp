@@ -7,8 +7,8 @@
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) centers and scales are computed only from the training rows. Features are standardized by median and
-//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), or
-//                 under the Poisson loss only divided by their mean;
+//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), or only
+//                 divided by their mean under the Poisson loss;
 //             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
 //                 Network ignores it;
 //             (4) NaN is a missing value and is stored as the center, which is 0;

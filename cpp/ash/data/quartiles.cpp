@@ -18,7 +18,7 @@ struct Weighed {
 };
 
 // Returns the value at a fractional index of the sorted values, interpolated between two of them. Reorders the values
-// so that these two are at their sorted positions, smaller values before them and larger values behind.
+// so that these two are at their sorted positions, with smaller values before them and larger values after them.
 double select(std::span<double> values, double place) {
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
     std::nth_element(values.begin(), below, values.end());

@@ -7,8 +7,8 @@
 //
 //     rows     | . . x . | x . . . | . . . x | . x . . |     x: in the sample
 //
-// The rank of a quartile in a sample of m rows has a standard error of at most sqrt(p (1 - p) / m), as a share of the
-// rows, if no value is missing: 0.4 % for 2^14 rows, 1.1 % for 2^11.
+// If no value is missing, the rank of a quartile in a sample of m rows has a standard error of at most sqrt(p (1 - p) /
+// m), as a share of the rows. This is 0.4 % for 2^14 rows and 1.1 % for 2^11.
 //
 // Weighted quantiles: let x(t), 0 <= t < W, be the sorted values laid end to end, each as long as its weight.
 //

@@ -2,8 +2,8 @@
 //
 //     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
 //
-// Each row is stored once, in any order. Rows are expanded one block at a time. All computations use dense rows, so
-// results do not depend on how the rows are stored.
+// Rows may be stored in any order, each once. They are expanded one block at a time. All computations use dense rows,
+// so results do not depend on how the rows are stored.
 // Threads: const once all rows are stored; any number of threads may expand rows.
 // Memory:  8 bytes per non-zero cell, 12 per row.
 // Cost:    expand() writes whole rows: first zeros, then the cells.

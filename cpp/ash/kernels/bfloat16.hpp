@@ -7,7 +7,7 @@
 // thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
 //
 // Here factors are stored as floats, in rounded copies of A and B, and each element has two sums.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"

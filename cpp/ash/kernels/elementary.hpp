@@ -5,7 +5,7 @@
 // errors with fused multiply-add, measured by tests/core/test_elementary.py.
 // Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126 are
 // rounded as denormals.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/simd.hpp"

@@ -2,7 +2,7 @@
 //
 // They process whole vectors, up to the vector with the last column before the padding.
 // Cost: one read and one write of the block, which is then still in the L1 or L2 cache.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include <limits>

@@ -2,7 +2,7 @@
 //
 // The same source (unit.hpp, which includes product.hpp, elementwise.hpp, losses.hpp, ...) is compiled once for each
 // instruction set (unit_*.cpp). The table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin
-// of every function, which defines its result and serves the tests as the oracle.
+// of every function. The twins define the results and are the oracle of the tests.
 //
 // Promise: with fma, a function gives the same bits on every instruction set. Each element of a product is one chain of
 // fused multiply-adds in order of k. Vectors run over columns, never over k. Sums over a row are chains in column

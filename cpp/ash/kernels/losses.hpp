@@ -4,7 +4,7 @@
 // in order. The bits of a sum therefore do not depend on the vector width, and the lanes of a register are never added
 // to each other.
 // Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementary.hpp"

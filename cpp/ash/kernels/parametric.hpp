@@ -4,7 +4,7 @@
 //
 // Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In the form used here a share of 1 gives
 // exactly f(x), so until the shares change, a network equals a network without shares.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementwise.hpp"

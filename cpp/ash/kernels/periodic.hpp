@@ -5,7 +5,7 @@
 // Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. The gradient uses
 // 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks a sample of them,
 // and arguments up to 2^22 turns.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementary.hpp"
@@ -29,7 +29,8 @@ ASH_INLINE Floats sine_of_turns(Floats t) {
     return t * fma(p, z, broadcast(kTwoPi));
 }
 
-// Returns u minus the nearest whole number. It is exact for |u| < 2^22, and always within [-1/2, 1/2]; NaN stays NaN.
+// Returns u minus the nearest whole number. The result is exact for |u| < 2^22, and always within [-1/2, 1/2]; NaN
+// stays NaN.
 ASH_INLINE Floats part_of_turn(Floats u) {
     const Floats part = u - ((u + kRoundMagic) - kRoundMagic);
     return at_most(at_least(part, broadcast(-0.5F)), broadcast(0.5F));

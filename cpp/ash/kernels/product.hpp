@@ -16,7 +16,7 @@
 // each k cost 4 % (bench/kernels/products.py). Rows are split evenly into tiles, 32 rows as 6+6+5+5+5+5 rather than
 // 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, with N rounded up to a vector, plus 25 to 45 cycles at the end of each tile.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 //
 // Sines and sums are in double here, while the kernels use a chain of floats, so results are compared within a bound.
 // Factors and their gradients use the promised order and are compared bit for bit.
-// Only for reference.cpp.
+// Included only by reference.cpp.
 #pragma once
 
 #include <bit>

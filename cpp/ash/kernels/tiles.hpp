@@ -7,7 +7,7 @@
 //     tiles of C, 32 x 32, stay in registers while k runs.
 //
 // A tile that extends below the last row of C is first stored on the stack, since a product writes only the rows of C.
-// Only for unit_amx.cpp, and for tests, which simulate the instructions on processors without them.
+// Included only by unit_amx.cpp and by tests, which simulate the instructions on processors without AMX.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"
@@ -111,7 +111,7 @@ ASH_INLINE __m512i paired(const float* first, const float* second) {
     return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16));
 }
 
-// to [pairs][columns] := pairs of rows of from [rows][stride], with zeros beyond the last row.
+// `to` [pairs][columns] := pairs of rows of `from` [rows][stride], with zeros beyond the last row.
 void pack_pairs(const float* from, ash::Block block, int64_t pairs, uint32_t* to, int64_t to_stride) noexcept {
     for (int64_t pair = 0; pair < pairs; ++pair) {
         const int64_t row = 2 * pair;

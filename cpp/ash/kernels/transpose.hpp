@@ -1,6 +1,6 @@
 // transpose.hpp: transposes a block in squares of 4 x 4.
 //
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"

@@ -4,7 +4,7 @@
 // Square roots and divisions are rounded correctly, as IEEE 754 requires, so the bits are the same on every unit with
 // fma.
 // Cost: reads gradient, weights and moments, writes weights and moments: 12, 20 or 28 bytes per weight.
-// Only for unit_*.cpp.
+// Included only by unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"

@@ -18,7 +18,7 @@ double seconds_of(Function function) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A cache line that two threads pass back and forth, which measures the time of a round trip.
+// A cache line that two threads pass back and forth, to measure the time of a round trip.
 class Line {
   public:
     // Returns the seconds per round.

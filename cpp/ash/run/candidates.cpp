@@ -250,7 +250,8 @@ Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }
 
-// Created here rather than in the constructor, so that its memory pages are near the core of its thread.
+// Returns the thread's workspace. It is created here rather than in the constructor, so that its memory pages are near
+// the core of its thread.
 Workspace& Candidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();

@@ -6,8 +6,8 @@
 //
 //     job  ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...  ->  mean of the scores, or diverged
 //
-// A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp), jobs
-// are done in other processes: train() sends a job and waits for its answer. Everything else stays the same.
+// A job trains the folds one after the other and ends at the first fold that diverges. With a mailbox (mailbox.hpp),
+// jobs are done in other processes: train() sends a job and waits for its answer. Everything else stays the same.
 //
 // Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
 // They have no states here.
@@ -30,8 +30,8 @@
 //              functions are called inside. A workspace belongs to one thread, which creates it before its first job. A
 //              mutex guards the scores of folds.
 // Cost:        memory: data and states per fold, and about 250 bytes per known candidate. Retraining a missing state
-//              takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step
-//              allocates nothing.
+//              takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs. With eta 2, these are fewer than the job's
+//              own epochs. A step allocates nothing.
 
 #pragma once
 

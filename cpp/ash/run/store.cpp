@@ -106,7 +106,7 @@ MemoryUse StateStore::use() const {
 void StateStore::make_room(std::int64_t bytes) {
     for (auto each = waiting_.begin(); limit_ > 0 && *bytes_ + bytes > limit_ && each != waiting_.end();) {
         const auto held = held_.find(each->entry.candidate);
-        if (held->second.state.use_count() > 1) {  // also held elsewhere, so dropping it would free no bytes
+        if (held->second.state.use_count() > 1) {  // also held outside the store, so dropping it would free no bytes
             ++each;
             continue;
         }

@@ -16,7 +16,7 @@
 //                  before its allocation until it is freed, even if its last owner is outside the store;
 //              (2) held bytes <= max(limit, at work + published): if the limit would be exceeded, waiting states that
 //                  only the store holds are freed before a new state is allocated;
-//              (3) a state is never dropped while it is at work or also held elsewhere;
+//              (3) a state is never dropped while it is at work or is also held outside the store;
 //              (4) a waiting candidate has diverged in no rung.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
 //              thread that resumed or added it, until it calls wait(). The byte count is atomic, since any thread may

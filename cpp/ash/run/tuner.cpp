@@ -299,7 +299,7 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// Makes a change to the clock that was requested by a thread outside the tuner.
+// Changes the clock for a caller that is not one of the tuner's threads.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -350,8 +350,8 @@ void Tuner::look_for_wants() {
     if (wanted > 0) end_.notify_all();
 }
 
-// Estimates a task's duration from the pace of its candidate's last job or, for a new candidate, from the average pace
-// so far. No task is late until a job has ended.
+// Returns whether the task would end after the deadline. Its duration is estimated from the pace of its candidate's
+// last job or, for a new candidate, from the average pace so far. No task is late until a job has ended.
 bool Tuner::is_late(const Task& task) const {
     const double cost = task.finish - task.start;  // 0 with a greedy clock
     const auto own = pace_.find(task.job.candidate);

@@ -15,15 +15,15 @@
 //              is decided, so records are in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread requests another; a stopped job is not reported
 //                  and leaves no record;
-//              (2) a thread that found nothing to do in the critical section reads bell_ there. It then sleeps or helps
-//                  until bell_ has another value. Every change that creates new work increments bell_ and wakes the
-//                  sleepers, so no wake-up is lost;
+//              (2) a thread that finds nothing to do reads bell_ before it leaves the critical section. It then sleeps
+//                  or helps until bell_ has another value. Every change that creates new work increments bell_ and
+//                  wakes the sleepers, so no wake-up is lost;
 //              (3) after the first exception of any kind all threads leave, and wait() rethrows it;
 //              (4) no thread joins a team while at least as many threads as there are cores run a job or help
 //                  (seats.hpp);
-//              (5) reproducible: the records of a run ended early, by stop() or by its ladder, are the first records of
-//                  a complete run. Results held back at that time are dropped, since timing determines which of them
-//                  exist.
+//              (5) reproducible: if a run is ended early by stop() or by its ladder, its records are the first records
+//                  of the complete run. Results held back at that time are dropped, since timing determines which of
+//                  them exist.
 // Threads:     start(), wait(), provide() and the destructor are called by one thread; all others by any thread. A
 //              table in DESIGN.md ("Threads") shows which thread writes which member under which lock.
 // Cost:        a decision takes O(log n) in the ladder plus, with teams, O(threads). It takes about 1 us including its
@@ -183,7 +183,7 @@ class Tuner {
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
     Replay replay_;
-    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: jobs ended but not decided
+    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: jobs that ended and are not yet decided
     Records records_;
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;

@@ -17,12 +17,12 @@
 //              choice changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
-//              (3) reproducible: between two calls, unless the clock waits for candidates, the undecided task with the
-//                  earliest virtual end has no result yet, and the ladder has no job for the idle workers;
+//              (3) reproducible: between two calls, a clock that is not waiting for candidates has no result yet for
+//                  the undecided task with the earliest virtual end, and the ladder has no job for its idle workers;
 //              (4) finished() never becomes false again.
 // Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. This
 //              depends only on earlier jobs, so it is as reproducible as the decisions.
-// Candidates:  provide() announces more candidates of a stream. The clock stops whenever the next candidate might be
+// Candidates:  provide() announces that more candidates are known. The clock stops whenever the next candidate might be
 //              needed but is not known yet, so the time at which candidates arrive changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
 //              got nothing from next() must ask again.

@@ -193,21 +193,21 @@ void Ladder::retire_from(std::size_t rung) {
     }
 }
 
-// The m of ladder.hpp, when `finished` candidates have finished in a rung. The last rung promotes no candidate, so m is
-// unused there.
+// Returns m as defined in ladder.hpp, for a rung in which `finished` candidates have finished. The last rung promotes
+// no candidate, so m is unused there.
 std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     if (settings_.rungs.empty() || rung + 1 == rungs_.size()) return finished / settings_.eta;
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
 }
 
-// L(k) in DESIGN.md ("Who retires").
+// Returns L(k), which DESIGN.md ("Who retires") defines.
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
     return share(rung, most_finished_[rung]);
 }
 
-// F(k + 1) in DESIGN.md ("Who retires"). REQUIRES: there is a rung above.
+// Returns F(k + 1), which DESIGN.md ("Who retires") defines. REQUIRES: there is a rung above.
 std::int64_t Ladder::most_promoted(std::size_t index) const {
     const Rung& rung = rungs_[index];
     const std::int64_t to_come = most_finished_[index] - rung.finished();

@@ -17,9 +17,8 @@
 // Algorithms:  ash promotes as above, at any time. sh has barriers: when all candidates of a rung have finished, its
 //              best places(k + 1) are promoted. random promotes every candidate that has not diverged.
 // Order:       as in rung.hpp. Diverged candidates count as finished and are never promoted.
-// Retirement:  a candidate that can no longer be promoted, whatever happens, retires at the report that makes this
-//              certain, so that its state can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4)
-//              and (5).
+// Retirement:  a candidate retires as soon as the reports so far rule out its promotion. Its state can then be freed.
+//              DESIGN.md ("Who retires") defines F and L, which are used below, and proves (4) and (5).
 // Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
 //              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
 //              report_limit reports. Jobs still running may then be reported. After close() no job is given out either;

@@ -39,8 +39,8 @@ class MinMaxHeap {
         const std::size_t place = all_.size() - 1;
         if (place == 0) return;
         const std::size_t parent = (place - 1) / 2;
-        // The parent's level bounds elements from the other side. If the new element is beyond that bound, it belongs
-        // on the parent's kind of level (even or odd).
+        // The parent is on the other kind of level (even or odd), so it bounds the new element from the other side. If
+        // the new element is beyond that bound, it belongs on the parent's kind of level.
         const bool even = on_even_level(place);
         if (before(even, all_[parent], all_[place])) {
             std::swap(all_[parent], all_[place]);

@@ -1,6 +1,6 @@
 // replay.hpp: the results of earlier runs of the same candidates, from which a tuner resumes.
 //
-//     the clock gives a job:   known    ->  its result is reported at once, as if the job had just been trained
+//     the clock gives a job:   known    ->  its result is reported immediately, as if the job had just been trained
 //                              unknown  ->  a thread trains it
 //
 //     virtual clock   requests the same jobs whenever results arrive, so a table of results is enough
@@ -39,8 +39,8 @@ struct KnownJob {
 class Replay {
   public:
     // given: called once for each task given by the clock. replay: reports a known result to the clock. is_over:
-    // whether the run is over, since a reported result may end it. is_late: whether a task would end after the
-    // deadline.
+    // returns whether the run is over, since a reported result may end it. is_late: returns whether a task would end
+    // after the deadline.
     struct Owner {
         std::function<void(const Task& task)> given;
         std::function<void(const Task& task, const KnownJob& known)> replay;

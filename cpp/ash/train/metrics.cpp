@@ -59,7 +59,7 @@ double weight_sum(const Truth& truth) {
     return sum;
 }
 
-// Tests the exponent bits, which the compiler can do for many floats at once.
+// Tests the exponent bits, since the compiler can vectorize this test.
 bool all_finite(const Predictions& predictions) {
     constexpr std::uint32_t kExponent = 0x7f800000U;
     bool finite = true;

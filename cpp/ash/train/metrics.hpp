@@ -9,9 +9,10 @@
 //              it is the unweighted mean over classes of the one-vs-rest areas. average_precision is computed in the
 //              same way. f1 is the F1 score of class 1 if there are two classes. f1_macro is the unweighted mean over
 //              the classes that occur or are predicted, and f1_weighted is the mean weighted by rows per class. A class
-//              without a hit has an F1 score of 0. r2 is the unweighted mean over outputs; a constant output scores 1
-//              if it is predicted exactly, else 0. rmse is the mean over outputs of the root mean squared error; mae
-//              and pinball are means over outputs of the mean loss. A row of weight w counts as w rows.
+//              without a correctly predicted row has an F1 score of 0. r2 is the unweighted mean over outputs; a
+//              constant output scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of the root
+//              mean squared error; mae and pinball are means over outputs of the mean loss. A row of weight w counts as
+//              w rows.
 // Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
 //              order, so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order of
 //              tied rows does not matter.

@@ -14,7 +14,7 @@
 //          probe: the calling thread runs the bodies for which no thread can be started.
 // Threads: each region states its number of threads. omp_set_num_threads is never called, since it would change the
 //          host's own regions. If OpenMP grants fewer threads (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several
-//          bodies one after the other, so a body must not wait for a later one to start. The same holds for
+//          bodies one after the other, so a body must not wait for a later body to start. The same holds for
 //          on_threads().
 // Forks:   libgomp keeps a pool of threads for every thread that has opened a region. After a fork the child has a pool
 //          without threads, on which its next region hangs. So each region is opened by a separate thread, which ends

@@ -6,7 +6,7 @@
 //                                     +--+
 //
 // Reasons: the team asked for the pause (team.hpp), or its owner got less than 90 % of a core while it wanted to run.
-// Both mean that other processes need the cores, and then a trial of sharing costs some milliseconds. As long as trials
+// In both cases other processes need the cores, and a trial of sharing would cost a few milliseconds. As long as trials
 // fail, the pauses between them double, from 30 ms to at most 1 s.
 //
 // Threads: one, the owner of the team. Cost: one system call at the start and end of each job and of each pause; during

@@ -42,7 +42,7 @@ namespace ash {
 
 struct Workspace;
 
-class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields written by several threads have own lines
+class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields have separate cache lines
   public:
     struct Invitation {
         std::uint32_t job = 0;   // number of the owner's job
