@@ -29,7 +29,7 @@ using ash::Report;
 using ash::Schedule;
 using ash::Task;
 
-// An arbitrary function of the job, with some diverged jobs and some ties.
+// Returns an arbitrary score that depends only on the job. Some jobs diverge, and some scores are equal.
 double score_of(const Job& job) {
     const int mixed = (job.candidate * 7919 + job.rung * 104729) % 101;
     return mixed == 0 ? std::numeric_limits<double>::quiet_NaN() : mixed / 2;

@@ -24,7 +24,7 @@ namespace {
 constexpr int kCount = 16;
 constexpr double kCost = 12345.0;
 
-// Every third candidate is external.
+// Returns the settings of candidates of which every third is external.
 std::vector<Settings> mixed_settings() {
     std::vector<Settings> all = make_settings(kCount);
     for (std::size_t i = 0; i < all.size(); i += 3) all[i] = {.external_cost = kCost};

@@ -190,7 +190,8 @@ TEST_CASE("a network refuses parts that do not fit together") {
     CHECK_NOTHROW(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 0, 3}}, kPlain));
 }
 
-// Of x = 2, 3, 4, the numbers 2 and 4 are embedded, each as three times 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)).
+// Of the features x = 2, 3, 4, the values 2 and 4 are embedded. Each gives three values, all equal to 0.25 + 16 * 0.25
+// * cos(2 pi (0.25 x + 0.25)).
 TEST_CASE("the embedding of numbers follows the other features in the inputs of the first layer") {
     const EmbeddingWeights embedding = embedding_of({0, 2}, 0.25F);
     std::vector<float> first(9);

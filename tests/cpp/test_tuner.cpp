@@ -71,7 +71,7 @@ Result scored(double score) { return {.score = score, .loss = -score, .training_
 
 Result by_number(const Job& job, const std::atomic<bool>&) { return scored(job.candidate); }
 
-// A job that runs until the flag is set.
+// Runs a job that ends only when the flag is set.
 Result endless(const Job&, const std::atomic<bool>& stop) {
     while (!stop) std::this_thread::sleep_for(1ms);
     return {.stopped = true};

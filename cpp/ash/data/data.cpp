@@ -78,7 +78,7 @@ bool has_float_logarithms(double least, double most) {
     return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
 }
 
-// The units of the outputs of a network whose targets are in `units`.
+// Returns the units of the outputs of a network whose targets are in `units`.
 OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     if (loss.kind != Loss::poisson) return without_bounds(units);
     OutputUnits result = without_bounds({units.scale, {1.0}, {0.0}});
@@ -274,9 +274,9 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
     }
 }
 
-// The standardized logarithms of the training targets. The kernels' log is less accurate far from 1, so targets are
-// first divided by roughly their geometric mean. The baseline kernels are used, since they exist on every machine, so
-// the bits are the same everywhere.
+// Returns the standardized logarithms of the training targets. The kernels' log is less accurate far from 1, so targets
+// are first divided by roughly their geometric mean. The baseline kernels are used, since they exist on every machine,
+// so the bits are the same everywhere.
 std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
     const Kernels& baseline = kernels("baseline");
     std::vector<float> values(training.rows.size());

@@ -120,7 +120,7 @@ class Data {
     const Scaling& units() const { return units_; }  // of Rows::targets; center 0 and scale 1 for classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
-    // The units of a network trained on the targets, or on their logarithms.
+    // Returns the units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
     std::span<const int> numbers() const { return numbers_; }  // standardized, non-constant features

@@ -31,7 +31,7 @@ class EpochCut {
     std::int64_t parts() const { return parts_; }  // epochs per pass
     std::int64_t rows() const { return rows_; }    // per epoch
 
-    // The rows of an epoch. epoch: counted from initialization.
+    // Returns the rows of an epoch. epoch: counted from initialization.
     Window window(std::int64_t epoch) const { return {epoch / parts_, epoch % parts_ * rows_}; }
 
   private:

@@ -28,7 +28,7 @@ double select(std::span<double> values, double place) {
     return *below + (place - std::floor(place)) * (*above - *below);
 }
 
-// The quartiles of unweighted values. Reorders the values.
+// Returns the quartiles of unweighted values. Reorders the values.
 std::array<double, 3> quartiles_of(std::span<double> values) {
     const auto last = static_cast<double>(values.size() - 1);
     const auto middle = static_cast<std::size_t>(0.5 * last);

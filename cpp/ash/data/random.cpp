@@ -19,7 +19,8 @@ struct SplitMix64 {  // Steele, Lea, Flood: Fast splittable pseudorandom number 
         return word ^ (word >> 31U);
     }
 
-    // A number in [0, bound) by multiply and shift. Its bias, bound / 2^32, is too small to be noticeable in a shuffle.
+    // Returns a number in [0, bound) by multiply and shift. Its bias, bound / 2^32, is too small to be noticeable in a
+    // shuffle.
     std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>(((next() >> 32U) * bound) >> 32U); }
 };
 

@@ -11,7 +11,7 @@ namespace ash {
 // limit, the number of inputs fits into an int, and the bytes of 2^32 rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
-// The columns that a network reads and predicts: 1 to kMostColumns.
+// The numbers of columns that a network reads and predicts, each 1 to kMostColumns.
 struct Shape {
     int features;
     int outputs;

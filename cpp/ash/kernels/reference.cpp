@@ -247,7 +247,7 @@ void poisson(float* outputs, const float* targets, float scale, float* losses, B
     }
 }
 
-// The direction in which the weight moves, after the moments have been updated with the gradient.
+// Returns the direction in which the weight moves, after the moments have been updated with the gradient.
 float direction(const Update& u, const Parameters& p, std::int64_t i, float gradient) {
     if (u.optimizer == Optimizer::sgd) return gradient;
     float& first = p.first_moment[i];

@@ -14,14 +14,14 @@ namespace ash {
 // operations per second. This is the best of several runs, which together take about `seconds`.
 double fma_peak(const Kernels& kernels, double seconds);
 
-// The seconds per update of one candidate (gather, forward, loss, backward, update), for each of `repeats` runs of at
-// least `steps` updates. Each run continues from the state of the previous run.
+// Returns the seconds per update of one candidate (gather, forward, loss, backward, update), for each of `repeats` runs
+// of at least `steps` updates. Each run continues from the state of the previous run.
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The times of steps of a team of `threads` threads, at least 2. All but the owner are ready to help at any time.
-// alone: the times of steps without helpers, measured just before each run of the team, so that both runs of a pair
-// meet the same conditions.
+// The times of steps of a team of `threads` threads, at least 2. All threads except the owner are ready to help at any
+// time. alone: the times of steps without helpers, measured just before each run of the team, so that both runs of a
+// pair meet the same conditions.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;

@@ -21,7 +21,7 @@
 
 namespace ash {
 
-// The cost of predicting one row.
+// Returns the cost of predicting one row.
 double prediction_cost(const Layout& layout);
 double training_cost(const Layout& layout);
 

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// The names of an enum's values, in the order of its enumerators.
+// Returns the names of an enum's values, in the order of its enumerators.
 template <typename Enum>
 struct Names;
 template <>
@@ -58,7 +58,7 @@ std::string_view name_of(Enum value) {
 
 bool within(double value, double low, double high) { return std::isfinite(value) && value >= low && value <= high; }
 
-// A share must also be below 1 as a float, since the kernels use floats: 1 - 1e-9 is not.
+// A share must also be below 1 as a float, since the kernels use floats. For example, 1 - 1e-9 becomes 1.
 bool is_share(double value) { return within(value, 0.0, 1.0) && static_cast<float>(value) < 1.0F; }
 
 }  // namespace

@@ -102,7 +102,7 @@ class Candidates {
     // below: the candidate is known.
     virtual double cost(const Job& job) const;
 
-    // The multiply-adds of one update; 0 for an external candidate.
+    // Returns the multiply-adds of one update; 0 for an external candidate.
     virtual double step_cost(std::int32_t candidate) const;
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
@@ -142,7 +142,7 @@ class Candidates {
     // has the restored states of this job, if any.
     void replay(const Job& job, std::span<const double> fold_scores);
 
-    // The jobs that recreate the states of `job` from the beginning, one per fold.
+    // Returns the jobs that recreate the states of `job` from the beginning, one per fold.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
@@ -150,7 +150,7 @@ class Candidates {
     // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights differs.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
-    // The scores of all jobs that have ended without diverging, in the order in which they ended.
+    // Returns the scores of all jobs that have ended without diverging, in the order in which they ended.
     std::vector<FoldScores> fold_scores() const;
 
     // Recomputes, with `threads` threads, the predictions (evaluation.hpp) on which the kept states were scored.

@@ -41,7 +41,7 @@ class Seats {
     // Call when the thread returns from work. Registers the end of its job, if it had one.
     void rise(int thread);
 
-    // The largest team that is worthwhile for the steps of this thread's job, regardless of available threads.
+    // Returns the largest team that is worthwhile for the steps of this thread's job, regardless of available threads.
     int team_limit(int thread) const { return seat(thread).team_limit; }
 
     // Returns whether other threads may join the job of this thread.

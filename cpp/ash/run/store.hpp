@@ -48,7 +48,7 @@ struct MemoryUse {
     std::int64_t retrained_epochs = 0;  // epochs trained again because states were dropped or missing
 };
 
-// The bytes of the arenas that initial_state() allocates.
+// Returns the bytes of the arenas that initial_state() allocates.
 std::int64_t state_bytes(const Layout& layout, Optimizer optimizer);
 
 class StateStore {

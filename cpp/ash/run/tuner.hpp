@@ -117,7 +117,7 @@ class Tuner {
     // Waits until all threads have left, without rethrowing their exceptions. Returns immediately if there are none.
     void join() noexcept;
 
-    // The number of candidates that the caller should provide now to keep the threads busy; 0 for none.
+    // Returns the number of candidates that the caller should provide now to keep the threads busy; 0 for none.
     std::int64_t wanted() const { return wanted_; }
 
     // Adds known candidates. Throws like Candidates::append(), and then changes nothing.

@@ -75,13 +75,13 @@ class Clock {
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;
 
-    // The next task to execute, or nothing if there is none now.
+    // Returns the next task to execute, or nothing if there is none now.
     virtual std::optional<Task> next() = 0;
 
     // Throws std::invalid_argument and changes nothing unless next() returned this task and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
-    // The tasks whose results the ladder received in the last finish() or provide(), in that order.
+    // Returns the tasks whose results the ladder received in the last finish() or provide(), in that order.
     std::span<const Report> decided() const { return decided_; }
 
     // Returns whether next() would return a task.

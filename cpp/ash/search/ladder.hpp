@@ -112,11 +112,11 @@ class Ladder {
     // Returns whether the stop score, the patience or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
-    // The reason why the ladder is finished; none while it is not.
+    // Returns the reason why the ladder is finished; none while it is not.
     Ending ending() const;
 
-    // The candidates that have retired since the last call, in the order of reports. Those retired by the same report
-    // are ordered by rung, lowest first, then from worst to best.
+    // Returns the candidates that have retired since the last call, in the order of reports. Those retired by the same
+    // report are ordered by rung, lowest first, then from worst to best.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }

@@ -57,8 +57,8 @@ class Replay {
     // Repeats the steps as long as the clock gives the same jobs. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task to train, after all known results that precede it have been reported. While that task is late,
-    // returns nothing; later tasks then wait as well.
+    // Returns the next task to train, after all known results that precede it have been reported. While that task is
+    // late, returns nothing; later tasks then wait as well.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Returns whether next() would return a task or report a known result.

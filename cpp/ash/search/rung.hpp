@@ -66,7 +66,7 @@ class Rung {
     // best.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
-    // The number of waiting entries among the best. REQUIRES: keep_best.
+    // Returns the number of waiting entries among the best. REQUIRES: keep_best.
     std::int64_t promotable() const { return std::ssize(best_.waiting); }
 
     std::int64_t places() const { return places_; }

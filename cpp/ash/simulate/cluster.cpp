@@ -202,7 +202,7 @@ class Run {
 
     double bytes_of(const Job& job) const { return workload_.state_bytes ? workload_.state_bytes(job) : 0.0; }
 
-    // The bytes of the state from which the job starts.
+    // Returns the bytes of the state from which the job starts.
     double bytes_before(Job job) const {
         --job.rung;
         return bytes_of(job);

@@ -70,7 +70,7 @@ class Processes {
 
     bool has_vacancy() const { return vacant_.begin()->first < 0; }
 
-    // The process with the most vacancies (ties: the lowest).
+    // Returns the process with the most vacancies (ties: the lowest).
     int most_vacant() const { return vacant_.begin()->second; }
 
     void change_vacancies(int number, int by) {

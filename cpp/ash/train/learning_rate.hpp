@@ -19,8 +19,8 @@ inline double cosine_of_half_turn(double t) {
     return sum;
 }
 
-// The cosine cycle, from 1 at the first update down to almost 0 at the last (Loshchilov, Hutter: SGDR,
-// arXiv 1608.03983), one cycle per job.
+// Returns the factor of the cosine cycle, from 1 at the first update down to almost 0 at the last (Loshchilov, Hutter:
+// SGDR, arXiv 1608.03983). There is one cycle per job.
 inline double cycle(double share_done) { return 0.5 * (1.0 + cosine_of_half_turn(share_done)); }
 
 }  // namespace ash

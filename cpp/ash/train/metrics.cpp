@@ -111,7 +111,7 @@ void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first,
 
 bool ranks(Metric metric) { return metric == Metric::auc || metric == Metric::average_precision; }
 
-// The first class whose probabilities are ranked. Of two classes only the second is ranked.
+// Returns the first class whose probabilities are ranked. Of two classes only the second is ranked.
 int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
 
 }  // namespace
@@ -314,8 +314,8 @@ double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int
     return sum / truth_.outputs;
 }
 
-// The rows by ascending probability of class `positive`. Ties are ordered by row number, so that the weights of tied
-// rows are always added in the same order.
+// Returns the rows by ascending probability of class `positive`. Ties are ordered by row number, so that the weights of
+// tied rows are always added in the same order.
 std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
@@ -349,8 +349,8 @@ double RunningScore::auc_of_class(std::int32_t positive) {
     return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
 }
 
-// The mean precision over the rows of class `positive`. The precision of a row is the share of its class among all rows
-// that are at least as probable. The result equals the sum over thresholds of (recall gained) * precision.
+// Returns the mean precision over the rows of class `positive`. The precision of a row is the share of its class among
+// all rows that are at least as probable. The result equals the sum over thresholds of (recall gained) * precision.
 double RunningScore::precision_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);
@@ -385,7 +385,7 @@ double RunningScore::r2() {
     return sum / truth_.outputs;
 }
 
-// The mean over outputs of finish(mean error of that output), in units of the target.
+// Returns the mean over outputs of finish(mean error of that output), in units of the target.
 double RunningScore::mean_error(double (*finish)(double)) {
     const std::span<const double> errors = sums(0);
     const double rows = weight_sum(truth_);

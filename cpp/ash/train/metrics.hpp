@@ -104,7 +104,7 @@ class RunningScore {
     // class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
-    // The maximum number of bytes that a running score allocates for this metric.
+    // Returns the maximum number of bytes that a running score allocates for this metric.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
 
   private:

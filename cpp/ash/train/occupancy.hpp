@@ -27,7 +27,7 @@ class Occupancy {
 
     double seconds() const { return now_seconds() - wall_; }
 
-    // The share, 0 to 1. slept: seconds slept voluntarily since start().
+    // Returns the share, 0 to 1. slept: seconds slept voluntarily since start().
     double share(double slept) const {
         const double wanted = seconds() - slept;
         return wanted > 0.0 ? (cpu_seconds() - cpu_) / wanted : 1.0;

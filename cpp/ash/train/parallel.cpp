@@ -33,7 +33,7 @@ void after_fork() {
     forks.notify_all();
 }
 
-// The child has only the forking thread.
+// Only the forking thread exists in the child, so no fork is waiting there.
 void after_fork_in_child() { forks = 0; }
 
 [[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
@@ -43,7 +43,8 @@ constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes
 constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
-// The bytes in OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, else in K. 0 if unset or invalid.
+// Returns the bytes in OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, else in K. 0 if unset or
+// invalid.
 std::size_t stack_bytes() {
     const char* text = std::getenv("OMP_STACKSIZE");
     if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");

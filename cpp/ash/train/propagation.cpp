@@ -16,7 +16,8 @@ void multiply(const Kernels& kernels, const Product& product, float* rounded) {
     kernels.product_bfloat16(product, rounded);
 }
 
-// The weights of a layer as the passes read them. Those of layer 0 are multiplied by learned input factors, if any.
+// Returns the weights of a layer as the passes read them. Those of layer 0 are multiplied by learned input factors, if
+// any.
 const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
     return l == 0 && layout.scaling().learned ? copies + layout.scaling().copy : weights + layout.layers()[l].offset;
 }
@@ -141,7 +142,7 @@ void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch,
              rounded);
 }
 
-// The same update with the learning rate multiplied by `rate`, and without L2 penalty or weight decay.
+// Returns the same update with the learning rate multiplied by `rate`, and without L2 penalty or weight decay.
 Update plain(Update update, float rate) {
     update.learning_rate *= rate;
     update.l2 = 0.0F;

@@ -45,7 +45,7 @@ struct Batch {
     std::int64_t capacity;
     float* copies;
 
-    // The inputs of layer `layer`, starting at row `row`.
+    // Returns the inputs of layer `layer`, starting at row `row`.
     const float* inputs_of(const Layout& layout, std::size_t layer, std::int64_t row) const;
     std::int64_t input_stride_of(const Layout& layout, std::size_t layer) const;
     float* deltas_of(const Layer& layer, std::int64_t row) const { return at(deltas, layer, row); }

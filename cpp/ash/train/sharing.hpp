@@ -24,7 +24,7 @@
 
 namespace ash {
 
-// The smallest positive multiple of 16 that is at least `rows`.
+// Returns the smallest positive multiple of 16 that is at least `rows`.
 inline std::int64_t padded_rows(std::int64_t rows) {
     return std::max<std::int64_t>((rows + kLineFloats - 1) / kLineFloats, 1) * kLineFloats;
 }
@@ -54,7 +54,7 @@ class WeightCut {
   public:
     explicit WeightCut(const Layout& layout);
 
-    // The blocks for a team of `threads` threads; valid until the next call.
+    // Returns the blocks for a team of `threads` threads; valid until the next call.
     std::span<const WeightBlock> blocks(int threads);
 
   private:

@@ -69,9 +69,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     // step; the step is timed until the next call. whole: whether the step is as large as the other steps of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
-    // The share of the job that remains, 0 to 1. An idle thread uses it to choose the team to help.
+    // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.
     void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
-    // The number of threads in the team, including the owner.
+    // Returns the number of threads in the team, including the owner.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
     // Calls body(block, scratch) for all blocks, in any order, on any thread of the team. body must not throw. own: the
@@ -90,7 +90,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
         }
     }
 
-    // The largest number of threads that have shared a loop of this job at once.
+    // Returns the largest number of threads that have shared a loop of this job at once.
     int largest() const { return largest_; }
 
     // --- For other threads.

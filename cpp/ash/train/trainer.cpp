@@ -78,7 +78,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // The factor on the sum of a row's losses: regression losses are averaged over outputs.
+    // Returns the factor on the sum of a row's losses: regression losses are averaged over outputs.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {
@@ -96,7 +96,7 @@ class Run {
                 .copies = workspace_.copies.data()};
     }
 
-    // The inputs x of the rows of a batch.
+    // Returns the inputs x of the rows of a batch.
     const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
     // Passes the batch through the network and back, then updates all weights, with the team if it has members. Returns

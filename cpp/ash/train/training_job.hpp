@@ -44,14 +44,14 @@ struct Result {
 std::uint64_t digest_of(const State& state);
 std::uint64_t digest_of(std::span<const State> folds);
 
-// The seed of a fold. Fold 0 has the run's seed, so a run with one fold equals a run without folds.
+// Returns the seed of a fold. Fold 0 has the run's seed, so a run with one fold equals a run without folds.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
 // Calls `of` for the folds in order and returns the mean of their results, or the first result that was stopped or has
 // diverged. scores: receives the score of each fold.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
-// The multiply-adds of one update of a network with these settings.
+// Returns the multiply-adds of one update of a network with these settings.
 double step_cost(const Data& data, const Settings& settings);
 
 // Checks that the settings suit the data. Throws std::invalid_argument for full batches of sparse rows, and for
@@ -78,12 +78,12 @@ struct JobRules {
     std::int64_t eta = 2;
     Scorer scorer = {};  // if empty, the metric is used
 
-    // The epochs of a job in this rung, and the total over all rungs up to it. Both throw std::invalid_argument if the
-    // total exceeds 2^62, and for rules or rungs that are impossible in a ladder.
+    // Return the epochs of a job in this rung, and the total epochs of all rungs up to this one. Both throw
+    // std::invalid_argument if the total exceeds 2^62, and for rules or rungs that are impossible in a ladder.
     std::int64_t epochs_of_job(std::int32_t rung) const;
     std::int64_t epochs_after(std::int32_t rung) const;
 
-    // The total epochs of a state after a job in this rung.
+    // Returns the total epochs of a state after a job in this rung.
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 

@@ -54,7 +54,7 @@ std::int32_t leaf_of(const TreeNode* nodes, const double* row) {
     return ~at;
 }
 
-// The leaves of kTogether rows that are `stride` apart.
+// Finds the leaves of kTogether rows that are `stride` apart.
 void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
                std::array<std::int32_t, kTogether>& at) {
     at.fill(0);

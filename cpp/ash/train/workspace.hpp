@@ -80,7 +80,8 @@ struct Workspace {
     friend std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates);
 };
 
-// The bytes allocated by a workspace that serves each of these candidates, without its score (RunningScore::bytes()).
+// Returns the bytes allocated by a workspace that serves each of these candidates, without its score
+// (RunningScore::bytes()).
 std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates);
 
 }  // namespace ash
