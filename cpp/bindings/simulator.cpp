@@ -17,7 +17,7 @@ struct Limits {
     double least;
     double most;
 };
-constexpr double kMost = 1e200;  // small enough that no sum is infinite, even with noise and multiplied by epochs
+constexpr double kMost = 1e200;  // small enough that no sum is infinite, even after noise and multiplication by epochs
 constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
 constexpr Limits kBytes{0.0, kMost};
 constexpr Limits kMembers{0.0, std::numeric_limits<int>::max()};

@@ -27,7 +27,7 @@ SimulationSettings settings(std::int64_t candidates, int threads) {
     return made;
 }
 
-// One second per epoch and ten bytes per state; later candidates are better.
+// Returns jobs that take one second per epoch and have states of ten bytes. Later candidates are better.
 Workload workload() {
     return {.seconds = [](const Job& job) { return static_cast<double>(job.epochs); },
             .cost = [](const Job& job) { return static_cast<double>(job.epochs); },

@@ -105,7 +105,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
         settings.parametric_activation = false;  // a unit whose output includes a share of x is never dead
         settings.beta2 = 0.95;
         settings.l2 = 0.0;
-        settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // times 0.9 per step at rate 0.01
+        settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // a factor of 0.9 per step at rate 0.01
         settings.learning_rate_schedule = LearningRateSchedule::constant;
         Workspace workspace(data, {&settings, 1});
         State state = initial_state(data.shape(), settings, 5, 2);

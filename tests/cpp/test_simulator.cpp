@@ -29,7 +29,7 @@ SimulationSettings settings(std::int64_t candidates, int threads, bool teams) {
     return made;
 }
 
-// Jobs take about one second per epoch, and scores depend on the seed.
+// Returns jobs that take about one second per epoch, with scores that depend on the seed.
 Workload workload(double noise = 0.0) {
     return {.seconds =
                 [noise](const Job& job) { return static_cast<double>(job.epochs) * ash::timing_noise(7, job, noise); },

@@ -18,9 +18,9 @@ struct Shape {
     int numbers = 0;  // features that can be embedded: standardized and not constant
 };
 
-// Returns the number of floats that a row of `columns` columns takes in memory: a whole number of cache lines, and an
-// odd number of lines for 128 or more columns. If the distance between rows were a power of two, all rows would share a
-// few sets of the L1 cache (rows that are 4 KiB apart share one set of 8 lines).
+// Returns the number of floats that a row of `columns` columns takes in memory. This is a whole number of cache lines,
+// and an odd number of lines for 128 or more columns. If the distance between rows were a power of two, all rows would
+// share a few sets of the L1 cache (rows that are 4 KiB apart share one set of 8 lines).
 inline std::int64_t padded(std::int64_t columns) {
     const std::int64_t lines = (columns + kLineFloats - 1) / kLineFloats;
     const bool even_and_wide = columns >= 128 && lines % 2 == 0;

@@ -1,8 +1,8 @@
 // simd.hpp: float vectors as wide as those of the including unit's instruction set, by GCC and Clang vector extensions.
 //
 // Included only by unit_*.cpp. All functions here and in the kernel headers have internal linkage. They use only
-// constants of the standard library, none of its inline functions. Otherwise the linker might keep the copy of an
-// inline function that was compiled for AVX-512 for the whole program, which would then crash with an illegal
+// constants of the standard library, none of its inline functions. Otherwise the linker might choose, for the whole
+// program, a copy of an inline function that was compiled for AVX-512. The program would then crash with an illegal
 // instruction on other machines. A test (cmake/weak_symbols.cmake) checks the units.
 //
 // A fused multiply-add is always explicit (fma below). -ffp-contract=off keeps the compiler from fusing on its own.

@@ -7,8 +7,8 @@
 //     input factors of layer 0, if learned: one row [inputs], padded
 //
 // Weights and both moments of the optimizer have the same layout. In addition to the weights, the passes read copies
-// computed from them: W^T of all layers except the first, W^T of the first layer if there is an embedding (whose
-// gradient passes through that layer), and the weights of layer 0 times the input factors.
+// computed from them: W^T of all layers except the first, and the weights of layer 0 times the input factors. With an
+// embedding, W^T of the first layer is also copied, since the embedding's gradient passes through that layer.
 //
 // A layout depends only on shapes, never on the instruction set, so states can be compared and moved. Its sizes do not
 // overflow, even with a batch of 2^32 rows, because the constructor refuses a network that is too large.

@@ -19,7 +19,7 @@
 //                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
 //              (3) resume: a job continues from the state of the previous job. If that state was dropped or never
-//                  existed here, the lower rungs that are missing are trained first, each as in its original job, so
+//                  existed here, the missing lower rungs are trained first. Each is trained as in its original job, so
 //                  the bits are the same. restart: each job starts from the initial state, and no state is kept. The
 //                  random stream depends only on seed, candidate and epoch;
 //              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
@@ -107,8 +107,8 @@ class Candidates {
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
-    // Trains and scores. team: the team of `thread`, open or not. REQUIRES: no other thread uses this thread number or
-    // runs this candidate.
+    // Trains and scores a job. team: the team of `thread`, open or not. REQUIRES: no other thread uses this thread
+    // number or runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
     // Ends all waits for jobs done in other processes; these jobs count as stopped. Any thread may call it.

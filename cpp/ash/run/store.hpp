@@ -14,8 +14,8 @@
 // Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
 //                  before its allocation until it is freed, even if its last owner is outside the store;
-//              (2) held bytes <= max(limit, at work + published): if the limit would be exceeded, waiting states that
-//                  only the store holds are freed before a new state is allocated;
+//              (2) held bytes <= max(limit, at work + published). If a new state would exceed the limit, waiting states
+//                  that only the store holds are freed first;
 //              (3) a state is never dropped while it is at work or is also held outside the store;
 //              (4) a waiting candidate has diverged in no rung.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the

@@ -19,8 +19,8 @@
 //                  or helps until bell_ has another value. Every change that creates new work increments bell_ and
 //                  wakes the sleepers, so no wake-up is lost;
 //              (3) after the first exception of any kind all threads leave, and wait() rethrows it;
-//              (4) no thread joins a team while at least as many threads as there are cores run a job or help
-//                  (seats.hpp);
+//              (4) no thread joins a team while the number of threads that run a job or help is at least the number of
+//                  cores (seats.hpp);
 //              (5) reproducible: if a run is ended early by stop() or by its ladder, its records are the first records
 //                  of the complete run. Results held back at that time are dropped, since timing determines which of
 //                  them exist.
@@ -90,7 +90,8 @@ class Tuner {
     // std::logic_error if called again, and std::system_error if no thread can be started.
     void start();
 
-    // The number of threads requested, and the number started by start(), which is 0 before it.
+    // threads_asked() returns the number of threads requested. threads_started() returns the number that start()
+    // started; 0 before start().
     int threads_asked() const { return settings_.threads; }
     int threads_started() const { return threads_; }
 

@@ -7,8 +7,9 @@
 //        |                                                                          |
 //        +------ known <---- its line ------ latency  -- line of the process -------+
 //
-//     a state   stays on the process of its last job, and moves directly to another process if the next job runs there;
-//               or is sent with each result to the coordinator, and with the next job of its candidate to a process
+//     a state   either stays on the process of its last job, and moves directly to another process if the next job runs
+//               there; or it is sent with each result to the coordinator, and with its candidate's next job to a
+//               process
 //     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
 //
 // The coordinator is serial: it takes decision_seconds per job to receive a result and give out the next job. A line

@@ -104,8 +104,9 @@ struct JobTable {
 // candidate and rung.
 double timing_noise(std::uint64_t seed, const Job& job, double sigma);
 
-// Returns the candidate's quality in [0, 1), which is the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung /
-// 2), which shrinks with the square root of the epochs. It depends only on seed, candidate and rung, and uses no libm.
+// Returns the candidate's quality plus noise. The quality is in [0, 1) and is the same in all rungs. The noise is in
+// [-1/2, 1/2) * eta^(-rung / 2), so it shrinks with the square root of the epochs. The score depends only on seed,
+// candidate and rung, and is computed without libm.
 double random_score(std::uint64_t seed, const Job& job, std::int64_t eta);
 
 }  // namespace ash

@@ -126,8 +126,8 @@ bool has_room() noexcept {
 
 int startable(int wanted) {
 #if defined(__GLIBC__)
-    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as OpenMP's threads do, and ends the process if
-    // there is no memory for it. backtrace() loads it as well, ahead of time.
+    // OpenMP's threads end by pthread_exit(). Its first call loads libgcc_s, and glibc ends the process if there is no
+    // memory for that. backtrace() loads the library ahead of time.
     void* frame = nullptr;
     [[maybe_unused]] static const int loaded = backtrace(&frame, 1);
 #endif

@@ -13,7 +13,7 @@
 //
 // Invariants:  (1) each block runs exactly once, and share() returns when all have run, so outside of share() only the
 //                  owner touches the job;
-//              (2) a claim succeeds only in the job that the member was invited to: the ticket holds the job number,
+//              (2) a member can claim only blocks of the job that it was invited to. The ticket holds the job number,
 //                  which recurs only after 2^31 jobs of that owner;
 //              (3) the owner waits only for members that have claimed a block;
 //              (4) no wake-up is lost: before a thread sleeps, it counts itself in sleepers_ and then reads ticket_,

@@ -49,7 +49,7 @@ struct Workspace {
     Workspace() = default;
     Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for every candidate
     void prepare(const Data& data, const Settings& settings);
-    void prepare_to_score(const Data& data, const Settings& settings);  // what evaluate() needs: no batch, no order
+    void prepare_to_score(const Data& data, const Settings& settings);  // only what evaluate() needs
     void prepare_to_help(const Layout& layout);  // only what a team member needs: gradient and rounded
 
     // B = rows of a batch, at least kBlockRows; H = row_floats of the layout.
