@@ -27,11 +27,11 @@
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
 //                  given;
-//              (4) a retired candidate is never promoted, and take_retired() returns it once; when nothing is running
+//              (4) a retired candidate is never promoted, and take_retired() returns it once. When nothing is running
 //                  and no job is left, all entered candidates have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
 //              (6) once finished() is true it stays true, and next() returns nothing.
-// Threads:     not thread-safe; the owner locks. The tuner holds its critical section (train/parallel.hpp) while
+// Threads:     not thread-safe; the owner must lock. The tuner holds its critical section (train/parallel.hpp) while
 //              threads run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same
 //              jobs.
 // Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, at most one per

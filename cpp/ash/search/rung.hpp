@@ -22,7 +22,7 @@
 //                  No entry of others is better than any entry of best. Without keep_best, best is empty;
 //              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are the waiting
 //                  entries of best.
-// Threads:     not thread-safe; the owner of the ladder locks.
+// Threads:     not thread-safe; the owner of the ladder must lock.
 // Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all other calls O(1). 24 bytes per kept
 //              entry.
 

@@ -1,4 +1,5 @@
-// cluster.hpp: simulates a run on many processes without training, with the tuner's ladder and clock and network lines.
+// cluster.hpp: simulates a run on many processes connected by network lines, without training. The ladder and the clock
+// are those of the tuner.
 //
 //     coordinator   in flight: at most in_flight jobs per thread                  process
 //
@@ -28,8 +29,8 @@
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
 //                  chain; two latencies for each of the jobs that share a place in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
-//                  decisions as threads without teams. The two simulations are bit-identical if no job is sent to the
-//                  process of its state.
+//                  decisions as threads without teams. If no job is sent to the process of its state, the results of
+//                  the two simulations are bit-identical.
 // Threads:     none; several runs may be simulated at once.
 // Cost:        O(log n) per event, with three or four events per job. Memory: 12 bytes per candidate in addition to the
 //              ladder's.

@@ -1,5 +1,5 @@
-// simulator.hpp: simulates a run on p threads without training, from given job times, with the tuner's ladder and
-// clock.
+// simulator.hpp: simulates a run on p threads from given job times, without training. The ladder and the clock are
+// those of the tuner.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team

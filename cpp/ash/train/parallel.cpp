@@ -33,7 +33,7 @@ void after_fork() {
     forks.notify_all();
 }
 
-// Only the forking thread exists in the child, so no fork is waiting there.
+// Only the forking thread exists in the child, so no other fork can be in progress there.
 void after_fork_in_child() { forks = 0; }
 
 [[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
