@@ -22,7 +22,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes per stored cell and per row in the core's copy of a sparse table
-_ALWAYS_FITS = 2**20  # bytes; for smaller tables the free memory is not read: that takes longer than a prediction
+_ALWAYS_FITS = 2**20  # bytes; smaller tables are not checked: reading the free memory takes longer than a prediction
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -158,9 +158,9 @@ def refuse_values(
     Parameters
     ----------
     numbers : array, optional
-        The row number of each value in the user's table; needed only if the column has only some of the table's rows.
+        The row number of each value in the user's table; None if the column has all rows of the table.
     infinite_todo : str
-        The advice for infinite values, for the message.
+        The advice in the message if a value is infinite.
     """
     if np.isnan(values).any():
         bad = np.isnan(values)
@@ -184,7 +184,7 @@ def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
 
 
 def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
-    """Raise DataError, with an estimate, if the core's copy of a table would not fit into the free memory."""
+    """Raise DataError if the core's copy of a table would not fit into the free memory, as far as can be estimated."""
     needed = table_bytes(rows, columns, stored)
     if needed < _ALWAYS_FITS:
         return
@@ -241,5 +241,5 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
 
 
 def is_missing(cell: Any) -> bool:
-    """Return whether a cell of an object array is missing: None, NaN, or the missing values of pandas."""
+    """Return whether a cell of an object array is missing: None, NaN, or pandas's NA or NaT."""
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)

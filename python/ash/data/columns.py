@@ -53,7 +53,7 @@ class Column(ABC):
     rows : int
         Number of rows.
     order : int64 array [rows] or None
-        The index in the user's data of each row of the column; None if the column has all rows in their original order.
+        The index of each row in the user's data; None if the column has all rows in their original order.
     spelling : Spelling or None
         How the numbers or dates are spelled in the original text of the column; None if they do not come from text.
     """
@@ -74,7 +74,7 @@ class Column(ABC):
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column with the same rows but new values: `numbers`, which are days if `kind` is "date"."""
+        """Return a column with the same rows but the values `numbers`; if `kind` is "date", they are read as days."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -101,7 +101,7 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
-        """Return the numbers of a block of rows as a new array, NaN where missing; for dates, their days.
+        """Return the numbers of a block of rows as a new array, NaN where missing; a date is returned as its days.
 
         The column must be readable as numbers or dates.
         """
@@ -121,7 +121,10 @@ class _NumberColumn(Column):
     natural: Kind = "number"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether the column can be read as `kind`: always as numbers, else only if all cells are missing."""
+        """Return whether the column can be read as `kind`.
+
+        It can always be read as numbers. It can be read as another kind only if all its cells are missing.
+        """
         return kind == "number" or _is_empty(self)
 
     def cells(self, rows: slice) -> list[str | None]:
@@ -214,7 +217,10 @@ class DateColumn(Column):
         self._read, self.spelling = read, spelling
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether the column can be read as `kind`: always as dates, else only if all cells are missing."""
+        """Return whether the column can be read as `kind`.
+
+        It can always be read as dates. It can be read as another kind only if all its cells are missing.
+        """
         return kind == "date" or _is_empty(self)
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -262,12 +268,12 @@ class CellColumn(Column):
         return numbers / there if there else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
-        """Return the column as numbers or dates, with text read by a spelling; raise DataError for other text."""
+        """Read the text in a spelling, and return a column of numbers or dates; raise DataError for other text."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
-            for text in dict.fromkeys(filter(_is_str, cells)):  # keeps the order, so an error names the first such cell
+            for text in dict.fromkeys(filter(_is_str, cells)):  # keeps the order, so an error names the first bad cell
                 if text in known:
                     continue
                 try:
@@ -333,7 +339,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return the column as a category, whose cells are levels in any selection of rows, even if they spell numbers.
+    """Return the column as a category: its cells are levels in any selection of rows, even if they spell numbers.
 
     If all cells are numbers or booleans, or spell them, their levels are the texts of `plain_text`: "1" for 1.0 and
     "01".

@@ -2,7 +2,7 @@
 
 pyarrow reads the cells, which may be quoted, and recognizes numbers, booleans and dates. Other text is treated as in
 any other table. The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes.
-Column names come from the first line, unless it consists only of numbers, or of numbers and missing cells. Blank lines
+Column names come from the first line, unless it consists of numbers, or of numbers and missing cells. Blank lines
 are skipped.
 """
 
@@ -54,8 +54,8 @@ OTHER_FILES = {
 _SHOWN = 50  # maximum number of characters of a row that a message shows
 
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
-"""A function that takes the names of all columns, and returns a dict with the names of those to read. The value of a
-name is True if the column's cells must stay text even if they look like numbers, such as "007"."""
+"""A function that takes the names of all columns, and returns a dict whose keys are the names of the columns to read.
+The value of a name is True if the column's cells must stay text even if they look like numbers, such as "007"."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         decimal_point=form.decimal,
     )
     parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
-    for threads in (True, False):  # after an error, read with one thread, whose errors name the row
+    for threads in (True, False):  # after an error, read again with one thread: its errors name the row
         file.seek(0)
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing or head.is_renamed else None,

@@ -1,10 +1,10 @@
-"""Converts dates, times and text that spells them to days since 1970-01-01, with the time of day as a fraction.
+"""Converts dates and times, or text that spells them, to days since 1970-01-01; the time of day is the fraction.
 
     datetime64, date objects, series of dates      ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
-Times with a time zone are converted to UTC. A date gives the same bits from any source, because it is first converted
-to whole microseconds, which are then split into days and the time of day.
+Times with a time zone are converted to UTC. A date from any source is first converted to whole microseconds, which are
+then split into days and the time of day. So equal dates become bit-identical numbers.
 """
 
 import datetime
@@ -40,7 +40,7 @@ _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?
 _ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
 """The first and the last year of a date without a day; text such as "2345-01" is more likely a part number."""
-_CENTURY = 69  # two-digit years from this one on are in the 1900s, others in the 2000s, as in POSIX
+_CENTURY = 69  # two-digit years from 69 on are in the 1900s, smaller ones in the 2000s, as in POSIX
 
 
 @dataclass(frozen=True)

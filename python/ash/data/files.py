@@ -64,7 +64,7 @@ class FileTable:
         return replace(frame, columns=tuple(columns))
 
     def labels(self, name: str) -> Labels:
-        """Return a column as a target: booleans, integers and text unchanged, and whole floats as integers."""
+        """Return a column as a target; floats become integers if all are whole, and other values are unchanged."""
         from pyarrow import types
 
         values, column = self._arrow.column(name), self.frame([name]).columns[0]
@@ -109,7 +109,7 @@ class Roles:
     Attributes
     ----------
     target : str or None
-        None for the column named "target", or for the last column if there is none.
+        None selects the column named "target", or the last column if no column has that name.
     groups, weight : str or None
         The columns that contain the groups for splitting and the row weights.
     ignore : sequence of str

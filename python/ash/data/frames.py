@@ -109,7 +109,7 @@ class Frame:
         The user's table if it is a sparse matrix, or one array of real numbers or booleans (of any dtype, byte order
         and stride); else None.
     order : int64 array [rows] or None
-        The index in the user's table of each row of the frame; None if the frame has all rows in their original order.
+        The index of each row in the user's table; None if the frame has all rows in their original order.
     """
 
     rows: int
@@ -120,7 +120,7 @@ class Frame:
 
     @property
     def stored(self) -> int | None:
-        """Return the approximate number of cells that the core stores for a sparse matrix, else None."""
+        """Return the approximate number of cells that the core stores for a sparse matrix; None for other tables."""
         if not isinstance(self.matrix, SparseMatrix):
             return None
         return int(self.matrix.standardized_cells * self.rows / self.matrix.shape[0])
@@ -153,11 +153,11 @@ class Frame:
         return replace(self, columns=columns, matrix=None)
 
     def numbers_of(self, rows: Order) -> Order:
-        """Return the indices in the user's table of these rows of the frame: int64 array."""
+        """Return the indices (int64) that these rows of the frame have in the user's table."""
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
-        """Return rows of the frame's matrix as a dense array; a view of the user's array if the frame has no order."""
+        """Return rows of the frame's matrix as a dense array; a dense matrix without an order gives a view."""
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
@@ -386,9 +386,9 @@ def checked_numbers(
     kinds : sequence of "number", "category" or "date", optional
         The kind as which each column is read; by default the kind that its values look like.
     infinite : "error" or "missing"
-        Whether infinite numbers are refused, or become missing cells.
+        Whether infinite numbers are refused or become missing cells.
     todo : str
-        The advice about infinite numbers, for the message if they are refused.
+        The advice in the message if an infinite number is refused.
 
     Returns
     -------
@@ -400,7 +400,8 @@ def checked_numbers(
     Raises
     ------
     DataError
-        A number is too large for float32, or infinite and refused; the message names the first such column.
+        A number is too large for float32, or is infinite while `infinite` is "error". The message names the first
+        column with such a number.
 
     Warns
     -----
@@ -427,7 +428,7 @@ _INFINITE = "{} holds infinite numbers, which are treated as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
-    """Return the frame with infinite numbers in these columns treated as missing cells, and warn about them."""
+    """Return a frame in which infinite numbers of these columns are missing cells, and warn about them."""
     if isinstance(frame.matrix, SparseMatrix):
         matrix, counts = frame.matrix.without_infinities(frame.order)
         facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
@@ -547,7 +548,7 @@ def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
 
 
 def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return whether each column has NaN, and its largest magnitude; False and 0 for columns not in `places`."""
+    """Return a flag per column for NaN, and the largest magnitude per column; False and 0 if not in `places`."""
     if frame.matrix is not None and len(places) == len(frame.columns):
         return _scan_matrix(frame)
     missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
@@ -557,7 +558,7 @@ def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArr
 
 
 def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return whether each column has NaN, and its largest magnitude."""
+    """Return a flag per column for NaN, and the largest magnitude per column."""
     if isinstance(frame.matrix, SparseMatrix):
         return frame.matrix.extremes(frame.order)
     columns = len(frame.columns)
@@ -576,7 +577,7 @@ def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 
 def _scan_column(column: Column) -> tuple[bool, float]:
-    """Return whether a column has NaN, and its largest magnitude."""
+    """Return a flag for NaN in a column, and the column's largest magnitude."""
     missing, worst = False, 0.0
     for first, stop in blocks(column.rows):
         sizes = np.abs(column.numbers(slice(first, stop)))

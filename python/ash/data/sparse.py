@@ -40,7 +40,7 @@ class SparseMatrix:
         self.rows, self.shape = rows, rows.shape
 
     def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        """Return the given rows: of all columns, of one column, or of the columns in an index array."""
+        """Return the cells of the given rows in all columns, in one column, or in the columns of an index array."""
         if not isinstance(key, tuple):
             return np.asarray(self.rows[key].toarray())
         rows, columns = key
@@ -49,7 +49,7 @@ class SparseMatrix:
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return whether each column has NaN, and its largest magnitude, in the rows of `order` (all if it is None)."""
+        """Return a NaN flag and the largest magnitude per column, among the rows of `order` (None for all)."""
         rows = self._taken(order)
         data, columns = rows.data, rows.indices
         missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
@@ -58,7 +58,7 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return a copy with infinite numbers as missing cells, and how many each column had in the rows of `order`."""
+        """Return a copy with infinite numbers made missing, and their count per column in the rows of `order`."""
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()
@@ -67,7 +67,10 @@ class SparseMatrix:
 
     @cached_property
     def standardized_cells(self) -> int:
-        """The number of non-zero cells after standardization; a column that stores over half its cells counts fully."""
+        """The number of non-zero cells after standardization.
+
+        A column that stores over half of its cells counts with all its cells, other columns with their stored cells.
+        """
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
 

@@ -7,8 +7,9 @@ training rows and kept with the model, so a cell means the same in any table. Te
 ("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be 1234 or 1.234; if the column does
 not show which, the comma separates thousands.
 
-In a category, a text is its own level, unchanged. The level of a number or a boolean is the text from `plain_text`, so
-it is the same in a frame of numbers, in a column of objects and in a file.
+In a category, the level of a text cell is the unchanged text, unless all text of the column spells numbers or booleans.
+The level of a number, a boolean or such text comes from `plain_text`. So the level is the same in a frame of numbers,
+in a column of objects and in a file.
 """
 
 import re
@@ -32,8 +33,8 @@ NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "miss
 NEARLY = 0.9
 """If at least this share of the cells in a text column are numbers, a warning names a cell that is not a number."""
 SAMPLE = 1_000
-"""The maximum number of distinct cells on which spellings are tried first; those that read all of them are then tried
-on all cells."""
+"""Each spelling is first tried on at most this many distinct cells. A spelling that reads all of these is then tried on
+all cells."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
@@ -134,12 +135,13 @@ class Learned:
     spelling : Spelling or None
         None if the text spells neither numbers nor dates.
     example : str
-        With a spelling: a cell for the warning, which shows the spelling or is read as missing; empty if no warning is
-        needed. Without a spelling: a cell that the best spelling does not read; empty if no spelling reads any cell.
+        If there is a spelling: the cell that a warning quotes because it shows the spelling or is read as missing;
+        empty if no warning is needed. If there is no spelling: a cell that the best spelling does not read; empty if no
+        spelling reads any cell.
     is_open : bool
-        Whether another spelling also reads all cells, but as different numbers.
+        Whether another spelling also reads all cells, but some of them as different numbers.
     share : float
-        Without a spelling: the share of the distinct cells that the best spelling reads, estimated from a sample.
+        If there is no spelling: the share of the distinct cells that the best spelling reads, estimated from a sample.
     """
 
     spelling: Spelling | None
@@ -174,7 +176,7 @@ def number_text(number: float) -> str:
 
 
 def plain_text(text: str) -> str | None:
-    """Return the level of text that spells a number or boolean, equal for all notations; None for other text."""
+    """Return the level of text that spells a number or boolean, the same for every notation; None for other text."""
     word = text.strip().lower()
     if word in _BOOLEANS:
         return word.capitalize()
@@ -213,7 +215,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows the spelling best; for Python's own spelling, a text that Python cannot read or ""."""
+    """Return the text that shows the spelling best; for Python's own spelling, text that Python cannot read, if any."""
     if spelling == NumberSpelling("."):
         odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
         return min(odd, default="")
@@ -222,7 +224,7 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
 
 
 def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return a result without a spelling: the share of cells that the best one reads, and a text it does not read."""
+    """Return a result without a spelling, but with the share and the example of the best of `spellings`."""
     read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)

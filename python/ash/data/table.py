@@ -8,7 +8,7 @@ its y and weights. The core trains on its own copy.
 scikit-learn draws the split, by StratifiedShuffleSplit for classification and by ShuffleSplit for regression. Every
 class keeps at least one training row, so the only row of a class goes to training. If the training or the validation
 part is too small for all classes, one row of each class is reserved for training, and all other rows are shuffled
-regardless of class. Then a class may have no validation row.
+regardless of class. In that case, a class may have no validation row.
 """
 
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
     Parameters
     ----------
     sample_weight : array-like [rows], a number or None
-        At least 0, and finite; a row with weight 0 is ignored.
+        Finite weights of at least 0; a row with weight 0 is ignored.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
     Parameters
     ----------
     class_weight : "balanced" or sequence of (label, weight)
-        With "balanced", all classes get the same total weight. A class that is not named has factor 1.
+        With "balanced", all classes get the same total weight. A class that the sequence does not name has factor 1.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     validation : float or int
         A share between 0 and 1 (rounded up to whole rows), or a number of rows.
     seed : int
-        At least 0. The same seed gives the same split.
+        A non-negative integer. The same seed gives the same split.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def _warn_of_single_rows(classes: NDArray[Any]) -> None:
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Split `rows` rows as `split` does, given their class numbers instead of a table.
+    """Split `rows` rows in the same way as `split`, given their class numbers instead of a table.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float,
 
 
 def split_state(seed: int) -> int:
-    """Return the random state of splits for the seed of a run."""
+    """Return the random state with which a run of this seed splits its rows."""
     return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
 
 
@@ -273,7 +273,7 @@ def _validation_rows(validation: Any, rows: int) -> int:
 
 
 def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state: int) -> Rows:
-    """Return ``count`` of these rows, drawn at random, and stratified by the labels if these are given."""
+    """Draw ``count`` of these rows at random, stratified by the labels if they are given."""
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
     kind = ShuffleSplit if labels is None else StratifiedShuffleSplit

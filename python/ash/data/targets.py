@@ -270,7 +270,7 @@ def _known_array(y: Any) -> NDArray[Any]:
 
 
 def read_labels(y: Any, rows: int) -> NDArray[Any]:
-    """Return one label per row, of any dtype; raise DataError if y has another shape."""
+    """Return one label per row, of any dtype; raise DataError if the shape of y does not fit."""
     labels = _known_array(y)
     if labels.shape not in ((rows,), (rows, 1)):
         raise DataError(f"y must have shape ({rows},), one label per row of X, got {labels.shape}")

@@ -7,7 +7,8 @@ far. It has one source of networks and one source of boosted trees:
 
     a source: the defaults, then the portfolio (portfolio.py), then random and near draws in turn
 
-A draw near a good candidate keeps about three quarters of its hyperparameters; the rest is drawn from the space.
+A draw near a good candidate keeps about three quarters of that candidate's hyperparameters; the others are drawn from
+the space.
 The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best candidates
 so far.
 
@@ -45,7 +46,7 @@ takes about a fifth of a second. It draws more only if the core needs more."""
 LEARNS = 20_000
 """After this many candidates, results are no longer used, since ranking them would take ever longer."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and its weight: this prior counts like WEIGHT of the best candidates."""
+"""The share of trees at the start, and the weight of this prior: it counts as much as WEIGHT of the best candidates."""
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
@@ -75,7 +76,7 @@ class Candidates:
     ahead : int
         As for `_core.Tuner`: the core asks for more candidates when fewer than this many wait to enter the first rung.
     epoch_cost : float
-        The multiply-adds per epoch that are assumed for boosted trees: those of an average network.
+        The multiply-adds per epoch that are assumed for boosted trees; they equal those of an average network.
     """
 
     ahead = AHEAD
@@ -297,10 +298,10 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return the configurations in a space, every second one with the log target transform if possible.
+    """Return the configurations that a space contains, every second one with the log target transform if possible.
 
-    Values for the embedding of numbers are dropped if the space has no such embedding, as for tables with no or with
-    many numeric columns.
+    Values for the embedding of numbers are dropped if the space has no such embedding, which is the case for tables
+    with no or with many numeric columns.
     """
     found = []
     for place, params in enumerate(begin):

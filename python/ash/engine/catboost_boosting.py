@@ -41,7 +41,7 @@ LOSSES = {
     "quantile": ("Quantile:alpha={}", "quantile"),
     "poisson": ("Poisson", "poisson"),
 }
-"""Losses for regression, by ash's name: CatBoost's name and LightGBM's name."""
+"""CatBoost's name and LightGBM's name for each regression loss, keyed by ash's name."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 """CatBoost's losses for which boosting can start from the best constant."""
 

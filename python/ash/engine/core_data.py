@@ -2,9 +2,9 @@
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
-Memory: the core's float32 matrix of the encoded table, which takes 4 bytes per cell (rows padded to 64 bytes) or, if
-the table is sparse, 8 bytes per nonzero cell; and one block of at most BLOCK_CELLS cells. The table itself is never
-copied.
+Memory: one block of at most BLOCK_CELLS cells, and the core's float32 matrix of the encoded table. The matrix takes 4
+bytes per cell, with rows padded to 64 bytes, or 8 bytes per nonzero cell if the table is sparse. The table itself is
+never copied.
 """
 
 from collections.abc import Callable, Sequence

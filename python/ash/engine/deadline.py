@@ -4,10 +4,10 @@
     | training, at least until here     | ... and until here | selection, refit | rest |
                                         ^ how long would these take now?
 
-Only at the end is it known how many networks there are to select from and to refit, and how long both take. So a
-maximum time is reserved at first. When only the reserve is left, or the next job would reach into it, the deadline asks
-how long selection and refit would take now, and gives the rest of the reserve back to training. It asks again when
-training has used that rest, until too little time can be gained.
+The number of networks to select from and to refit, and the time that both steps take, are known only at the end. So a
+maximum time is reserved at first. When only this reserve is left, or the next job would reach into it, the deadline
+asks how long selection and refit would take now, and returns the surplus to training. It asks again when training has
+used the surplus, until an answer gains too little time.
 """
 
 import math
@@ -23,7 +23,7 @@ SELECTION = 0.04
 """The maximum time reserved for selection without a refit, as a share of the time limit. A planned run keeps as many
 networks as can predict the validation rows in that time."""
 WORTH = 0.03
-"""The minimum gain of time, as a share of the time limit, for which the deadline asks again. Each answer is expensive,
+"""The deadline stops asking once an answer gains less than this share of the time limit. Each answer is expensive,
 since all kept networks must predict."""
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
 REPORT_LIMIT = "report_limit"
-"""The core's name for the end of a repeated run after the last decision of its record."""
+"""The core's name for the ending of a run that repeats a record and has reached the record's last decision."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps at a time, which is the maximum delay of Ctrl-C and of the time limit."""
 
@@ -77,7 +77,7 @@ class EventLoop:
         began, before = self.journal.start()
         started = time.monotonic()
         if seconds_left(False) <= 0 or self.reporter.stopped:
-            tuner.stop()  # before it starts, so that no job finishes
+            tuner.stop()  # stop the tuner before it starts, so that no job finishes
         dispatcher.start()
         tuner.start()  # before the view is opened, so that threads train while `rich` is imported
         try:

@@ -1,7 +1,7 @@
 """Estimates the memory that a run needs before anything is allocated.
 
-    table         the core's float32 copies: one per fold, and one of all rows if a single network is trained on these
-    scratch       memory per thread, for the largest candidate; a refit needs as much again
+    table         the core's float32 copies: one per fold, and one of all rows if one network is trained on all rows
+    scratch       memory per thread, for the largest candidate; a refit needs the same amount again
     states        those of kept networks, and of candidates that are being trained or whose result is not decided yet
     predictions   the kept networks' predictions for the validation rows
 
@@ -47,7 +47,7 @@ class Needs:
     kept : int
         Number of kept networks.
     at_work : int or None
-        Maximum number of candidates whose states cannot be dropped at the same time; None for one per thread.
+        Maximum number of candidates that need their states at the same time; None for one per thread.
     candidates : int
         Number of candidates.
     """

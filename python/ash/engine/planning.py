@@ -3,11 +3,11 @@
 If the user does not set the ladder, it is derived from `time_limit`:
 
     multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds per second (measured, about 50 ms)
-        -> seconds per epoch -> epochs that fit into the time, B -> rungs R, and epochs of the highest, L = B / (F R)
+        -> seconds per epoch -> epochs that fit into the time, B -> rungs R, epochs of the highest rung, L = B / (F R)
 
 All rungs of a ladder cost the same, so each gets B / R epochs. F is the number of candidates that finish the highest
-rung: four or, with more than two threads, two per thread, which is enough for an ensemble. With more rungs, more
-candidates are tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung
+rung. It is two per thread, but at least four, which is enough for an ensemble. With more rungs, more candidates are
+tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung
 still has enough updates for meaningful scores.
 
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
@@ -43,8 +43,8 @@ _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 MOST_WHOLE = 100_000
 """An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
 PART = 65_536
-"""The maximum number of rows in an epoch of larger tables. They give several hundred updates, after which scores can be
-compared."""
+"""The maximum number of rows in an epoch of larger tables. An epoch of this size has several hundred updates, after
+which scores can be compared."""
 LEAST_UPDATES = 512
 """The minimum number of updates in the first rung."""
 MOST_EPOCHS = 256
@@ -58,9 +58,10 @@ FIRST_SHARE = 1 / 64
 """The maximum time of a one-epoch job, as a share of the time of all threads, so that several candidates can be
 compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
-"""The minimum numbers of updates and rows in an epoch, however short the time."""
+"""The minimum numbers of updates and rows in an epoch, even if the time limit is short."""
 SCORING = 1 / 3
-"""The cost of predicting a row, as a share of the cost of training on it: one matrix product of three."""
+"""The cost of predicting a row, as a share of the cost of training on it. Training takes three matrix products where
+predicting takes one."""
 TYPICAL = 64
 """The number of candidates over which costs are averaged."""
 _ROWS, _CELLS = 2048, 2**22
@@ -330,9 +331,9 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with the rows of an epoch and the ladder filled in, for this many seconds of training.
+    """Fill in the rows of an epoch and, if the ladder is to be planned, the ladder; return the new options.
 
-    If the options have a `work_limit`, the ladder is planned for that instead.
+    The ladder is planned for `seconds` of training or, if the options have a `work_limit`, for that limit.
     """
     fold = split.folds[0]
     rows = len(fold.training)

@@ -1,4 +1,4 @@
-"""Reads the portfolio: configurations that were good on other tables, with which a stream of candidates begins.
+"""Reads the portfolio: configurations that were good on other tables, and that the adaptive sampler draws early.
 
 portfolio.json lists the configurations by task and number of training rows. A configuration without `model` is a
 network, and gets the values of RECIPE. Hyperparameters that a configuration does not name have the space's defaults.

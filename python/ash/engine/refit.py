@@ -10,9 +10,9 @@ Weights, moments and random stream continue from the end of that job. `python -m
 with no refit. At commit 9abf357, the variant "final" of that benchmark also compares it with a whole cycle at the full
 rate, and with training from scratch on all rows, which costs four times as much.
 
-With several folds, a network per fold already exists when the search ends. Their mean has a lower error than one
-network trained on all rows, since it is a form of bagging (Breiman, Machine Learning 24, 1996). If a single network is
-requested, it is trained through all rungs that its candidate was trained in.
+With several folds, a network per fold already exists when the search ends. The mean of these networks has a lower error
+than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). If a
+single network is requested, it is trained through all rungs that its candidate was trained in.
 
 After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
 on the validation rows.
@@ -21,8 +21,8 @@ After one fold, networks that diverge in the last cycle, or for which no time is
 folds, if the single network diverges or no time is left for it, the candidate's network of the first fold is used
 instead. The order of training has no effect: a network depends only on its candidate, its rung and the data.
 
-Threads: the core's threads train the networks, the most costly first. A thread without a network joins the team of
-another.
+Threads: the core's threads train the networks, the most costly first. A thread without a network joins another
+thread's team.
 """
 
 import math
@@ -52,9 +52,9 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 SHARE, LEAST_SHARE = 0.5, 0.2
 """The length of the last cycle and its minimum, as shares of the epochs of the network's last job."""
 RATE = 0.3
-"""The learning rate of the last cycle, as a share of the network's own."""
+"""The learning rate of the last cycle, as a share of the network's own learning rate."""
 HASTE = 0.9
-"""The share of the remaining time for which the refit is planned."""
+"""The share of the remaining time that the refit is planned to use."""
 SECONDS_OF_INTERRUPTED = 0.25
 """The maximum seconds of training on all rows that are still spent after Ctrl-C."""
 LATE = 1.0
@@ -65,12 +65,12 @@ LONGEST = 1e9
 
 @dataclass(frozen=True)
 class Final:
-    """How an estimator wants its final model to be made.
+    """The way in which an estimator's final model is made.
 
     Attributes
     ----------
     ensemble : int
-        The maximum number of draws, with replacement, from the kept networks for the ensemble; 1 for a single network.
+        The maximum number of draws (with replacement) from the kept networks for the ensemble; 1 for a single network.
     refit : bool
         Whether the networks are trained further on all rows.
     """
@@ -89,8 +89,8 @@ class Finished(NamedTuple):
     model : Model
         The final model.
     epochs : tuple of int
-        Epochs for which each network of the model was trained on all rows; 0 for a network that was not. Empty if no
-        training on all rows was requested.
+        Epochs for which each network of the model was trained on all rows; 0 for a network that was not trained on
+        them. Empty if no training on all rows was requested.
     interrupted : bool
         Whether Ctrl-C ended the training on all rows.
     """
@@ -104,7 +104,8 @@ class Finished(NamedTuple):
 def refits(final: Final | None, split: Split) -> bool:
     """Return whether networks are trained on all rows.
 
-    After one fold this is done on request, after several folds only for a single network.
+    After one fold, they are if this is requested and the validation rows were not given as a separate table. After
+    several folds, only a single network is trained on all rows.
     """
     if split.whole is not None:
         return final is None or final.ensemble == 1
@@ -132,7 +133,7 @@ def finish(
     tuner : Tuner
         The core's run, whose threads have ended.
     interrupted : bool
-        Whether Ctrl-C ended the run; then optional training is skipped.
+        Whether Ctrl-C ended the run; if so, optional training is skipped.
     deadline : float
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks are
         trained, their cycles are shorter, or no network is trained.
@@ -183,7 +184,7 @@ def final_seconds(
 ) -> float:
     """Return the estimated seconds for selection and refit if the run ended now.
 
-    Runs the selection to measure its time.
+    The selection is run to measure its time.
     """
     began = time.monotonic()
     kept = read_kept(tuner, split, params, options, trees=trees)
@@ -330,7 +331,10 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return a mask of the jobs that the refit repeats or extends: the last, or after several folds all jobs."""
+        """Return a mask of the jobs that the refit repeats or extends.
+
+        This is the last job of the candidate or, after several folds, all its jobs if each resumed the previous one.
+        """
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung
@@ -359,7 +363,7 @@ class Refit:
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
         """Replace the networks at these places, except if the core is None.
 
-        New networks are calibrated like the old networks.
+        A new network is calibrated in the same way as the network that it replaces.
         """
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):

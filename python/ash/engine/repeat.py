@@ -1,7 +1,7 @@
 """Records a run so that it can be repeated (`record_of`), and repeats it (`repeated`).
 
-    run -> RunRecord -> the same options, space and split -> as many decisions, without a time limit
-                     -> selection from the same networks  -> as many epochs on all rows -> the same model
+    run -> RunRecord -> the same options, space and split -> the same number of decisions, without a time limit
+                     -> selection from the same networks  -> the same number of epochs on all rows -> the same model
 
 A record has only hashes of the rows, and no functions. So the user passes the rows and the functions again.
 """
@@ -107,13 +107,13 @@ def record_of(
         digest=digest_run(params, columns, (kept.candidates[0], kept.rungs[0])),
         model=model.digest,
     )
-    return RunRecord.from_json(record.to_json())  # as read from a file, where tuples are lists
+    return RunRecord.from_json(record.to_json())  # the same record as when read from a file, in which tuples are lists
 
 
 def repeated(
     caller: Caller, call: Callable[..., Any], given: Mapping[str, Any], record: Any, task: str | None = None
 ) -> dict[str, Any]:
-    """Return the arguments for a `TuningRun` that repeats a run, without rows, callbacks, journal and executor.
+    """Return the arguments with which a `TuningRun` repeats a run, except rows, callbacks, journal and executor.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
 
 
 def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
-    """Return the candidates drawn before the space grew, keyed by number, and the original space if it has grown.
+    """Return the candidates drawn before the space grew, keyed by number, and the space before it grew (or None).
 
     Raises
     ------

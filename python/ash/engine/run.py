@@ -123,7 +123,9 @@ class TuningRun:
         self._check()
 
     def run(self) -> tuple[Result, Model]:
-        """Run, and return the result and the final model. With `final`, this model may differ from the result's model.
+        """Execute the run, and return the result and the final model.
+
+        With `final`, the final model may differ from the result's model.
 
         Raises
         ------
@@ -434,14 +436,15 @@ class TuningRun:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
-        """Return the error for a time limit that was over before the first job ended, with the time that is needed."""
+        """Return the error for a time limit that passed before the first job ended; it suggests a longer one."""
         job = first_job_seconds(self._options, self._space, self._split)
         prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
         what = "reading" if self._prepared is None else "reading and encoding"
         spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        encoding = prepared / 2 if self._prepared is None else 0.0  # a part is done, but for wide tables most is left
+        # Some of the encoding is done, but for wide tables most of it is left.
+        encoding = prepared / 2 if self._prepared is None else 0.0
         needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
             f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
@@ -478,7 +481,7 @@ def _opened(journal: Journal | None) -> NullJournal:
     """Return the open journal of the run; it records nothing if `journal` is None."""
     if journal is None:
         return NullJournal()
-    from ash.journal.network_journal import NetworkJournal  # imports sqlite3 and safetensors
+    from ash.journal.network_journal import NetworkJournal  # here, since it imports sqlite3 and safetensors
 
     return NetworkJournal(journal)
 

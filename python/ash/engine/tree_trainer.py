@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 BINS = 255
 MOST_RATE = 0.5
-"""Maximum learning rate of a job, which matters only for jobs with few rounds."""
+"""Maximum learning rate of a job. It matters only for jobs with few rounds."""
 MOST_ROUNDS = 2_000
 """Maximum number of rounds in a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
 """Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
 MOST_LEAVES = 200_000
-"""Maximum number of leaves of a model, which take about 20 MB of text."""
+"""Maximum number of leaves of a model. A model of this size takes about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
 """LightGBM parameters that are the same for all candidates, so that these share the table's bins."""
 
@@ -66,7 +66,7 @@ class TreeJob(NamedTuple):
 
 
 class TreeTrainer:
-    """Runs the jobs of boosted-tree candidates, as the argument `external` of a `_core.Tuner`.
+    """Runs the jobs of boosted-tree candidates; `_core.Tuner` takes it as the argument `external`.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class TreeTrainer:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of jobs that were decided, in this or an earlier call of `forget`, and are not kept."""
+        """Free the results of decided jobs that are not kept; jobs that earlier calls got as `decided` are included."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -139,7 +139,7 @@ class TreeTrainer:
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
-        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier call.
+        """Run kept jobs of an earlier call again; each is given as (candidate, rung, epochs, hash).
 
         Raises
         ------
@@ -270,7 +270,7 @@ class TreeTable:
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return the log loss or root mean squared error of predictions, by which equal scores are ranked."""
+        """Return the log loss or root mean squared error of predictions; it ranks candidates with equal scores."""
         classes = self._fold.table.classes
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)

@@ -1,6 +1,6 @@
 """Runs jobs of `ash.tune` in a user's executor, in other processes or on other machines.
 
-    core: ladder, clock, journal's results
+    core: ladder, clock, results for the journal
         | mailbox (cpp/ash/run/mailbox.hpp)
     dispatcher.py, one thread
         | submit

@@ -211,7 +211,7 @@ def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
 
 
 def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
-    """Return the first non-empty result of `look`; raise ExecutorFailed if there is none for `timeout` seconds."""
+    """Return the first non-empty result of `look`; raise ExecutorFailed if there is none within `timeout` seconds."""
     until = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() >= until:

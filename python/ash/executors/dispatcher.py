@@ -36,7 +36,8 @@ MOST_LOST = 20
 """Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
 job's fault."""
 AHEAD = 2
-"""Submitted jobs per job that can run at the same time, so that an idle worker always finds another job."""
+"""Jobs submitted per job that can run at the same time. More than one is submitted, so that an idle worker always finds
+another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
 """Seconds between checks of the number of workers while jobs are submitted and unanswered."""
@@ -45,7 +46,7 @@ COUNT_SECONDS = 1.0
 class Status(NamedTuple):
     """The status of the workers."""
 
-    workers: int  # Dask worker processes; for other executors, jobs that run at the same time
+    workers: int  # Dask worker processes; for other executors, the maximum number of jobs at the same time
     lost: int  # workers that no longer exist
     underway: int  # submitted jobs without an answer
     moved: int  # bytes of states sent with jobs or received with results
@@ -69,7 +70,7 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
         """Do nothing."""
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core the states of kept candidates that it lacks."""
+        """Give the core those states of kept candidates that the core lacks."""
 
     def finish(self, tuner: _core.Tuner) -> None:
         """Raise the dispatcher's error if it has one; otherwise fetch the kept states."""
@@ -155,7 +156,7 @@ class Dispatcher(NoDispatcher):
         self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core the states of kept candidates that it lacks, as far as workers have them."""
+        """Give the core those states of kept candidates that the core lacks and that workers have."""
         wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)

@@ -20,7 +20,7 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor, and `workers`, the number of jobs that it runs at the same time."""
+    """Runs jobs in an executor; `workers` is the number of jobs that the executor runs at the same time."""
 
     lost = 0
     """Number of workers that were counted earlier and no longer exist."""

@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return a sentence on why this process would compute other bits than the calling process; None if it would not."""
+    """Return why this process would compute other bits than the calling process, in a sentence; None for equal bits."""
     own = versions()
     if own == expected:
         return None

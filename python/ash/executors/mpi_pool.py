@@ -5,22 +5,22 @@
     submit --> queue --exchange: at most as many jobs as free threads--> threads of a rank
                      <--available answers, and the number of free threads--
 
-Data are sent once, by collectives of one task per rank. Each task of a collective waits until all its tasks have
-started, so no rank gets two of them. Ranks are told to drop the data in the same way. If no rank sees the file, because
-all ranks are on other machines, the data are sent piece by piece in such collectives.
+Data are sent once, by collectives. A collective is a set of tasks, one per rank, each of which waits until all of them
+have started, so no rank gets two of them. Another collective tells the ranks to drop the data. If no rank sees the
+file, because all ranks are on other machines, the data are sent in pieces, with one collective per piece.
 An exchange is a task that takes jobs to a rank and returns answers. A rank has at most one exchange at a time. If the
-jobs use all threads of the rank, the exchange lasts until there is an answer; a rank with one thread runs its job
-within the exchange. Otherwise the exchange returns soon, to fetch more jobs. While there are unanswered jobs that no
-current exchange carries, each rank has an exchange, if necessary one without jobs.
+jobs use all threads of the rank, the exchange lasts until there is an answer. If a thread is free, the exchange returns
+soon, to fetch more jobs. A rank with one thread runs its job within the exchange. While there are unanswered jobs that
+no current exchange carries, each rank has an exchange, if necessary one without jobs.
 
 Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange goes to the rank whose
 exchange has just returned, and carries at most as many jobs as that rank has free threads; (2) jobs and answers are
 pickled one by one, so an exchange fails only if the executor fails, and then all unanswered jobs have failed. An
 answer, which may be an error, is pickled in the rank that computed it.
 Threads: `_lock` guards all attributes that change. `_land` is called by an mpi4py thread, or by the thread that shuts
-the executor down, which holds the executor's lock. So nothing is submitted after an exchange has failed, nor while
-`_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor. That
-thread owns all data except `_done`, where the rank's other threads put answers.
+the executor down and meanwhile holds the executor's lock. So nothing is submitted after an exchange has failed, nor
+while `_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor.
+That thread owns all data except `_done`, where the rank's other threads put answers.
 Cost: an exchange is one message each way. Of the exchanges that wait although their ranks have free threads, one
 returns every LOOK_SECONDS, so a new job may have to wait that long.
 """
@@ -65,7 +65,7 @@ class MPIPool(Pool):
     def bring(self, shared: Shared) -> str | None:
         """Send the data to all ranks, from a rank that sees their file or, if there is none, from this process."""
         with border("the executor does not accept the data"):
-            self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then raise the cause
+            self._ranks = int(self.executor.num_workers or 1)  # 0 if broken; the calls below then raise the cause
             threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))
             if not all(self._all(read, [(shared.token, str(path))] * self._ranks)):
@@ -97,7 +97,7 @@ class MPIPool(Pool):
         return future
 
     def _fill(self, free: int) -> None:
-        """Start exchanges, at most one per rank, while jobs or answers wait; the first carries up to `free` jobs."""
+        """Start exchanges (at most one per rank) while jobs or answers wait; the first carries up to `free` jobs."""
         while (jobs := self._next(free)) is not None:
             free = 1
             try:
@@ -247,7 +247,7 @@ def _pieces_of(path: str) -> Iterator[bytes | OSError]:
 def receive(token: str, piece: bytes | None) -> None:
     """Receive the next piece of a run's packed data.
 
-    One rank gets it as `piece`, and broadcasts it; other ranks get None.
+    One rank gets the piece as `piece`, and broadcasts it; other ranks get None.
     """
     from mpi4py.futures import get_comm_workers
 
@@ -291,7 +291,7 @@ def _answer(packed: bytes) -> bytes:
         error.add_note(trace)
         try:
             sent = pickle.dumps(error)
-            pickle.loads(sent)  # otherwise the reader would only see the unpickling error
+            pickle.loads(sent)  # tried here, since the calling process would see only the unpickling error
         except Exception as why:
             kind, cause = type(error).__name__, f"{type(why).__name__}: {why}"
             lost = pickle.PicklingError(f"its error, {kind}, cannot be sent: {cause}")

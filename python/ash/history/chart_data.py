@@ -1,8 +1,9 @@
-"""Computes the data of a run's charts for matplotlib and the report: points of the ladder, axes, parallel lines.
+"""Computes the data of a run's charts for matplotlib and the report: ladder points, axes and parallel coordinates.
 
-Ladder: one point per job, by score and rung. Scores are drawn at their own positions down to a limit, which is as far
-below the cut of the lowest rung as the best score is above it. Lower scores are drawn at the left edge, since one very
-bad score would squeeze all other points together. Diverged jobs, which have no score, are drawn even further left.
+Ladder: one point per job, by score and rung. Scores are drawn at their own positions down to a limit. The limit is as
+far below the lowest rung's cut (the lowest score that a barrier would promote) as the best score is above the cut.
+Lower scores are drawn at the left edge, since one very bad score would squeeze all other points together. Diverged
+jobs, which have no score, are drawn even further left.
 
 Hyperparameter axes: the values that occur in a run, their order, and the position of each candidate. Numbers are
 ordered by size, layer widths by their sum, text alphabetically.
@@ -40,7 +41,7 @@ GOLDEN = 0.6180339887498949
 """The golden ratio minus 1; its multiples modulo 1 are well separated, which spreads the points of a rung."""
 
 SPREAD = 0.36
-"""How far above or below its rung's line a point may be drawn, as a fraction of the distance between rungs."""
+"""The maximum distance of a point from its rung's line, as a fraction of the distance between rungs."""
 
 KINDS = ("waiting", "promoted", "worse than shown", "diverged")
 
@@ -125,7 +126,7 @@ def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
-    """Return, by rung, the lowest score that a barrier would have promoted; the last rung is left out."""
+    """Return the lowest score that a barrier would have promoted, keyed by rung; rungs without recall are left out."""
     cuts, columns = {}, result.ranking
     for rung in result.rungs:
         best = survivors(columns, rung["rung"], result.options.eta)
@@ -166,7 +167,7 @@ class ParameterAxis:
 
     @property
     def varies(self) -> bool:
-        """Return whether candidates differ: there are several values, or some candidates lack the hyperparameter."""
+        """Return whether candidates have different values, or some have a value and others lack the hyperparameter."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
     @cached_property
@@ -182,7 +183,7 @@ class ParameterAxis:
         return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return for each candidate the entry of `of_values` that belongs to its value; NaN if it has no value."""
+        """Return the entry of `of_values` for the value of each candidate; NaN if the candidate has no value."""
         return np.append(of_values, np.nan)[self.level]
 
     @cached_property
@@ -237,9 +238,9 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
     axes : list of ParameterAxis
         The axes of the hyperparameters in which the candidates differ.
     heights : float64 array [candidates, axes + 1]
-        The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` if it does not
-        have the hyperparameter. The last column is the candidate's best score, scaled to 0..1 by the `score_limits`;
-        scores below these limits are 0.
+        The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` if the
+        candidate does not have the hyperparameter. The last column is the candidate's best score, scaled to 0..1 by the
+        `score_limits`; scores below these limits are 0.
     standing : Standing
         The standing of the candidates.
     """

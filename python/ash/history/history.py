@@ -118,9 +118,10 @@ class History(WithOptions):
         spent_epochs. `epochs` are those of one job, `spent_epochs` those of all finished jobs of the rung. `finished`,
         `promoted` and `diverged` count candidates. With `candidates=None`, `places` is None and only rungs that a
         candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
-        scores in this rung and their last scores; NaN for fewer than three. `recall` measures the quality of the
-        promotions. A barrier at the end of the rung would have promoted the best finished // eta candidates, without
-        diverged ones. `recall` is the share of these that was promoted; NaN for the last rung or if there are none.
+        scores in this rung and their last scores; NaN for fewer than three candidates. `recall` measures the quality of
+        the promotions. A barrier at the end of the rung would have promoted the best finished // eta candidates that
+        have not diverged. `recall` is the share of these candidates that was promoted; NaN for the last rung or if
+        there are no such candidates.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)

@@ -11,7 +11,8 @@ hyperparameters of a candidate are drawn independently, so shuffling gives confi
 conditional hyperparameter is shuffled among the candidates that have it. The effect of its presence is credited to the
 hyperparameter in its condition.
 
-Determinism: the forest is seeded, runs on one thread and uses no times, so equal recorded jobs give equal shares.
+Determinism: the forest is seeded, runs on one thread and does not depend on times, so equal recorded jobs give equal
+shares.
 """
 
 import math
@@ -86,7 +87,7 @@ def _table(axes: list[ParameterAxis]) -> Numbers:
 
 
 def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:
-    """Return the mean squared error [columns] on held-out rows with each column shuffled, and without shuffling."""
+    """Return the mean squared error on held-out rows: [columns] with that column shuffled, and with none shuffled."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 

@@ -11,8 +11,8 @@ The document:
       "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]};
                      if levels are not listed, "levels" is null, and "low", "high" and "step" (null for floats) follow,
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
-      "rungs":       [the rows of `Result.rungs`, ...]                                               lowest first,
-      "jobs":        [the fields of `JobRecord`, ...]                                                as decided,
+      "rungs":       [the rows of `Result.rungs`, ...]  lowest first,
+      "jobs":        [the fields of `JobRecord`, ...]  in order of decision,
       "record":      `Result.record`,
       "memory":      `Result.memory`,
       "failures":    for functions, instead of "memory": [the fields of `FailureRecord`, ...],

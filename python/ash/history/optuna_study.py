@@ -4,18 +4,18 @@ Each candidate with a finished job becomes a trial with params and distributions
 times of its jobs. The states are:
 
     COMPLETE   the best candidate, and all candidates that have reached the highest rung
-    PRUNED     all candidates that have not reached the highest rung
+    PRUNED     candidates that have not reached the highest rung; they are COMPLETE if `pruned` is False
     FAIL       candidates that have diverged, except the best one, which may have diverged after its best job
 
 The value of a trial is the score of its best job. If the best candidate was chosen from the highest rung although lower
-rungs have higher scores, the value is the score of the trial's last job.
+rungs have higher scores, the value of each trial is the score of its last job.
 
 Distributions span the levels of the space. A log or uniform domain becomes a float distribution, integers become an int
-distribution (logarithmic if the domain is), and a choice becomes a categorical one. If a name has several domains they
-are joined, since Optuna allows one distribution per name. A name with only one level was not searched, so it is not a
-parameter; it is listed in the study's user attribute "fixed". A tuple becomes text such as "(64, 32)", which every
-Optuna storage can hold and `ast.literal_eval` can read. Among trials with equal values, Optuna takes the first as the
-best, and ash the one with the lowest loss; the study's user attribute "best_candidate" has ash's choice.
+distribution (logarithmic if the domain is), and a choice becomes a categorical one. If a name has more than one domain,
+the domains are joined, since Optuna allows one distribution per name. A name with only one level was not searched, so
+it is not a parameter; it is listed in the study's user attribute "fixed". A tuple becomes text such as "(64, 32)",
+which every Optuna storage can hold and `ast.literal_eval` can read. Among trials with equal values, Optuna takes the
+first as the best, and ash the one with the lowest loss; the study's user attribute "best_candidate" has ash's choice.
 """
 
 import logging
@@ -68,7 +68,7 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
 
 
 def quiet_study(direction: str, **given: Any) -> "optuna.Study":
-    """Return the study that `optuna.create_study` creates from these arguments, without log messages."""
+    """Create a study by `optuna.create_study`, but without its log messages."""
     import optuna
 
     for name in ("_in_memory", "_rdb.storage", "journal._storage"):
@@ -187,7 +187,7 @@ def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna
 
 
 def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
-    """Return the common step of all levels, or 1."""
+    """Return the common step of all levels, or 1 if there is none."""
     if not all(domain.has_list for domain in domains):
         return step_of(domains[0]) if len(domains) == 1 else 1
     steps = {upper - lower for lower, upper in pairwise(sorted(levels))}

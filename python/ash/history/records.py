@@ -1,6 +1,6 @@
 """Builds tables from the columns of `_core.Tuner.jobs`: jobs, candidates, learning curves, rungs and ranks.
 
-The promotions of each rung are compared with a barrier at its end, which would have promoted the best finished jobs:
+The promotions of each rung are compared with those by a barrier at its end, which would promote the best jobs:
 
     rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
              promoted               *  *     *   *                 recall = 3 of 4
@@ -29,7 +29,7 @@ Columns = dict[str, NDArray[Any]]
 """The result of `_core.Tuner.jobs`: one array per field, one row per finished job in order of decision."""
 
 LEAST_PAIRS = 3
-"""The minimum number of candidates for a rank correlation; with two it could only be 1 or -1."""
+"""The minimum number of candidates for a rank correlation; with two, the correlation could only be 1 or -1."""
 
 METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
@@ -43,11 +43,11 @@ class JobRecord(NamedTuple):
 
     Higher `score` is better. `loss` is computed on the validation rows; `training_loss` is the mean over the last
     epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
-    the job at once, and `core_seconds` is the time that all of them spent in it. `team_limit` is the maximum number of
-    threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the virtual
-    worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds. These three
-    fields are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the
-    job; it is 0 if the job diverged.
+    the job at once, and `core_seconds` is the sum of these threads' seconds in the job. `team_limit` is the maximum
+    number of threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the
+    virtual worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds. These
+    three fields are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after
+    the job; it is 0 if the job diverged.
     """
 
     candidate: int
@@ -105,7 +105,7 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     """Return the learning curve of each candidate that has at least one job without divergence.
 
     A point's `epochs` is the number of epochs for which the network at this point has been trained. With
-    `training="resume"` this is the sum over the rungs so far, with "restart" only the epochs of the last rung.
+    `training="resume"` this is the sum over the rungs so far; with "restart", it is only the epochs of the last rung.
     """
     points: dict[int, list[Point]] = {}
     epochs: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The journal of a run: it writes each result to a file as soon as it is known, and a run can be resumed from it.
+"""The journal of a run: a file that gets each result as soon as it is known, and from which a run can be resumed.
 
     run.ash              SQLite: facts of the run, candidates, jobs, steps, assists, answers, states (database.py)
     run.ash-states/      weights and moments that would take long to train again (state_cache.py)

@@ -6,7 +6,7 @@ Damage: SQLite detects damage to its own structure, but not a flipped bit inside
 its other values. Numbers that must be restored bit for bit, including -0.0 and NaN, are stored as Python's `repr`.
 Durability: the write-ahead log is synced at each commit, so committed data survive a loss of power. The log needs
 memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). On those, a rollback
-journal is used instead, with a warning, since locks are unreliable there as well. Readers see the last commit and
+journal is used instead. A warning is given, since locks are unreliable there as well. Readers see the last commit and
 change nothing. With the log, readers do not block commits. Without the log, a commit waits for readers.
 Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt. A
 refusal of the disk or the system raises JournalUnwritable, and so does a file that was deleted or replaced during the

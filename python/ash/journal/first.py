@@ -27,7 +27,7 @@ from ash.space.space import Space
 MOST_OF_EARLIER = 10
 """The maximum number of configurations of an earlier run that are tried again."""
 Ranked = tuple[float, float, int, Params]
-"""Two numbers that rank a candidate (lowest is best), the candidate's number, and its hyperparameters."""
+"""Two numbers that rank a candidate (lower is better), the candidate's number, and its hyperparameters."""
 
 
 def read_first(first: Any, space: Space | None, candidates: int | None, argument: str = "candidates") -> list[Params]:

@@ -65,9 +65,9 @@ BEFORE = "before"
 """The argument of a record that holds the candidates drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
-"""Today's names of arguments, by their names in ash 0.1."""
+"""The current names of arguments, keyed by their names in ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
-"""Options that are missing in journals of ash 0.1, whose runs behaved as with today's defaults."""
+"""Options that journals of ash 0.1 lack. Its runs behaved as with the current defaults of these options."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or use a separate journal for each fold"
@@ -145,7 +145,7 @@ def from_json(value: Any) -> Any:
 
 
 def before_of(record: RunRecord) -> dict[int, Params]:
-    """Return the hyperparameters, by number, of a record's candidates that were drawn before the space grew.
+    """Return the hyperparameters of a record's candidates drawn before the space grew, keyed by candidate number.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def before_of(record: RunRecord) -> dict[int, Params]:
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
-    """Raise JournalError, which lists every difference, unless this run may resume the journal.
+    """Raise JournalError unless this run may resume the journal; the message lists every difference.
 
     `there` and `here` are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """

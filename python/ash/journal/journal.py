@@ -38,8 +38,8 @@ class Journal:
     Parameters
     ----------
     path : str or path-like
-        An SQLite file, created if it does not exist. A lock file and a folder of states are created next to it, as
-        ``run.ash-lock`` and ``run.ash-states``. Move or delete all of them together.
+        An SQLite file, created if it does not exist. A lock file and a folder of states are created next to it,
+        such as ``run.ash-lock`` and ``run.ash-states``. Move or delete all three together.
     on_error : {"raise", "continue"}
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
         file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
@@ -97,7 +97,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Turn any error from reading invalid contents into JournalCorrupt; a matching hash does not make them valid."""
+    """Turn any error from reading invalid contents into JournalCorrupt; contents may be invalid even if hashes fit."""
     try:
         yield
     except (AshError, MemoryError):
@@ -161,7 +161,7 @@ ended (True) or was started (False)."""
         """Raise JournalCorrupt unless all recorded candidates fit the space."""
 
     def grow(self, space: Space) -> None:
-        """Load the candidates of smaller spaces before any draw; these are all recorded ones if the space has grown."""
+        """Load the candidates of smaller spaces before any draw: all recorded candidates if the space has grown."""
 
     def look(self) -> None:
         """Write the new results since the previous call; the run may still be training."""
@@ -206,7 +206,7 @@ ended (True) or was started (False)."""
         return None
 
     def retraced(self, exactly: bool) -> None:
-        """Handle the end of the replay of earlier jobs; `exactly` says whether it followed the recorded steps."""
+        """Handle the end of the replay of earlier jobs; `exactly` says whether the replay took the recorded steps."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
         """Log a job that the virtual clock has started."""

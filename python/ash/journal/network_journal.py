@@ -198,7 +198,7 @@ class PendingRows:
     candidates drawn so far, by number; the sequence may grow. Candidates that have started are recorded, so that they
     are kept if the space grows. With `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend
     on results. In a greedy run decisions depend on the order of steps, so all steps are written from the first one on.
-    The core first repeats the steps of the restored jobs, and these replace the journal's steps.
+    The core first repeats the steps of the restored jobs, and these steps replace the journal's.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class PendingRows:
         self._passed = self._begun = 0
         self._steps = self.jobs = 0  # how many of the core's steps and jobs are committed
         self._assists = len(rows["assists"])
-        self._next = (0, 0, 0)  # how many steps, jobs and assists will be committed
+        self._next = (0, 0, 0)  # the numbers of steps, jobs and assists after the next commit
         self.read: Columns = {}  # the jobs that the last call of `take` read
         self.new: Columns = {}  # those of the read jobs that the journal does not have
 
@@ -250,7 +250,7 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # before the counters: its length numbers the next new rows
+            self._known.update(_keys(self.read))  # first, since the length of `_known` numbers the next new rows
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
@@ -273,7 +273,7 @@ def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
 
 
 def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.float64]]:
-    """Return the columns of jobs and their scores [jobs, folds], NaN for diverged ones."""
+    """Return the columns of jobs and their scores [jobs, folds], NaN for diverged jobs."""
     values = list(zip(*rows, strict=True)) or [()] * (len(JOB) + 2)
     columns = {name: _array(name, values[place]) for place, name in enumerate(JOB, 1)}
     scores = np.full((len(rows), folds), np.nan)

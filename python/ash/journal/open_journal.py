@@ -3,13 +3,13 @@
     open     takes the lock and opens the database. If another process has the lock, or the file is not a journal,
              JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens,
              but a completed run can still be read
-    agree    writes the facts of the run the first time, and compares them later
-    write    writes new results in one commit, which is postponed if the last one was recent and slow
+    agree    writes the facts of the run, after comparing them with those that an earlier call has written
+    write    writes new results in one commit, which is postponed if the last commit was recent and slow
 
 Durability: a result is in the file before callbacks receive it.
 Threads: used only by the calling thread.
-Cost: one commit, which syncs the disk, each time `look` finds that a job has ended. Commits take at most COMMIT_SHARE
-of the calling thread's time, but there is at least one every HEARTBEAT seconds.
+Cost: each time `look` finds that a job has ended, there is one commit, which syncs the disk. Commits take at most
+COMMIT_SHARE of the calling thread's time, but there is at least one every HEARTBEAT seconds.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class OpenJournal(NullJournal):
         check_place(path)
         self._lock: Lock | None = None
         self._database: Database | None = None
-        self._refusal: JournalUnwritable | None = None  # the error since which nothing can be written
+        self._refusal: JournalUnwritable | None = None  # the error after which nothing more can be written
         try:
             self._load(self._opened())
         except BaseException:
@@ -72,7 +72,7 @@ class OpenJournal(NullJournal):
             self._check_refusal()
 
     def _opened(self) -> Contents:
-        """Open the file and return its contents, which may be readable even if it cannot be written."""
+        """Open the file and return its contents, which may be readable even if the file cannot be written."""
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)

@@ -1,8 +1,8 @@
-"""Caches states that a run may need again, in files next to its journal; training can always reproduce them.
+"""Caches states that a run may need again, in files next to its journal; training can always reproduce the states.
 
     run.ash-states/000017.safetensors        states of some candidates: weights, moments and counters of each fold
 
-A file is written atomically (under another name, then synced and renamed). Only then does the journal name it. Files
+A file is written atomically (under another name, then synced and renamed). The journal names it only after that. Files
 that the journal does not name are left over from a crash, and are deleted when the journal is opened. The journal
 stores a hash of each file. A file whose hash does not match is not used; its candidates are trained again, with
 bit-identical results.
@@ -12,8 +12,8 @@ written first, and writing takes only a small share of the training time. Networ
 training them again is faster than reading them.
 
 Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken; a file is started only
-if it is expected to stay within that time. (2) The files take at most `limit` bytes. (3) A file is named in the journal
-only after it exists, and deleted only after a commit has removed its name.
+if it is expected to stay within that share. (2) The files take at most `limit` bytes. (3) A file is named in the
+journal only after it exists, and deleted only after a commit has removed its name.
 """
 
 import contextlib
