@@ -70,7 +70,7 @@ def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
     Warns
     -----
     UserWarning
-        There are duplicates. The message begins with `where`, which says whose names they are.
+        There are duplicates. The message begins with `where`, the table or file that has these names.
     """
     known, numbers, found = set(names), dict[str, int](), list[str]()
     for name in names:

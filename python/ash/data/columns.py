@@ -74,7 +74,7 @@ class Column(ABC):
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column with the same rows but the values `numbers`; if `kind` is "date", they are read as days."""
+        """Return a column with the same rows but the values `numbers`; if `kind` is "date", these are days."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -101,7 +101,7 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
-        """Return the numbers of a block of rows as a new array, NaN where missing; a date is returned as its days.
+        """Return the numbers (days for dates) of a block of rows as a new array, NaN where missing.
 
         The column must be readable as numbers or dates.
         """
@@ -341,8 +341,8 @@ def _is_empty(column: Column) -> bool:
 def as_category(column: Column) -> Column:
     """Return the column as a category: its cells are levels in any selection of rows, even if they spell numbers.
 
-    If all cells are numbers or booleans, or spell them, their levels are the texts of `plain_text`: "1" for 1.0 and
-    "01".
+    If all cells are numbers or booleans, or spell them, their levels are the texts that `plain_text` returns: "1"
+    for both 1.0 and "01".
     """
     if isinstance(column, DateColumn):
         raise DataError(f"{column.label} holds dates, which cannot be categories: turn them into text first")

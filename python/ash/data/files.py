@@ -89,7 +89,7 @@ def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table with its target `y`: booleans, integers and text in `y` are labels, and other numbers are targets.
+    """A table with its target `y`, an array of booleans, integers, floats or text.
 
     `groups` and `weights` come from their own columns, if requested; these columns are not in X.
     """

@@ -548,7 +548,7 @@ def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
 
 
 def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return a flag per column for NaN, and the largest magnitude per column; False and 0 if not in `places`."""
+    """Return, per column, a flag for NaN and the largest magnitude; False and 0 for columns not in `places`."""
     if frame.matrix is not None and len(places) == len(frame.columns):
         return _scan_matrix(frame)
     missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
@@ -558,7 +558,7 @@ def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArr
 
 
 def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return a flag per column for NaN, and the largest magnitude per column."""
+    """Return, per column, a flag for NaN and the largest magnitude."""
     if isinstance(frame.matrix, SparseMatrix):
         return frame.matrix.extremes(frame.order)
     columns = len(frame.columns)
@@ -577,7 +577,7 @@ def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 
 def _scan_column(column: Column) -> tuple[bool, float]:
-    """Return a flag for NaN in a column, and the column's largest magnitude."""
+    """Return a flag for NaN in a column, and the largest magnitude of its numbers."""
     missing, worst = False, 0.0
     for first, stop in blocks(column.rows):
         sizes = np.abs(column.numbers(slice(first, stop)))

@@ -49,7 +49,7 @@ class SparseMatrix:
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return a NaN flag and the largest magnitude per column, among the rows of `order` (None for all)."""
+        """Return, per column, a flag for NaN and the largest magnitude in the rows of `order` (None for all rows)."""
         rows = self._taken(order)
         data, columns = rows.data, rows.indices
         missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])

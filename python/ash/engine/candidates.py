@@ -192,7 +192,7 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """Draws the networks or the trees of a space, each once: the defaults, those in `begin`, then all others.
+    """Draws each network (or each tree model) of a space once: the defaults, the ones in `begin`, then the rest.
 
     The caller takes the configurations in `own` with `take` before the first draw.
     """

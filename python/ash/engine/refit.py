@@ -104,8 +104,8 @@ class Finished(NamedTuple):
 def refits(final: Final | None, split: Split) -> bool:
     """Return whether networks are trained on all rows.
 
-    After one fold, they are if this is requested and the validation rows were not given as a separate table. After
-    several folds, only a single network is trained on all rows.
+    With one fold, this is done if it is requested and the validation rows were not given as a separate table. With
+    several folds, it is done only for a single network.
     """
     if split.whole is not None:
         return final is None or final.ensemble == 1

@@ -66,7 +66,7 @@ class TreeJob(NamedTuple):
 
 
 class TreeTrainer:
-    """Runs the jobs of boosted-tree candidates; `_core.Tuner` takes it as the argument `external`.
+    """Runs the jobs of boosted-tree candidates; a `_core.Tuner` gets a trainer as its argument `external`.
 
     Parameters
     ----------

@@ -36,8 +36,8 @@ MOST_LOST = 20
 """Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
 job's fault."""
 AHEAD = 2
-"""Jobs submitted per job that can run at the same time. More than one is submitted, so that an idle worker always finds
-another job."""
+"""The number of jobs submitted per job that can run at the same time. It is above 1, so that an idle worker always
+finds another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
 """Seconds between checks of the number of workers while jobs are submitted and unanswered."""

@@ -115,7 +115,7 @@ class History(WithOptions):
         """Return one row per rung, lowest first.
 
         The keys are rung, epochs, places, finished, promoted, diverged, best_score, rank_correlation, recall and
-        spent_epochs. `epochs` are those of one job, `spent_epochs` those of all finished jobs of the rung. `finished`,
+        spent_epochs. `epochs` counts the epochs of one job, `spent_epochs` those of all finished jobs. `finished`,
         `promoted` and `diverged` count candidates. With `candidates=None`, `places` is None and only rungs that a
         candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
         scores in this rung and their last scores; NaN for fewer than three candidates. `recall` measures the quality of

@@ -87,7 +87,10 @@ def _table(axes: list[ParameterAxis]) -> Numbers:
 
 
 def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:
-    """Return the mean squared error on held-out rows: [columns] with that column shuffled, and with none shuffled."""
+    """Return the mean squared errors on held-out rows with shuffled columns, and the error without shuffling.
+
+    The first result has one error per column, for rows in which only this column is shuffled.
+    """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 

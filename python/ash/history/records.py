@@ -1,6 +1,6 @@
 """Builds tables from the columns of `_core.Tuner.jobs`: jobs, candidates, learning curves, rungs and ranks.
 
-The promotions of each rung are compared with those by a barrier at its end, which would promote the best jobs:
+The promotions of each rung are compared with those of a barrier, which would promote the best jobs at the rung's end:
 
     rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
              promoted               *  *     *   *                 recall = 3 of 4
@@ -191,7 +191,8 @@ def recall(columns: Columns, rung: int, eta: int) -> float:
 class Standing:
     """The highest rung, the scores and the rank of each candidate, indexed by the candidate's number.
 
-    Candidates whose last job diverged rank lowest. The others rank by their highest rung, then by their score in it.
+    Candidates whose last job diverged rank lowest. The other candidates rank by their highest rung and then by
+    their score in it.
 
     Attributes
     ----------

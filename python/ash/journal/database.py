@@ -279,7 +279,7 @@ def _is_closed(path: Path) -> bool:
 
 
 def real_path(path: Path) -> Path:
-    """Return the path with a link resolved, so that the files next to the real journal are found through a link too."""
+    """Return the path with a symbolic link resolved, so that the files next to the real journal are found."""
     with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")

@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:  # on Windows
     raise JournalError("a journal needs POSIX file locks, and this system has none: run without a journal") from error
 
 LOOKS, LOOK_SECONDS = 4, 0.05
-"""Number of retries for a held lock, and seconds between them; `holder` in another process may hold it briefly."""
+"""Number of retries for a held lock, and seconds between them; `holder` in another process may hold a lock briefly."""
 _held: dict[str, int] = {}
 """The process id that holds each lock, by the lock's real path; a forked child sees its parent's entries."""
 _guard = threading.Lock()  # guards `_held`
