@@ -52,7 +52,7 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     Warns
     -----
     UserWarning
-        As for `unique_names`.
+        Names are repeated; see `unique_names`.
     """
     if not is_frame(X):
         return None

@@ -39,7 +39,7 @@ _DATES = {
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
 _ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
-"""The first and the last year of a date without a day; text such as "2345-01" is more likely a part number."""
+"""The first and the last year allowed in a date without a day; text such as "2345-01" is more likely a part number."""
 _CENTURY = 69  # two-digit years from 69 on are in the 1900s, smaller ones in the 2000s, as in POSIX
 
 

@@ -309,6 +309,6 @@ def _text_labels(column: Column) -> Labels:
 
 
 def whole_if_possible(numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the numbers as integers if nothing is lost."""
+    """Return the numbers as integers if all are whole and exact in float64."""
     whole = np.abs(numbers).max(initial=0) < EXACT and bool((numbers == np.floor(numbers)).all())
     return numbers.astype(np.int64) if whole else numbers

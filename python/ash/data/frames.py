@@ -384,7 +384,7 @@ def checked_numbers(
     Parameters
     ----------
     kinds : sequence of "number", "category" or "date", optional
-        The kind as which each column is read; by default the kind that its values look like.
+        How each column is read; by default, as the kind that its values look like.
     infinite : "error" or "missing"
         Whether infinite numbers are refused or become missing cells.
     todo : str

@@ -7,8 +7,8 @@ If the user does not set the ladder, it is derived from `time_limit`:
 
 All rungs of a ladder cost the same, so each gets B / R epochs. F is the number of candidates that finish the highest
 rung. It is two per thread, but at least four, which is enough for an ensemble. With more rungs, more candidates are
-tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung
-still has enough updates for meaningful scores.
+tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung still has enough
+updates for meaningful scores.
 
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
 first rung has one epoch, since early scores are better than none. The time for scoring after each job is included. An

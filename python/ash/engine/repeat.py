@@ -83,7 +83,7 @@ def record_of(
     refit : sequence of int
         The epochs for which each network of the model was trained on all rows.
     ended : str
-        As `Result.ended`.
+        How the run ended, as in `Result.ended`.
     model : Model
         The final model.
     """

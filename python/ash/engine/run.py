@@ -333,7 +333,10 @@ class TuningRun:
         return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
-        """Return the number of networks to keep; with several folds, at most as many as an ensemble is drawn from."""
+        """Return the number of networks to keep.
+
+        With several folds, it is at most KEPT_OF_FOLDS, and 1 if `final` is None.
+        """
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:

@@ -25,7 +25,7 @@ from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
-"""Maximum number of runs whose data a process keeps if it is not notified of their ends."""
+"""Maximum number of runs whose data a process keeps if it is not notified when these runs end."""
 
 
 class Versions(NamedTuple):

@@ -81,7 +81,7 @@ def importance_of(result: "History") -> Importance:
 
 
 def _table(axes: list[ParameterAxis]) -> Numbers:
-    """Return one column per hyperparameter, scaled to 0..1; 0.5 for candidates that do not have it."""
+    """Return one column per hyperparameter, scaled to 0..1; 0.5 for candidates without the hyperparameter."""
     columns = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
     return np.where(np.isnan(columns), 0.5, columns)
 

@@ -273,7 +273,7 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether the file has all changes, which is so if SQLite's temporary files are empty or absent."""
+    """Return whether the file has all changes, that is, whether SQLite's temporary files are empty or absent."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
@@ -361,7 +361,7 @@ def with_checksum(table: str, row: Row) -> Row:
 
 
 def _checked(table: str, rows: Iterable[Row]) -> list[Row]:
-    """Return rows without their hashes, or raise JournalCorrupt if one does not match."""
+    """Return rows without their hashes, or raise JournalCorrupt if a hash does not match."""
     found = []
     for row in rows:
         if _checksum(table, row[:-1]) != row[-1]:

@@ -220,7 +220,7 @@ class PendingRows:
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # the numbers of steps, jobs and assists after the next commit
         self.read: Columns = {}  # the jobs that the last call of `take` read
-        self.new: Columns = {}  # those of the read jobs that the journal does not have
+        self.new: Columns = {}  # the part of `read` that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add new rows to `changes`, and return whether a job has ended since the last commit."""

@@ -156,7 +156,7 @@ def _bytes_of(folds: list[Parts]) -> int:
 
 
 class StateCache:
-    """The stored states of one run, in files of at most `limit` bytes; `rows` is the current table `states`."""
+    """The stored states of one run, in at most `limit` bytes of files; `rows` is the current table `states`."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder
