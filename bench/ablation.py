@@ -4,7 +4,7 @@ A case is one variant of the recipe on one table of `quality`, over all seeds. I
 thread; as many cases run at once as there are CPUs. The seed selects the three quarters of the rows that are fitted,
 and the rest is held out. Most variants are single networks, so that no search can compensate for the removed part. They
 are trained for 64 epochs, for 32 if the table has at least 10,000 rows, and for 8 if it has at least 20,000. Steps that
-follow the ladder are measured with whole searches by the estimators.
+run after the ladder are measured with whole searches by the estimators.
 
 What this favors. The recipe: its rates and widths were chosen with all parts in place. The variants: if a variant has
 several rates, the one that is best on the held-out rows is used.
@@ -176,7 +176,7 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
     """Return the losses by configuration and seed; empty if the variant equals the recipe on this table.
 
-    `work` has the multiply-adds of the training, by configuration.
+    The entry `work` has the multiply-adds of the training, also by configuration and seed.
     """
     warnings.simplefilter("ignore")
     own, runs, rows = VARIANTS[variant], [], {}
@@ -236,7 +236,7 @@ def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
 
 
 def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
-    """Train one configuration and return the run; None trains the recipe, the first candidate for these rows."""
+    """Train one configuration and return the run; if None, train the recipe, the first candidate for these rows."""
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
@@ -251,7 +251,7 @@ def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.R
 
 
 def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
-    """Return the losses of a network; a diverged one is replaced by a guess from the class frequencies or the mean."""
+    """Return a network's losses; if it diverged, those of a guess from the class frequencies or the mean."""
     try:
         run = trained(data, params, epochs, seed)
     except ash.AllDiverged:
@@ -323,7 +323,7 @@ def ratio(logs: Iterable[float]) -> Ratio | None:
 
 
 def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -> list[float]:
-    """Return the logs of a variant's losses over the recipe's, by seed, for the configuration with the least mean."""
+    """Return log(variant's loss / recipe's loss) for each seed, with the configuration whose mean is lowest."""
     own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
     if not own.get(what) or not base.get(what):
         return []

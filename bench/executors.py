@@ -2,8 +2,8 @@
 
 The executors are standard-library processes, loky processes, two Dask processes, two MPI ranks, and one MPI rank with
 two threads. They are opened and do the run once before the clock starts. `mpiexec` starts new processes for each
-measurement; they do the run twice, and the second run counts. Each place is measured in turn with two threads of this
-process that form no teams. All digests must be equal.
+measurement; they do the run twice, and the second run counts. Runs on an executor alternate with runs on two threads of
+this process that form no teams. All digests must be equal.
 
 What this favors. `ash`: all processes are on one machine, so no real network is involved. Against `ash`: the deciding
 process shares two cores with the workers, and jobs take about a millisecond, which is the worst case.
@@ -122,7 +122,7 @@ def missing(place: str) -> str | None:
 
 
 def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
-    """Time the run in a place and in this process's threads in turn; end the bench if a digest differs."""
+    """Time the run on an executor and on this process's threads in turn; end the bench if a digest differs."""
     if (why := missing(place)) is not None:
         return {"skipped": why}
     base = partial(once, candidates, **HERE[BASE])
@@ -135,7 +135,7 @@ def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
 
 
 def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]:
-    """Return the seconds of a place, its overhead, and the extra time per job compared with threads."""
+    """Return the seconds on an executor, its overhead, and the extra time per job compared with threads."""
     found = interleaved(runs, rounds)
     if len({each["digest"] for own in found.values() for each in own}) > 1:
         raise SystemExit(f"{place}: another digest than in threads of this process: nothing to time")
@@ -145,13 +145,13 @@ def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return one case per place."""
+    """Return one case per kind of executor."""
     told = (QUICK_CANDIDATES, QUICK_ROUNDS) if options.quick else (CANDIDATES, ROUNDS)
     return [Case(place, partial(measure, place, *told)) for place in (*HERE, *PLACES) if place != BASE]
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
-    """Return the table of all places."""
+    """Return the table of all executors."""
     rows = [
         [name, value["skipped"], "", ""]
         if "skipped" in value

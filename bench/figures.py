@@ -43,7 +43,7 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each function once, in reverse order if `number` is odd, so that none is always first; return results."""
+    """Call each function once and return the results; if `number` is odd, in reverse, so that none is always first."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 
@@ -113,7 +113,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot; `kind` is measured, simulated, published or bound. Without a label it extends the last line."""
+    """A line of a plot: measured, simulated, published or bound. Without a label it looks like the line before it."""
 
     label: str
     points: Mapping[float, float]

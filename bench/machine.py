@@ -86,7 +86,7 @@ def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any
 
 
 def check_build() -> None:
-    """End unless the imported ash was built from the code of this checkout's commit."""
+    """End the bench unless the imported ash was built from the code of this checkout's commit."""
     built = _core.build_info()["commit"]
     if git("cat-file", "-e", f"{built}^{{commit}}") is None:
         return  # not a clone, or too shallow a clone to tell
@@ -98,7 +98,7 @@ def check_build() -> None:
 
 
 class Age(NamedTuple):
-    """How outdated the code is that a figure measured."""
+    """The changes to the code that a figure measured, since it was measured."""
 
     changed: tuple[str, ...]  # folders and files that have changed since
     commits: int | None  # number of commits that changed them; None if the clone lacks the measured commit
@@ -106,7 +106,7 @@ class Age(NamedTuple):
 
 
 def age(found: Stamp) -> Age | None:
-    """Return how outdated the measured code is; None if it has not changed, or outside of a clone."""
+    """Return the age of the measured code; None if the code has not changed, or outside of a clone."""
     now = git("log", "-1", "--format=%cI")
     changed = tuple(path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree)
     if now is None or not changed:

@@ -84,7 +84,7 @@ SHAPES = ((5.0, 1), (5.0, 2), (15.0, 1), (15.0, 2), (60.0, 2))
 
 
 def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | None) -> dict[str, Any]:
-    """Fit until the limit, repeat it on other threads, and return whether all is equal and the times."""
+    """Fit until the limit and repeat the fit; return the times by number of threads, and whether all fits are equal."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     fit.warm_up()

@@ -112,7 +112,7 @@ SHIFTS = {"a": 0.3, "b": 0.0, "c": 0.1, "d": 0.2}
 
 
 def function(name: str, crossing: bool) -> Problem:
-    """Return the tuning problem of a test function to which learning curves are added."""
+    """Return a tuning problem: a test function with an added learning curve."""
     value, dimensions = FUNCTIONS[name]
     names = [f"x{number}" for number in range(dimensions)]
 

@@ -234,7 +234,7 @@ def learn(tables: Sequence[Table], group: tuple[bool, bool]) -> list[str]:
 
 
 def at_random(table: Table, seed: int) -> list[str]:
-    """Return the order used without a portfolio: networks drawn at random, and trees that were chosen by hand."""
+    """Return the order used without a portfolio: networks drawn at random, and trees chosen by hand."""
     drawn = [name for name in table.places if name.startswith("ash")]
     networks = iter(["default", *np.random.default_rng(seed).permutation(drawn).tolist()])
     trees = iter([name for name in table.places if name.startswith("tree")])

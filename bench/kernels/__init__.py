@@ -2,8 +2,8 @@
 
 `products.py` compares the product kernel with OpenBLAS (through NumPy) and LIBXSMM. `step.py` compares a training step
 with PyTorch, scikit-learn and JAX. Both also show shares of the processor's peak of fused multiply-adds. `teams.py`
-shows the gain from more threads within one step. LIBXSMM is compared if it is installed (Debian: `libxsmm-dev`),
-PyTorch and JAX with `pip install '.[peers]'`.
+shows the gain from more threads within one step. LIBXSMM, PyTorch and JAX are compared if they are installed (Debian:
+`libxsmm-dev`; `pip install '.[peers]'`).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ ONE = 1.1  # CPU time of the process / CPU time of its main thread; a larger rat
 
 @dataclass(frozen=True)
 class Network:
-    """A network, its batch size and its requirements: percent of the peak and times PyTorch (None if not required)."""
+    """A network, its batch size, and its required percent of the peak and speed-up over PyTorch, or None."""
 
     sizes: tuple[int, ...]
     batch: int
@@ -122,7 +122,7 @@ def _installed() -> dict[str, type[Steps]]:
 
 
 def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any]]) -> float | None:
-    """Return the largest difference of the weights; None if the layers have other shapes."""
+    """Return the largest difference of the weights; None if the shapes of the layers differ."""
     pairs = [pair for layers in zip(ours, theirs, strict=True) for pair in zip(*layers, strict=True)]
     if any(a.shape != b.shape for a, b in pairs):
         return None

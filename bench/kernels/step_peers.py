@@ -1,8 +1,8 @@
 """The training step of bench/kernels/step.py in other libraries, with the same weights, rows and optimizer.
 
 The code is written as users of each library write it. Each class trains a number of steps and returns its weights.
-`stretch` is a suitable number of steps to time: whole epochs if the library is called once per epoch. All use single
-precision and a new order of the rows in each epoch, except the oracle, which checks answers and is not timed.
+`stretch` is a suitable number of steps to time: whole epochs if the library is called once per epoch. All classes use
+single precision and a new order of the rows in each epoch, except the oracle, which checks answers and is not timed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Steps:
     """A network made from a problem: run(steps) trains and waits for the end; weights() returns copies."""
 
     package: ClassVar[str]  # the package that must be importable
-    rounded: ClassVar[bool] = False  # whether products are in bfloat16, so that its weights are not compared
+    rounded: ClassVar[bool] = False  # whether products are in bfloat16; the weights are then not compared
     stretch = SHORT
 
     def __init__(self, problem: Problem) -> None:
@@ -83,7 +83,7 @@ class Oracle(Steps):
         self.trainer.job(self.x, self.y, steps // self.epoch)
 
     def weights(self) -> list[Pair]:
-        """Return them."""
+        """Return the weights."""
         return [(layer.weights, layer.biases) for layer in self.network.dense]
 
 
@@ -122,7 +122,7 @@ class Torch(Steps):
             self.optimizer.step()
 
     def weights(self) -> list[Pair]:
-        """Return copies."""
+        """Return copies of the weights."""
         return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in self.dense]
 
 
@@ -149,7 +149,7 @@ class Sklearn(Steps):
     """scikit-learn's `MLPClassifier.partial_fit`, which trains one epoch of batches.
 
     A call also checks its arguments and binarizes the labels. All steps of an epoch share this cost, as in `fit`. For
-    two classes it has one output, while the other libraries have two.
+    two classes the model has one output, while those of the other libraries have two.
     """
 
     package = "sklearn"
@@ -182,7 +182,7 @@ class Sklearn(Steps):
             self.model.partial_fit(self.x, self.y)
 
     def weights(self) -> list[Pair]:
-        """Return them."""
+        """Return the weights."""
         return list(zip(self.model.coefs_, self.model.intercepts_, strict=True))
 
 
@@ -231,7 +231,7 @@ class Jax(Steps):
         self.jax.block_until_ready(self.state)
 
     def weights(self) -> list[Pair]:
-        """Return copies."""
+        """Return copies of the weights."""
         return [(np.array(weight), np.array(bias)) for weight, bias in self.state[0]]
 
 

@@ -1,11 +1,11 @@
 """Times a training step on one thread ("alone") and shared by a team of threads, in turn.
 
 A speed-up compares a pair of adjacent runs. The gain of a team depends on the distance between its cores. "round trip"
-is the time, measured just before, that a cache line takes from one thread to another and back. On a virtual machine it
-changes from minute to minute. Waiting helpers spin here, so "quiet" is also shown: the same steps with no other thread
-in the process. The team is formed even if it does not pay. "tuner" says whether the tuner, which counts multiply-adds
-per thread and step (kLeastShare in cpp/ash/run/seats.cpp), would form it. Before anything is timed, the weights from
-both ways must be equal bit for bit.
+is the time that a cache line takes from one thread to another and back, measured just before the steps. On a virtual
+machine this time changes from minute to minute. Waiting helpers spin here, so "quiet" is also shown: the same steps
+with no other thread in the process. The team is formed even if it does not pay. "tuner" says whether the tuner would
+form it, by the multiply-adds per thread and step (kLeastShare in cpp/ash/run/seats.cpp). Before anything is timed, the
+weights from both ways must be equal bit for bit.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ NETWORKS = tuple(
 
 
 def random_data() -> _core.Data:
-    """Return rows of noise, since only the time of learning matters here."""
+    """Return rows of noise, since only the time of training matters here."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(ROWS + VALIDATION, 64)), random.integers(0, 10, ROWS + VALIDATION)
     return core_data(x, y, 10, standardize=False, validation=VALIDATION)

@@ -4,8 +4,8 @@
 for Python users, by ask and tell. If installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores from
 Python; bench/ladder/peers.py says how, and whom that favors. The cost of their decisions grows with the number of
 candidates, so each peer's sizes end when the next run would take more than 20 s by extrapolation. The bench compares
-the cost of answers, not their quality: a peer decides once about a running trial, while our ladder lets candidates wait
-and promotes the best.
+the cost of answers, not their quality: a peer decides once whether a running trial continues, while our ladder lets
+candidates wait and promotes the best.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.processes import call
 from bench.record import Bench, Case
 
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
-MOST_IN_PYTHON = 1_000_000  # most candidates for ash.Ladder
+MOST_IN_PYTHON = 1_000_000  # maximum number of candidates for ash.Ladder
 LONGEST_RUN = 20.0  # limit in seconds for a peer's next run, extrapolated from its smaller runs
 REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # requirement for our C++ ladders: candidates, ns per decision
 
@@ -35,7 +35,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def check(options: Namespace) -> None:
-    """End unless Python and C++ generate the same scores; each run checks its own counts."""
+    """End the bench unless Python and C++ generate the same scores; each run checks its own counts."""
     for candidate, rung in ((0, 0), (1, 0), (99, 5), (9_999_999, 22)):
         ours = float(hashed_scores(np.array([candidate], dtype=np.uint64), rung)[0])
         if ours != library().bench_score(candidate, rung):
@@ -43,7 +43,7 @@ def check(options: Namespace) -> None:
 
 
 def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
-    """Return the rows of a peer by size, from the smallest until the next run would take too long."""
+    """Measure a peer from the smallest size until the next run would take too long; return one row per size."""
     rows: dict[str, Any] = {}
     for candidates in sizes:
         expected = expected_seconds(list(rows.values()), candidates)

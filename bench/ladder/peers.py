@@ -4,11 +4,11 @@
                                                     continue -> the trial rejoins the queue, one rung higher
                                                     stop     -> the next candidate joins the queue
 
-The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets it wait and says which candidate is next. A
-decision is one answer to one reported score. The timing includes everything that a candidate costs the scheduler: its
-registration, its reports, the answers and its completion. It excludes the scores, which are generated beforehand, the
-settings, which are the same for all, and the machinery around the scheduler: Ray's controller, actors and checkpoints,
-and Optuna's sampler (the random one, asked for no parameter). This favors the peers.
+The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets a candidate wait and says which candidate to
+train next. A decision is one answer to one reported score. The timing includes everything that a candidate costs the
+scheduler: its registration, its reports, the answers and its completion. It excludes the scores, which are generated
+beforehand, the settings, which are the same for all, and the machinery around the scheduler: Ray's controller, actors
+and checkpoints, and Optuna's sampler (the random one, asked for no parameter). This favors the peers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bench.figures import spread, timed
 from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
-MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: most seconds in all; SHORT: least seconds of a run
+MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: maximum seconds for all runs; SHORT: minimum seconds per run
 Scores = Sequence[Sequence[float]]  # indexed by rung and candidate
 METRIC, TIME = "score", "training_iteration"
 
@@ -211,7 +211,7 @@ PEERS: dict[str, Callable[[int], Any]] = {
 
 
 def measure(scheduler: str, candidates: int) -> dict[str, Any]:
-    """Return the cost of a decision, from several runs if time allows; a run repeats short ladders."""
+    """Return the cost of a decision, from several runs if time allows; a run repeats the ladder if it is short."""
     scores = [] if scheduler in KINDS else all_scores(candidates)
 
     def run(repeats: int = 1) -> tuple[float, int]:

@@ -6,11 +6,11 @@ are CPUs (one thread each), and with their defaults. Each search has a separate 
 `ash` immediately before or after it.
 
 What this favors. The peers: rows are standardized in single precision before the clock starts, while `ash` gets raw
-numbers and its scaling counts. They are scored only at the ends of rungs. Their modules, workers, clients and
-`ray.init` are loaded and started before the clock. scikit-learn stops early. `ash`: its learning rate follows half a
-cosine in each job, while the peers' rates are constant, which is their default. The processes of Ray's trials start
-while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the
-baseline: 14 fully trained candidates take as many epochs as the ladder.
+numbers and its scaling counts. Their candidates are scored only at the ends of rungs. Their modules are loaded, and
+their workers, clients and `ray.init` started, before the clock. scikit-learn stops early. `ash`: its learning rate
+follows half a cosine in each job, while the peers' rates are constant, which is their default. The processes of Ray's
+trials start while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary. Random
+search is the baseline: 14 fully trained candidates take as many epochs as the ladder.
 
 Settings that can take minutes have one seed. The second space, of small networks, has two seeds.
 """
@@ -97,7 +97,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Run a peer's searches, each paired with one by ash with the same seed; return a summary, or why there is none."""
+    """Run a peer's searches, each paired with a search by ash; return a summary, or the reason why there is none."""
     whose = {"space": task["space"], "name": way.name, "setting": way.setting, "required": way.required}
     if (missing := way.missing()) is not None:
         return {**whose, "skipped": missing}

@@ -23,7 +23,7 @@ def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Run a tiny search, so that everything that the first call loads is loaded; yield the function to time."""
+    """Run a tiny search first, so that all code is loaded before the clock starts; yield the function to time."""
     tune(task, tables, 2)
     yield lambda: _run(task, tables)
 

@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from bench.peers.networks import Tensors, predicted, tensors, train
 from bench.peers.task import Found, Tables, Task
 
-STARTING = 120  # most seconds for processes to start
+STARTING = 120  # maximum seconds for processes to start
 
 
 class Objective:

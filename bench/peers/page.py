@@ -23,7 +23,7 @@ Row = Mapping[str, Any]  # the recorded summary of a peer in one setting
 
 
 def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any]:
-    """Return the row of a peer from its searches and the paired searches by ash, both seed by seed."""
+    """Summarize a peer's searches as a row; `searches` and `ours` have one search per seed, in the same order."""
     pairs = list(zip(searches, ours, strict=True))
     moments = {
         "any score": [reached(own["path"], 0.0) for own in searches],
@@ -43,7 +43,7 @@ def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any
 
 
 def reached(path: Sequence[Sequence[float]], score: float) -> float | None:
-    """Return the seconds until a candidate had at least this score; None if none had."""
+    """Return the seconds until a candidate had at least this score; None if no candidate had."""
     return next((seconds for seconds, best in path if best >= score), None)
 
 

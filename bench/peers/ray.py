@@ -1,10 +1,10 @@
 """Ray Tune's ASHAScheduler over PyTorch, on the same candidates as `ash`, on one machine.
 
-Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. It
-takes one CPU, for which Ray sets one thread, so Ray's default is as many workers as CPUs, with one thread each.
+Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. A
+trial takes one CPU, for which Ray sets one thread, so Ray's default is one worker per CPU, with one thread each.
 
 Settings: "default" (a new process for each trial, log files in three formats), or "reused" (later trials reuse
-processes, no log files), the best we know. `ray.init` precedes the clock; the processes of trials start within it.
+processes, no log files), the best we know. `ray.init` runs before the clock starts; trials start their processes later.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The code that all peers share: spaces, rows, the log of trainings and scores, and the measurement of one search.
 
-A search runs in a fresh process. The clock runs from its call to its return and includes whatever that call starts,
-such as the processes of Ray's trials. It excludes imports, a first tiny training, scaling, joblib's workers,
-`ray.init`, Dask's `Client` and Optuna's additional processes, which its users start by hand.
+A search runs in a fresh process. The clock runs from the call of the search to its return and includes everything that
+the call starts, such as the processes of Ray's trials. It excludes imports, a first tiny training, scaling, joblib's
+workers, `ray.init`, Dask's `Client` and Optuna's additional processes, which its users start by hand.
 
-`ash`, scikit-learn and PyTorch can all express the spaces. These are small networks, and the default space of `ash` for
-such a table without the parts that MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay).
-All peers get the candidates that `ash.Space.sample` draws with the seed.
+`ash`, scikit-learn and PyTorch can all express the spaces. One space has small networks. The other is the default space
+of `ash` for such a table, without the parts that MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled
+weight decay). All peers get the candidates that `ash.Space.sample` draws with the seed.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ Back here:               copy it to bench/results, then python -m bench report m
 
 
 def check(built: Path, table: Digits) -> None:
-    """End unless the program and the Python module have the same outcomes for both settings and algorithms."""
+    """Exit unless the program and the Python module have the same outcomes for both settings and algorithms."""
     with tempfile.TemporaryDirectory() as place:
         answer = Path(place) / "answer.json"
         command = [built, "--models", str(MODELS), "--rounds", "1", answer]

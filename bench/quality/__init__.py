@@ -54,7 +54,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
-    """Measure a fit and return its values, or why there are none. A peer may fail; if `ash` fails, the bench ends."""
+    """Measure a fit; return its values or why there are none. A peer may fail; if `ash` fails, the bench ends."""
     missing = CONTENDERS[fit.contender].missing() or TABLES[fit.table].missing(folder)
     if missing is not None:
         return {"skipped": missing}

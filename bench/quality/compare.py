@@ -3,8 +3,8 @@
     python -m bench quality --contenders ash --limits 60 --results AFTER      # and BEFORE, at the commit before
     python -m bench.quality.compare BEFORE/quality.json AFTER/quality.json
 
-A change is better if the interval of the geometric mean is below 1 on both halves of the tables. page.py defines the
-ratios and intervals.
+A change is an improvement if the interval of the geometric mean is below 1 on both halves of the tables. page.py
+defines the ratios and intervals.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
 The model is saved by its method `save` if it has one, else by pickle. Its method `persist`, if any, is called before
 predictions are timed. All contenders are told the metric: AUC for two classes, log loss for more, squared error for
-numbers. Functions import their packages, so that a contender can be measured without the packages of the others.
+numbers. Each function imports its own packages, so that a contender can be measured without the packages of the others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Task:
         return self.kind != REGRESSION
 
     def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
-        """Return the name, among these three, of the metric that is compared on this task."""
+        """Return one of these three names: that of the metric which is compared on this task."""
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 

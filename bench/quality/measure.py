@@ -49,7 +49,7 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
 def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:
     """Return the seconds of a call, the share of the threads' time that it spent computing, and its result.
 
-    Child processes count if they have ended.
+    Child processes that have ended are included.
     """
     before = os.times()
     seconds, result = timed(function)
@@ -143,7 +143,7 @@ def auc_error(scores: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
     ones, zeros = np.sort(scores[y == 1]), np.sort(scores[y == 0])
 
     def share_below(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-        """Return, for each value, the share of the others that is below it; ties count half."""
+        """Return, for each value, the share of `others` that is below it; ties count half."""
         both = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
         return np.asarray(both / (2 * len(others)))
 

@@ -27,7 +27,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
 RISE = 2.0  # standard errors; a larger rise of the error with the time limit is counted
-WORSE, STUDENT = 1.02, 1.833  # STUDENT: half of a 90 % interval in standard errors, with PARTS - 1 degrees of freedom
+WORSE, STUDENT = 1.02, 1.833  # STUDENT: half a 90 % interval in standard errors, for PARTS - 1 degrees of freedom
 FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
 SKEWED = 1.0

@@ -32,11 +32,11 @@ from bench.searches.models import MODELS, TABLES
 CANDIDATES, QUICK_CANDIDATES = 64, 4
 QUICK_MODELS = ("random forest", "LightGBM")
 THREADS, MOST_SEEDS = 2, 10
-AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # allowed loss as a share of the metric; 5 % of the time is kept for a late end
+AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # allowed loss as a share of the metric; 5 % of the time is kept in reserve
 
 
 def check(_: Namespace) -> None:
-    """End unless a search's scores equal those of a single fit with the same parameters, fold by fold."""
+    """End the bench unless a search's scores equal those of single fits with the same parameters, fold by fold."""
     from sklearn.base import clone
     from sklearn.datasets import load_wine
     from sklearn.ensemble import RandomForestClassifier

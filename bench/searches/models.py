@@ -1,4 +1,4 @@
-"""The models of the searches: estimator, space, the parameter that counts its training, and the form of its rows.
+"""The models of the searches: estimator, space, the parameter that sets the length of training, and the form of rows.
 
 Spaces are made with `ash.choice`, `ash.log` and similar functions. `levels` returns the values of each hyperparameter
 for the other searches, so that all searches draw from the same grid.
@@ -27,8 +27,8 @@ TABLES = {
 class Model:
     """A model to search over.
 
-    `make(classes, columns, threads)` returns the estimator, a regressor if `classes` is 0.
-    `counts` is the parameter that counts its training (such as n_estimators); `package` must be installed.
+    `make(classes, columns, threads)` returns the estimator, a regressor if `classes` is 0. `counts` is the parameter
+    that sets the length of training (such as n_estimators); `package` must be installed.
     """
 
     make: Callable[[int, int, int], Estimator]

@@ -1,8 +1,8 @@
 """Counts the bytes allocated by 2 to 32 models of the full-batch setting on one thread (the student project's table).
 
 The core allocates all memory with operator new. A small counting library is compiled here and preloaded into a fresh
-process. For a run of the tuner, from its construction to its end, it counts all bytes and the most bytes held at once.
-It then counts the bytes that one more epoch of a job allocates, which must be 0.
+process. For a run of the tuner, from its construction to its end, it counts all bytes allocated and the maximum held at
+once. It then counts the bytes that one more epoch of a job allocates, which must be 0.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _further_epoch(data: _core.Data, one: _core.Settings) -> float:
 
 
 def _counted(data: _core.Data, drawn: Sequence[_core.Settings], **options: Any) -> tuple[int, int, Any]:
-    """Run the tuner and return the bytes allocated, the most bytes held at once, and the jobs."""
+    """Run the tuner and return the bytes allocated, the maximum held at once, and the jobs."""
     counter = ctypes.CDLL(str(LIBRARY))
     counter.count_bytes.restype = counter.count_peak.restype = ctypes.c_int64
     counter.count_start()

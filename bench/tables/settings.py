@@ -52,7 +52,7 @@ def space(setting: str) -> ash.Space:
 
 
 def mini_batch_space() -> ash.Space:
-    """Return a space with zero, one, two (not widening) or three equal hidden layers, and rates by optimizer."""
+    """Return a space with 0, 1, 2 (the second not wider) or 3 (equal) hidden layers, and rates by optimizer."""
     shapes: list[tuple[int, ...]] = [(), *((width,) for width in WIDTHS)]
     shapes += [pair for pair in product(WIDTHS, repeat=2) if pair[0] >= pair[1] and pair[1] < WIDTHS[-1]]
     shapes += [(width,) * 3 for width in WIDTHS[:-1]]
