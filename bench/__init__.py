@@ -1,4 +1,4 @@
-"""The benches of ash: every published figure comes from here. bench/README.md says how to read a figure.
+"""The benches of ash, from which every published figure comes. bench/README.md says how to read a figure.
 
 A subject is a package or module `bench.NAME`. Its page starts with the first paragraph of its docstring. It has
 `BENCHES`, a tuple of `bench.record.Bench`, and `arguments(parser)` if it has its own options.

@@ -28,7 +28,7 @@ def listing() -> str:
 
 
 def command(name: str, words: Sequence[str]) -> None:
-    """Run the command of this name (a subject, `report` or another one) with these options."""
+    """Run the command of this name (a subject, "all", "report" or "program") with these options."""
     if name == "all":
         for subject in SUBJECTS:
             command(subject, words)

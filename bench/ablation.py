@@ -76,7 +76,7 @@ OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on tables with skewed target
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # With neighbors a network has soon learned all but the noise, and a search stops early: also measure 8 epochs.
+    # A network with neighbors soon learns everything but noise, and a search stops early. Also measure 8 epochs.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
@@ -174,7 +174,7 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed; empty if the variant equals the recipe on this table.
+    """Return the losses by configuration and seed; {} if the variant equals the recipe on this table.
 
     The entry `work` has the multiply-adds of the training, also by configuration and seed.
     """

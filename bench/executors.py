@@ -114,7 +114,7 @@ NEEDS = {"loky": "loky", "Dask": "distributed", "MPI": "mpi4py", "MPI, a rank of
 
 
 def missing(place: str) -> str | None:
-    """Return which package or program is missing, in a few words; None if none is."""
+    """Return which package or program is missing, in a few words; None if nothing is missing."""
     package = NEEDS.get(place, "sklearn")
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"

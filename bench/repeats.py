@@ -1,15 +1,16 @@
 """Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
-Proof. A timed fit is repeated without a clock on another number of threads. Both fits must make the same decisions and
-save the same model file, byte for byte. During some fits another program runs on every core. Some fits run through Dask
-or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads, to compare times.
+Proof. A timed fit is repeated, without its time limit, on another number of threads. Both fits must make the same
+decisions and save the same model file, byte for byte. During some fits another program runs on every core. Some fits
+run through Dask or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads,
+to compare times.
 
 Price. The same fit is run with schedule="reproducible" and with schedule="greedy", on two threads. The bench measures
 the errors on held-out rows, the share of the trained epochs that was decided before the end, and the share of the
 cores' time that was used. The ratio of errors is smoothed as in the bench `quality`.
 
-What this favors. The greedy schedule uses all results, while the reproducible one drops results whose turn had not come
-when the time was up. The bench takes two hours; --parts and --tables choose what to measure now. Nothing else may run
+What this favors. The greedy schedule uses all results, while the reproducible one drops results that were not decided
+before the time limit. The bench takes two hours; --parts and --tables choose what to measure now. Nothing else may run
 on the machine.
 """
 

@@ -7,11 +7,11 @@ Shares of the peak are taken within a round. Only useful multiply-adds count. If
 ours does, a layer with 10 outputs can reach at most 10/16 of the peak.
 
 Operands are in the cache, as in a training step. What favors whom: our rows are aligned, padded and never a power of
-two apart, and LIBXSMM gets the same memory. For the gradient of the inputs, ours and LIBXSMM read a transposed copy of
-W, which our update maintains; NumPy reads W itself, since its BLAS packs the operands. LIBXSMM generates a kernel for
-each size, and is meant for small sizes. NumPy's time includes the Python call (`call` in the table of libraries);
-`a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy uses its own arrays, whose rows are not padded. A
-transposed array is a view, which BLAS multiplies without a copy.
+two apart, and LIBXSMM gets the same memory. For the gradient of the inputs, our kernel and LIBXSMM read a transposed
+copy of W, which our update maintains. NumPy reads W itself, since its BLAS packs the operands. LIBXSMM generates a
+kernel for each size, and is meant for small sizes. NumPy's time includes the Python call (`call` in the table of
+libraries); `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy uses its own arrays, whose rows are
+not padded. A transposed array is a view, which BLAS multiplies without a copy.
 """
 
 from __future__ import annotations

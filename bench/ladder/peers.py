@@ -6,9 +6,9 @@
 
 The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets a candidate wait and says which candidate to
 train next. A decision is one answer to one reported score. The timing includes everything that a candidate costs the
-scheduler: its registration, its reports, the answers and its completion. It excludes the scores, which are generated
-beforehand, the settings, which are the same for all, and the machinery around the scheduler: Ray's controller, actors
-and checkpoints, and Optuna's sampler (the random one, asked for no parameter). This favors the peers.
+scheduler: its registration, its reports, the answers and its completion. It excludes the scores (generated beforehand),
+the settings (the same for all), and the machinery around the scheduler: Ray's controller, actors and checkpoints, and
+Optuna's sampler (the random one, asked for no parameter). This favors the peers.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Way:
     second: bool = False  # whether it also runs on the second space
 
     def missing(self) -> str | None:
-        """Return which package is missing, in a few words; None if none is."""
+        """Return which package is missing, in a few words; None if nothing is missing."""
         absent = [PACKAGES[module] for module in self.needs if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 

@@ -259,7 +259,7 @@ class Contender:
     seeds: tuple[int, ...] = (0,)
 
     def missing(self) -> str | None:
-        """Return which package is missing, in a few words; None if none is."""
+        """Return which package is missing, in a few words; None if nothing is missing."""
         absent = [module for module in self.modules if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 

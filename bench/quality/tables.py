@@ -48,7 +48,7 @@ class Source:
         return self.kind != REGRESSION
 
     def missing(self, folder: Path | str | None) -> str | None:
-        """Return which package or file is missing, in a few words; None if none is."""
+        """Return which package or file is missing, in a few words; None if nothing is missing."""
         for module in ("pandas",) if self.of == FILE else ("pandas", self.of):
             if importlib.util.find_spec(module) is None:
                 return f"{PACKAGES.get(module, module)} is not installed"

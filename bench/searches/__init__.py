@@ -91,7 +91,7 @@ def _run(options: Namespace, table: str, model: str, contender: str, seed: int) 
 
 
 def missing(file: Path, *needed: str) -> str | None:
-    """Return which package or file is missing, in a few words; None if none is."""
+    """Return which package or file is missing, in a few words; None if nothing is missing."""
     for package in ("pandas", *needed):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed (pip install '.[peers]')"
