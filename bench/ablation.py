@@ -174,9 +174,9 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed; {} if the variant equals the recipe on this table.
+    """Return the losses by configuration and seed, without configurations if the variant equals the recipe here.
 
-    The entry `work` has the multiply-adds of the training, also by configuration and seed.
+    The entry `work` has the multiply-adds of the training by configuration, averaged over the seeds.
     """
     warnings.simplefilter("ignore")
     own, runs, rows = VARIANTS[variant], [], {}

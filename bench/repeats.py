@@ -1,9 +1,8 @@
 """Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
-Proof. A timed fit is repeated, without its time limit, on another number of threads. Both fits must make the same
-decisions and save the same model file, byte for byte. During some fits another program runs on every core. Some fits
-run through Dask or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads,
-to compare times.
+Proof. A timed fit is repeated without a time limit, on another number of threads. Both fits must make the same
+decisions and save identical model files. During some fits, every core runs another program. Some fits run through Dask
+or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads, for timing.
 
 Price. The same fit is run with schedule="reproducible" and with schedule="greedy", on two threads. The bench measures
 the errors on held-out rows, the share of the trained epochs that was decided before the end, and the share of the

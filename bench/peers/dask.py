@@ -11,7 +11,7 @@ with newer releases of dask, without a named scheduler. This is why `Candidate` 
 scheduler is set.
 
 Settings: "1 thread x N workers" (N processes), or "default" (chosen by LocalCluster; the same with up to 4 CPUs). The
-client is started before the clock starts.
+client starts before the clock.
 """
 
 from __future__ import annotations
