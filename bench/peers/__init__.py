@@ -97,7 +97,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Run a peer's searches, each paired with ash's search for the same seed; return a summary, or why there is none."""
+    """Run a peer's searches, each paired with ash's search of the same seed; return a summary or why there is none."""
     whose = {"space": task["space"], "name": way.name, "setting": way.setting, "required": way.required}
     if (missing := way.missing()) is not None:
         return {**whose, "skipped": missing}
