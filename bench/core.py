@@ -62,7 +62,7 @@ def oracle() -> ModuleType:
 
 
 def _load(name: str) -> ModuleType:
-    """Load a test module under its own name, since the other modules import it by that name."""
+    """Load a test module under its own name, since other test modules import it by that name."""
     path = ROOT / "tests" / "oracles" / f"{name}.py"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:

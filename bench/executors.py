@@ -1,7 +1,7 @@
 """The same run of 128 small networks on digits, in threads of this process and on two workers of each kind of executor.
 
 The executors are standard-library processes, loky processes, two Dask processes, two MPI ranks, and one MPI rank with
-two threads. They are opened and do the run once before the clock starts. `mpiexec` starts new processes for each
+two threads. All are opened and do the run once before the clock starts. `mpiexec` starts new processes for each
 measurement; they do the run twice, and the second run counts. Runs on an executor alternate with runs on two threads of
 this process that form no teams. All digests must be equal.
 

@@ -102,7 +102,7 @@ def formed(data: _core.Data, network: Network, threads: int) -> int:
 
 
 def step(data: _core.Data, network: Network, threads: int, repeats: int) -> dict[str, Any]:
-    """Time a network's steps alone, shared by a team, and alone with no other thread in the process."""
+    """Time a network's steps on one thread, by a team, and on one thread with no other thread in the process."""
     team, steps = formed(data, network, threads), network.steps(0.02)
     quiet = _core.time_steps(data, network.settings(), steps, 2)
     times = _core.time_team(data, network.settings(), steps=steps, repeats=repeats, threads=threads)

@@ -2,9 +2,9 @@
 
 Its interface does not accept a split. It makes its own: of all rows but the test rows, it holds out 20 %, unstratified.
 So its scores are on other rows than those of the other peers. Its brackets determine the number of models (163 if a
-ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, of which it gets
-POOL times as many as the others. A model resumes where it stopped. While a worker is idle, the next epoch of each model
-is trained in advance; these epochs also count.
+ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, but Dask-ML gets
+POOL times as many as the other peers. A model resumes where it stopped. While a worker is idle, the next epoch of each
+model is trained in advance; these epochs also count.
 
 dask-ml 2025.1 fails on tuples of widths with different lengths, on hyperparameters that only some candidates have, and,
 with newer releases of dask, without a named scheduler. This is why `Candidate` has a single text parameter, and why the

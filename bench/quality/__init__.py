@@ -10,7 +10,7 @@ What this favors. The peers: CatBoost and RealMLP have no time limit. The last f
 limit and uses all rows, while networks hold some out. The best of six peers on a table is partly the luckiest. `ash`:
 it was developed on many of these tables.
 
-It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; other results are kept.
+The bench takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; other results are kept.
 """
 
 from __future__ import annotations

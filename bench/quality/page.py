@@ -91,18 +91,18 @@ def mean_error(table: str, runs: Mapping[int, Run], seeds: Sequence[int]) -> flo
 
 
 def shared(own: Mapping[int, Run], their: Mapping[int, Run]) -> list[int]:
-    """Return the seeds that both have."""
+    """Return the seeds for which both contenders have fits."""
     return sorted(own.keys() & their.keys())
 
 
 def mean_ratio(table: str, own: Mapping[int, Run], their: Mapping[int, Run]) -> float | None:
-    """Return the mean ratio of the errors over the seeds that both have; None if there are none."""
+    """Return the mean ratio of the errors over the shared seeds; None if no seed is shared."""
     seeds = shared(own, their)
     return fmean(smoothed(table, own[seed], their[seed]) for seed in seeds) if seeds else None
 
 
 def smoothed(table: str, own: Run, their: Run) -> float:
-    """Return the ratio of the errors after the standard error of the other contender's error is added to both."""
+    """Return the ratio of two errors, after adding the standard error of the second error to both."""
     least = 0.5 / (TEST_SHARE * their["rows"]) if TABLES[table].classes else 0.0
     deviation = max(their["deviation"], least)
     return (error_of(table, own) + deviation) / (error_of(table, their) + deviation)
@@ -292,7 +292,7 @@ def curve_sections(fits: Fits) -> list[Section]:
 
 
 def in_deviations(table: str, one: Run, other: Run) -> float:
-    """Return how far the first error is above the other, in standard errors of the other (which may be 0)."""
+    """Return how far the first error is above the second, in standard errors of the second (which may be 0)."""
     return (error_of(table, one) - error_of(table, other)) / max(other["deviation"], 1e-12)
 
 
