@@ -34,7 +34,7 @@ from markdown_it import MarkdownIt
 LANGUAGES = ("python", "console")
 WISHES = ("raises", "warns", "needs", "shows", "exits", "not run")
 SECONDS = 120
-"""A command that runs longer counts as hanging."""
+"""A command that runs for more seconds than this counts as hanging."""
 
 
 @dataclass(frozen=True)

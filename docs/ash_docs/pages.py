@@ -28,10 +28,10 @@ from ash_docs.blocks import Block, Output, Session, blocks_of, missing
 from ash_docs.drawings import DRAWINGS
 
 RETURNED = {f"ash.{name}" for name in ("Ensemble", "Network", "Plan", "Result", "Run", "RungPlan", "Simulation")}
-"""Classes whose objects are only returned by functions."""
+"""Classes that users do not construct: functions return their objects."""
 
 FIGURES = "generated"
-"""The folder, beside the pages, for figures and HTML pages that blocks have written; conf.py has it copied."""
+"""The folder for figures and HTML pages that blocks have written. It is in docs/, and conf.py tells Sphinx to copy it."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

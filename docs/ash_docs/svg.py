@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 WIDE = 640
-"""In wider pictures, text scaled to a phone's width would be too small."""
+"""A picture wider than this is not scaled down to a phone's width, because its text would become too small."""
 
 
 def picture(title: str, width: float, height: float, parts: Sequence[str]) -> str:

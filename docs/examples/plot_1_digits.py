@@ -26,7 +26,7 @@ print(result)
 
 # %%
 # Each circle is a job at its validation score; filled circles were promoted. The dashed line is the lowest score that
-# would have been promoted by a barrier at the end of the rung. Filled circles to the left of the line were promoted
+# would have been promoted if the rung ended with a barrier. Filled circles to the left of the line were promoted
 # because they finished early. The star is the best network.
 
 result.plot_ladder()

@@ -36,8 +36,8 @@ print(model.model_)
 print("R2", round(model.score(test.drop(columns="target"), test["target"]), 3))
 
 # %%
-# To see which columns matter, permute one at a time and see how far the score falls. scikit-learn's tools work as
-# usual.
+# To see which columns matter, permute one column at a time and see how far the score falls. scikit-learn's function for
+# this works as usual.
 
 falls = permutation_importance(model, test.drop(columns="target"), test["target"], n_repeats=5, random_state=0)
 order = falls.importances_mean.argsort()

@@ -2,8 +2,8 @@
 Ask and tell: the ladder in your own loop
 =========================================
 
-To use the ladder in your own loop, ask `ash.Ladder` for jobs and tell it their scores. The ladder decides, and your
-code trains. Here 60 of scikit-learn's linear models are trained by ``partial_fit``.
+To use the ladder in your own loop, ask `ash.Ladder` for jobs and tell it their scores. The ladder decides what to
+train, and your code trains it. Here 60 of scikit-learn's linear models are trained by ``partial_fit``.
 """
 
 import matplotlib.pyplot as plt

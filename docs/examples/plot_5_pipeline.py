@@ -31,7 +31,7 @@ for name, own in scores.items():
 
 # %%
 # Each point is a fold. The search within a fold sees only that fold's training rows, so these scores are not
-# optimistic. With only 178 rows, they say little more than that all models are good.
+# optimistic. With only 178 rows, the scores say little more than that all models are good.
 
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for place, own in enumerate(scores.values()):
@@ -44,7 +44,7 @@ plt.show()
 
 # %%
 # On few rows a single split judges candidates poorly. With ``cv=5`` each job trains all folds, and the score of a
-# candidate is the mean. The best hyperparameters are trained on all rows at the end.
+# candidate is the mean. The model averages the networks that were trained in all folds.
 
 model = ash.ASHClassifier(candidates=16, cv=5, n_jobs=1, random_state=0).fit(X, y)
 print(model.best_score_, model.best_params_["hidden"])

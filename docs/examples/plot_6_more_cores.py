@@ -45,8 +45,8 @@ ax.legend()
 plt.show()
 
 # %%
-# More threads than workers of the virtual clock bring no further speed-up. Set ``workers`` to more than 32 on larger
-# machines. Note that ``workers`` changes the outcome.
+# If there are more threads than workers of the virtual clock, the additional threads bring no speed-up. Set ``workers``
+# to more than 32 on larger machines. Note that ``workers`` changes the outcome.
 
 for workers in (8, 32, 128):
     row = ash.simulate(1024, threads=64, workers=workers, teams=False).rows[0]

@@ -71,7 +71,7 @@ class Clock:
 
 
 def of_optuna(name: str, folder: Path, clock: Clock) -> None:
-    """Run an original."""
+    """Run an original until the budget of `clock` is spent; `clock` records its scores."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -105,7 +105,7 @@ def of_optuna(name: str, folder: Path, clock: Clock) -> None:
 
 
 def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run the ash version."""
+    """Run the ash version until the budget of `clock` is spent; `clock` records its scores."""
     ash.tune_function = partial(ash.tune_function, callbacks=clock)
     ash.ASHSearchCV = partial(ash.ASHSearchCV, callbacks=clock)
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
@@ -129,7 +129,7 @@ def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def curve_of(side: str, name: str, folder: Path, seconds: float, seed: int) -> Curve:
-    """Run one side of an example in this new process, and return its scores."""
+    """Run one side of an example and return its curve. Call this in a new process, since it changes global settings."""
     warnings.simplefilter("ignore")
     os.chdir(tempfile.mkdtemp())
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -145,7 +145,7 @@ def curve_of(side: str, name: str, folder: Path, seconds: float, seed: int) -> C
 
 
 def in_a_process(function: Callable[..., Curve], *arguments: Any) -> Curve:
-    """Call a function in a new process."""
+    """Call a function in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -165,17 +165,17 @@ def lines_of_code(text: str) -> int:
 
 
 def best(curve: Curve) -> float:
-    """Return the best score."""
+    """Return the best score of a curve, or NaN if the curve is empty."""
     return max((score for _, score in curve), default=float("nan"))
 
 
 def seconds_to(curve: Curve, score: float) -> float:
-    """Return the seconds after which a score was reached."""
+    """Return the seconds after which a curve first reached a score."""
     return next(seconds for seconds, each in curve if each >= score)
 
 
 def row(name: str, folder: Path, seconds: float, seeds: int) -> str:
-    """Measure an example, and return its row of the table."""
+    """Measure all sides of an example, and return its row of the table."""
     original = ORIGINALS[name]
     sides = [side for side in SIDES if side != "unchanged" or original.objective]
     curves = {

@@ -1,4 +1,4 @@
-"""Loads and runs Optuna's original examples, changed only where they would download, draw a split or never end.
+"""Loads and runs Optuna's original examples, changed only where they would download data, draw a split or never end.
 
 Downloads are replaced by scikit-learn's digits. All splits are drawn with seed 0, as in the ash versions, so that both
 versions are scored on the same rows.
@@ -114,7 +114,7 @@ def offer_digits(name: str) -> None:
             importlib.import_module("lightning")  # looks for torchvision when imported, and must not find the stand-in
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
-            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that check whether it is installed
+            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that check whether the module is installed
         sys.modules.update(modules)
         package, sets, transforms = modules.values()
         package.datasets, package.transforms = sets, transforms
@@ -131,7 +131,7 @@ def _digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
 
 
 def _image_set() -> Callable[..., Any]:
-    """Return a data set class like those of torchvision that holds the digits."""
+    """Return a data set class that holds the digits and can be used like torchvision's classes."""
     import torch
 
     class Digits(torch.utils.data.Dataset):
