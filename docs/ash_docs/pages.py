@@ -31,7 +31,7 @@ RETURNED = {f"ash.{name}" for name in ("Ensemble", "Network", "Plan", "Result", 
 """Classes that users do not construct: functions return their objects."""
 
 FIGURES = "generated"
-"""The folder for figures and HTML pages that blocks have written. It is in docs/, and conf.py tells Sphinx to copy it."""
+"""The folder in docs/ for figures and HTML pages that blocks have written; conf.py tells Sphinx to copy it."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

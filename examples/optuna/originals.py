@@ -114,7 +114,7 @@ def offer_digits(name: str) -> None:
             importlib.import_module("lightning")  # looks for torchvision when imported, and must not find the stand-in
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
-            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that check whether the module is installed
+            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that test whether a module is installed
         sys.modules.update(modules)
         package, sets, transforms = modules.values()
         package.datasets, package.transforms = sets, transforms
