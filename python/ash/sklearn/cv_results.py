@@ -16,8 +16,8 @@ class FoldInfo(NamedTuple):
     """The results of a job in one fold: its times, and its scores by name.
 
     `test` has the scores on test rows, and `train` the scores on training rows if these were requested. `curve`
-    contains the earlier points (epochs, score) that a forecast needs. `rounds` is the best number of boosting rounds,
-    or None without early stopping.
+    contains the earlier points (epochs, score) of the learning curve, for a forecast. `rounds` is the best number of
+    boosting rounds, or None without early stopping.
     """
 
     test: dict[str, float]
@@ -49,9 +49,9 @@ class JobInfo(NamedTuple):
 
 
 class ResultRow(NamedTuple):
-    """One row of a search's `cv_results_`: a candidate, a rung (-1 for none) and the total epochs after this rung.
+    """One row of a search's `cv_results_`: a candidate, a rung (-1 if no job has a score) and the total epochs.
 
-    `info` has the results of the job; it is None if the job failed.
+    The epochs are those after this rung. `info` has the results of the job; it is None if the job failed.
     """
 
     params: Params
@@ -117,7 +117,8 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     ----------
     rows : sequence of ResultRow
     counts : str or None
-        The estimator's parameter that counts epochs. It is added to `params`, with the row's total epochs as value.
+        The estimator's parameter that counts epochs, or None if there is no such parameter. It is added to `params`,
+        with the row's total epochs as value.
     error_score : float
         The score of rows without results.
     splits : int
@@ -128,7 +129,7 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     dict of arrays [rows]
         `params` (a list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_test_<score>` and
         `std_test_<score>` (if requested, the same for `train`), `rank_test_<score>`, `mean_fit_time`, `std_fit_time`,
-        `mean_score_time` and `std_score_time` (seconds per fold in that job).
+        `mean_score_time` and `std_score_time` (in seconds per fold, for the row's job).
     """
     params = [
         dict(row.params) if counts is None or row.rung < 0 else {**row.params, counts: row.resource} for row in rows
@@ -147,8 +148,8 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if the estimator cannot resume
-    training or, with `restart`, must not), and `fit_time` (seconds of all jobs of the candidate).
+    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if training
+    cannot be resumed, or with `restart` must not be resumed), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
@@ -187,7 +188,7 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the rank of each score: 1 for the highest; equal scores have the same rank, and NaN the last."""
+    """Return the rank of each score: 1 for the highest; equal scores share a rank, and NaN ranks last."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
@@ -232,7 +233,7 @@ def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:
 
 
 def _folds(infos: list[JobInfo | None], splits: int, value: Any, missing: float) -> NDArray[np.float64]:
-    """Return `value` of each fold [rows, folds]; `missing` for rows without results."""
+    """Return `value(fold)` for each fold of each row: [rows, folds]; `missing` for rows without results."""
     rows: list[list[float]] = []
     for info in infos:
         folds: tuple[FoldInfo, ...] = () if info is None else info.folds

@@ -115,7 +115,7 @@ def _dask_threads() -> int:
 def seed_of(random_state: Any, journal: Journal | None = None) -> int:
     """Return the seed for random_state: the value itself if it is an integer, otherwise a number drawn from it.
 
-    If it is None, a journal with an earlier run provides its seed.
+    If `random_state` is None and the journal has an earlier run, the seed of that run is returned.
     """
     if random_state is None:
         random_state = seed_in(journal)

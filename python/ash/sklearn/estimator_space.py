@@ -1,4 +1,4 @@
-"""Converts the space of a search, or a list of spaces, to one space of plain values, even if values are estimators.
+"""Converts one or more search spaces, whose values may be estimators, to one space of plain values.
 
     {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as given
 
@@ -6,8 +6,8 @@
     clf__C    0.01 to 100, if clf is "SVC()"                  a nested parameter depends on the options that have it
 
 Records, journals and digests can hold only plain values, not objects such as estimators. Jobs get a copy of the object
-instead of its text. For a list of spaces, the hyperparameter `SPACE` is added: the number of a candidate's space, on
-which all other hyperparameters depend.
+instead of its text. For a list of spaces, the hyperparameter `SPACE` is added. It is the number of a candidate's
+space, and all other hyperparameters depend on it.
 """
 
 import math
@@ -89,7 +89,7 @@ class Objects:
         return {name: self._value(name, value) for name, value in params.items() if name != SPACE}
 
     def copies(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `values`, with unfitted copies of the objects, since `set_params` may change them."""
+        """Return `values` with an unfitted copy of each object, since `set_params` may change the objects."""
         values = self.values(params)
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
@@ -127,7 +127,7 @@ class EstimatorSpace:
         return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
 
     def read_first(self, first: Any, candidates: int | None, argument: str) -> list[Params]:
-        """Return the argument `first` as `ash.journal.first.read_first` does. Its values may be objects."""
+        """Read the argument `first` in the same way as `ash.journal.first.read_first`, but allow objects as values."""
         plain = [self.plain(each) for each in first] if isinstance(first, list | tuple) else first
         return read_first(plain, self.space, candidates, argument)
 
@@ -143,8 +143,8 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
     Raises
     ------
     SettingError
-        The argument is not a space, a dict of domains or a list of these; or the space has a parameter that neither the
-        estimator nor any option for a part of the estimator has.
+        The argument is not a space, a dict of domains or a list of these. Or a parameter in the space belongs neither
+        to the estimator nor to any option for a part of the estimator.
     """
     spaces, objects = without_objects(given, name)
     domains = [{key: domains_of(name, key, value) for key, value in space.items()} for space in spaces]
@@ -162,7 +162,7 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator per option of a hyperparameter with objects, or itself if there are no objects."""
+    """Return copies of the estimator, one for each option that is an object, or only the estimator without objects."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
@@ -201,9 +201,9 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
-    The owner of a parameter such as clf__C is the hyperparameter with objects whose name is a prefix of the parameter's
-    name, such as clf. If several names are prefixes, the owner has the longest. If no name is a prefix, the owner is a
-    hyperparameter whose options are lists of named parts, such as steps, if one of the lists has a part clf.
+    A parameter such as clf__C has an owner: the hyperparameter with objects whose name is the longest prefix of the
+    parameter's name, such as clf. If no name is a prefix, the owner is a hyperparameter such as steps, whose options
+    are lists of named parts, provided that one of these lists has a part named clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -284,7 +284,7 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part to which a parameter belongs, and the parameter's name in the part; empty for the part itself.
+    """Return the part to which a parameter belongs, and the parameter's name in the part: "" if it is the part itself.
 
     `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
     """
@@ -297,7 +297,7 @@ def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
 
 
 def joined(spaces: Sequence[Domains]) -> Domains:
-    """Combine several spaces into one space, in which the domains of each given space apply if its number is chosen."""
+    """Combine spaces into one; the domains of a given space apply only to candidates with the number of that space."""
     if len(spaces) == 1:
         return spaces[0]
     joined: Domains = {SPACE: [choice(*range(len(spaces)))]}
@@ -318,7 +318,7 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    """Return the value given for a hyperparameter as domains. A SettingError mentions the name `argument`."""
+    """Return the value given for a hyperparameter as domains; `argument` is the name that a SettingError mentions."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]
@@ -382,7 +382,7 @@ def _several(values: Any) -> tuple[Any, ...]:
 
 def _text_of(value: Any) -> str:
     """Return a one-line text for a value; the text is the same in every process."""
-    name = getattr(value, "__qualname__", None)  # functions and classes have this name
+    name = getattr(value, "__qualname__", None)  # functions and classes have this attribute
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
     with config_context(print_changed_only=True):
@@ -396,6 +396,6 @@ def _key_of(value: Any) -> str:
     for pickle in (None, cloudpickle.dumps):
         try:
             return f"{kind} {joblib.hash(value if pickle is None else pickle(value))}"
-        except Exception:  # joblib cannot pickle lambdas, but cloudpickle can; neither can pickle some objects
+        except Exception:  # joblib cannot pickle lambdas, unlike cloudpickle; some objects cannot be pickled by either
             continue
     return f"{kind} at {id(value)}"

@@ -3,7 +3,7 @@
     fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
 They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py). So a fit
-does not depend on the order of the rows, and a repeated row has the same effect as a row with that weight.
+does not depend on the order of the rows, and a row that occurs k times has the same effect as one row with weight k.
 """
 
 import copy
@@ -76,7 +76,7 @@ class _Estimator(Configured):
         set_parameters(self, locals())
 
     def __sklearn_clone__(self) -> Self:
-        """Return a clone that shares the executor, since a connection cannot be copied."""
+        """Return a clone that shares the executor, since an executor's connection to its workers cannot be copied."""
         alone = copy.copy(self)
         alone.executor = None
         twin: Self = super(_Estimator, alone).__sklearn_clone__()
@@ -96,10 +96,10 @@ class _Estimator(Configured):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numbers, booleans, text and categories; cells may be missing. Arrays, lists, pandas or polars DataFrames,
-            pyarrow tables, or SciPy sparse matrices.
+            A table of numbers, booleans, text and categories; cells may be missing. It may be an array, a list, a
+            pandas or polars DataFrame, a pyarrow table, or a SciPy sparse matrix.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels of any dtype, or targets; several columns for regression only.
+            Class labels of any dtype, or numeric targets. Only regression allows more than one column.
         sample_weight : array-like of shape (n_samples,), optional
             In training and in the score, a row with integer weight k counts as k equal rows; weight 0 excludes a row.
         groups : array-like of shape (n_samples,), optional
@@ -228,9 +228,9 @@ class _Estimator(Configured):
         self.n_iter_ = _epochs_of_best(result)
 
     def _check_names(self, frame: Frame) -> None:
-        """Raise DataError if column names or their order differ, as in scikit-learn.
+        """Raise DataError if column names or their order differ from those in `fit`, as in scikit-learn.
 
-        Warn if only one table has names.
+        Warn if only one of the two tables has column names.
         """
         names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
         given, name = frame.names is not None, type(self).__name__
@@ -330,7 +330,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
 @documented("regressor", score="r2")
 class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
-    """A tuned neural network for regression, of one target or several."""
+    """A tuned neural network for regression, with one or more targets."""
 
     _task: ClassVar[Task] = "regression"
 

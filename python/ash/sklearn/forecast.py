@@ -1,4 +1,4 @@
-"""Forecasts the score after the next rung, by the law that the learning curve of forests or of boosting follows.
+"""Forecasts the score of forests and boosting after the next rung, by the laws that their learning curves follow.
 
 A ladder ranks candidates by scores after a few trees or rounds, but the best candidates so far need not be the best in
 the end. Deep trees pay off only when many trees are averaged, and low learning rates only after many rounds. The scores
@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 
 HALVINGS = 60
-"""Number of bisection steps in the search for the rate, which is enough to determine its last bit."""
+"""The number of bisection steps in the search for the rate, enough to determine the rate to its last bit."""
 
 Point = tuple[int, float]
-"""The epochs of a candidate so far, and its score after them."""
+"""A number of epochs, and a candidate's score after this number."""
 
 
 def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
@@ -39,8 +39,8 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
     law : str
         "average" or "rounds"; for any other law the last score is returned.
     points : sequence of (epochs, score)
-        The known scores, in increasing order of epochs. For "rounds", the point at 0 epochs has the score of a
-        constant.
+        The known scores, in increasing order of epochs. For "rounds", the first point may be at 0 epochs, with
+        the score of a constant prediction.
     epochs : int
         The total epochs at which to forecast the score.
 
@@ -63,9 +63,10 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
 
 
 def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
-    """Return the gain after u, given the gains up to t and from t to u; 0 if these do not shrink as the law requires.
+    """Return the gain from u to `epochs`, given the gains `first` (from 0 to t) and `second` (from t to u).
 
-    They do not shrink while all rows get the most frequent label, since accuracy changes only after enough rounds.
+    Return 0 if the gains do not shrink as the law requires. For example, accuracy does not change in the first rounds,
+    while all rows still get the most frequent label.
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0

@@ -6,8 +6,8 @@
         2             7                 180                         resources:  previous number * factor
         3             3                 540
 
-Each iteration is a rung. All rungs are passed to the core explicitly, since the core would round down and omit the last
-iteration.
+Each iteration is a rung. All rungs are passed to the core explicitly, since the core's own ladder would round down and
+omit the last iteration.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ from ash.sklearn.trainer import SearchTable, Trainer
 AUTO, EXHAUST, SMALLEST = "auto", "exhaust", "smallest"
 MOST_ITERATIONS = 63
 OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "max_resources"}
-"""Fields of the config, each with the argument that this search has in place of the field."""
+"""Fields that this search refuses in a config, each with the argument that replaces the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,8 @@ class HalvingSearchCV(ASHSearchCV):
         Number of candidates in the first iteration. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.
     factor : int or float, default=3
-        The best ``1 / factor`` of each iteration, rounded up, are promoted, with `factor` times the resources.
+        In each iteration the best ``1 / factor`` of the candidates (rounded up) are promoted. They get `factor` times
+        the resources.
     resource : str, default="n_samples"
         The resource that increases with each iteration: rows, or a parameter of the estimator that takes positive
         integers, such as "n_estimators".
@@ -137,7 +138,7 @@ class HalvingSearchCV(ASHSearchCV):
     min_resources_, max_resources_ : int
         The resources of the first iteration, and the maximum resources of any iteration.
     n_iterations_, n_possible_iterations_, n_required_iterations_ : int
-        The number of iterations that were run, that `max_resources_` allows, and that are needed to get down to
+        The numbers of iterations that were run, that `max_resources_` allows, and that are needed to get down to
         `factor` candidates.
     cv_results_ : dict of arrays
         As in scikit-learn: one row per candidate and iteration (`iter`, `n_resources`). The rows of an iteration are in
@@ -147,7 +148,7 @@ class HalvingSearchCV(ASHSearchCV):
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's searches.
     best_epochs_, resource_, continued_, retrained_, trained_, result_
-        As in `ash.ASHSearchCV`. In `result_` the best candidate has the best score of all rungs.
+        As in `ash.ASHSearchCV`. The best candidate of `result_` has the best score in any rung, not only in the last.
 
     See Also
     --------
@@ -231,7 +232,7 @@ class HalvingSearchCV(ASHSearchCV):
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
         warns = self.n_candidates != EXHAUST
-        # A journal must be able to draw the same candidates again. Without one, scikit-learn's order of draws holds.
+        # With a journal, later calls must draw the same candidates, which takes a seed. Otherwise draw as scikit-learn.
         seed = self._seed() if self.random_state is None and self.journal is not None else None
         state = self.random_state if seed is None else seed
         space, first = drawn_candidates(
@@ -301,7 +302,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: the epochs (or training rows per fold) that each job adds."""
+        """Return the iterations with the rungs for the core, in which jobs add epochs (or training rows per fold)."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)

@@ -38,8 +38,8 @@ def drawn_candidates(
 ) -> tuple[EstimatorSpace, list[Params]]:
     """Draw `count` different candidates; return a space that contains them, and the candidates.
 
-    The configurations of the argument `first` are the first candidates. If there are fewer than `count` configurations,
-    all are returned, with a warning if `warns` is True.
+    The configurations of the argument `first` are the first candidates. If fewer than `count` different candidates are
+    possible, all of them are returned, with a warning if `warns` is True.
 
     Raises
     ------

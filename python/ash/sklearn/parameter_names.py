@@ -1,8 +1,8 @@
 """Suggests which parameter of an estimator was meant by a name that the estimator does not list.
 
 Some estimators, such as those of LightGBM, XGBoost and CatBoost, accept any keyword and pass it on to their library.
-The library may ignore a misspelt one, so that all candidates get the same score. A name is therefore reported if it is
-near a parameter that the estimator lists, and is not an alias that the library knows.
+The library may ignore a misspelt keyword, so that all candidates get the same score. So the user is warned of a keyword
+that resembles a parameter listed by the estimator, unless the keyword is an alias known to the library.
 """
 
 import inspect
@@ -15,11 +15,12 @@ from ash.sklearn.resumable.protocol import is_a
 
 MOST_LISTED = 30
 LIKENESS = 0.85
-"""How near a keyword must be to a parameter. Libraries have parameters that their estimators do not list."""
+"""The least similarity of a keyword to a listed parameter that causes a warning. It is high, since libraries have valid
+parameters that their estimators do not list."""
 
 
 def hint_at_parameter(estimator: Any, name: str) -> str:
-    """Return a hint at the parameters that a name, which the estimator does not have, may stand for."""
+    """Return a hint at the parameters of the estimator that may be meant by an unknown name."""
     known = list(estimator.get_params(deep=True))
     own, by_end = name.rpartition("__")[2], {each.rpartition("__")[2]: each for each in known}
     near = [each for each in known if each.rpartition("__")[2] == own]
@@ -32,7 +33,7 @@ def hint_at_parameter(estimator: Any, name: str) -> str:
 
 
 def warn_of_keyword(estimator: Any, name: str) -> None:
-    """Warn if the estimator does not list the parameter `name`, but one with a similar name."""
+    """Warn if the estimator does not list the parameter `name`, but lists a parameter with a similar name."""
     head, _, own = name.rpartition("__")
     params = estimator.get_params(deep=True)
     part = params.get(head) if head else estimator

@@ -59,7 +59,7 @@ class Scorers:
     """The scores to measure, and the name of the score that ranks the candidates."""
 
     scorer: Any
-    """``scorer(estimator, X, y) -> number``, or a dict of numbers by name."""
+    """A function ``scorer(estimator, X, y)`` that returns a number, or a dict of numbers by name."""
     ranks: str
     """The name of the score that ranks the candidates; "score" if there is a single score without a name."""
 
@@ -115,7 +115,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 def _check_names(scoring: Any) -> None:
-    """Raise SettingError, with the closest names, unless scikit-learn has each scorer that is given by its name."""
+    """Raise SettingError, with similar names, if scikit-learn has no scorer with a given name."""
     listed = list(scoring.values()) if isinstance(scoring, Mapping) else scoring
     known = get_scorer_names()
     for name in listed if isinstance(listed, list | tuple | set) else [listed]:

@@ -59,8 +59,8 @@ from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
-"""Given equal time, 2 is better than the 4 of the ASHA paper: early scores say little, and each new candidate costs
-time."""
+"""The default reduction factor. In equal time it gives better results than the 4 of the ASHA paper, since early scores
+say little and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before a candidate had all epochs, since the refit then has fewer epochs."""
+    """Warn if the time limit ended the run before any candidate had all epochs, so that the refit has fewer."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -204,7 +204,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Return the best estimator's score by `scoring`; if there are several scores, that named by `refit`.
+        """Return the best estimator's score by `scoring`; if `scoring` has more than one score, `refit` names it.
 
         Parameters
         ----------
@@ -323,14 +323,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed of `random_state`; if that is None, the seed of the record, or of a journal with a run."""
+        """Return the seed of `random_state`, or if that is None, of the record or else of the run in the journal."""
         if self.record is None or self.random_state is not None:
             return seed_of(self.random_state, read_journal(self.journal))
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
     def _inner(self) -> int:
-        """Return the number of threads that libraries may start in a job; the libraries' results may depend on it."""
+        """Return the number of threads that libraries may start in a job; results may depend on this number."""
         if self.record is None:
             return max(1, threads_of(-1) // self._jobs())
         repeat_of(self.record)
@@ -369,7 +369,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
     def _jobs(self) -> int:
-        """Return the number of concurrent jobs: the number of threads, or with an executor that of its workers."""
+        """Return the number of concurrent jobs: the number of threads or, with an executor, of its workers."""
         if self.executor is None or isinstance(self.executor, str):
             return threads_of(self.n_jobs)
         return workers_of(self.executor, jobs_of(self.n_jobs))

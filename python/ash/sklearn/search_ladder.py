@@ -1,13 +1,14 @@
-"""Computes the ladder of a search, in which a candidate has as many epochs after the top rung as an ordinary fit.
+"""Computes the ladder of a search. After the top rung, a candidate has as many epochs as after an ordinary fit.
 
 With training="resume" rung k trains min_epochs * eta^k more epochs, so that after R rungs a candidate has
 
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
-epochs. By default there are as many rungs as possible with at least 1/21 of this total in the first rung, since scores
-after a single tree or round say little about scores after a hundred. `min_epochs` is rounded down. So a job in the top
-rung trains more epochs than the formula says, namely all epochs that are missing from the total. With 100 epochs and
-eta 2, the totals after the rungs are 6, 18, 42 and 100.
+epochs. By default the ladder has as many rungs as possible, provided that the first rung has at least 1/21 of this
+total. With fewer epochs, scores would decide too early: those after a single tree or round say little about those after
+a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. So a job in the top
+rung trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs are 6, 18, 42 and
+100.
 """
 
 from dataclasses import dataclass
@@ -28,10 +29,10 @@ ROWS_OF_A_CLASS = 5
 class Rungs:
     """The ladder: the epochs of the first rung, and the maximum number of rungs.
 
-    `max_rungs` is None for as many rungs as the candidates fill. `top_epochs` is the number of epochs of a top-rung job
-    according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top rung. Both
-    are None if the user gave the ladder. `given` has the number of candidates and the epochs of a job for each rung, if
-    these do not follow from `min_epochs` and eta.
+    `max_rungs` is None if there are as many rungs as the candidates fill. `top_epochs` is the number of epochs of a
+    top-rung job according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top
+    rung. Both are None if the user gave the ladder. `given` has the number of candidates and the epochs of a job for
+    each rung, if these do not follow from `min_epochs` and eta.
     """
 
     min_epochs: int
@@ -41,11 +42,11 @@ class Rungs:
     given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
-        """Return whether a job that has `epochs` epochs according to the core's ladder is in the top rung."""
+        """Return whether a job is in the top rung, given its `epochs` in the core's ladder."""
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return the epochs that a job trains, if it has `epochs` in the core's ladder and starts after `done`."""
+        """Return how many epochs a job trains: `epochs` or, in the top rung, all that are missing after `done`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -79,7 +80,7 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # last rung: eta or more
+    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # last rung: at least eta
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)
@@ -110,7 +111,7 @@ def _ratio(count: int, eta: int, restart: bool) -> int:
 
 
 def _count(most: int, eta: int, restart: bool) -> int:
-    """Return the largest number of rungs, at least 1, whose ratio is at most `most`."""
+    """Return the largest number of rungs, at least 1, whose `_ratio` is at most `most`."""
     count = 1
     while _ratio(count + 1, eta, restart) <= most:
         count += 1

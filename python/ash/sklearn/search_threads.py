@@ -9,7 +9,7 @@ limited by:
 
 Limits per process are set once for the whole run if jobs run in threads of this process, and in each job otherwise.
 Arguments that the user has set to a positive number are kept. Arguments such as -1, which count from all CPUs, are
-replaced: by the number of inner threads for the estimators above, otherwise by 1, since other estimators, such as
+replaced: for the estimators above by the number of inner threads, for all others by 1. The others, such as
 ColumnTransformer, would start processes.
 """
 
@@ -124,7 +124,7 @@ class _Work(Generic[Item, Given]):
 
 
 def capped(estimator: Any, inner: int) -> dict[str, int]:
-    """Return the parameters by which an estimator, including its steps, starts at most `inner` threads."""
+    """Return the parameters to set so that an estimator, including its steps, starts at most `inner` threads."""
     params = estimator.get_params(deep=True)
     found = {name: 1 for name, value in params.items() if name.rpartition("__")[2] in NAMES and _counts_from_all(value)}
     parts = {f"{name}__": part for name, part in params.items() if hasattr(part, "get_params")}
@@ -137,7 +137,7 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit the threads of BLAS and PyTorch, and of OpenMP in this thread; never raise their number."""
+    """Limit the threads of BLAS and PyTorch, and those of OpenMP in this thread; never raise a number."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
     controller = ThreadpoolController()

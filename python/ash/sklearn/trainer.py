@@ -91,7 +91,7 @@ class Trainer:
         return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return facts for a journal that affect scores, such as the estimator, data, folds, resource and scoring."""
+        """Return the facts for a journal: everything that affects scores, such as the estimator, data and folds."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         if self.objects.of:
@@ -176,7 +176,7 @@ class Trainer:
     def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
         """Return a fold's expected gain in score in the next rung.
 
-        `epochs` is what the core's ladder gives this job.
+        `epochs` is the number of epochs of this job in the core's ladder.
         """
         now, following = self.scorers.ranking(fold.test), epochs * self.eta
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
@@ -210,8 +210,9 @@ class Trainer:
     ) -> tuple[Point, ...]:
         """Return earlier points of a fold's learning curve: (epochs, score) of the previous rung.
 
-        In the first rung, return the point after half of the epochs, preceded by the score of a constant at 0 epochs if
-        this is known. The point after half of the epochs is measured only in the first fold, to save predictions.
+        In the first rung, return the point after half of the epochs, preceded by the score of a constant
+        prediction at 0 epochs if this is known. To save predictions, the point after half of the epochs is measured
+        only in the first fold.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:
@@ -255,6 +256,6 @@ def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Sc
     _, y = _safe_split(estimator, table.X, table.y, train)
     X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metrics that are undefined for a constant prediction
+        warnings.simplefilter("ignore")  # metrics may be undefined for a constant prediction
         constant.fit(np.zeros((len(train), 1)), y)
         return scorers.ranking_of_other(constant, X_test, y_test, params_at(table.score, test, count))

@@ -1,4 +1,4 @@
-"""Resumes the training of estimators, in a different way for each library, and retrains those that cannot be resumed.
+"""Resumes the training of estimators, in a different way for each library, and retrains the rest.
 
     way_of(estimator, resource) -> Way                        what an epoch is, and how training is resumed
         way.begin(estimator) -> Continued                     an estimator in training

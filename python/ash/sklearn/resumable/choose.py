@@ -33,8 +33,8 @@ class Way:
     """
 
     resource: str
-    """The resource, by the name that users give it: "clf__n_estimators", "epochs" or "n_samples"."""
-    parameter: str | None  # the parameter, of the estimator or of a pipeline's last step, that counts epochs
+    """The resource as users name it: "clf__n_estimators", "epochs" or "n_samples"."""
+    parameter: str | None  # the parameter that counts epochs, of the estimator or of a pipeline's last step
     usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
     kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
     inner: "Way | None" = None  # for a pipeline, the way of its last step
@@ -66,13 +66,13 @@ class Way:
 
 
 def way_of(estimator: Any, resource: Any = AUTO) -> Way:
-    """Return the way in which an estimator's training is resumed; raise SettingError if it cannot use this resource.
+    """Return how an estimator's training is resumed; raise SettingError if the estimator does not support the resource.
 
     Parameters
     ----------
     estimator : estimator
     resource : str
-        "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts, such as trees.
+        "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts something.
     """
     if not isinstance(resource, str):
         raise SettingError(f"resource must be {AUTO!r}, {N_SAMPLES!r} or the name of a parameter, got {resource!r}")
@@ -91,7 +91,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return the common way of all estimators that a candidate may be; for "auto", rows if their resources differ.
+    """Return one way for all estimators that a candidate may be; it uses rows if their "auto" resources differ.
 
     Its `usual` is the largest `usual` of the estimators.
     """
@@ -103,7 +103,7 @@ def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
 
 
 class Retrained(Continued):
-    """An estimator that cannot resume: each job trains it from scratch, for the earlier epochs and the new epochs."""
+    """An estimator that cannot resume training, so each job trains it from scratch for all earlier and new epochs."""
 
     def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
         super().__init__(estimator, parameter)
@@ -111,7 +111,7 @@ class Retrained(Continued):
         self.why = why
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
-        self._once: Continued | None = None  # the boosting of the last job, if it may stop early
+        self._once: Continued | None = None  # the last job's boosting, if it may stop early
 
     @property
     def rounds(self) -> int | None:
@@ -120,7 +120,7 @@ class Retrained(Continued):
 
     @property
     def kept(self) -> int:
-        """Return the total epochs; with early stopping, if epochs are rounds, the best number of rounds."""
+        """Return the total epochs, or the best number of rounds if epochs are rounds and training may stop early."""
         return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
 
     @property
@@ -129,7 +129,7 @@ class Retrained(Continued):
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train from scratch for all earlier epochs and `epochs` more; if epochs are rows, for at most all rows."""
+        """Train from scratch for all earlier epochs plus `epochs` more; if epochs are rows, at most for all rows."""
         if self.stopped:
             return
         self.done += epochs
@@ -148,7 +148,7 @@ class Retrained(Continued):
         _predict_alone(self.estimator)
 
     def _silence(self) -> None:
-        """Keep the library of boosting from writing to the terminal and to files, unless the user has asked for it."""
+        """Keep a boosting library from writing to the terminal and to files, unless the user has asked for output."""
         if found := _boosting(self.estimator):
             last, kind = found
             last.set_params(**kind.quiet(last.get_params()))
@@ -188,14 +188,14 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return an estimator, or its last step, with its `Boosted` class if it is boosting; None for other estimators."""
+    """Return the boosting estimator (or a pipeline's last step) and its `Boosted` class; None if there is none."""
     last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
     kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
     return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
 
 
 def own_threads(estimator: Any) -> str | None:
-    """Return the name of the parameter for the number of a library's threads, or None if there is none."""
+    """Return the name of the estimator's parameter for the number of threads, or None if there is none."""
     if is_forest(estimator):
         return "n_jobs"
     return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)

@@ -6,12 +6,12 @@
 A forecast needs the gain of the later trees or rounds. So an ensemble can also be scored as it was after its first
 trees or rounds. This trains nothing and does not change the ensemble:
 
-    forests, boosting of trees in Python   a copy with the first of `estimators_`
-    histograms                             scikit-learn's stages: staged_predict, staged_predict_proba, ...
-    LightGBM, XGBoost, CatBoost            the argument of `predict` that limits the rounds
+    forests, GradientBoosting     a copy with only the first `estimators_`
+    HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
+    LightGBM, XGBoost, CatBoost   the argument of `predict` that limits the rounds
 
-If this is impossible, the result is None, or the scorer raises an AttributeError. The cost is that of a prediction with
-the first trees or rounds.
+If this is impossible, the result is None, or the scorer raises an AttributeError. The cost is one prediction with the
+first trees or rounds.
 """
 
 import copy
@@ -35,7 +35,7 @@ METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
 """Prefixes of the XGBoost metrics for which higher is better. The metric mape begins with map, but lower is better."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
-"""Modules in which the `score` method of estimators is accuracy or R2."""
+"""Modules whose `score` methods of estimators return accuracy or R2."""
 
 
 class Trees(Continued):
@@ -100,7 +100,7 @@ class Boosted(Continued):
     An estimator with one of the parameters in STOPPING stops early: after each new round the library evaluates its own
     metric on the rows on which the estimator is scored. The estimator is scored, and later refitted, with the best
     number of rounds so far. Once the library has ended a job early, the estimator is not trained further. All jobs use
-    the same metric: that by which the library stops, or for LightGBM the first metric.
+    the same metric: the metric by which the library stops, or LightGBM's first metric.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
@@ -193,9 +193,9 @@ class Boosted(Continued):
         raise NotImplementedError
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        """Infer whether higher values of a metric are better from the round that the library calls the best.
+        """Infer, from the library's best round, whether higher values of a metric are better.
 
-        Return None if this cannot be inferred. The first metric for which it can be inferred is used in all later jobs.
+        Return None if this cannot be inferred. The first metric with an inferred direction is used in all later jobs.
         """
         if max(values) == min(values):
             return None
@@ -269,12 +269,12 @@ class LightGBM(Boosted):
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return the results as the base class does; LightGBM has dropped the rounds after the best round."""
+        """Return each metric's values and the best round's index; the model itself has lost all later rounds."""
         before = len(self._history)
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # a metric that the user has named is the first
+        return self._directions.get(name)  # a metric named by the user comes first
 
     def _remember(self) -> int:
         ran = super()._remember()
@@ -306,7 +306,7 @@ class XGBoost(Boosted):
         return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # XGBoost stops by the last
+        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the stopping metric
         return {name: values}, self.estimator.best_iteration - len(self._history)
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:

@@ -1,4 +1,4 @@
-"""Resumes estimators with `partial_fit`. An epoch is one pass over all rows, each in a new order, or one new row.
+"""Resumes estimators with `partial_fit`. An epoch is one pass over all rows in a new order, or one new row.
 
 One call of `partial_fit` with all rows is one pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
 integer `random_state` these estimators shuffle in the same way in each call. So ash passes the rows in a new order in
@@ -17,7 +17,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows
 
 
 def can_pass(estimator: Any) -> bool:
-    """Return whether an estimator has a `partial_fit` that can be used, which early stopping would prevent."""
+    """Return whether an estimator has `partial_fit` and can use it, which requires that early stopping is off."""
     return hasattr(estimator, "partial_fit") and not getattr(estimator, "early_stopping", False)
 
 

@@ -1,4 +1,4 @@
-"""Defines `Continued`, the base class of all ways to resume training, and its rows and transformer cache."""
+"""Defines `Continued`, the base class of all ways to resume training, and its training rows and transformer cache."""
 
 import threading
 from collections import OrderedDict
@@ -82,7 +82,7 @@ class Rows:
 
     `params` are passed to the estimator's `fit`; parameters with one value per row are indexed like the rows. `classes`
     are all labels, including labels that occur only in other rows; None for regression. `cache` has transformers that
-    are fitted to these rows. `held` are the rows on which the estimator is scored, for early stopping.
+    are fitted to these rows. `held` are the rows on which the estimator is scored, if it stops early on them.
     """
 
     X: Any
@@ -134,7 +134,7 @@ class Continued:
     """
 
     THREADS: ClassVar[str | None] = None
-    """The parameter for the threads that the library itself starts."""
+    """The estimator's parameter for the number of threads that the library starts; None if there is none."""
 
     why = ""
     score: float | None = None
@@ -179,7 +179,7 @@ class Continued:
         raise NotImplementedError
 
     def at(self, epochs: int) -> Any:
-        """Return an estimator that predicts as after the first `epochs` epochs, or None if that is impossible."""
+        """Return an estimator that predicts as this one did after its first `epochs` epochs, or None if impossible."""
         return None
 
     def rest(self) -> None:
@@ -193,7 +193,7 @@ def is_a(estimator: Any, name: str, package: str = "") -> bool:
 
 
 def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
-    """Return parameters of `fit` for some rows.
+    """Return the parameters of `fit` for the rows with these indices, out of `count` rows.
 
     Parameters with one value per row keep only the values of these rows.
     """
