@@ -2,7 +2,7 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score: an error in the first job, later recorded as failed
+    wrong      the function did not return a score: this is an error in the first job, and recorded as failed later
     late       the job took longer than `job_limit`
     died       the process of the job has ended
 
@@ -116,7 +116,7 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return `rank`, lowered below `target` unless the score itself reaches it and `reaches` is True."""
+        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank`, kept below `target`."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:

@@ -5,10 +5,10 @@
        v
     child: reads jobs from the connection, one at a time, until the connection is closed
 
-So a child that has died is replaced in milliseconds, however much the function imports. A process with threads cannot
-be forked safely. If the import starts threads, the server reports this, and a new server leaves the import to the
-children. When the parent ends for whatever reason, the standard input of all these processes is closed. They then end,
-even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
+A child that has died is replaced in milliseconds, however much the function imports, since the server has imported it.
+A process with threads cannot be forked safely. If the import starts threads, the server reports this, and a new server
+leaves the import to the children. When the parent ends for whatever reason, the standard input of all these processes
+is closed. They then end, even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
 """
 
 import atexit
@@ -28,7 +28,7 @@ from typing import Any
 from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
-"""The seconds in which a child must end by itself before it is killed."""
+"""The seconds after which a child that should end is killed."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"
@@ -38,12 +38,13 @@ GONE = "?"
 
 
 def serve_forks(handle: int) -> None:
-    """Fork children and report their exit statuses, as requested, until the socket is closed; then wait for them.
+    """Fork children and report their exit statuses, as requested, until the socket is closed; then await the children.
 
-    The first message is the pickled function, preceded by its length, which is 0 if the children import the function.
+    The first message is the length of the pickled function, followed by the function. Length 0 means that the children
+    import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # it warns of forking with threads; those of NumPy are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads; NumPy's threads are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")

@@ -5,8 +5,8 @@ A run continues from its journal as if the recorded jobs had just finished:
     virtual clock   asks for the same jobs whatever the order of results, so a table of results is enough
     greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
 
-Jobs that were handed out but have no recorded result run first. If the clock asks for another job than the next
-recorded one, the ladder has changed. Each remaining recorded result is then used when the clock asks for its job.
+Jobs that were handed out but have no recorded result run first. If the clock asks for a different job than the
+next recorded one, the ladder has changed. Each remaining recorded result is then used when the clock asks for its job.
 """
 
 import inspect
@@ -41,9 +41,9 @@ def clock_of(
 ) -> _core.Clock:
     """Return the clock with the ladder of the options.
 
-    `rungs`, the number of places and the epochs of a job in each rung, replace the ladder of the options. Without
-    `rungs`, if the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after `decisions`
-    decisions; 0 means no such limit.
+    `rungs` replaces the ladder of the options. It has the number of places and the epochs of a job for each rung. If
+    `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after
+    `decisions` decisions; 0 means no such limit.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs from a result's mean seconds per epoch: for the same parameters or, if these are new, for all."""
+    """Return costs by a result's mean seconds per epoch, for the same parameters or, if they are new, of all jobs."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

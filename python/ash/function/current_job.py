@@ -1,8 +1,8 @@
 """Defines `ash.current_job`, which tells a function its candidate, the epochs to train, and the candidate's directory.
 
-The current job is a context variable, so each thread has its own unless the user copies the context. `attempt`
-(answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the
-current job. In the thread of a function that calls `report`, the current job is set again after each report
+The current job is a context variable, so each thread has its own current job unless the user copies the context.
+`attempt` (answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they
+see the current job. In the thread of a function that calls `report`, the current job is set again after each report
 (reports.py).
 """
 

@@ -47,7 +47,7 @@ class Log:
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # task and its params, its answer, or None if that was recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # a task with its params, its answer, or None if recalled
 
 
 class FunctionJournal(OpenJournal):

@@ -101,7 +101,8 @@ class FunctionRun:
         self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
         self._pending: deque[_core.Task] = deque()  # handed out by the clock, not yet started in this call
         self._running: dict[Key, _core.Task] = {}
-        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # undecided; the float is second 0 of its times
+        # Undecided answers. The float is the monotonic time from which the answer's start and end are counted.
+        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
         self._directories = Directories(journal.folder)
         epochs = [rung["epochs"] for rung in self.rungs]
@@ -145,7 +146,7 @@ class FunctionRun:
 
     @property
     def _has_failed_enough(self) -> bool:
-        """Return whether consecutive failures end the run; before the first score, only this call's failures count."""
+        """Return whether consecutive failures end the run; for FIRST_FAILURES, only this call's failures count."""
         most = self._options.most_failures or MOST_FAILURES
         is_first = self._best is None and self._options.most_failures is None
         return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
@@ -193,7 +194,7 @@ class FunctionRun:
             result = self._result(ended, began, seconds)
             self._tidy()
             self._answers.clear()
-            self._best = None  # of the states, only the best outlives the run
+            self._best = None  # only the best state outlives the run, in the result
             return result
 
     def _go(self, view: View, reporter: Reporter) -> None:
@@ -216,9 +217,10 @@ class FunctionRun:
                 self._look(view, reporter)
 
     def _decide_the_rest(self) -> None:
-        """Decide the ended jobs for which the virtual clock of an interrupted run waits for more candidates.
+        """After an early end, decide the jobs that have ended but whose decision waits for more candidates to be drawn.
 
-        A later call with the journal will draw the same candidates, and make the same decisions.
+        The virtual clock gets these candidates, but their jobs are not started. A later call with the journal will draw
+        the same candidates, and make the same decisions.
         """
         if self._ended in (None, *CUTS) or self._options.schedule != "reproducible":
             return
@@ -313,8 +315,8 @@ class FunctionRun:
     def _state(self, candidate: int) -> Any:
         """Return the state that the candidate's last job returned.
 
-        A function may change it in place, so the best state is copied first. If the best state cannot be copied, it is
-        lost, and trained again at the end.
+        A function may change the state in place. So if it is the best state, a copy is kept as the best state. If it
+        cannot be copied, the best state is lost, and is trained again at the end.
         """
         if self._options.training == "restart":
             return None

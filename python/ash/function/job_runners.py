@@ -3,7 +3,7 @@
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
 Invariants: (1) every started job is answered once, or dropped at the end of the run; (2) the caller starts at most
-`free` jobs; (3) a job that exceeds its limit is answered LATE, and its later outcome is ignored.
+`free` jobs; (3) a job that exceeds its limit gets the answer LATE, and its later outcome is ignored.
 Threads: all methods must be called by the same thread. Cost: a microsecond per job if jobs run in the calling thread.
 """
 
@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, `_sent` at its last submission, and the number of its submissions."""
+    """A job submitted to Dask: its arguments, the value of `_sent` when it was last submitted, and its submissions."""
 
     job: Job
     params: dict[str, Any]

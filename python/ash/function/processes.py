@@ -35,7 +35,7 @@ START_SECONDS = 300.0
 class ForkServer:
     """Starts and controls a process that forks children.
 
-    The process is started for the first child, and again if it was killed.
+    The process is started when the first child is requested, and restarted if it was killed.
 
     Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket and the children's
     process ids. Each request on the socket gets one reply. A child whose exit status has been read is never killed,
@@ -105,7 +105,7 @@ class ForkServer:
                     raise OSError("no process can be started")
                 return int(answer), ours
             except OSError:
-                ours.close()  # so that a child ends that was forked although the reply failed
+                ours.close()  # so that the child ends if it was forked but the reply failed
                 raise
 
     def _ask(self, message: bytes, *handles: int) -> str:

@@ -37,7 +37,7 @@ class Reports:
     Parameters
     ----------
     function : callable
-        The function, which is called with this object, and reports by calling the object's `send`.
+        A function that is called with this object, and reports by calling the object's method `send`.
     most : int or None
         Number of reports after which the candidate has all its epochs. The function then continues without waiting,
         until it ends or reports once more.
@@ -128,7 +128,7 @@ class Reports:
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
     """Return ``train(params, report)`` as a generator function of params.
 
-    If `train` has reported, its return value is ignored, since libraries return histories and results, not scores.
+    If `train` has reported, its return value is ignored, since training loops return histories or results, not scores.
     """
 
     def steps(params: dict[str, Any]) -> Iterator[Any]:

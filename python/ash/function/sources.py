@@ -139,7 +139,7 @@ class Adaptive(Source):
 
     Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST candidates (`Ranks`); better
     candidates are chosen more often. A draw near a good candidate keeps about three quarters of its hyperparameters,
-    and draws the rest anew. Kept numbers are moved by a random share of their range, which is usually small. A draw
+    and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw
     depends on the space, the seed, its number, the ranks at the time, and the earlier draws. There are `count`
     candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.
     """
@@ -199,7 +199,7 @@ class Adaptive(Source):
 class AdaptiveTrials(Adaptive):
     """Numbers of Optuna trials, with proposed values if a trial is drawn near a good trial.
 
-    A trial draws all other values.
+    The trial itself draws all values that are not proposed.
     """
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
@@ -243,17 +243,15 @@ class OptunaSource(Source):
     """Candidates of an Optuna sampler, which proposes one candidate at a time and is told the candidate's rank.
 
     The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
-    1, so it changes with each result.
-    A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
-    with a seed then proposes the same candidates, and reaches the same state. If it proposes different candidates, it
-    gets the recorded candidates as trials that it did not propose, and continues with these.
-    Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
-    parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
-    choice keeps its options.
-    There are `count` candidates in total, beginning with `first`. Candidates in the `journal` are recorded, some of
-    them from smaller spaces. Each configuration is tried once: if the sampler proposes a configuration again, the
-    sampler is told its value, and asked again. If the sampler only repeats itself, or stops its study as GridSampler
-    does, candidates are drawn at random by `seed` instead.
+    1, so it changes with each result. A resumed run asks again for the recorded candidates, in the same order of asking
+    and telling as before. A sampler with a seed then proposes the same candidates, and reaches the same state. If it
+    proposes different candidates, the recorded candidates are used instead, and are added to its study as trials that
+    it did not propose. Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds
+    becomes a float parameter without levels, so the sampler may propose numbers between the levels. Integers keep their
+    step, and a choice keeps its options. There are `count` candidates in total, beginning with `first`. Candidates in
+    the `journal` are recorded, some of them from smaller spaces. Each configuration is tried once: if the sampler
+    proposes a configuration again, it is told the configuration's value, and asked again. If the sampler only repeats
+    itself, or stops its study as GridSampler does, candidates are drawn at random by `seed` instead.
     """
 
     def __init__(
@@ -497,5 +495,5 @@ def _options(domain: Domain) -> list[Any]:
 
 
 def _parameter(name: str, number: int) -> str:
-    """Return the name of a domain in the study, since Optuna allows one domain per name."""
+    """Return the name in the study for one of a hyperparameter's domains; Optuna allows only one domain per name."""
     return name if number == 0 else f"{name} ({number})"

@@ -41,8 +41,8 @@ from ash.function.answers import pack, unpack
 WAITING = "waiting-"
 """Prefix of the names of folders with states."""
 EASED = 0.8
-"""When the limit is exceeded, states are spilled until the rest take this share of it, so that states are rarely
-sorted."""
+"""When the limit is exceeded, states are spilled until the rest take this share of the limit, so that sorting states
+is rarely needed."""
 MEASURING = 0.01
 """Maximum share of the time for pickling states to measure them. The first state of a type in a rung is always
 measured."""

@@ -12,8 +12,8 @@ Selection is greedy, with replacement, by the predictions for the validation row
     first draws: the best model; also the next four models and the best model of the other type (network or trees),
                  unless clearly worse
     draw t + 1: the model whose average with the first t draws has the lowest loss
-    after `size` draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
-                 weights are shares of the remaining draws
+    after `size` draws: all draws after the lowest loss (ties: the earliest) are undone, but never the first draws; the
+                 weight of a model is its share of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
 several models follows their section 2.2: with few validation rows, only a single lucky model might be drawn. If there
@@ -25,7 +25,7 @@ Loss:        per row, the squared error of probabilities (Brier score) or of sta
              outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss the
              negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used if
              the metric is accuracy or AUC, because these depend only on labels or ranks, so that with few rows many
-             averages would have the same value.
+             averages would have equal scores.
 Order:       among networks with equal losses the first is drawn. Rows are summed in NumPy's fixed order on one thread,
              so the outcome depends only on the predictions.
 Cost:        size * networks passes over the rows. Memory: 8 bytes per network and row; for regression, per target too.

@@ -3,7 +3,7 @@
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                embedding [parameters, numbers] float32, if numbers are embedded
                share.0 [outputs] float32, ... for each hidden layer, if activations are parametric
-               input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
+               input_center, input_scale, input_limit [features] float64: scale > 0; limit 3 (smooth clip) or 0 (none)
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64, for the columns with many levels
@@ -131,7 +131,7 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 def model_digest(
     parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
-    """Return a hash (64 hexadecimal digits) of all that determines predictions: weights, calibration, encoding, ..."""
+    """Return a hash (64 hexadecimal digits) of everything that predictions depend on: weights, encoding, ..."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
@@ -203,7 +203,7 @@ def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], me
 
 
 def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of the metadata and of all tensors in order of name, which detects any flipped bit."""
+    """Return the SHA-256 of the metadata and of all tensors in order of name; it changes with any flipped bit."""
     hashed = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

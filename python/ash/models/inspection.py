@@ -34,7 +34,7 @@ from ash.options import Options, core_loss
 MOST_ROWS = 1_000
 """The maximum number of rows in a sample."""
 MOST_COLUMNS = 200
-"""Wider tables are not sampled, since the cost grows with the square of the number of columns."""
+"""The maximum number of columns of a sampled table, since the cost grows with the square of this number."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
 """The maximum number of values in partial dependence: for numeric and date columns, and for categories."""
@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return the model's predictions after the column at index `place` got the cells of the rows `order`."""
+        """Return the model's predictions after the column at index `place` has been reordered by the rows `order`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)

@@ -2,8 +2,8 @@
 
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
-A file may be from an untrusted source, so no memory is allocated for a size that the file only claims. Tensors are no
-larger than the file, since they are read before they are checked, and labels are bounded by LARGEST_LABELS.
+A file may be from an untrusted source, so no memory is allocated for a size that the file only claims. Tensors are read
+before they are checked, so they are no larger than the file. Labels are bounded by LARGEST_LABELS.
 """
 
 import itertools
@@ -51,17 +51,17 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""The metadata entries that a network in an ensemble has of its own. All members share the other entries."""
+"""The metadata entries that each network in an ensemble has separately. All members share the other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
-"""The number of inputs that an embedding adds to the first layer per number, in addition to the number itself."""
+"""The number of inputs that the first layer has for each embedded number, in addition to the number itself."""
 PARAMETERS = 83
-"""The number of parameters of an embedding per number (cpp/ash/kernels/embedding.hpp)."""
+"""The number of parameters of the embedding of one number (cpp/ash/kernels/embedding.hpp)."""
 ROOM = 2**20
 """The number of bytes that are allocated as a test before a file is read."""
 LARGEST_LABELS = 2**28
-"""The maximum bytes of labels, since a dtype such as <U100000000 makes even a few labels huge."""
+"""The maximum size of all labels in bytes, since a dtype such as <U100000000 makes even a few labels huge."""
 
 
 def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
@@ -134,7 +134,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     with open(name, "rb"):  # raises Python's own OSError for a missing or unreadable file
-        bytearray(ROOM)  # raises MemoryError, while safetensors would end the process
+        bytearray(ROOM)  # raises MemoryError if memory is short; safetensors would end the process
     try:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}

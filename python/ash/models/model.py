@@ -119,8 +119,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. Among equal probabilities the first
-            class wins.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. If probabilities are
+            equal, the first class is chosen.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class Model(ABC):
 
     @property
     def digest(self) -> str:
-        """Return a hash (64 hexadecimal digits) of all that determines predictions. Equal models have equal hashes."""
+        """Return a hash (64 hexadecimal digits) of all that predictions depend on. Equal models have equal hashes."""
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:

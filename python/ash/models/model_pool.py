@@ -1,4 +1,4 @@
-"""Contains `Kept`, which holds the best models of a run and their validation predictions, and calibrates classifiers.
+"""Contains `Kept`, the best models of a run with their validation predictions, and calibrates classifiers.
 
 An ensemble can be selected from these models (ensemble.py) at any time, without the data of the run.
 
@@ -142,7 +142,7 @@ class Kept:
         return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of the candidates with these counts, or the first network if no other was drawn."""
+        """Return the ensemble of the candidates with these counts, or the best network if it is the only member."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 
@@ -183,7 +183,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or what PREDICTION_BYTES allows for arrays [rows, outputs]."""
+    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, from 1 to KEEP."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
@@ -215,10 +215,10 @@ def read_kept(
 ) -> Kept | None:
     """Return the best models that have been kept so far, or None if nothing was kept.
 
-    There are at most as many networks as can predict the validation rows with `work` multiply-adds, but at least one.
-    Boosted trees are not limited, since their predictions already exist. Predictions are for the validation rows of all
-    folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the encoding
-    of all rows.
+    Networks are limited to as many as can predict the validation rows with `work` multiply-adds, but there is at least
+    one. Boosted trees are not limited, since their predictions already exist. Predictions are for the validation rows
+    of all folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the
+    encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:

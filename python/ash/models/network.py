@@ -28,9 +28,9 @@ class Network(Model):
     classes_ : ndarray of shape (classes,) or None
         The sorted labels in their own dtype; None for regression.
     encoding : ash.encoding.encoding.Encoding
-        The columns of X in training, and how they are encoded as features of the network.
+        The columns of X in training, and their encoding as features of the network.
     feature_names : tuple of str or None
-        Column names of the DataFrame on which the network was trained.
+        Column names of the DataFrame on which the network was trained; None if X had no names.
     target_names : tuple of str or None
         Names of the columns of y.
     n_features_in_ : int
