@@ -5,10 +5,10 @@
        v
     child: reads jobs from the connection, one at a time, until the connection is closed
 
-A child that has died is replaced in milliseconds, however much the function imports, since the server has imported it.
-A process with threads cannot be forked safely. If the import starts threads, the server reports this, and a new server
-leaves the import to the children. When the parent ends for whatever reason, the standard input of all these processes
-is closed. They then end, even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
+The server does the imports once, so a child that has died is replaced in milliseconds. A process with threads cannot be
+forked safely. If the import starts threads, the server reports this, and a new server leaves the import to the
+children. When the parent ends for whatever reason, the standard input of all these processes is closed. They then end,
+even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
 """
 
 import atexit
@@ -28,7 +28,7 @@ from typing import Any
 from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
-"""The seconds after which a child that should end is killed."""
+"""The seconds that a child has to end by itself before it is killed."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"

@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs by a result's mean seconds per epoch, for the same parameters or, if they are new, of all jobs."""
+    """Return costs by a result's mean seconds per epoch, over jobs with the same parameters or else over all jobs."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

@@ -71,7 +71,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with only params, and has neither `*args` nor `epochs` as second."""
+    """Return whether a function can be called with only params; not if it has `*args` or `epochs` in second place."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     takes_any = any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(train).parameters.values())

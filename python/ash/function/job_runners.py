@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, the value of `_sent` when it was last submitted, and its submissions."""
+    """A job submitted to Dask: its arguments, `_sent` when it was last submitted, and the number of submissions."""
 
     job: Job
     params: dict[str, Any]

@@ -243,15 +243,20 @@ class OptunaSource(Source):
     """Candidates of an Optuna sampler, which proposes one candidate at a time and is told the candidate's rank.
 
     The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
-    1, so it changes with each result. A resumed run asks again for the recorded candidates, in the same order of asking
-    and telling as before. A sampler with a seed then proposes the same candidates, and reaches the same state. If it
-    proposes different candidates, the recorded candidates are used instead, and are added to its study as trials that
-    it did not propose. Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds
-    becomes a float parameter without levels, so the sampler may propose numbers between the levels. Integers keep their
-    step, and a choice keeps its options. There are `count` candidates in total, beginning with `first`. Candidates in
-    the `journal` are recorded, some of them from smaller spaces. Each configuration is tried once: if the sampler
-    proposes a configuration again, it is told the configuration's value, and asked again. If the sampler only repeats
-    itself, or stops its study as GridSampler does, candidates are drawn at random by `seed` instead.
+    1, so it changes with each result.
+
+    A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
+    with a seed then proposes the same candidates, and reaches the same state. If it proposes different candidates, the
+    recorded candidates are used instead, and are added to its study as trials that it did not propose.
+
+    Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
+    parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
+    choice keeps its options.
+
+    There are `count` candidates in total, beginning with `first`. Candidates in the `journal` are recorded, some of
+    them from smaller spaces. Each configuration is tried once: if the sampler proposes a configuration again, it is
+    told the configuration's value, and asked again. If the sampler only repeats itself, or stops its study as
+    GridSampler does, candidates are drawn at random by `seed` instead.
     """
 
     def __init__(

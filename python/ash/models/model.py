@@ -119,8 +119,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. If probabilities are
-            equal, the first class is chosen.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. If probabilities are equal, the first
+            class is chosen.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Estimators and searches that follow scikit-learn's conventions.
 
-    estimators.py            `ASHClassifier` and `ASHRegressor`: networks, tuned by the run of `ash.tune`
-    search_cv.py             `ASHSearchCV`: any estimator, tuned by the run of `ash.tune_function`; its parts:
+    estimators.py            `ASHClassifier` and `ASHRegressor`: networks, tuned in the same way as by `ash.tune`
+    search_cv.py             `ASHSearchCV`: any estimator, tuned by `ash.tune_function`; its parts:
       search_arguments.py    checks arguments, and routes the parameters of `fit`
       estimator_space.py     converts the space: estimators become text, and several spaces become one
       search_ladder.py       computes the epochs of each rung for the resource of the search

@@ -49,9 +49,10 @@ class JobInfo(NamedTuple):
 
 
 class ResultRow(NamedTuple):
-    """One row of a search's `cv_results_`: a candidate, a rung (-1 if no job has a score) and the total epochs.
+    """One row of a search's `cv_results_`: one candidate and one of its jobs.
 
-    The epochs are those after this rung. `info` has the results of the job; it is None if the job failed.
+    `rung` is the rung of the job, or -1 if the candidate has no score. `resource` is the candidate's total number of
+    epochs after this rung. `info` has the results of the job; it is None if the job failed.
     """
 
     params: Params
@@ -148,8 +149,8 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if training
-    cannot be resumed, or with `restart` must not be resumed), and `fit_time` (seconds of all jobs of the candidate).
+    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if training cannot be resumed,
+    or with `restart` must not be resumed), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),

@@ -6,8 +6,8 @@
     clf__C    0.01 to 100, if clf is "SVC()"                  a nested parameter depends on the options that have it
 
 Records, journals and digests can hold only plain values, not objects such as estimators. Jobs get a copy of the object
-instead of its text. For a list of spaces, the hyperparameter `SPACE` is added. It is the number of a candidate's
-space, and all other hyperparameters depend on it.
+instead of its text. For a list of spaces, the hyperparameter `SPACE` is added. It is the number of a candidate's space,
+and all other hyperparameters depend on it.
 """
 
 import math
@@ -162,7 +162,7 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return copies of the estimator, one for each option that is an object, or only the estimator without objects."""
+    """Return copies of the estimator, one per option of each hyperparameter with objects, or [estimator] if none."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:

@@ -2,8 +2,9 @@
 
     fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
-They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py). So a fit
-does not depend on the order of the rows, and a row that occurs k times has the same effect as one row with weight k.
+The estimators differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py).
+So a fit does not depend on the order of the rows, and a row that occurs k times has the same effect as one row with
+weight k.
 """
 
 import copy

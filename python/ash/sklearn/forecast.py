@@ -39,8 +39,8 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
     law : str
         "average" or "rounds"; for any other law the last score is returned.
     points : sequence of (epochs, score)
-        The known scores, in increasing order of epochs. For "rounds", the first point may be at 0 epochs, with
-        the score of a constant prediction.
+        The known scores, in increasing order of epochs. For "rounds", the first point may be at 0 epochs, with the
+        score of a constant prediction.
     epochs : int
         The total epochs at which to forecast the score.
 

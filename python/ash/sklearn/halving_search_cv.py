@@ -232,7 +232,8 @@ class HalvingSearchCV(ASHSearchCV):
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
         warns = self.n_candidates != EXHAUST
-        # With a journal, later calls must draw the same candidates, which takes a seed. Otherwise draw as scikit-learn.
+        # With a journal, later calls must draw the same candidates, so a seed is needed. Otherwise candidates are drawn
+        # in scikit-learn's order.
         seed = self._seed() if self.random_state is None and self.journal is not None else None
         state = self.random_state if seed is None else seed
         space, first = drawn_candidates(

@@ -82,7 +82,7 @@ class Rows:
 
     `params` are passed to the estimator's `fit`; parameters with one value per row are indexed like the rows. `classes`
     are all labels, including labels that occur only in other rows; None for regression. `cache` has transformers that
-    are fitted to these rows. `held` are the rows on which the estimator is scored, if it stops early on them.
+    are fitted to these rows. `held` are the rows on which the estimator is scored; None unless it stops early.
     """
 
     X: Any
