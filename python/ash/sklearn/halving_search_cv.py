@@ -1,4 +1,4 @@
-"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` with the names of scikit-learn's `HalvingRandomSearchCV`.
+"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` with the interface of scikit-learn's `HalvingRandomSearchCV`.
 
     iteration    candidates      total resources of each            n_candidates=60, factor=3, min_resources=20
         0            60                  20
@@ -60,7 +60,7 @@ class Iterations(Rungs):
 class HalvingSearchCV(ASHSearchCV):
     """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
 
-    All candidates are trained with few resources, such as trees or rows. The best candidates are trained further, to
+    All candidates are trained with few resources, such as trees or rows. The best candidates then get
     `factor` times the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's
     names and meanings, so a program only has to change one import:
     ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
@@ -83,10 +83,10 @@ class HalvingSearchCV(ASHSearchCV):
         The resource that increases with each iteration: rows, or a parameter of the estimator that takes positive
         integers, such as "n_estimators".
     max_resources : int or "auto", default="auto"
-        The maximum resources of a candidate. "auto": the number of rows; other resources than rows require an int.
+        The maximum resources of a candidate. "auto": the number of rows. Any other resource requires an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
-        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, times the number of classes for
-        classification; for other resources 1. "exhaust": the largest number with which the last iteration stays within
+        The resources of the first iteration. "smallest": 1, or if the resource is rows ``n_splits * 2``, times the
+        number of classes for classification. "exhaust": the largest number with which the last iteration stays within
         `max_resources`; this requires an int as `n_candidates`.
     aggressive_elimination : bool, default=False
         Whether to repeat the first iteration, without more resources, if `max_resources` allows too few iterations to
@@ -97,15 +97,15 @@ class HalvingSearchCV(ASHSearchCV):
     scoring : str, callable, list, dict or None, default=None
         As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
     refit : bool, str or callable, default=True
-        Whether the best candidate is refitted on all rows; or the name of the score that ranks the candidates; or a
-        function that takes `cv_results_` and returns `best_index_`.
+        Whether the best candidate is refitted on all rows. A str or a function also means True. A str is the name of
+        the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
     error_score : "raise" or number, default=nan
         The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.
     return_train_score : bool, default=True
         Whether to score training rows as well.
     random_state : int, RandomState or None, default=None
-        Seeds the draw of candidates, which is the same as in scikit-learn, and the estimator if its own `random_state`
-        is None.
+        Seeds the draw of candidates, and the estimator if its own `random_state` is None. The same candidates are drawn
+        as in scikit-learn.
     n_jobs : int or None, default=None
         The number of concurrent jobs, as for `ash.ASHSearchCV`. None: 1, or the setting of `joblib.parallel_config`.
     verbose : int, default=0
@@ -165,9 +165,9 @@ class HalvingSearchCV(ASHSearchCV):
       same candidates. With ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and then the
       best candidates are promoted.
     - Rows are drawn once, so the rows of an iteration are a subset of the next iteration's rows. Only training folds
-      are subsampled. Test folds are not, so that scores are less noisy and can be compared across iterations.
-    - Each configuration is tried only once. The number of iterations is computed in integers: 243 candidates with
-      ``factor=3`` take six iterations, where scikit-learn's logarithm gives five.
+      are subsampled. Test folds are always complete, so that scores are less noisy and comparable across iterations.
+    - Each configuration is tried only once. The number of iterations is computed exactly: 243 candidates with
+      ``factor=3`` take six iterations, whereas scikit-learn's rounded logarithm gives five.
     - `sklearn.experimental` need not be imported.
 
     References

@@ -2,8 +2,8 @@
 
 With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) the estimator, the scorer and the splitter
 each get the parameters that they have requested. Without it, the splitter gets `groups`, and the estimator all other
-parameters. Scorers that accept `sample_weight` also get it, as in scikit-learn since 1.9, so that weighted training is
-scored with the same weights.
+parameters. `sample_weight` is also passed to scorers that accept it, as in scikit-learn since 1.9, so that weighted
+training is scored with the same weights.
 """
 
 from collections.abc import Mapping, Sequence

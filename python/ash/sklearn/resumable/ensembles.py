@@ -57,7 +57,7 @@ class Trees(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why an estimator cannot be trained further, if it is bagging with `oob_score`; otherwise return ""."""
+        """Return why bagging with `oob_score` cannot be trained further; "" for all other estimators."""
         bagging = is_a(estimator, "BaseBagging")
         return "bagging with oob_score does not support warm_start" if bagging and estimator.oob_score else ""
 

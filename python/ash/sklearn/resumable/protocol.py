@@ -38,7 +38,7 @@ class TransformerCache:
         hash of the parameters of all steps but the last --> fitted transformers, and the transformed training rows
 
     Invariants: (1) only transformers whose `fit_transform` equals `fit` followed by `transform` are kept; (2) a cache
-    belongs to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers
+    belongs to one fold, whose rows and `fit` parameters do not change; (3) entries are never changed: transformers
     only transform, possibly in several threads at the same time, and rows are copied. If transformers have a random
     state, each candidate has its own hash.
     Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of KINDS entries, each at
