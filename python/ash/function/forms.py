@@ -131,8 +131,8 @@ class GeneratorTrainer:
 
     `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. After
     a generator has ended, its last outcome is returned in all further jobs. `ended` is None until a generator has
-    ended. Then it is the lowest number of epochs after which a generator ended, and the number of epochs that its job
-    was to reach.
+    ended. Then it is a pair: the lowest number of epochs after which a generator ended, and the number of epochs that
+    the job of this generator should have reached.
     """
 
     ended: tuple[int, int] | None = None

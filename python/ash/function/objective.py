@@ -73,16 +73,16 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
     Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. If a trial resumes in
     another process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts
-    again and runs to the same report. A waiting trial counts as a megabyte of `memory_limit`. While it reports, the
-    objective must not hold a lock or change a global setting. ``trial.study`` has no other trials. If an objective
-    raises TrialPruned by itself, the job is recorded as a failure without a warning, and the scores of the trial's
-    earlier jobs stay valid. `costs` is called with params that hold the number of the trial, ``{"trial": 3}``, and the
-    values that the trial was given, if any, as "given" or "proposed".
+    again and runs to the same report. A waiting trial counts as one megabyte toward `memory_limit`. While it reports,
+    the objective must not hold a lock or change a global setting. ``trial.study`` contains only this trial. If an
+    objective raises TrialPruned by itself, the job is recorded as a failure without a warning, and the scores of the
+    trial's earlier jobs stay valid. `costs` is called with params that hold the number of the trial, ``{"trial": 3}``,
+    and the values that the trial was given, if any, under the key "given" or "proposed".
 
     Parameters
     ----------
     objective : callable
-        A function that takes a trial and returns one number. Several values are not supported.
+        A function that takes a trial and returns one number. Objectives with more than one value are not supported.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def _story(trial: "optuna.Trial") -> dict[str, Any]:
 def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:
     """Return the joint space of trials.
 
-    A name whose domains differ between trials is a choice of the suggested values.
+    If the domains of a name differ between trials, its domain is a choice of the suggested values.
     """
     domains: dict[str, Domain] = {}
     values: dict[str, dict[Any, None]] = {}

@@ -29,7 +29,7 @@ from ash.function.job_runners import RunnerThreads
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
 MESSAGE = 32
 START_SECONDS = 300.0
-"""The maximum seconds in which a child must start and import the function's modules."""
+"""The maximum seconds that a child may take to start and to import the function's modules."""
 
 
 class ForkServer:

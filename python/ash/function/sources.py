@@ -5,11 +5,11 @@
     tell(...)    receives the outcome of a candidate in a rung, in order of decision, and the suggestions of an Optuna
                  trial
 
-The clock waits for candidates at a virtual time that depends only on decisions, and `tell` has received all earlier
-decisions by then. With a reproducible schedule, proposals therefore do not depend on timing.
+The virtual time at which the clock waits for candidates depends only on decisions. By then `tell` has received all
+earlier decisions. With a reproducible schedule, proposals therefore do not depend on timing.
 Cost: a random draw takes about 10 microseconds per hyperparameter, and a draw near a good candidate about 100. Ranks
 are kept in a sorted list.
-Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
+Sources: scipy.stats.qmc.Sobol (Owen-scrambled Sobol points); Optuna (Study.ask and Study.tell).
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -41,7 +41,7 @@ SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, adaptive draws are near good candidates, except for one draw in EVERY."""
+"""Once LEAST candidates have a score, adaptive draws are near good candidates, except each EVERY-th draw."""
 BEST, FEWEST = 16, 2
 """The best 1/BEST of the candidates, but at least FEWEST, are the good candidates."""
 KEPT, WIDTH = 0.75, 0.15
@@ -139,9 +139,9 @@ class Adaptive(Source):
 
     Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST candidates (`Ranks`); better
     candidates are chosen more often. A draw near a good candidate keeps about three quarters of its hyperparameters,
-    and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw
-    depends on the space, the seed, its number, the ranks at the time, and the earlier draws. There are `count`
-    candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.
+    and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw depends on
+    the space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in
+    total, beginning with `first`. Candidates in the `journal` keep their numbers.
     """
 
     def __init__(
@@ -390,7 +390,7 @@ def source_of(
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
-    """Return the maximum number of candidates: at most the number of configurations in the space, if countable."""
+    """Return the maximum number of candidates, limited by the space's number of configurations if that is known."""
     wanted = candidates or LARGEST
     return min(wanted, space.size_with(first)) if _has_levels_alone(space, sampler) else wanted
 

@@ -11,8 +11,8 @@ A file is a pickle, which runs code when it is loaded. So only files written by 
 authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
 is deleted at the end of the run.
 
-Order:       states of lower rungs are spilled first; in a rung, states with lower scores, then with higher candidate
-             numbers.
+Order:       states of lower rungs are spilled first; in a rung, those with lower scores, and among equal scores those
+             with higher candidate numbers.
 Invariants:  (1) a candidate has at most one state; (2) bytes in memory <= limit after each `keep`, as far as bytes can
              be measured; (3) a file whose bytes have changed is not unpickled.
 Threads:     only the calling thread.
@@ -44,8 +44,8 @@ EASED = 0.8
 """When the limit is exceeded, states are spilled until the rest take this share of the limit, so that sorting states
 is rarely needed."""
 MEASURING = 0.01
-"""Maximum share of the time for pickling states to measure them. The first state of a type in a rung is always
-measured."""
+"""Maximum share of the time in which states are pickled to measure their size. The first state of a type in a rung
+is always measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64
 """Maximum number of parts of a tuple, list or dict that are measured one by one."""

@@ -4,8 +4,8 @@ r"""Defines ensembles of networks and boosted trees of one run, and selects thei
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                             /
 
-Outputs are probabilities or targets. They are bit-identical on any number of threads, since the outputs of each member
-are, and the order of summation is fixed. Prediction time is the sum over the members.
+Outputs are probabilities or targets. They are bit-identical on any number of threads, since this is true of each
+member's outputs, and the order of summation is fixed. Prediction time is the sum over the members.
 
 Selection is greedy, with replacement, by the predictions for the validation rows:
 
@@ -16,19 +16,20 @@ Selection is greedy, with replacement, by the predictions for the validation row
                  weight of a model is its share of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
-several models follows their section 2.2: with few validation rows, only a single lucky model might be drawn. If there
-are more trees than networks, lucky trees are more likely, so both the best network and the best trees are tried first.
-A model is clearly worse if the mean of the loss differences per row is more than two standard errors above 0. Unlike in
-the paper, there is no bagging.
+several models follows their section 2.2: otherwise, with few validation rows, a single lucky model might be drawn
+alone. If there are more trees than networks, lucky trees are more likely than lucky networks, so both the best network
+and the best trees are tried first. A model is clearly worse if the mean of the loss differences per row is more than
+two standard errors above 0. Unlike in the paper, there is no bagging.
 
 Loss:        per row, the squared error of probabilities (Brier score) or of standardized targets, averaged over
              outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss the
              negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used if
-             the metric is accuracy or AUC, because these depend only on labels or ranks, so that with few rows many
-             averages would have equal scores.
+             the metric is accuracy or AUC. These depend only on labels or ranks, so with few rows many averages would
+             have equal scores.
 Order:       among networks with equal losses the first is drawn. Rows are summed in NumPy's fixed order on one thread,
              so the outcome depends only on the predictions.
-Cost:        size * networks passes over the rows. Memory: 8 bytes per network and row; for regression, per target too.
+Cost:        size * networks passes over the rows. Memory: 8 bytes per network, row and output (for log_loss, per
+             network and row).
 """
 
 import math
@@ -54,7 +55,7 @@ MOST_FIRST = 5
 CLEARLY = 2.0
 """A network is clearly worse than another if it is worse by more than this number of standard errors."""
 _LEAST_PROBABILITY = np.finfo(np.float32).tiny
-"""The lower bound of probabilities, as in the core's log_loss: a probability of 0 costs 87, not infinity."""
+"""The lower bound of probabilities, as in the core's log_loss: a probability of 0 adds 87 to the loss, not infinity."""
 
 
 class Ensemble(Model):
@@ -70,7 +71,7 @@ class Ensemble(Model):
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
-        As for each member; all members have the same.
+        As in each member; all members have the same values.
     metric : str
         The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
     validation_score : float
