@@ -66,10 +66,12 @@ def current_job() -> CurrentJob:
         No job runs in this thread. Threads that a job starts do not inherit its job; pass them the value that this
         function returns.
 
-    Notes ----- With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is
-    kept after a crash, so that the same call can resume. Without a journal the directory is in a temporary folder that
-    is deleted at the end of the run. In both cases the directory is deleted soon after its candidate has retired, which
-    means that it will not be trained further. With a journal the directory of the best candidate is kept.
+    Notes
+    -----
+    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept after a
+    crash, so that the same call can resume. Without a journal the directory is in a temporary folder that is deleted at
+    the end of the run. In both cases the directory is deleted soon after its candidate has retired, which means that it
+    will not be trained further. With a journal the directory of the best candidate is kept.
 
     Examples
     --------
