@@ -39,7 +39,7 @@ from ash.space.space import Space
 NO_HASH = "0" * 16
 """The recorded hash of weights, since functions have no weights."""
 ALONE = (1, 1)
-"""The recorded team of a job, since each job runs on one thread."""
+"""The recorded `team` and `team_limit` of a job, since each job runs on one thread."""
 
 
 class Log:

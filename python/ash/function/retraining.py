@@ -3,8 +3,8 @@
     target: rung 3 of candidate c     jobs (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last answer counts
 
 The lower rungs were decided earlier, so their new results are ignored. But if a job in a lower rung fails, the target
-fails. A state is lost if it was in an earlier process, whose pickles are not loaded, or if this process could not copy
-it or keep it (state_store.py).
+fails, too. A state is lost if it was in an earlier process, whose pickles are not loaded, or if this process could not
+copy it or keep it (state_store.py).
 """
 
 from collections.abc import Callable, Sequence

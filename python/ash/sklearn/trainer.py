@@ -208,7 +208,7 @@ class Trainer:
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
-        """Return earlier points of a fold's learning curve: (epochs, score) of the previous rung.
+        """Return the earlier points of a fold's learning curve: (epochs, score) after the previous rung.
 
         In the first rung, return the point after half of the epochs, preceded by the score of a constant
         prediction at 0 epochs if this is known. To save predictions, the point after half of the epochs is measured
