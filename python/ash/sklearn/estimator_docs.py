@@ -34,22 +34,23 @@ categorical_features : list of str, int or bool, "from_dtype" or None, default=N
     Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
     only columns of a categorical dtype. Text that does not spell numbers is always a category.
 {class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
-    The share or number of rows held out to score the candidates, or a separate table. None: 0.2, or in some searches
-    five folds instead: if the search is planned for a `time_limit` ("auto" candidates), and the table has fewer than
-    5,000 rows, fewer than 250 rows per second of the limit, and at least five rows of each class.
+    The share or number of rows held out to score the candidates, or a separate table. None: 0.2. Five folds are used
+    instead if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows,
+    fewer than 250 rows per second of the limit, and at least five rows of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds, and the networks of
     all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
-    The most draws of the ensemble (`Result.ensemble`). 1: only the best network predicts; with folds it is trained
-    again on all rows. Prediction time is the sum over the members, which with folds are the networks of all folds.
+    The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts, which after
+    cross-validation is trained again on all rows. Prediction time is the sum over the members. With folds, the members
+    are the networks of all folds.
 refit : bool, default=True
-    Whether the selected networks are fine-tuned on all rows, for one short cycle, half as long as their last one, which
-    starts at 0.3 of the learning rate. No effect with folds or with a separate validation table.
+    Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
+    last cycle, and starts at 0.3 of the learning rate. No effect with folds or with a separate validation table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
-    Never more than OMP_NUM_THREADS, or within joblib or Dask than this thread's share. With an executor: the number of
-    concurrent jobs.
+    It never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an executor: the
+    number of concurrent jobs.
 random_state : int, RandomState or None, default=None
     Seeds the split, the candidates and the training. Pass an int for the same model each time.
 verbose : int, default=0
@@ -58,8 +59,8 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same data and parameters resumes
-    the run after any interruption, if `random_state` is an int or None (the journal's seed is used then). The new space
-    may be larger if it contains the earlier one.
+    the run after any interruption, if `random_state` is an int or None (the journal's seed is used then). The space of
+    a later call may be larger if it contains the earlier space.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None
@@ -99,8 +100,8 @@ Examples
 >>> predictions = {name}(candidates=16, random_state=0).fit(X, y).predict(X)
 """
 _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
-    Factors for the weights of rows, in training and in the score: one per label, 1 for labels that are not named; or
-    "balanced", so that all classes count equally.
+    Factors for the weights of rows, in training and in the score. A dict has one factor per label; labels that it does
+    not name have factor 1. "balanced": all classes count equally.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
@@ -116,9 +117,9 @@ _CLASSES = """classes_ : ndarray of shape (n_classes,)
 """
 _SEARCH_TEXT = """{first}
 
-All candidates are trained a little, the best half of those finished so far is trained further, and so on up the
-ladder of `ash.tune_function`. In each fold, promoted candidates continue from their existing trees, rounds or weights,
-if their library allows it. Otherwise they are trained from scratch, and `retrained_` says why.
+All candidates are trained briefly. The best half of those finished so far is trained further, and so on up the ladder
+of `ash.tune_function`. In each fold, promoted candidates continue from their existing trees, rounds or weights, if
+their library allows it. Otherwise they are trained from scratch, and `retrained_` says why.
 
 Parameters
 ----------
@@ -143,15 +144,15 @@ resource : str, default="auto"
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
     the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
-    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed
-    `max_epochs`.
+    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from that number and stop before they
+    exceed `max_epochs`.
 scoring : str, callable, list, dict or None, default=None
     As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None
     As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
 refit : bool, str or callable, default=True
-    Whether the best candidate is fitted to all rows, for as many epochs as it had; or the name of the score that ranks
-    the candidates; or a function that takes `cv_results_` and returns `best_index_`.
+    Whether the best candidate is fitted to all rows, for as many epochs as it had. A str or a function also means True.
+    A str is the name of the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
 error_score : "raise" or number, default=nan
     The score in `cv_results_` of candidates whose first job failed. "raise": the first error ends the search.
 return_train_score : bool, default=False
@@ -178,8 +179,8 @@ journal : str, path-like, ash.Journal or None, default=None
     estimators, so promoted ones are trained again.
 executor : None, "processes", or an object with `submit`, default=None
     Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
-    jobs than threads. Exceptions are `HistGradientBoosting`, and skorch nets that are not on a GPU: since threads would
-    wait for Python's lock, None means processes for these if they and the scorer can be pickled.
+    jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads would wait
+    for the GIL. For these, None means processes if the estimator and the scorer can be pickled.
 record : ash.RunRecord or None, default=None
     ``result_.record`` of an earlier fit. With it and the same rows, the same search repeats that fit, independently of
     the clock, on any number of threads. The libraries get as many threads per job as in that fit.
@@ -220,10 +221,11 @@ refit, which does not stop early. Such scores are a little optimistic, since the
 scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
 within each rung.
 
-Forecasts assume that the error of the mean of t trees shrinks as 1/t. Boosting starts from the score of a constant, and
-each of its first rounds removes an equal share of the remaining gap. Later the score grows by a constant amount
-whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated forecast, which ranks the
-candidates and guides a `sampler`. The best candidate, however, is the one with the best score.
+Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at that of a
+constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score
+grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated
+forecast, which ranks the candidates and guides a `sampler`. The best candidate, however, is the one with the best
+score.
 
 References
 ----------
