@@ -5,7 +5,7 @@
     result.model.predict(X_new)
 
 Importing ash loads numpy and the core. It changes no global state and starts no thread. Each name below is imported on
-first use; the estimators then also import scikit-learn.
+first use. The first use of an estimator also imports scikit-learn.
 """
 
 from importlib import import_module

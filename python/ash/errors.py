@@ -1,6 +1,6 @@
 """All errors that ash raises on purpose, with one base class to catch them all.
 
-Errors about wrong arguments are also a ``ValueError``, so code written for scikit-learn catches them unchanged.
+Errors about wrong arguments are also a ``ValueError``, so code written for scikit-learn catches them without changes.
 """
 
 
@@ -49,7 +49,7 @@ class SettingError(AshError, ValueError):
 
 
 class UnknownArgument(SettingError, TypeError):
-    """An argument name that a call does not have.
+    """An argument with a name that the called function does not have.
 
     The message suggests the name that was probably meant.
 

@@ -23,7 +23,7 @@ METRICS: dict[str, tuple[str, ...]] = {
         *("neg_mean_pinball_loss", "neg_mean_poisson_deviance"),
     ),
 }
-"""Names by task; the first of each is the default."""
+"""Metric names by task; the first name of each task is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """The metric that is used for each task if the run's metric is a user's function or undefined."""
 METRIC_OF_LOSS = {
@@ -64,7 +64,7 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a hint with the names closest to an unknown metric, or with what other libraries call so, or ""."""
+    """Return a hint for an unknown metric: close names, or the metric that other libraries call by it, or ""."""
     peers = ALIASES | _PEERS
     near = [peers[name]] if name in peers else near_names(name, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -261,9 +261,9 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
-        LightGBM is installed. The default is only networks without LightGBM, for a given number of candidates, with a
-        `work_limit` or an executor, and for several targets or a sparse table. No effect if `space` is given, because
-        its hyperparameter `model` sets the kind. Tables only.
+        LightGBM is installed. In all other cases the default is only networks: if LightGBM is not installed, if the
+        number of candidates is given, if there is a `work_limit` or an executor, and if the table is sparse or has
+        several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
@@ -322,8 +322,8 @@ class SearchConfig:
         waiting networks are dropped, and these networks are trained again if they are promoted after all. States of
         functions are written to files instead. Neither changes the outcome of a reproducible run. States of running and
         kept networks count, but are never dropped. The table, the scratch memory of the threads and the predictions of
-        kept networks do not count. Default: half of the memory that the machine or cgroup has left; for networks at
-        most the memory that the rest of the run leaves.
+        kept networks do not count. Default: half of the available memory of the machine or cgroup; for networks at most
+        the memory that the rest of the run leaves free.
     keep : int, optional
         The number of networks of the best candidates that `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
         32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the
@@ -446,9 +446,9 @@ class Options(RunOptions):
     """Checked options of one run of `ash.tune`.
 
     `memory_limit` is resolved, and None if the system does not report its memory. `keep` is None if it follows from the
-    data. `planned` says whether the ladder will be planned from the time or work limit. `epoch_rows` is None for epochs
-    of all rows, and until the data are known. `folds` is the number of folds of a planned run, and None until the data
-    are known. If `worker_timeout` is None, the run waits forever.
+    data. `planned` says whether the ladder will be planned from the time or work limit. `epoch_rows` is None if an
+    epoch has all rows, or if the data are not yet known. `folds` is the number of folds of a planned run, and None
+    until the data are known. If `worker_timeout` is None, the run waits forever.
     """
 
     planned: bool
@@ -529,7 +529,7 @@ def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller:
 
 
 def is_needed(name: str, options: RunOptions) -> bool:
-    """Return whether an option has an effect, given the others."""
+    """Return whether an option has an effect, given the other options."""
     other, value = NEEDED.get(name, (None, None))
     return other is None or getattr(options, other) == value
 

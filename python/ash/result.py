@@ -47,7 +47,7 @@ ENDED = {
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
-"""For each way in which a run of networks can end, the words for it in the summary."""
+"""The words in the summary for each way in which a run of networks can end."""
 
 CAUSES_SHOWN = 10
 
@@ -218,8 +218,9 @@ class RunResult(History):
         -------
         dict of str to float
             Shares that add up to 1. A hyperparameter with only one value has NaN. All are NaN if there are fewer than
-            20 candidates with a job, or if the forest explains nothing. Empty if there are no hyperparameters. The
-            shares depend only on the recorded jobs, so runs with equal `digest` have equal importances.
+            20 candidates with a job, or if the forest explains nothing. The dict is empty if there are no
+            hyperparameters. The shares depend only on the recorded jobs, so runs with equal `digest` have equal
+            importances.
         """
         from ash.history.importance import importance_of
 
@@ -486,8 +487,8 @@ class Result(RunResult):
         Returns
         -------
         PartialDependence
-            Its `values` are up to 20 quantiles of numbers and dates, or the 10 most frequent levels. Its `predictions`
-            are an array [values, outputs] of mean class probabilities or mean targets.
+            Its `values` are up to 20 quantiles of a numeric or date column, or the 10 most frequent levels of a
+            category. Its `predictions` are an array [values, outputs] of mean class probabilities or mean targets.
 
         Raises
         ------

@@ -29,14 +29,14 @@ FUNCTION = "function"
 DIGITS = 8
 """Number of hexadecimal digits in the hash of a decision."""
 SHORT_DIGEST = 16
-"""Number of digits shown of a digest; two different digests agree in all of them with probability 2^-64."""
+"""How many digits of a digest are shown; two different digests agree in these with probability 2^-64."""
 MOST = 2**53
 """A bound above any number of epochs and any candidate number."""
 
 
 @dataclass(frozen=True, repr=False)
 class RunRecord:
-    """Everything a run and its model depend on, with which the run can be repeated on any number of threads.
+    """Everything that a run and its model depend on. The run can be repeated from it on any number of threads.
 
     Take it from `Result.record`, or from the `record` of a model, including saved models. Pass it as `record=` to
     `ash.tune` or to an estimator, together with the same rows.

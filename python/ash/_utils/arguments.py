@@ -1,4 +1,4 @@
-"""Suggests the name that was probably meant when an entry point gets an unknown argument."""
+"""Suggests the correct argument name if an entry point is called with an unknown argument."""
 
 import functools
 import inspect
@@ -47,11 +47,11 @@ NOTES = {
     "max_epochs": "the epochs of the last rung follow from min_epochs, eta and max_rungs",
     "log": "for a logarithmic scale use ash.log(low, high)",
 }
-"""Hints for arguments that a call does not have under any name."""
+"""Hints for unknown arguments that have no counterpart in the called function."""
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
-    """Return a decorator that raises UnknownArgument, with a suggestion, for an argument that the function lacks.
+    """Return a decorator that raises UnknownArgument, with a suggestion, if the function gets an unknown argument.
 
     `fields` are the fields of the argument `config`.
     """
@@ -73,7 +73,7 @@ def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]
 
 
 def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
-    """Return a hint at what was probably meant by an unknown name."""
+    """Return a hint that suggests what to pass instead of an unknown argument."""
     alike = {name}.union(*(group for group in SYNONYMS if name in group))
     for known, text in ((names, "did you mean {}?"), (fields, "pass config=ash.SearchConfig({}=...)")):
         if found := sorted(alike.intersection(known)):

@@ -22,7 +22,7 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from None  # names the file, not the temporary one
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # names `path`, not the temporary file
     _sync_folder(path.parent)
 
 
@@ -42,7 +42,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename durable. Systems that cannot open or sync folders, such as Windows, need no such call."""
+    """Make the rename durable. This is a no-op on systems that cannot open or sync folders, such as Windows."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

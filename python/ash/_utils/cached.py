@@ -1,8 +1,8 @@
 """Provides `functools.cached_property` of Python 3.12 for Python 3.11: a property that is computed once.
 
-Before 3.12, `functools.cached_property` holds one lock for all objects of a class while it computes. A child process
-that another thread forks meanwhile would wait for that lock forever. Without the lock, two threads may compute the same
-value twice.
+Before 3.12, `functools.cached_property` holds one lock for all objects of a class while it computes. If another thread
+forks meanwhile, the child process waits for that lock forever. Without the lock, two threads may compute the same value
+twice.
 """
 
 import functools

@@ -27,7 +27,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def takes(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Return whether a function can be called with these arguments, as far as its signature shows."""
+    """Return whether a function can be called with these arguments, judging by its signature."""
     try:
         signature = inspect.signature(function)
     except ValueError:  # a C function without a signature
@@ -42,8 +42,8 @@ def takes(function: Callable[..., Any], *arguments: Any) -> bool:
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.7) -> list[str]:
     """Return the names that are spelled most like `name`, the closest first.
 
-    Neither case nor the order of words separated by "_" counts, and words may be missing at the end. A lower `likeness`
-    would suggest short names that merely share letters, such as "age" for "target".
+    Case and the order of words separated by "_" are ignored, and words may be missing at the end. With a lower
+    `likeness`, short names that merely share letters would match, such as "age" and "target".
     """
     import difflib  # imported late, since only errors need it
 

@@ -34,7 +34,7 @@ def show(value: Any) -> str:
 
 
 def show_param(value: Any) -> str:
-    """Return a hyperparameter as text: a float in its short form, widths as 64-32, other values by str."""
+    """Return a hyperparameter as text: a float in its short form, layer widths as 64-32, other values by str."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
@@ -88,5 +88,5 @@ def in_notebook() -> bool:
 
 
 def moves_cursor() -> bool:
-    """Return whether a terminal of this environment can move its cursor."""
+    """Return whether terminals can move the cursor, according to the environment variable TERM."""
     return os.environ.get("TERM") not in ("dumb", "unknown")

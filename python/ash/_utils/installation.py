@@ -1,4 +1,4 @@
-"""Reports what is installed: the build of ash, Python, packages, the machine, and packages of optional features."""
+"""Reports the versions of ash, Python and packages, and checks that packages for optional features are installed."""
 
 import importlib.util
 import platform

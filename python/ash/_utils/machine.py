@@ -4,7 +4,7 @@
     memory    min(available memory, remaining memory of every cgroup level, RLIMIT_AS less the address space in use)
 
 A quota of 1.5 CPUs allows two threads. One thread would leave half a CPU idle, and the kernel throttles two threads
-evenly. The environment is read, never written, and the thread counts of OpenMP are not changed.
+evenly. This module reads the environment but never changes it, nor OpenMP's thread counts.
 
 A limit of a control group (cgroup) applies to everything below it, so every level up to the mounted root counts:
 
@@ -40,8 +40,8 @@ _FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # c
 
 STATES_SHARE = 0.5
 """The share of the remaining memory that the states of waiting candidates may take. The other half is for the core's
-copy of the table, the scratch memory of the threads, the returned models and other programs. The limit is cautious,
-because states beyond it can be trained again, but a process that the system kills for its memory use is lost."""
+copy of the table, the scratch memory of the threads, the returned models and other programs. The limit is cautious:
+states that exceed it can be trained again, but if the system kills the process, the run is lost."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class CpuLimit:
 def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = ROOT) -> CpuLimit:
     """Return how many CPUs this process may use, at least 1, and which limit decided.
 
-    On a tie the affinity mask is named, then the deepest cgroup. `affinity` is the number of CPUs in the affinity mask;
-    by default the system is asked. `proc` and `root`, here and below, are the folders of the kernel's files. Only tests
-    pass these arguments.
+    If several limits are equal, the affinity mask is reported first, then the deepest cgroup. `affinity` is the number
+    of CPUs in the affinity mask; by default it is read from the system. In this module `proc` and `root` are the
+    folders of the kernel's files. Only tests pass these arguments.
     """
     count = _affinity() if affinity is None else affinity
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
@@ -69,7 +69,7 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
 
 
 def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None) -> CpuLimit:
-    """Return the thread count for ``threads=None``: OMP_NUM_THREADS if valid, else all CPUs; at most those allowed."""
+    """Return the thread count for ``threads=None``: the number of allowed CPUs, or OMP_NUM_THREADS if it is less."""
     environment = os.environ if environment is None else environment
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
@@ -89,8 +89,9 @@ def resolve_threads(
     Parameters
     ----------
     threads : int or None
-        None: OMP_NUM_THREADS (the first number of a list such as ``4,2``) if it is positive, else all allowed CPUs.
-        Negative numbers as in joblib: -1 is all allowed CPUs, -2 all but one, and so on; at least one is used.
+        If None, OMP_NUM_THREADS is used if it is positive (the first number of a list such as ``4,2``), else all
+        allowed CPUs. Negative numbers are read as in joblib: -1 is all allowed CPUs, -2 all but one, and so on; at
+        least one is used.
     limit, environment
         The number of CPUs allowed and the environment variables; by default those of the system.
     advice : str
@@ -161,7 +162,7 @@ def _microseconds(word: str) -> float | None:
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, root: Path = ROOT) -> int | None:
-    """Return the bytes that can still be allocated; None if the system does not say."""
+    """Return the bytes that can still be allocated; None if unknown."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", read_text(meminfo), re.MULTILINE)
     left = [int(found[1]) * 1024] if found else []
     for version, folder in cgroup_folders("memory", proc, root):
@@ -196,7 +197,7 @@ def check_room(name: str, count: int, each: int, advice: str) -> None:
 
 
 def default_limit() -> int | None:
-    """Return the bytes that the states of waiting candidates may take; None if the system does not say."""
+    """Return the bytes that the states of waiting candidates may take; None if unknown."""
     left = available_bytes()
     return None if left is None else max(1, int(left * STATES_SHARE))
 
@@ -220,7 +221,7 @@ def read_text(path: Path) -> str:
 def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, Path]]:
     """Return (version, folder) for each existing cgroup level that may limit this process, the deepest first.
 
-    `controller` is "cpu" or "memory"; version 1 has a separate hierarchy for each.
+    `controller` is "cpu" or "memory"; in version 1 each controller has its own hierarchy.
     """
     mounts = _mounts(controller, proc) or _usual_mounts(controller, root)
     folders: list[tuple[int, Path]] = []

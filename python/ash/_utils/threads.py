@@ -3,8 +3,8 @@
 The system may refuse a thread because of a process limit, a control group or too little memory.
 
 Before 3.14, CPython unwinds a daemon thread that asks for the GIL after the interpreter has ended. C++ code that must
-not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run in `at_work`. The ending
-interpreter waits for the running jobs, and no further job starts.
+not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run inside the context manager
+`at_work`. At exit the interpreter waits for the running jobs, and no further job starts.
 """
 
 import atexit
@@ -37,7 +37,7 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
 
 
 def start_threads(count: int, target: Callable[[int], None], name: str) -> list[threading.Thread]:
-    """Start up to `count` daemon threads, or as many as the system grants, and pass each its number.
+    """Start `count` daemon threads, or as many as the system grants, and pass each thread its index to `target`.
 
     Raises
     ------
@@ -54,9 +54,9 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Run a job that the ending interpreter waits for, up to `END_SECONDS`; block forever if it is already ending."""
+    """Run a job for which the interpreter waits at exit, up to `END_SECONDS`; block forever once exit has begun."""
     if threading.current_thread() is threading.main_thread():
-        yield  # the interpreter ends in the main thread, and so only after this job
+        yield  # the main thread cannot begin the exit before this job ends
         return
     jobs = _jobs
     with jobs.changed:
@@ -79,7 +79,7 @@ def end_jobs() -> None:
 
 
 class _Jobs:
-    """The jobs in `at_work`. Any thread may use it while holding the lock of `changed`."""
+    """The jobs in `at_work`. Any thread that holds the lock of `changed` may use this object."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.Lock())
@@ -101,7 +101,7 @@ atexit.register(end_jobs)
 
 
 def refused(reason: object) -> ThreadRefused:
-    """Return an error that says why the system refuses a thread, and what to do."""
+    """Return an error that explains why the system refused a thread, and what to do."""
     return ThreadRefused(f"the system refused to start a thread ({reason}): {ADVICE}")
 
 
@@ -112,7 +112,7 @@ def warn_of_fewer(count: int, wanted: int) -> None:
 
 
 ADVICE = "allow this process more threads (ulimit -u, pids.max of its control group) or more memory"
-"""What to do if threads are refused."""
+"""Advice in messages about refused threads."""
 
 END_SECONDS = 5.0
-"""How long the end of the interpreter waits for running jobs."""
+"""How long the interpreter waits at exit for running jobs, in seconds."""

@@ -126,10 +126,10 @@ class Callback:
     view wait until it returns, and so does an endless stream once all candidates drawn so far are used.
 
     Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision.
-    With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order of
-    finishing. Jobs are reported in batches, at intervals of 50 ms or more. All jobs are reported before `on_end`. With
-    a journal, a job is reported at most once over all calls. If a call dies after it has recorded jobs, the next call
-    does not report these jobs.
+    With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order in
+    which jobs finish. Jobs are reported in batches, at intervals of 50 ms or more. All jobs are reported before
+    `on_end`. With a journal, a job is reported at most once, even if later calls resume the run. If a call dies after
+    it has recorded jobs, later calls do not report these jobs.
 
     Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
     An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in
@@ -171,8 +171,8 @@ class Callback:
         Parameters
         ----------
         job : JobRecord
-            The record of the job, as later in `Result.jobs`, except that `core_seconds` may still lack the time of
-            helping threads.
+            The same record as later in `Result.jobs`, except that `core_seconds` may still lack the time of helping
+            threads.
         params : dict
             The hyperparameters of the job's candidate.
         """
@@ -192,5 +192,6 @@ class Callback:
         Parameters
         ----------
         error : BaseException
-            The error that ended the run, and that `ash.tune` raises. An exception raised here is added to it as a note.
+            The error that ended the run and that `ash.tune` raises. An exception in this method is added to that error
+            as a note.
         """

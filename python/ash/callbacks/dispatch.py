@@ -135,7 +135,7 @@ class Reporter:
         events : iterable
             The events since the last look.
         most : int, optional
-            How many of the jobs, counted in order of decision, are already in the journal and may be reported; by
+            The number of jobs that may be reported, in order of decision, since they are already in the journal; by
             default all.
         """
         if not self._callbacks:

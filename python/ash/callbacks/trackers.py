@@ -133,7 +133,7 @@ def best_candidates(result: "RunResult", most: int) -> list[int]:
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with tuples and None as text ("(64, 32)", "None"), for which the tools have no type."""
+    """Return hyperparameters with tuples and None as text ("(64, 32)", "None"), since the tools lack these types."""
     return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}
 
 
@@ -235,7 +235,7 @@ class TensorBoard(Tracker):
 
     TensorFlow is not needed. Besides the curve, `logdir` contains the settings and the outcome as text,
     model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). A subfolder such as "candidate 17" has the
-    hyperparameters of that candidate, for the tab HPARAMS, and its score and loss by its own epochs.
+    hyperparameters of that candidate, shown in the tab HPARAMS, and its score and loss by its own epochs.
 
     Parameters
     ----------
@@ -401,6 +401,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return hyperparameters as text, since a table column has only one type; None for names that are lacking."""
+    """Return hyperparameters as text, since a table column has only one type; None for names that are missing."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

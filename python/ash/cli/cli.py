@@ -10,8 +10,8 @@
     ash-tune export      cli_export.py
 
 Exit status: 0 for success; 2 for an error, with one line on stderr; 130 after Ctrl-C and 143 after SIGTERM. After an
-interruption, files and report cover what had finished by then. Files are written before the report is printed, so they
-are complete even if a reader closes the pipe early.
+interruption, the files and the report cover all jobs that had finished by then. Files are written before the report is
+printed, so they are complete even if a reader closes the pipe early.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Implements `ash-tune check` and `ash-tune repeat`, which test whether a model came from given rows and this code.
+"""Implements `ash-tune check` and `ash-tune repeat`, which test whether given rows and this code produce a given model.
 
     check     compares the hashes of the rows and of the model with the model's record, without training
     repeat    repeats the run from the record, and compares every decision and the model
 
-Exit status: 0 if they are the same; 1 if they differ, and the difference is printed; 2 if this cannot be determined.
+Exit status: 0 if everything is the same, 1 if something differs (which is printed), 2 if this cannot be determined.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
 
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
-    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text is now numbers
+    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text parsed as numbers
     return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
 
 
@@ -173,7 +173,7 @@ def repeat(args: argparse.Namespace) -> int:
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
-    """Return a line that says that a file's model does not match its record, or no line if it does."""
+    """Return one line of text if a file's model does not match its record, else no lines."""
     if model.digest == record.model:
         return []
     return [f"model: its hash is {model.digest}, but the record has {record.model}"]

@@ -18,7 +18,7 @@ from ash.result import Result
 
 MODEL = "model.safetensors"
 LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
-"""The option that raises each limit at which a run can end."""
+"""For each limit that can end a run, the option that raises the limit."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of text cells that spreadsheets run as formulas; a leading apostrophe prevents that."""
 
@@ -87,7 +87,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a CSV cell: numbers in full precision, widths as JSON, formulas after an apostrophe."""
+    """Return the text of a CSV cell: numbers in full precision, widths as JSON, an apostrophe before formulas."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, tuple):

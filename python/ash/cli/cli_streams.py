@@ -1,4 +1,4 @@
-"""Prints the output of the commands, with errors as one line, without control characters, even if a pipe is closed."""
+"""Prints the commands' output and one-line errors, without control characters; tolerates closed pipes."""
 
 import argparse
 import os

@@ -91,7 +91,7 @@ class Dashboard(Callback):
         self._page.fail(error)
 
     def close(self) -> None:
-        """Stop serving, after an open page had up to three seconds to fetch the last state. Idempotent."""
+        """Give an open page up to three seconds to fetch the last state, then stop serving. Idempotent."""
         server, self._server = self._server, None
         if server is None:
             return

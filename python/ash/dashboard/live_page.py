@@ -1,4 +1,4 @@
-"""Draws the page of a run in progress: collects what the run reports, draws it on request, and finds what has changed.
+"""Draws the page of a run in progress: collects what the run reports, draws it on request, and finds changed parts.
 
     calling thread: start, job, job, ..., end | fail   ->   facts   <-   page(), updates(since): threads of a server
                     (only appends to a list)                             (draw, compare, number the changes)
@@ -30,7 +30,7 @@ from ash.report.page import SECTIONS, asset, fill, render
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
-"""The pause until the next drawing, as a multiple of the time of the last one, and its minimum in seconds."""
+"""The pause until the next drawing, as a multiple of the last drawing's duration, and its minimum in seconds."""
 
 TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
 """The dtypes of columns that NumPy cannot infer from the contents."""
@@ -56,7 +56,7 @@ class _Told:
 class _Drawing:
     """One drawing of the page, made from `told` with its first `jobs` jobs.
 
-    Each value of `sections`, and `data`, is a pair of the version in which the content last changed and the content.
+    `data` and each value of `sections` are pairs (version, content); the version is that of the content's last change.
     """
 
     told: _Told

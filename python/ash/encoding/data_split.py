@@ -5,7 +5,7 @@
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is the mean over the folds
+A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).
 
 Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
@@ -43,7 +43,7 @@ FEW_ROWS = 5_000
 ROWS_A_SECOND = 250
 """A planned run has folds only for tables with fewer rows than this per second of its time limit, since with five folds
 a candidate takes five times as long. This number was chosen, not measured."""
-_STREAM = 3  # spawn key of the order of target statistics; the draw of candidates uses 1, the split 2
+_STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Split:
     Attributes
     ----------
     folds : tuple of Fold
-        The folds on which candidates are trained and scored: one, or those of cross-validation.
+        The folds on which candidates are trained and scored: a single fold, or the folds of cross-validation.
     whole : Fold or None
         A fold in which all rows train, for the final model after cross-validation; else None.
     """

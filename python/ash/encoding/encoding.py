@@ -41,7 +41,7 @@ _SHOWN = 50  # characters of a level in a message
 
 
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
-    """Return the code of each level that spells a number or boolean, by its plain text; "1" has priority over "01"."""
+    """Return a dict from the plain text of each number or boolean to its level's code; "1" has priority over "01"."""
     codes: dict[str, int] = {}
     for code, level in enumerate(levels):
         plain = plain_text(level)
@@ -54,7 +54,7 @@ def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
 
 
 class LevelCodes(dict[str | None, int]):
-    """A dict that maps each level to its number, None to that of "missing", and other text to that of "unknown"."""
+    """Maps each level to its number, None to the number of "missing", and other text to the number of "unknown"."""
 
     def __init__(self, levels: tuple[str, ...]) -> None:
         super().__init__(zip(levels, range(len(levels)), strict=True))
@@ -88,7 +88,7 @@ class LevelCodes(dict[str | None, int]):
 
 
 class ValueCodes:
-    """Maps the numbers of a column to the numbers of their levels."""
+    """Maps the values of a numeric column to their level numbers."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
         self._levels = np.array([*levels, np.nan])  # a sentinel: numbers above all levels are compared to NaN
@@ -176,7 +176,7 @@ class Encoding:
         return len(self._names_of(place))
 
     def parts_of(self, place: int) -> list[tuple[str, int]]:
-        """Return the parts of a column of dates, each with the index of its first feature."""
+        """Return the parts of a date column, each with the index of its first feature."""
         column = self.schema.columns[place]
         widths = [1 + column.missing, *map(width, column.parts)]
         return [(part, self.starts[place] + sum(widths[: at + 1])) for at, part in enumerate(column.parts)]
@@ -246,7 +246,7 @@ class Encoding:
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
-        """Write rows of each column, as values or level numbers, into the first columns of `values` [rows, ...]."""
+        """Write the given rows, as values or level numbers, into the first columns of `values` [rows, ...]."""
         if frame.matrix is not None and self.schema.is_numeric:
             with np.errstate(over="ignore", invalid="ignore"):
                 values[:, : len(frame.columns)] = frame.matrix_rows(rows)

@@ -10,15 +10,15 @@ training rows that equal it. Let r be the largest d, and let the prior p be the 
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
-matter which of several equally far rows is chosen. Both features are continuous. A training row is not its own
-neighbor: during training, its sums leave it out.
+matter which of several equally far rows is chosen. Both features are continuous. During training, the sums of a
+training row leave out the row itself.
 
 Only regressions on numbers, without weights, have these features, and only if rows recur (see `with_neighbors`). In
 trials outside of `bench`, they reduced accuracy in other cases.
 
 Bits:   apart from the choice of the nearest rows, only sums in a fixed order, quotients and roots are computed.
 Cost:   one search in a k-d tree per row. In the worst case a search compares the row with all others. MOST_CELLS bounds
-        their number.
+        the size of the table.
 Memory: 8 bytes per cell of the distinct training rows, also in the model and its file.
 """
 

@@ -72,7 +72,7 @@ class ColumnSchema:
         return cell is None or (is_gap(cell) and cell not in self.levels)
 
     def of(self, given: Column, name: str = "X") -> Column:
-        """Return a column of another table, with its text read as numbers or dates as in training."""
+        """Return a column of another table, with text parsed into numbers or dates as in training."""
         if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
             return given
         if self.spelling is not None or self.kind == "date":
@@ -93,7 +93,7 @@ class ColumnSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table in training, and how to treat cells that did not occur there.
+    """The columns of a training table, and how to treat cells that did not occur in it.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Schema:
         return all(column.kind == "number" for column in self.columns)
 
     def read(self, frame: Frame, expecting: str = "the network", name: str = "X") -> Frame:
-        """Return the schema's columns of a table, with text read as numbers or dates as in training.
+        """Select the schema's columns from a table, and parse text into numbers or dates as in training.
 
         If the table and the schema both have names, columns are matched by name, in any order and possibly among other
         columns. Otherwise they are matched by position.
@@ -202,7 +202,7 @@ def learn_schema(
     most_levels: int = MOST_LEVELS,
     name: str = "X",
 ) -> tuple[Frame, Schema]:
-    """Return the training table, with infinite numbers as missing cells unless they are refused, and its schema.
+    """Return the training table and its schema; infinite numbers become missing cells unless they are refused.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def _has_keys(data: Any, keys: set[str]) -> bool:
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
-    """Return the sorted levels that are kept of a column, and whether it has missing cells."""
+    """Return the sorted levels that a column keeps, and whether the column has missing cells."""
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))

@@ -10,7 +10,7 @@ as amounts of money do. Gray levels and counts occupy most steps, and are better
 MOST_COLUMNS such columns is not changed: it is sparse and would become much wider, and whether levels help there has
 not been measured.
 
-The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
+The columns are chosen on a few thousand evenly spaced rows. Each row counts once, regardless of its weight.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ MOST_COLUMNS = 32
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
-_OFTEN = 2  # a value that occurs once says nothing about another row
+_OFTEN = 2  # a value that occurs only once is no evidence about other rows
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:

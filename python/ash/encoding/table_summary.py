@@ -234,7 +234,7 @@ def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[
 
 
 def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> NDArray[Any]:
-    """Return the cells of a block of rows, or of all, as numbers or as texts."""
+    """Return the cells of a block of rows, or of all rows, as numbers or as texts."""
     rows = slice(None) if block is None else slice(*block)
     if kind != "category":
         return column.numbers(rows) + 0.0  # turns -0.0 into 0.0
@@ -276,8 +276,8 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
 def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
     """Return whether values and targets correspond one to one.
 
-    If most values occur only once, a one-to-one match means nothing by itself; numbers must then also grow or fall with
-    the target.
+    If most values occur only once, a one-to-one match is no evidence by itself; numbers must then also grow or fall
+    with the target.
     """
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}

@@ -1,13 +1,13 @@
 """Computes target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
 
-The statistic of a level that has total weight W, and targets y of weight w in its rows, is
+Let W be the total weight of a level's rows, and let each of these rows have target y and weight w. Its statistic is
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
-For a training row, the sums run over the rows before it in a given order, so no row sees its own target or a later one.
-For all other rows they run over all training rows. Source: ordered target statistics of CatBoost (Prokhorenkova et al.
-2018, arXiv:1706.09516). One difference: there is one order, not one per tree. The order should be random, since an
-order by the target would reveal it.
+For a training row, the sums run over the rows before it in a given order, so no row sees its own target or that of a
+later row. For all other rows they run over all training rows. Source: ordered target statistics of CatBoost
+(Prokhorenkova et al. 2018, arXiv:1706.09516). Unlike in CatBoost, there is one order instead of one per tree. The order
+should be random, since an order by the target would reveal the target.
 
 The code sums w (y - prior), in order of rows within a level. In exact arithmetic the result is the same; in floating
 point it is more accurate.
@@ -25,7 +25,7 @@ MOST_STATISTICS = 16
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The targets of the training rows, in their order, in the form that statistics need.
+    """The training rows and their targets, in the order and the form that statistics need.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
     Returns
     -------
     array [levels + 2, k + 1]
-        k statistics and log(1 + weight of the level's training rows). An unknown level has the priors and 0.
+        k statistics and log(1 + weight of the level's training rows). For an unknown level these are the priors and 0.
     """
     own = codes[targets.rows]
     unknown = levels + 1
@@ -103,7 +103,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training: array [rows, k]; a training row has those of the training rows before it."""
+    """Return the statistics for training: array [rows, k]; each row has those of the training rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")

@@ -84,13 +84,13 @@ def learn_encoding(
     Parameters
     ----------
     targets : array [rows, outputs]
-        Class numbers in the first column for classification.
+        The targets; for classification, the class numbers are in the first column.
     classes : int
         Number of classes; 0 for regression.
     training : int64 array
-        Row numbers without duplicates, in the order for the statistics, which should be random.
+        Row numbers without duplicates, in the order for the target statistics. The order should be random.
     weights : array [rows], optional
-        At least 0; by default all 1.
+        Row weights, at least 0; by default all 1.
     validation : int64 array, optional
         Rows of this table that become neighbors after training.
     """

@@ -97,8 +97,8 @@ def tune_function(
 
         Within a job `current_job` tells which candidate is being trained, and has a directory for checkpoints.
 
-        A score is a number, or an `Outcome`, which adds further metrics. If the first job returns anything else, this
-        is an error.
+        A score is a number, or an `Outcome`, which adds further metrics. It is an error if the first job returns
+        anything else.
     space : FunctionSpace or dict
         Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
         values, a single value, an Optuna distribution, or a frozen scipy.stats distribution. Leave it out with
@@ -131,8 +131,9 @@ def tune_function(
         - "random" draws at random only. It is the default for the algorithms "sh" and "random".
         - "sobol" proposes points that fill the space evenly.
         - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. The
-          value reported to it for each candidate is the candidate's rank, by the highest rung with a score and then by
-          the score in that rung. A repeated proposal is not run again. After 20 repetitions in a row a candidate is
+        sampler receives each candidate's rank as its value: candidates are ranked by the highest rung in which they
+        have a score, then by that score. A repeated proposal is not run again. After 20 repetitions in a row a
+        candidate is
           drawn at random.
 
         "adaptive" and Optuna samplers learn from scores. Without `costs`, on several threads, their candidates depend
@@ -242,7 +243,7 @@ def tune_function(
 
 
 def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: FunctionOptions) -> None:
-    """Warn if the run was interrupted, or if a loop ended before a ladder whose length the user did not set."""
+    """Warn if the run was interrupted, or if a training loop was shorter than a ladder without `max_epochs`."""
     if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
@@ -351,7 +352,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space for an Optuna objective, whose values are trial numbers; refuse arguments without effect."""
+    """Return the space for an Optuna objective, which contains trial numbers; refuse arguments without effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

@@ -9,9 +9,9 @@
 A table has one row per level of a column, then a row for missing cells and a row for unknown levels. Each row contains
 the features of a cell with that level: ones and zeros, target statistics, or an indicator of a missing cell. So
 encoding a category or a missing cell is a single look-up. A member is a network or a boosted-tree model. A network
-consists of layers, preceded by an embedding in some networks. Its outputs are the softmax of the last layer, or the
-last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a missing number. The
-sums of their leaves replace the last layer.
+consists of layers, which some networks precede by an embedding. The outputs of a network are the softmax of its last
+layer, or its last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a
+missing number. The sums of their leaves replace the last layer.
 
 Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that
 were trained without folds. Networks of different folds have different scalings, since they had different training rows.
@@ -42,8 +42,8 @@ Doubles = NDArray[np.float64]
 CLIP = 3.0
 """The upper bound for the magnitude of a clipped feature."""
 FAR = 2.0**30
-"""Magnitudes above FAR * CLIP are reduced to it before clipping. The clipped value stays the same, and squares stay
-finite."""
+"""Magnitudes above FAR * CLIP are reduced to FAR * CLIP before clipping. The clipped value stays the same, and squares
+stay finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
@@ -186,8 +186,8 @@ class NetworkMember(Member):
 class TreesMember(Member):
     """A member that is a boosted-tree model, in the core's tables (cpp/ash/train/trees.hpp).
 
-    Each output is the sum of the leaves of its trees. A row goes to the left child if its feature is at most the
-    threshold.
+    A row goes to the left child if its feature is at most the threshold. An output is the sum of the leaves that the
+    row reaches in the trees of that output.
     """
 
     leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t start at leaf_starts[t] - t

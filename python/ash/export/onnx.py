@@ -17,8 +17,8 @@ imports onnx, so it is imported only on demand.
 Boosted trees take the features unscaled, in double, and have double thresholds, so onnxruntime compares and adds in
 double. It returns the sums in float.
 
-Memory: when the graph is evaluated, neighbors take 16 bytes per row and distinct training row. Predict a few thousand
-rows at a time.
+Memory: when the graph is evaluated, neighbors take 16 bytes per pair of a row and a distinct training row. Predict a
+few thousand rows at a time.
 """
 
 import json
@@ -161,7 +161,7 @@ class _Writer:
         ]
 
     def _features(self, scaling: Scaling | None) -> str:
-        """Return the features [rows, features] in order: scaled in float, or without `scaling` unscaled in double."""
+        """Return the features [rows, features] in order: scaled, as float; without `scaling` unscaled, as double."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
@@ -259,7 +259,7 @@ class _Writer:
         return self.graph.add("Gather", cells, np.array(column), axis=1)
 
     def _finite(self, name: str) -> str:
-        """Return the numbers of an input in the same shape, double; infinity is NaN if it counts as missing."""
+        """Return an input's numbers in the same shape, as double; infinity becomes NaN if it counts as missing."""
         if not self.description.infinite_is_missing:
             return name
         if name not in self.numbers:
@@ -474,7 +474,7 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
 
 
 def _in_units(graph: Graph, member: Member, x: str) -> str:
-    """Add the conversion of a last layer or sums of leaves, float, to targets, double; return the targets' name."""
+    """Add the conversion of a last layer or sums of leaves (float) to targets (double); return the targets' name."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:

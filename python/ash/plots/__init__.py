@@ -1,1 +1,1 @@
-"""Draws plots with matplotlib, one module per subject, from data that ash/history computes; results call them."""
+"""Draws the plots of results with matplotlib, one module per subject, from data that ash/history computes."""

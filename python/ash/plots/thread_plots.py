@@ -65,7 +65,7 @@ def _bars(table: Columns) -> list[NDArray[np.float64]]:
 
 
 def plot_speedup(result: History, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw the measured speed-up and the one simulated with the run's costs; see `Result.plot_scaling`."""
+    """Draw the measured speed-up and the speed-up simulated with the run's costs; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
     found = speedups_of(result, threads)
     x = found.threads

@@ -75,7 +75,7 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
 
 
 def _curves_of(model: Member, sample: Sample) -> _Curves:
-    """Return the outputs to draw: the second class of two, the most frequent classes of more, or the first target."""
+    """Return the outputs to draw: the second of two classes, the most frequent of more classes, or the first target."""
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]
         return _Curves([0], [name], f"the predicted {name.removeprefix('the ')}")

@@ -13,7 +13,7 @@ ALGORITHMS = {
     "sh": "successive halving with a barrier after each rung",
     "random": "training every candidate to the last rung",
 }
-"""What each algorithm does, as text for a sentence."""
+"""For each algorithm, the part of a sentence that says what the algorithm does."""
 
 ENDED = {
     "finished": "The search completed.",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Scoring:
     """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core.
 
-    `argument` is the name of the argument it was passed as, and `name` is the name of the scorer.
+    `argument` is the name of the argument that it was passed as, and `name` is the name of the scorer.
     """
 
     argument: str
@@ -57,7 +57,7 @@ class Scoring:
 def read_scoring(
     argument: str, value: Any, task: str | None = None, loss: str = ""
 ) -> tuple[str | None, Scoring | None]:
-    """Return the metric of the core, or None for the default, and the `Scoring` that replaces it, if any.
+    """Return the core's metric (None for the default) and the `Scoring` that replaces this metric, if any.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ POSITIVE = ("f1", "average_precision")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric; if undefined on the validation rows, replace a default metric, or refuse the user's metric."""
+    """Return the metric; if it is undefined on the validation rows, replace a default metric or refuse a user's."""
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]

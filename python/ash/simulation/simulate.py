@@ -1,4 +1,4 @@
-"""Contains `ash.simulate`, which simulates the ladder and schedule of `ash.tune` on any threads, without training.
+"""Contains `ash.simulate`, which simulates the ladder and schedule of `ash.tune` without training.
 
     simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
 
@@ -83,15 +83,15 @@ class Simulation:
         work_per_thread
             ``W / p``, a lower bound of the makespan with teams.
         halving
-            The makespan of the same jobs with a barrier after each rung and at most one thread per job. It is computed
-            as the sum over rungs of their work divided by ``min(jobs, p)``.
+            The makespan of the same jobs with a barrier after each rung and at most one thread per job. It is the sum,
+            over all rungs, of a rung's work divided by ``min(jobs, p)``.
         jobs, epochs
             Numbers of finished jobs and of their epochs.
         work, chain
             W and D of this row. With ``schedule="greedy"`` decisions depend on the number of threads, and so do W and
             D.
 
-        Rows for a cluster also have the following keys. Those in seconds are also lower bounds of the makespan:
+        Rows for a cluster also have the following keys. The values in seconds are further lower bounds of the makespan:
 
         processes
             Number of processes.
@@ -195,10 +195,10 @@ def simulate(
           for each candidate.
         - A callable: ``costs(generator, candidates)`` receives a NumPy generator and returns one of the two arrays.
     scores : None or array, default None
-        Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN is diverged. By default a score
-        is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise is
-        uniform in -1/2..1/2 in the lowest rung and shrinks by the square root of `eta` per rung, like an average over
-        the epochs.
+        Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN means diverged. By default a
+        score is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise
+        is uniform in -1/2..1/2 in the lowest rung and shrinks by the square root of `eta` per rung, like an average
+        over the epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"

@@ -5,7 +5,7 @@ input scales, a periodic embedding of numbers, SELU (classification) or Mish (re
 identity, AdamW with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. Its learning rate differs
 from RealMLP's, as do the frequencies of the embedding for regression. Its widths, batch sizes and embedding depend on
 the number of rows. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md).
-`python -m bench ablation` measures what each part is worth.
+`python -m bench ablation` measures the effect of each part.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _SIZES = (
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
 _COLUMNS_A_UNIT = 8  # with more columns per unit of the widest layer, the first layer would be a bottleneck
-_FEW = 5_000  # classification of fewer rows has no embedding by default; `bench ablation` measures both
+_FEW = 5_000  # classification of fewer rows has no embedding by default; `bench ablation` compares both
 _MOST_EMBEDDED = 200  # with more numeric features there is no embedding, as it would quadruple them
 
 
@@ -70,7 +70,7 @@ def default_space(
     Returns
     -------
     Space
-        Its default configuration is the recipe at the top of this module.
+        The space; its default configuration is the recipe described at the top of this module.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {

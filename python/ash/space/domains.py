@@ -73,7 +73,7 @@ class Domain:
 
     @cached_property
     def drawn(self) -> Sequence[Any]:
-        """The levels, each repeated as often as its weight in a draw; this is once except for integers(log=True)."""
+        """The levels, each repeated according to its weight; all weights are 1 except for integers(log=True)."""
         if self.kind == LOG_INTEGERS and isinstance(self.levels, range):
             return WholeLogLevels(self.levels[0], self.levels[-1], self.default)
         return self.levels
@@ -172,8 +172,8 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Raises
     ------
     SettingError
-        There are no options, the only one is a list, an option cannot be compared (an array, a dict, ...), or the
-        default is not one of them.
+        There are no options, the only option is a list, an option cannot be compared (an array, a dict, ...), or the
+        default is not one of the options.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def integers(
         numbers. By default all whole numbers can be drawn. A default that is not a level is added as a level.
     log : bool, default False
         Whether numbers are drawn evenly in their logarithm: each number k has a probability proportional to log((k +
-        1/2) / (k - 1/2)), nearly 1 / k. If a configuration was drawn before, another one is drawn.
+        1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by a new draw.
 
     Returns
     -------
@@ -268,8 +268,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
         Number of levels of a grid, evenly spaced and rounded to three digits of the step. By default numbers are drawn
         from the whole range, in 10**9 to 10**10 even steps.
     default : float, optional
-        The value in the default configuration, which is added as a level if it is not one. If it is not given, it is
-        the middle level of a grid, or the middle of the whole range rounded to three digits.
+        The value in the default configuration, which is added if it is not a level. If it is not given, it is the
+        middle level of a grid, or the middle of the whole range rounded to three digits.
 
     Returns
     -------
@@ -305,7 +305,7 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
 
 @explained()
 def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
-    """Return a domain of numbers from low to high, evenly likely in their logarithm.
+    """Return a domain of numbers from low to high, whose logarithms are drawn uniformly.
 
     Parameters
     ----------
@@ -315,8 +315,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         Number of levels of a grid, in equal ratios and rounded to three digits. By default numbers are drawn from the
         whole range: 10**9 numbers in equal ratios.
     default : float, optional
-        The value in the default configuration, which is added as a level if it is not one. If it is not given, it is
-        the middle level of a grid, or the geometric middle of the whole range rounded to three digits.
+        The value in the default configuration, which is added if it is not a level. If it is not given, it is the
+        middle level of a grid, or the geometric middle of the whole range rounded to three digits.
 
     Returns
     -------
@@ -506,7 +506,7 @@ def _rounded_domain(
     bounds: tuple[float, float],
     default: float | None,
 ) -> Domain:
-    """Return a domain of levels rounded to three digits of their scales, or to more until no two levels are equal."""
+    """Return a domain of levels rounded to three digits of their scales, or to more digits until no two are equal."""
     low, high = map(float, bounds)
     for digits in range(3, 18):
         with localcontext(PRECISION):

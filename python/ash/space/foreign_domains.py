@@ -9,7 +9,7 @@
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
     any other scipy.stats distribution     its 1,001 quantiles 0.0005, 0.0015, ...; the median is the default
 
-None of these libraries is imported here, since a caller that has such an object has already imported it.
+None of these libraries is imported here, since a caller that passes such an object has already imported its library.
 """
 
 import hashlib

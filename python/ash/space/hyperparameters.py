@@ -173,7 +173,7 @@ def check_name(name: str) -> None:
 
 
 def check_value(name: str, value: Any) -> Any:
-    """Return one value in its plain form, or raise SettingError naming parameter, value and what is allowed."""
+    """Return one value in its plain form, or raise SettingError, which names the allowed values."""
     check_name(name)
     read = HYPERPARAMETERS[name].read
     plain = read(value)
@@ -185,7 +185,7 @@ def check_value(name: str, value: Any) -> Any:
 
 
 def conflict(params: Mapping[str, Any]) -> str | None:
-    """Return why two of these hyperparameters exclude each other, or None if none do."""
+    """Return why two of these hyperparameters exclude each other, or None if no two do."""
     hidden, activation = params.get("hidden"), params.get("activation")
     if hidden is not None and isinstance(activation, tuple) and len(activation) != len(hidden):
         return f"activation={activation!r} names {len(activation)} layers, but hidden={hidden!r} has {len(hidden)}"

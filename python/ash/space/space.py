@@ -8,7 +8,7 @@
         batch_size=64,
     )
 
-Conditions make the grid of all configurations irregular; grid.py explains how its size is still known.
+Conditions make the grid of all configurations irregular; grid.py explains how its size is computed nevertheless.
 
 Candidates are drawn from the grid without repetition. Candidate 0 is the default configuration. The others follow in
 the order of a shuffle of all configurations (Fisher and Yates, stored sparsely). So each set of candidates is equally
@@ -20,9 +20,9 @@ other function of numpy.random is used. The bias towards any configuration is be
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
 evenly in their logarithm. Hyperparameters joined by conditions, one of which is continuous or has more than 1,000 whole
-numbers, are drawn one after the other, each level of a domain equally likely. In both cases, the grid that is shuffled
-contains each configuration as often as its weight, and configurations drawn before are skipped. After FRUITLESS skips
-in a row, the remaining configurations follow in the order of the shuffle without weights.
+numbers, are drawn one after the other, with each level of a domain equally likely. In both cases, the grid that is
+shuffled contains each configuration as often as its weight, and configurations drawn before are skipped. After
+FRUITLESS skips in a row, the remaining configurations follow in the order of the shuffle without weights.
 """
 
 import copy
@@ -85,7 +85,8 @@ class Space:
     -----
     All configurations are equally likely to be drawn, except for the weights of ``ash.integers(..., log=True)``. If a
     domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters are drawn
-    one after the other, each level equally likely, so that an option with few configurations is drawn too.
+    one after the other, with each level equally likely. So an option with few configurations is drawn as often as one
+    with many.
 
     Examples
     --------
@@ -286,7 +287,7 @@ class Space:
         return self.size + sum(not self.read(params)[1] for params in first)
 
     def counted(self, n: int, first: Sequence[Params] = ()) -> int:
-        """Return how many configurations a sample of n has; raises and warns like `sample`.
+        """Return how many configurations a sample of n has; errors and warnings are those of `sample`.
 
         Parameters
         ----------
@@ -317,7 +318,7 @@ class Space:
         n : int
             The number of configurations, at least 1. The first k of n are the same as a sample of k.
         seed : int
-            At least 0, of any length. The same seed gives the same configurations on any machine.
+            A non-negative integer of any size. The same seed gives the same configurations on any machine.
 
         Raises
         ------
@@ -337,7 +338,7 @@ class Space:
         Parameters
         ----------
         seed : int
-            As for `sample`: the first n are ``sample(n, seed)``.
+            As for `sample`. The first n configurations are ``sample(n, seed)``.
 
         Returns
         -------
@@ -519,7 +520,7 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
 
 
 def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterator[Params]:
-    """Yield distinct points, then the rest of `everything`; leave `points` after FRUITLESS repeats in a row."""
+    """Yield distinct points, then the rest of `everything`; abandon `points` after FRUITLESS repeats in a row."""
     seen: set[str] = set()
     fruitless = 0
     for params in points:
