@@ -166,12 +166,12 @@ class Data:
     def outputs(self) -> int: ...
     @property
     def epoch_rows(self) -> int: ...  # rows per epoch, except for full-batch candidates, which use all rows
-    def digests(self) -> dict[str, list[int]]: ...  # of inputs, targets and weights of training and validation rows
+    def digests(self) -> dict[str, list[int]]: ...  # hashes of inputs, targets and weights, training and validation
     # For the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
     # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
-    def training_weights(self) -> NDArray[np.float32]: ...  # empty if all are equal
-    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments to convert scores to targets
+    def training_weights(self) -> NDArray[np.float32]: ...  # empty if all weights are equal
+    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments that convert scores to targets
     @property
     def constant_features(self) -> list[int]: ...  # standardized features dropped as constant over the training rows
 
@@ -186,12 +186,12 @@ class DataBuilder:
         validation: NDArray[np.int64],
         training_weights: NDArray[np.float64] | None = None,  # above 0, one per training row
         validation_weights: NDArray[np.float64] | None = None,
-        epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all
+        epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all rows
         loss: str = "squared_error",  # or "pinball" or "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
         sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
     ) -> None: ...
-    def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
+    def observe(self, x: NDArray[np.float64]) -> None: ...  # reads the next rows [n, features]; NaN: missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
     def finish(self) -> Data: ...
 
@@ -314,8 +314,8 @@ class Trees:
 class Mailbox:
     """Passes a tuner's jobs to other processes and machines (cpp/ash/run/mailbox.hpp). Thread-safe."""
 
-    def __init__(self, capacity: int) -> None: ...  # maximum number of jobs that are sent and not yet answered
-    # Waits at most `seconds` for notes, letters or wake(), and returns both kinds of messages. A note, ("kept" or
+    def __init__(self, capacity: int) -> None: ...  # maximum number of jobs sent but not yet answered
+    # Waits at most `seconds` for messages or wake(), and returns the notes and the letters. A note, ("kept" or
     # "dropped", candidate), says whether the candidate's states are still needed. A letter is a job to run: (number,
     # candidate, rung, epochs, states to resume from).
     def take(
@@ -329,8 +329,8 @@ class Mailbox:
     ) -> bool: ...
     def close(self) -> None: ...  # makes all waiting calls return
 
-# Executes, in the calling thread, one job of a run that another process decides. Returns its result, the states after
-# it (empty if it diverged) and its seconds.
+# Executes one job in the calling thread, for a run whose decisions another process makes. Returns the job's result,
+# the states after the job (empty if it diverged) and its seconds.
 def train_job(
     data: Sequence[Data],  # one per fold
     settings: Settings,
@@ -376,14 +376,14 @@ class Tuner:
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
         work_limit: float = 0.0,  # multiply-adds after which no more jobs are started; 0: no limit
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
-        # replaces the metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN: the job diverged.
+        # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN: the job diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         mailbox: Mailbox | None = None,  # sends up to `capacity` jobs at a time elsewhere; `threads` run the rest
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # how many candidates shall wait to enter; 0: requested only for an idle worker
+        ahead: int = 1024,  # requests more if fewer candidates wait to enter; 0: only for an idle worker
     ) -> None: ...
     def start(self) -> None: ...
     # Waits at most `seconds`, or until candidates are wanted. Returns whether all threads have ended. Raises exceptions
@@ -412,7 +412,7 @@ class Tuner:
     def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0 for begun or 1 for ended), in order
     def assists(self, first: int = 0) -> _Columns: ...  # one row per assist: candidate, rung, thread, start, end, busy
     @property
-    def threads(self) -> tuple[int, int]: ...  # number of threads started, and number asked for
+    def threads(self) -> tuple[int, int]: ...  # number of threads started, and number requested
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
@@ -429,12 +429,12 @@ class Tuner:
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
-    # Stores the states of a job in kept_jobs().
+    # Stores the states of a job that kept_jobs() lists.
     def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
-    # Returns one state per fold, if the candidate waits or is kept.
+    # Returns one state per fold if the candidate waits or is kept, else an empty list.
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
-    # Retrains the first `most` kept networks that have no states. Call it after all threads have ended.
+    # Retrains kept networks without states, at most `most`, best first. Call it after all threads have ended.
     def complete(self, most: int) -> None: ...
     def retired(self) -> NDArray[np.int32]: ...  # candidates retired since the last call; they get no further job
     # Refits candidates of kept(). A network is None if it diverged, was not finished in time (then the second list
@@ -454,7 +454,7 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # jobs of `epochs`, `epochs` * growth, ... epochs, each resuming the previous one
+    cycles: int = 1,  # number of jobs, of `epochs`, `epochs` * growth, ... epochs; each resumes the previous one
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
@@ -470,7 +470,7 @@ def score(
     weights: Sequence[float] = ...,
     level: float = 0.5,
 ) -> float: ...
-def instruction_sets() -> list[str]: ...  # those compiled into the core that this processor can run, best first
+def instruction_sets() -> list[str]: ...  # compiled into the core and supported by this processor, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
