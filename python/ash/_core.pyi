@@ -166,7 +166,7 @@ class Data:
     def outputs(self) -> int: ...
     @property
     def epoch_rows(self) -> int: ...  # rows per epoch, except for full-batch candidates, which use all rows
-    def digests(self) -> dict[str, list[int]]: ...  # hashes of inputs, targets and weights, training and validation
+    def digests(self) -> dict[str, list[int]]: ...  # hashes of training and validation inputs, targets and weights
     # For the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
     # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...

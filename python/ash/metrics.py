@@ -64,7 +64,7 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown metric: close names, or the metric that other libraries call by it, or ""."""
+    """Return a hint for an unknown metric: close names, the metric that has this name elsewhere, or ""."""
     peers = ALIASES | _PEERS
     near = [peers[name]] if name in peers else near_names(name, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -262,7 +262,7 @@ class SearchConfig:
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
         LightGBM is installed. In all other cases the default is only networks: if LightGBM is not installed, if the
-        number of candidates is given, if there is a `work_limit` or an executor, and if the table is sparse or has
+        number of candidates is given, if there is a `work_limit` or an executor, or if the table is sparse or has
         several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
@@ -277,15 +277,16 @@ class SearchConfig:
         `work_limit`. In `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends at
         `max_epochs`.
     max_rungs : int, optional
-        The maximum number of rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
+        The maximum number of rungs. Default: as many as the candidates can fill, or the number that `ash.plan` finds
+        for a `time_limit`.
     algorithm : {"ash", "sh", "random"}, optional
         "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": no halving,
         every candidate is trained up to the last rung.
     promotion : {"capped", "paper", "improving"}, optional
         The promotion rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` candidates of a rung.
-        "paper" is Algorithm 2 of Li et al. (MLSys 2020). "improving" is "paper" among the candidates that did better
-        than in the rung below. Default "capped"; "paper" for an endless stream; "improving" if the ladder is planned
-        from a limit.
+        "paper" is Algorithm 2 of Li et al. (MLSys 2020). "improving" is "paper", but only for candidates that did
+        better than in the rung below. Default "capped"; "paper" for an endless stream; "improving" if the ladder is
+        planned from a limit.
     training : {"resume", "restart"}, optional
         Whether a promoted candidate is trained further from its state ("resume", the default) or from scratch.
     schedule : {"reproducible", "greedy"}, optional
@@ -320,14 +321,14 @@ class SearchConfig:
     memory_limit : int, optional
         Bytes for the states of candidates: weights and moments. Beyond this limit, the states of the least promising
         waiting networks are dropped, and these networks are trained again if they are promoted after all. States of
-        functions are written to files instead. Neither changes the outcome of a reproducible run. States of running and
-        kept networks count, but are never dropped. The table, the scratch memory of the threads and the predictions of
-        kept networks do not count. Default: half of the available memory of the machine or cgroup; for networks at most
-        the memory that the rest of the run leaves free.
+        functions are written to files instead. Neither dropping nor writing states changes the outcome of a
+        reproducible run. States of running and kept networks count, but are never dropped. The table, the scratch
+        memory of the threads and the predictions of kept networks do not count. Default: half of the available memory
+        of the machine or cgroup; for networks at most the memory that the rest of the run leaves free.
     keep : int, optional
-        The number of networks of the best candidates that `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
-        32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the
-        planned time.
+        The number of best candidates whose networks `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default 32;
+        fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the planned
+        time.
     missing : {"indicator", "error"}, optional
         Missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the default), or raise
         an error. Tables only.

@@ -1,4 +1,4 @@
-"""Reports the versions of ash, Python and packages, and checks that packages for optional features are installed."""
+"""Reports versions and the machine, and checks that the packages of optional features are installed."""
 
 import importlib.util
 import platform

@@ -4,7 +4,7 @@
     memory    min(available memory, remaining memory of every cgroup level, RLIMIT_AS less the address space in use)
 
 A quota of 1.5 CPUs allows two threads. One thread would leave half a CPU idle, and the kernel throttles two threads
-evenly. This module reads the environment but never changes it, nor OpenMP's thread counts.
+evenly. This module reads the environment. It changes neither the environment nor OpenMP's thread counts.
 
 A limit of a control group (cgroup) applies to everything below it, so every level up to the mounted root counts:
 
@@ -41,7 +41,8 @@ _FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # c
 STATES_SHARE = 0.5
 """The share of the remaining memory that the states of waiting candidates may take. The other half is for the core's
 copy of the table, the scratch memory of the threads, the returned models and other programs. The limit is cautious:
-states that exceed it can be trained again, but if the system kills the process, the run is lost."""
+states dropped because of it can be trained again, but if the system kills the process for its memory use, the run is
+lost."""
 
 
 @dataclass(frozen=True)

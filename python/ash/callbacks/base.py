@@ -106,7 +106,7 @@ class Run(WithOptions):
     stopped: bool = False
 
     def stop(self) -> None:
-        """Ask the run to end with the best network so far; may be called from any thread, and repeatedly.
+        """Ask the run to end with the best network so far; thread-safe and idempotent.
 
         The run ends within about 50 ms, and `Result.ended` is then "stopped". Running jobs are dropped, so the set of
         finished jobs depends on timing, as with a time limit. `on_job` is still called for finished jobs. If `stop` is

@@ -6,10 +6,10 @@
     a 1                  a 71                   a
                                                 a
 
-So a fit is bit-identical for any order of the rows, and for a row that occurs three times instead of once with weight
-3. (Rows repeated for their weight do not count as recurring rows in neighbors.py.) Weights that are not integers, or
-are too large, remain weights of the loss. Different rows with the same 64-bit hash keep their order; about one in 3e7
-tables of a million rows has such rows.
+So a fit is bit-identical for any order of the rows. It is also bit-identical if a row occurs three times instead of
+once with weight 3. (Rows repeated for their weight do not count as recurring rows in neighbors.py.) Weights that are
+not integers, or are too large, remain weights of the loss. Different rows with the same 64-bit hash keep their order;
+about one in 3e7 tables of a million rows has such rows.
 """
 
 from dataclasses import replace

@@ -53,7 +53,7 @@ FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""
 AGREEING = 0.5
-"""The maximum variance of targets among equal rows, as a share of their variance among all recurring rows."""
+"""The maximum variance of targets among equal rows, as a share of the targets' variance among all recurring rows."""
 _BLOCK = 4096  # rows
 
 

@@ -9,8 +9,8 @@
 A table has one row per level of a column, then a row for missing cells and a row for unknown levels. Each row contains
 the features of a cell with that level: ones and zeros, target statistics, or an indicator of a missing cell. So
 encoding a category or a missing cell is a single look-up. A member is a network or a boosted-tree model. A network
-consists of layers, which some networks precede by an embedding. The outputs of a network are the softmax of its last
-layer, or its last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a
+consists of layers; some networks have an embedding before the layers. The outputs of a network are the softmax of its
+last layer, or its last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a
 missing number. The sums of their leaves replace the last layer.
 
 Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that

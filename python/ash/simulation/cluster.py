@@ -29,8 +29,8 @@ class Cluster:
         Threads of each process; the last process has the remaining threads. `ash.simulate` takes the total number of
         threads.
     in_flight : int, default 1
-        The maximum number of unfinished jobs at a process, per thread of the process and including the running job, 1
-        to 1024. With 2 the next job has already arrived when the running job ends.
+        The maximum number of unfinished jobs per thread of a process, including the running job, 1 to 1024. With 2 the
+        next job has already arrived when the running job ends.
     latency : float, default 0.0
         Seconds between the transmission of a message and its arrival, each way.
     bandwidth : float, optional

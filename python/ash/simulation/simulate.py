@@ -1,4 +1,4 @@
-"""Contains `ash.simulate`, which simulates the ladder and schedule of `ash.tune` without training.
+"""Contains `ash.simulate`, which simulates the ladder and schedule on any number of threads, without training.
 
     simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
 

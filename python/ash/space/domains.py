@@ -7,9 +7,9 @@
 
 A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
 be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
-(levels.py). Listed levels are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded), so
-they are the same on every machine. For readability, they are rounded to three significant digits (of the value in a log
-domain, of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the
+(levels.py). All levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), so they
+are the same on every machine. For readability, listed levels are rounded to three significant digits (of the value in a
+log domain, of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the
 default are kept exactly as given.
 """
 

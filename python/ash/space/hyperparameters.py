@@ -173,7 +173,7 @@ def check_name(name: str) -> None:
 
 
 def check_value(name: str, value: Any) -> Any:
-    """Return one value in its plain form, or raise SettingError, which names the allowed values."""
+    """Return one value in its plain form, or raise SettingError with the name, the value and what is allowed."""
     check_name(name)
     read = HYPERPARAMETERS[name].read
     plain = read(value)

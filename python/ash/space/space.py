@@ -212,7 +212,7 @@ class Space:
         params, other : dict
             Configurations of this space, or parts of them. Hyperparameters that neither has get their defaults.
         names : sequence of str
-            The hyperparameters to take from `params` if it has them; the others are taken from `other`.
+            The hyperparameters to take from `params` if it has them; all other hyperparameters are taken from `other`.
         """
 
         def choose(name: str, domain: Domain) -> Any:
@@ -224,13 +224,13 @@ class Space:
         return found
 
     def completed(self, params: Params) -> Params | None:
-        """Return the default configuration updated with these values; None if one of them is not in the space.
+        """Return the default configuration updated with these values; None if a value is not in the space.
 
         Parameters
         ----------
         params : dict
             A name that is not in the space must have the default of its hyperparameter. A number outside a domain whose
-            levels are not listed is clipped to its bounds.
+            levels are not listed is clipped to the domain's bounds.
         """
         full = self._chosen(lambda name, domain: domain.clipped(params.get(name, domain.default)))
         fixed = {name: value for name, value in params.items() if name not in self._domains}
@@ -448,7 +448,7 @@ class Space:
 
     @staticmethod
     def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
-        """Make each hyperparameter conditional on the kinds of model that have it, if the space has other kinds too."""
+        """Make each hyperparameter conditional on the kinds of model that have it, if the space has other kinds."""
         models, found = _models_of(domains), {}
         for name, several in domains.items():
             own = tuple(model for model in MODELS if model in models and model in HYPERPARAMETERS[name].models)
