@@ -116,8 +116,8 @@ class ExecutorFailed(AshError):
 class ThreadRefused(AshError, RuntimeError):
     """The system refused to start a thread without which the run cannot continue.
 
-    If the system grants some of the requested threads, the run uses these and warns. Allow the process more threads
-    (``ulimit -u``, or ``pids.max`` of its control group), or more memory.
+    If the system grants some of the requested threads, the run uses only these and warns. Allow the process more
+    threads (``ulimit -u``, or ``pids.max`` of its control group), or more memory.
     """
 
 

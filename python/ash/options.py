@@ -106,8 +106,8 @@ _NAMES: dict[Caller, str] = {
 class Check:
     """The type of an argument and the function that checks its values.
 
-    `type` is the type as docstrings name it. ``read(name, value)`` returns the value in the form in which it is used,
-    or raises SettingError if the value is not allowed.
+    `type` is the name of the type in docstrings. ``read(name, value)`` returns the value in the form in which it is
+    used, or raises SettingError if the value is not allowed.
     """
 
     type: str
@@ -658,7 +658,7 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
 
 
 def check_budget(options: RunOptions) -> None:
-    """Raise SettingError for a run whose limits allow no job, or that would never end."""
+    """Raise SettingError if the limits of a run allow no job, or if the run would never end."""
     if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
         raise SettingError(
             f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"

@@ -459,8 +459,8 @@ class Result(RunResult):
         -------
         dict of str to float
             Importances by column name, or by x0, x1, ... if columns have no names. The units are those of `metric`. If
-            a function scored the run, they are those of the log loss or the root mean squared error. Equal models have
-            equal importances.
+            a function scored the run, the units are those of the log loss or the root mean squared error. Equal models
+            have equal importances.
 
         Raises
         ------
@@ -472,7 +472,7 @@ class Result(RunResult):
         return {self._column_names()[place]: float(falls[place]) for place in order}
 
     def partial_dependence(self, column: str | int, model: Member | Ensemble | None = None) -> PartialDependence:
-        """Return the mean prediction of a model when all rows get the same value in one column, for several values.
+        """Return a model's mean prediction for several values of a column, each assigned to all rows in turn.
 
         The method is that of Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. The
         mean includes combinations of values that never occur in the data, so be careful if columns are correlated.

@@ -36,7 +36,7 @@ MOST = 2**53
 
 @dataclass(frozen=True, repr=False)
 class RunRecord:
-    """Everything that a run and its model depend on. The run can be repeated from it on any number of threads.
+    """Everything that a run and its model depend on, so that the run can be repeated on any number of threads.
 
     Take it from `Result.record`, or from the `record` of a model, including saved models. Pass it as `record=` to
     `ash.tune` or to an estimator, together with the same rows.
@@ -56,7 +56,7 @@ class RunRecord:
     decisions : tuple of str
         A hash of each decided job, in order of decision. Their number tells how far the run got.
     kept : tuple of int
-        The candidates whose networks the model was selected from, best first.
+        The candidates from whose networks the model was selected, best first.
     refit : tuple of int
         The epochs for which each network of the model was trained on all rows; 0 if there was no time.
     digest, model : str

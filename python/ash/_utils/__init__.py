@@ -1,4 +1,4 @@
-"""Small helpers that know nothing about ash: argument checks, the machine, text for display, atomic file replacement.
+"""Small helpers that need nothing else of ash: argument checks, the machine, text for display, atomic file writing.
 
 Any module may import them; they import only `ash.errors` and the core. Start with checks.py.
 """

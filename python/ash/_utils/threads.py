@@ -91,7 +91,7 @@ _jobs = _Jobs()
 
 
 def _begin_child() -> None:
-    """Forget the jobs of the parent, whose threads a forked child does not have."""
+    """Forget the parent's jobs, since a forked child does not have the parent's threads."""
     global _jobs
     _jobs = _Jobs()
 

@@ -1,4 +1,4 @@
-"""Issues warnings that point at the user's line, however deep in ash they are raised."""
+"""Issues warnings that point at the user's line, even if they are raised deep inside ash."""
 
 import sys
 import warnings

@@ -6,7 +6,7 @@ for at most 50 ms per call.
 Threads: used only by the calling thread, but `Run.stop` may be called from any thread.
 Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`.
 Each callback whose `on_start` has returned gets exactly one of `on_end` and `on_error`.
-Cost: the core's records are read only when a job has finished, and only the new ones.
+Cost: the core's records are read only when a job has finished, and then only the new records.
 """
 
 import inspect
@@ -49,7 +49,8 @@ def read_callbacks(value: Any) -> tuple[Any, ...]:
     Raises
     ------
     SettingError
-        The argument has another type, or contains a class instead of an instance, or a method takes other arguments.
+        The argument has another type, or contains a class instead of an instance, or a callback's method takes other
+        arguments.
     """
     if value is None:
         return ()

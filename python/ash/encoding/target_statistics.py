@@ -1,6 +1,6 @@
 """Computes target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
 
-Let W be the total weight of a level's rows, and let each of these rows have target y and weight w. Its statistic is
+Let W be the total weight of a level's rows. Let each of these rows have target y and weight w. The level's statistic is
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
@@ -77,7 +77,7 @@ def prepare_targets(
 
 
 def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
-    """Return the table of statistics of a column, whose last two rows are for missing and for unknown levels.
+    """Return a column's table of statistics; its last two rows are for missing and for unknown levels.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training: array [rows, k]; each row has those of the training rows before it."""
+    """Return the statistics for training, array [rows, k]: each row's come from the training rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")

@@ -66,7 +66,7 @@ def resume(
     ------
     JournalError
         There is no such journal, or it is in use or damaged. Or the journal was not begun by `ash.tune`; then repeat
-        the call that began it, or fit that estimator again. Or the data or options differ; the message names every
+        the call that began it, or fit the same estimator again. Or the data or options differ; the message names every
         difference.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.

@@ -139,7 +139,7 @@ def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
-    """Return the settings of a new run, in the same form as `repeated` returns those of a recorded run."""
+    """Return the settings of a new run, in the form in which `repeated` returns the settings of a recorded run."""
     if given["seed"] is None:
         given["seed"] = seed_of(journal)
     metric, scoring = read_scoring("metric", given["metric"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPREAD = 0.2
-"""The largest distance of a point from its level."""
+"""The maximum distance of a point from its level, in units of the distance between two levels."""
 SMALLEST, LARGEST = 8.0, 60.0
 """The areas, in square points, of candidates in the lowest and the highest rung."""
 LABEL: dict[str, Any] = {

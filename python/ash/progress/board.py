@@ -126,7 +126,7 @@ class Board:
 
     @property
     def shown_rungs(self) -> list[tuple[int, RungCounts]]:
-        """Return the rungs with their numbers; of an endless ladder, only the lowest and those reached."""
+        """Return the rungs with their numbers; for an endless ladder, only rung 0 and the rungs that were reached."""
         return [
             (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
         ]

@@ -71,7 +71,7 @@ def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins
 
 
 def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
-    """Return equal parts of an axis, without empty ones; `texts` are the values in ascending order."""
+    """Return equal parts of an axis, without empty parts; `texts` are the values in ascending order."""
     stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
     known = level >= 0
     held, place = np.unique(stretch[known], return_inverse=True)

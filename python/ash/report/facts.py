@@ -2,8 +2,8 @@
 
     ranked (have a job)  >=  known (can be selected; at most MOST_KNOWN)  >=  drawn (line or row; at most MOST_DRAWN)
 
-If there are too many candidates, half of the places go to the best ones and the other half to an even selection of the
-rest. So a chart shows both the best candidates and the range of candidates that were tried.
+If there are too many candidates, half of the places go to the best candidates, and the other half to evenly spaced
+ranks among the rest. So a chart shows both the best candidates and the range of candidates that were tried.
 """
 
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ class Facts:
 
 
 def thinned(rows: Rows, most: int) -> Rows:
-    """Return at most `most` of the rows in order: half from the start, the others evenly spaced in the rest."""
+    """Return at most `most` of the rows, in order: half from the start, and half evenly spaced in the rest."""
     if len(rows) <= most:
         return rows
     first = most // 2

@@ -110,7 +110,7 @@ class Simulation:
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
             "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
             it is the largest bound, there are too few virtual workers for the threads. If the makespan is far above all
-            bounds, several of them contribute.
+            bounds, several bounds contribute.
     W : float
         The sum of the seconds of all jobs, in the run on one thread.
     D : float
@@ -197,8 +197,8 @@ def simulate(
     scores : None or array, default None
         Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN means diverged. By default a
         score is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise
-        is uniform in -1/2..1/2 in the lowest rung and shrinks by the square root of `eta` per rung, like an average
-        over the epochs.
+        is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like that of an
+        average over the epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"

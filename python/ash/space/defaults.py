@@ -18,7 +18,7 @@ from ash.space.space import Space
 
 
 class _Size(NamedTuple):
-    """The layer widths and batch sizes for tables with fewer than `rows` rows; the middle ones are the defaults."""
+    """The layer widths and batch sizes for tables with fewer than `rows` rows; the middle values are the defaults."""
 
     rows: float
     widths: tuple[int, int, int]

@@ -50,7 +50,7 @@ class Domain:
     ----------
     levels : sequence
         All distinct values: in the given order for a choice, else in increasing order. Listed levels are a tuple;
-        others are a range or a sequence of lazily computed numbers.
+        unlisted levels are a range or a sequence of lazily computed numbers.
     default : object
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)

@@ -71,7 +71,7 @@ class Grid:
     ) -> None:
         """Split the grid into components and cases.
 
-        With `partial`, the variants are those of a part of a space, so some of them may be unreachable.
+        With `partial`, the variants belong to a part of a space, so some of them may be unreachable.
 
         Raises
         ------

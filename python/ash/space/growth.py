@@ -15,7 +15,7 @@ IN_JOURNAL, IN_CALL = "in the journal", "in this call"
 def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
     """Return why the `outer` domains of a name do not contain the `inner` ones, or None if they do.
 
-    The text follows the name in a sentence. `inner` comes from a journal, `outer` from this call.
+    In a message the text follows the name. `inner` comes from a journal, `outer` from this call.
     """
     if [each.conditions for each in inner] != [each.conditions for each in outer]:
         return "has other conditions in the space"

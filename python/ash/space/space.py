@@ -238,7 +238,7 @@ class Space:
         return full if is_default and model_of(params) in self.models else None
 
     def _chosen(self, choose: Callable[[str, Domain], Any]) -> Params | None:
-        """Return the configuration whose values come from calls of `choose` with each name and the domain that applies.
+        """Return the configuration with the value `choose(name, domain)` for each name and the domain that applies.
 
         The result is None if one of the values is not in its domain.
         """
@@ -328,7 +328,7 @@ class Space:
         Warns
         -----
         UserWarning
-            ``n`` is more than the size of the space: all its configurations are returned.
+            ``n`` is larger than the space; all configurations are returned.
         """
         return list(islice(self.stream(seed), self.counted(n)))
 
