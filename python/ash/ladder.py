@@ -83,7 +83,7 @@ class Ladder:
         A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that are still running
         may be reported. None: no score ends the run.
     patience : int or None, default None
-        After this many reports in a row without a new best score, the ladder is `finished` in the same way.
+        After this many reports in a row without a new best score, the ladder is `finished`, as after `stop_score`.
 
     Raises
     ------

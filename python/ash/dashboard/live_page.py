@@ -4,9 +4,9 @@
                     (only appends to a list)                             (draw, compare, number the changes)
 
 Threads: there are two locks. The lock of the facts is held only for an append or a copy. The calling thread never takes
-the lock of the drawing. After each drawing there is a pause of at least ten times its duration and at least a second,
-so drawing takes at most a tenth of one core, and only while a page is open. The slow sections (importance, scaling) are
-computed only after the run has ended.
+the lock of the drawing. After each drawing there is a pause of at least ten times the drawing's duration, and of at
+least a second. So drawing takes at most a tenth of one core, and only while a page is open. The slow sections
+(importance, scaling) are computed only after the run has ended.
 """
 
 import itertools

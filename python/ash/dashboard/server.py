@@ -3,8 +3,8 @@
     GET /                     the page
     GET /updates?since=3      the changes since version 3, as JSON
 
-The server listens on 127.0.0.1. A request that names another host is refused, so a foreign page whose host name is made
-to point here (DNS rebinding) cannot read the report. Other pages cannot read it either, since no CORS headers are sent
+The server listens on 127.0.0.1. A request that names another host is refused. So a foreign page cannot read the report
+by making its host name point here (DNS rebinding). Other pages cannot read it either, since no CORS headers are sent
 and Cross-Origin-Resource-Policy is set. Threads: one daemon thread per request; none of them belongs to the run.
 """
 

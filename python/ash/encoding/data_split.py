@@ -79,7 +79,7 @@ class Fold:
 
     @property
     def sparse_cells(self) -> int:
-        """Return the approximate number of cells that the core stores sparsely; 0 if dense storage takes less."""
+        """Return about how many cells the core stores sparsely; 0 if dense storage takes less memory."""
         rows = len(self.y)
         stored = self._stored(rows)
         is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
@@ -159,7 +159,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        None for the default: five folds for a small table in a planned run, else a fifth of the rows.
+        By default five folds for a small table in a planned run, else a fifth of the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
         The user's X, y and groups, which are passed to a splitter.

@@ -113,8 +113,8 @@ class Encoding:
     ----------
     schema : Schema
     statistics : tuple of (array [levels + 2, k + 1] or None)
-        For each column with many levels, an array with one row per level, one for missing and one for unknown cells. A
-        row has k target statistics and a log count. None for other columns.
+        For each column with many levels, an array with one row per level, then one row for missing cells and one for
+        unknown levels. A row has k target statistics and a log count. None for other columns.
     targets : tuple of int
         The outputs or classes that the k statistics describe.
     neighbors : Neighbors or None

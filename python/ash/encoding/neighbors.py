@@ -155,9 +155,10 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
     The share of rows that equal another row must be from LEAST_RECURRING to MOST_RECURRING, and the variance of targets
-    among equal rows must be at most AGREEING times that among all rows that recur. If a larger share of rows recurs,
-    either the table has few distinct rows, which a network sees often enough, or its rows were drawn with replacement,
-    so new rows will not equal them. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
+    among equal rows must be at most AGREEING times the variance among all rows that recur. If a larger share of rows
+    recurs, either the table has few distinct rows, which a network sees often enough, or its rows were drawn with
+    replacement, so new rows will not equal them. `numbers` [rows, columns] are finite or NaN, `targets` are [rows,
+    outputs].
     """
     distinct, group, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:

@@ -5,10 +5,10 @@
 If such a column is scaled by its range, nearly all its values are close together, and a smooth function of the number
 cannot separate their effects. So its values get target statistics (target_statistics.py) in addition to the number,
 like the levels of a category. The levels are the values that occur at least twice. There must be more than
-ONE_HOT_LEVELS of them, and they must occupy few of the equal steps between the smallest and the largest level (see
+ONE_HOT_LEVELS of them. They must also occupy few of the equal steps between the smallest and the largest level (see
 FILLED), as amounts of money do. Gray levels and counts occupy most steps, and are better without levels. A table with
-more than MOST_COLUMNS such columns is not changed: it is sparse and would become much wider, and whether levels help
-there has not been measured.
+more than MOST_COLUMNS such columns is not changed: it is sparse and would become much wider. Whether levels help in
+such tables has not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, regardless of its weight.
 """

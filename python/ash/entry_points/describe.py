@@ -11,7 +11,7 @@ from ash.options import read_options
 
 
 def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_features: Any = None) -> TableSummary:
-    """Return, for each column of a table, its kind, its encoding and the reason for it, and anything suspicious.
+    """Return a summary of each column: its kind, its encoding, the reason for the encoding, and anything suspicious.
 
     Parameters
     ----------

@@ -130,10 +130,10 @@ def tune_function(
           eight candidates have a score, two of three draws are near a good candidate.
         - "random" draws at random only. It is the default for the algorithms "sh" and "random".
         - "sobol" proposes points that fill the space evenly.
-        - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. As the
-          value of each candidate, it is told the candidate's rank, by the highest rung with a score and then by the
-          score in that rung. A repeated proposal is not run again. After 20 repetitions in a row a candidate is drawn
-          at random.
+        - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is
+          told the rank of each candidate instead of the score. Candidates rank by the highest rung in which they have
+          a score, then by that score. A repeated proposal is not run again. After 20 repetitions in a row a candidate
+          is drawn at random.
 
         "adaptive" and Optuna samplers learn from scores. Without `costs`, on several threads, their candidates depend
         on which job ends first. Optuna objectives allow only "adaptive" and "random".

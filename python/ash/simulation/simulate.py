@@ -104,8 +104,8 @@ class Simulation:
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds that messages were in transit: twice the latency, multiplied by the number of rungs that were
-            reached or by the number of jobs per place in flight, whichever is larger.
+            Seconds that messages were in transit: twice the latency, times the number of rungs that were reached, or
+            times the number of jobs per place in flight if that is larger.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
             "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
@@ -114,8 +114,8 @@ class Simulation:
     W : float
         The sum of the seconds of all jobs, in the run on one thread.
     D : float
-        The largest sum of the seconds of one candidate's jobs, which must run one after the other, in the run on one
-        thread.
+        The largest sum of the seconds of one candidate's jobs in the run on one thread. These jobs must run one after
+        the other.
     settings : dict
         The checked arguments.
 
@@ -555,8 +555,8 @@ class Speedups:
     threads : list of int
         Numbers of threads. These are also the upper bounds of the speed-up with teams, W divided by W/p.
     bound, halving, alone : list of float
-        The upper bound without teams, W divided by max(W/p, D); the speed-up of successive halving with barriers; and
-        the speed-up of the run's schedule without teams.
+        `bound` is the upper bound without teams, W divided by max(W/p, D). `halving` is the speed-up of successive
+        halving with barriers. `alone` is the speed-up of the run's schedule without teams.
     shared : list of float or None
         The speed-up of the run's schedule with teams of `TEAM_EFFICIENCY`; None if teams were turned off.
     measured : float

@@ -19,10 +19,10 @@ more than the size of the grid needs. The candidate's place in the shuffle is k 
 other function of numpy.random is used. The bias towards any configuration is below 2^-64.
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
-evenly in their logarithm. Hyperparameters joined by conditions, one of which is continuous or has more than 1,000 whole
-numbers, are drawn one after the other, with each level of a domain equally likely. In both cases, the grid that is
-shuffled contains each configuration as often as its weight, and configurations drawn before are skipped. After
-FRUITLESS skips in a row, the remaining configurations follow in the order of the shuffle without weights.
+evenly in their logarithm. If hyperparameters are joined by conditions, and one of them is continuous or has more than
+1,000 whole numbers, they are drawn one after the other, with each level of a domain equally likely. In both cases, the
+grid that is shuffled contains each configuration as often as its weight, and configurations drawn before are skipped.
+After FRUITLESS skips in a row, the remaining configurations follow in the order of the shuffle without weights.
 """
 
 import copy
