@@ -71,7 +71,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
-    """Return the metric for a task, its default for None; raise SettingError if it belongs to the other task."""
+    """Return a metric, or the task's default for None; raise SettingError for a metric of the other task."""
     names = METRICS[task]
     if metric is None:
         return names[0]

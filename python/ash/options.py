@@ -75,7 +75,7 @@ CANDIDATES = 128
 """The number of candidates for "auto" when no limit sets the size of the search."""
 
 LARGEST = 2**31 - 1
-"""The largest value of candidates, eta and epochs: the epochs of the last rung then fit into 64 bits."""
+"""The largest value of candidates, eta and epochs, so that the epochs of the last rung fit into 64 bits."""
 
 MOST_WORKERS = 2**16
 """The maximum number of virtual workers. No machine has as many threads, and more workers would only delay promotions
@@ -627,7 +627,7 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
-    """Return the checked options of `ash.tune_function` from its arguments by name, `costs` included."""
+    """Return the checked options of `ash.tune_function` from its arguments by name, including `costs`."""
     config = read_config("tune_function", given["config"])
     checked = _checked(FunctionOptions, {**given, **config.given()})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])

@@ -619,9 +619,10 @@ class FunctionResult(RunResult):
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
     memory : dict of str to int
-        Memory of waiting states. `limit` and `peak_bytes` are about states in memory. `spilled` states were written to
-        files, and `dropped` states were deleted because there was no room for files either. `retrained_epochs` counts
-        all epochs that were trained again, including those for states that were lost with an earlier process.
+        Memory of waiting states. `limit` and `peak_bytes` are about states in memory. `spilled` is the number of states
+        that were written to files, `dropped` the number of states that were deleted because there was no room for files
+        either. `retrained_epochs` counts all epochs that were trained again, including those for states that were lost
+        with an earlier process.
     infos : tuple
         Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
         are none. Facts read from a journal have only JSON types.

@@ -41,8 +41,8 @@ FOLDS = 5
 FEW_ROWS = 5_000
 """If a table has fewer rows, a fifth of them is too few to select candidates, so a planned run uses folds."""
 ROWS_A_SECOND = 250
-"""A planned run has folds only for tables with fewer rows than this per second of its time limit, since with five folds
-a candidate takes five times as long. This number was chosen, not measured."""
+"""A planned run has folds only for tables with fewer rows than this number times the seconds of its time limit, since
+with five folds a candidate takes five times as long. The number was chosen, not measured."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
 
 
@@ -62,7 +62,7 @@ class Fold:
     weights : array [rows] or None
         Weights of all rows; None if all count equally.
     training, validation : int64 arrays
-        Row numbers.
+        Row numbers of the training rows and of the validation rows.
     """
 
     table: Table

@@ -59,7 +59,7 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr: journals hash the numbers themselves
+    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr: journals hash the parsed numbers
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property

@@ -129,7 +129,7 @@ class _Writer:
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
-        self.codes: dict[int, str] = {}  # for each column, the name of its cells' row numbers in the table
+        self.codes: dict[int, str] = {}  # for each column, the name of the value with its cells' table rows
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -215,7 +215,7 @@ class _Writer:
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, place: int) -> str:
-        """Return, for each cell, the number of its row in the column's table, int64 [rows]."""
+        """Return the index of each cell's row in the column's table, int64 [rows]."""
         if place not in self.codes:
             self.codes[place] = self._new_code(self.description.columns[place])
         return self.codes[place]
@@ -232,7 +232,7 @@ class _Writer:
         )
 
     def _code_of_number(self, column: ExportColumn) -> str:
-        """Return, for each number, the number of its row in the column's table, int64 [rows]."""
+        """Return the index of each number's row in the column's table, int64 [rows]."""
         cells = self._cells(column.source)
         levels = len(column.levels)
         code: str | NDArray[np.int64] = np.array(levels + 1)
@@ -241,7 +241,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return, for each text, the number of its table row, int64 [rows]; add the masks of rows with refused text."""
+        """Return the index of each text's row in the table, int64 [rows]; add the masks of rows with refused text."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)

@@ -68,7 +68,7 @@ class ValidationScorer:
         self._scorer, self._x, self._y, self._network = scorer, X, y, network
         self._keywords = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
         self._lock = lock
-        self._config = get_config()  # scikit-learn's settings of the calling thread, for the core's threads
+        self._config = get_config()  # scikit-learn's settings in the calling thread, used in the core's threads
         self.error: BaseException | None = None
         self.has_scored: bool | None = None
 

@@ -34,11 +34,11 @@ MOST_LEVELS = 100_000  # maximum number of listed levels per domain; more are pr
 LISTED = 1000
 """The levels of a range of whole numbers are listed if there are at most this many."""
 LARGEST_BOUND = 10**18
-"""The largest magnitude of a bound of whole numbers; the length of their range then fits into 63 bits."""
+"""The largest magnitude of a bound of whole numbers, so that the length of their range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
-"""The kinds of domains of whole numbers, and of floats. In a domain of floats, numbers between two levels are also
-valid."""
+"""The kinds of whole-number domains, and the kinds of float domains. In a float domain, numbers between two levels are
+also valid."""
 KINDS = ("choice", *INTEGERS, *FLOATS)
 
 
