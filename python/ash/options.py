@@ -85,7 +85,7 @@ MOST_KEPT = 1024
 """The maximum number of networks that a run keeps; a decision moves at most this many entries of the list."""
 
 LARGEST_COUNT = 2**63 - 1
-"""The largest number of bytes or of summed epochs: the core counts in 64 bits."""
+"""The largest number of bytes or of summed epochs, since the core counts in 64 bits."""
 
 LARGEST_SEED = 2**64 - 1
 

@@ -10,8 +10,8 @@
     table of numbers, if rows recur    the mean target of the most similar rows, and how close these are (neighbors.py)
 
 Features are in the order of the table's columns; neighbor features come last. An unknown level is encoded as zeros, or,
-in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing is a separate
-level.
+in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing cells have a
+separate level.
 
 During training, the training rows have different statistics and neighbors, which a ``TrainingEncoding`` computes
 (training_encoding.py).

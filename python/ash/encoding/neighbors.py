@@ -13,7 +13,7 @@ So an equal row counts about a thousand times as much as a near one. The farthes
 matter which of several equally far rows is chosen. Both features are continuous. During training, the sums of a
 training row leave out the row itself.
 
-Only regressions on numbers, without weights, have these features, and only if rows recur (see `with_neighbors`). In
+Only regressions on numbers without weights have these features, and only if rows recur (see `with_neighbors`). In
 trials outside of `bench`, they reduced accuracy in other cases.
 
 Bits:   apart from the choice of the nearest rows, only sums in a fixed order, quotients and roots are computed.
@@ -47,8 +47,8 @@ LIMIT = 3.0
 FAR = 2.0**30
 """Scaled numbers of larger magnitude are reduced to this magnitude."""
 MOST_CELLS = 2**17
-"""The maximum number of cells of a table with neighbors. On a core of 2026, all searches before training then take
-seconds in the worst case."""
+"""The maximum number of cells of a table with neighbors. On a CPU core of 2026, all searches before training then take
+a few seconds in the worst case."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""

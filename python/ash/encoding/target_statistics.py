@@ -103,7 +103,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training, array [rows, k]: each row's come from the training rows before it."""
+    """Return the statistics for training, array [rows, k]; a row's statistics come from the rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")

@@ -43,7 +43,7 @@ class RungCounts:
 
     @property
     def waiting(self) -> int:
-        """Return the number of jobs that are scored and not promoted."""
+        """Return the number of jobs that are scored but not promoted."""
         return self.finished - self.promoted - self.diverged
 
     @property

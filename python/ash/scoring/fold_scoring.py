@@ -137,7 +137,7 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise the error of the user's function, or AllDiverged if it returned no finite number, even in earlier calls."""
+    """Raise the error of the user's function, or AllDiverged if no score was finite, including in earlier calls."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error

@@ -225,8 +225,8 @@ def simulate(
     Returns
     -------
     Simulation
-        Makespan, utilization, speed-up and their bounds for each number of threads. For a cluster also the bytes sent
-        and the busy times of the coordinator and the lines.
+        Makespan, utilization, speed-up and their bounds for each number of threads. With a cluster, the rows also have
+        the bytes sent and the busy times of the coordinator and the lines.
 
     Raises
     ------
@@ -390,7 +390,7 @@ def _cluster_row(
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
-    """Return the setting `teams` with its default applied, not yet checked; check the argument `cluster`."""
+    """Return the setting `teams`, unchecked, with its default applied; check the argument `cluster`."""
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):

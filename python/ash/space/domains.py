@@ -34,7 +34,7 @@ MOST_LEVELS = 100_000  # maximum number of listed levels per domain; more are pr
 LISTED = 1000
 """The levels of a range of whole numbers are listed if there are at most this many."""
 LARGEST_BOUND = 10**18
-"""The largest magnitude of a bound of whole numbers, so that the length of their range fits into 63 bits."""
+"""The largest magnitude of a whole-number domain's bounds, so that the length of its range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
 """The kinds of whole-number domains, and the kinds of float domains. In a float domain, numbers between two levels are

@@ -1,4 +1,4 @@
-"""Numbers all configurations of a space; computes their count, and the one with a given number, without enumeration.
+"""Numbers all configurations of a space; counts them, and finds the one with a given number, without enumeration.
 
 Conditions make the grid irregular, so it is split into regular pieces:
 

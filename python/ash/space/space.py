@@ -229,7 +229,7 @@ class Space:
         Parameters
         ----------
         params : dict
-            A name that is not in the space must have the default of its hyperparameter. A number outside a domain whose
+            A hyperparameter that is not in the space must have its default value. A number outside a domain whose
             levels are not listed is clipped to the domain's bounds.
         """
         full = self._chosen(lambda name, domain: domain.clipped(params.get(name, domain.default)))
@@ -390,7 +390,7 @@ class Space:
         self._weighted = self._weighted_grid(partial)
 
     def _weighted_grid(self, partial: bool) -> Grid | None:
-        """Return the grid with each configuration repeated by its weight, or None if all weigh the same."""
+        """Return the grid with each configuration repeated by its weight, or None if all weights are equal."""
         variants = {
             name: [
                 variant._replace(levels=domain.drawn)
