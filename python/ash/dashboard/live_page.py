@@ -48,7 +48,7 @@ class _Told:
 
     @property
     def running(self) -> bool:
-        """Return whether the run may still report more."""
+        """Return whether further reports from the run are possible."""
         return self.result is None and self.error is None
 
 
@@ -102,7 +102,7 @@ class LivePage:
 
     @property
     def running(self) -> bool:
-        """Return whether the run may still report more."""
+        """Return whether further reports from the run are possible."""
         return self._told.running
 
     def page(self) -> str:

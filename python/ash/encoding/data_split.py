@@ -305,7 +305,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:
-    """Return the rows of the table for the user's row numbers, each row as often as its number is given."""
+    """Return the rows of the table for the user's row numbers, each row as often as its number occurs."""
     try:
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)

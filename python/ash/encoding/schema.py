@@ -31,8 +31,8 @@ INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='m
 INFINITE_LATER = "replace or drop it, or train with config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
-"""A category with more levels has target statistics, since one-hot features would be mostly zeros and would make the
-first layer wide."""
+"""A category with more levels than this has target statistics, since one-hot features would be mostly zeros and would
+make the first layer wide."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
 
 
 def check_schema(condition: bool, wrong: str) -> None:
-    """Raise ValueError, saying what is wrong, unless the condition holds."""
+    """Raise ValueError, with the message `wrong`, unless the condition holds."""
     if not condition:
         raise ValueError(wrong)
 

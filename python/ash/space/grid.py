@@ -76,7 +76,7 @@ class Grid:
         Raises
         ------
         SettingError
-            Conditions form a circle or never hold together, or there are more than 100,000 cases.
+            Conditions form a cycle or never hold together, or there are more than 100,000 cases.
         """
         self._names = tuple(variants)
         self._components = tuple(

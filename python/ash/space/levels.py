@@ -53,7 +53,7 @@ class LongLevels(Sequence[Any]):
 
     @abstractmethod
     def _regular(self, place: int) -> float:
-        """Return the level at a place, from 0, in the levels without the default."""
+        """Return the level at index `place` among the levels without the default."""
 
     @cached_property
     def _default_place(self) -> int:
@@ -93,7 +93,7 @@ class LongLevels(Sequence[Any]):
 
 
 class EvenLevels(LongLevels):
-    """Two doubles and all multiples of a power of ten between them: 10**9 to 10**10 levels, if doubles are so dense."""
+    """Two doubles and the multiples of a power of ten between them: 10**9 to 10**10 levels, if enough doubles exist."""
 
     @cached_property
     def _multiples(self) -> tuple[int, int, int]:
@@ -144,7 +144,7 @@ class WholeLogLevels(LongLevels):
     """Whole numbers from low (at least 1) to high, each repeated several times in a row.
 
     The range of logarithms from low - 1/2 to high + 1/2 is split into 10**9 equal parts, and the middle of each is
-    rounded. So a number k occurs in proportion to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.
+    rounded. So the frequency of a number k is proportional to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.
     """
 
     @cached_property

@@ -79,7 +79,7 @@ class Space:
     ------
     SettingError
         A name is unknown (the message has the closest ones) or is an option of the run, a level is not allowed, a
-        condition cannot hold, conditions form a circle, or levels that exclude each other can occur together.
+        condition cannot hold, conditions form a cycle, or levels that exclude each other can occur together.
 
     Notes
     -----
@@ -344,7 +344,7 @@ class Space:
         -------
         iterator of dict
             It ends when the space is exhausted. The time per configuration does not grow with the number drawn. For
-            each configuration drawn, the iterator keeps at most two integers, and a text if not all configurations are
+            each configuration drawn, the iterator keeps at most two integers, plus a text if configurations are not
             equally likely.
 
         Raises
