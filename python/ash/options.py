@@ -261,9 +261,9 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
-        LightGBM is installed. In all other cases the default is only networks: if LightGBM is not installed, if the
-        number of candidates is given, if there is a `work_limit` or an executor, or if the table is sparse or has
-        several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind. Tables only.
+        LightGBM is installed. The default is only networks if LightGBM is not installed, if the number of candidates is
+        given, if there is a `work_limit` or an executor, or if the table is sparse or has several targets. No effect if
+        `space` is given, because its hyperparameter `model` sets the kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
