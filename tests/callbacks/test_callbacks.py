@@ -79,7 +79,7 @@ def test_any_object_with_a_single_callback_method_is_accepted() -> None:
 
         def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
             self.jobs += 1
-            params.clear()  # a copy, so nothing else changes
+            params.clear()  # `params` is a copy, so the run does not change
 
     counter, diary = Counter(), Diary()
     result = tune(ash.Callback(), counter, diary)
@@ -153,7 +153,7 @@ def test_stopping_a_finished_run_changes_nothing() -> None:
 
 
 class Records:
-    """The growing columns of finished jobs, like those of a running tuner. Counts how often they are read."""
+    """The growing columns of finished jobs, like those of a running tuner, with a count of how often they are read."""
 
     def __init__(self) -> None:
         self.columns, self.asked, self.finished = make_result().columns, 0, 0
@@ -231,7 +231,7 @@ def test_an_error_in_on_end_does_not_lose_the_result() -> None:
 
 
 def test_no_thread_trains_after_an_error() -> None:
-    tune()  # OpenMP has now started the threads that it keeps for later runs
+    tune()  # after this, OpenMP has started the threads that it keeps
     ours = ticks_of_threads().keys()
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
@@ -246,7 +246,7 @@ def test_no_thread_trains_after_an_error() -> None:
     [
         (None, []),
         (MemoryError("no room"), ["the threads raised MemoryError: no room"]),
-        (LookupError("no such experiment"), []),  # the core raises the same error again
+        (LookupError("no such experiment"), []),  # the core raises the same error object again
     ],
 )
 def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:
@@ -290,7 +290,7 @@ def test_ctrl_c_in_a_callback_interrupts_the_run() -> None:
     with pytest.warns(UserWarning, match=INTERRUPTED):
         result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
-    assert len(diary.jobs) == len(result.jobs)  # including the first job, whose callback was interrupted
+    assert len(diary.jobs) == len(result.jobs)  # including the first job, in whose callback Ctrl-C arrived
 
 
 def test_ctrl_c_during_the_callbacks_for_the_last_jobs_interrupts_the_run() -> None:

@@ -1,4 +1,4 @@
-"""The callbacks for MLflow, Weights & Biases and TensorBoard, tested with the real packages and local stores."""
+"""Tests the callbacks for MLflow, Weights & Biases and TensorBoard with the real packages and local stores."""
 
 import copy
 import json
@@ -138,7 +138,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     settings |= {f"{name}_DIR": str(tmp_path / name) for name in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
     for name, value in settings.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
-    wandb.teardown()  # wandb reads its settings only once, perhaps in an earlier test
+    wandb.teardown()  # wandb reads its settings only once, so an earlier test may have fixed them
     yield wandb
     wandb.teardown()
 
@@ -168,7 +168,7 @@ def values(items: Any) -> dict[str, Any]:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]], list[Any]]:
-    """Return the configuration, the summary, the rows of the history and the artifacts."""
+    """Return the configuration, the summary, the history's rows and the artifacts of an offline run."""
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     rows, artifacts = [], []

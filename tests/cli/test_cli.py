@@ -1,4 +1,4 @@
-"""The command line: it reads real tables, writes files and a report, and prints one line for each mistake."""
+"""Tests the command line: it reads real tables, writes files and a report, and prints one line for each mistake."""
 
 import argparse
 import csv
@@ -74,7 +74,7 @@ def test_files_hold_candidates_jobs_and_the_summary(tmp_path, capsys):
 
 
 def test_the_test_part_is_never_used_for_tuning(tmp_path, monkeypatch):
-    """The rows used for tuning and those of the test score are disjoint, and together they are all rows."""
+    """Check that the rows used for tuning and for the test score are disjoint, and are together all rows."""
     seen = []
 
     def see(X):

@@ -1,4 +1,4 @@
-"""The command produces the same model as the estimator: the same record and bytes for the same budget."""
+"""Tests that the command produces the same model as the estimator: equal record and bytes for an equal budget."""
 
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def test_the_command_and_the_estimator_write_the_same_bytes(name: str, tmp_path:
 @pytest.mark.filterwarnings("default:.*numbers the rows")
 def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = mixed(False).assign(who=RANDOM.integers(0, 20, ROWS), heavy=RANDOM.integers(1, 4, ROWS) / 2)
-    table.to_csv(tmp_path / "a.csv")  # row numbers included
+    table.to_csv(tmp_path / "a.csv")  # with row numbers as the first column
     words = [
         str(tmp_path / "a.csv"),
         "--target",
@@ -113,11 +113,11 @@ def test_outputs_are_checked_before_training_and_models_are_not_overwritten(
     (tmp_path / "file").touch()
     for more in (["--out", str(tmp_path / "file")], ["--json", str(tmp_path / "none" / "s.json"), "--force"]):
         assert main([*words, *more]) == 2
-        assert "ash: " not in capsys.readouterr().err  # printed when a run has ended
+        assert "ash: " not in capsys.readouterr().err  # the prefix of messages at the end of a run
 
 
 def test_configurations_from_an_earlier_journal_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first candidate is the best configuration of the earlier run, and the later run trains only one candidate."""
+    """Let the later run train only one candidate, which must be the best configuration of the earlier run."""
     words, journal = ["wine", "--quiet", "--ensemble", "1", "--candidates"], str(tmp_path / "run.ash")
     assert main([*words, "8", "--journal", journal, "--out", str(tmp_path / "earlier")]) == 0
     assert main([*words, "1", "--first", journal, "--seed", "1", "--out", str(tmp_path / "later")]) == 0

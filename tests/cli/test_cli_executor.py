@@ -1,4 +1,4 @@
-"""The command with jobs on executors: `--dask`, and started as the first of several MPI ranks."""
+"""Tests the command with jobs on executors: with `--dask`, and started on several MPI ranks."""
 
 import contextlib
 import gc
@@ -37,7 +37,7 @@ def ran(folder: Path, processes: int, *words: str) -> subprocess.CompletedProces
 
 
 def jobs_in(journal: Path) -> int:
-    """Return the number of results in a journal, 0 while the journal is being created."""
+    """Return the number of results in a journal; 0 if the journal is still being created."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
@@ -73,14 +73,14 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.filterwarnings("ignore")  # Dask drops a client that was only partly created
 def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("distributed").setLevel(logging.INFO)  # Dask's default
-    with socket.socket() as silent:  # its port belongs to no other process, and it does not listen
+    with socket.socket() as silent:  # no other process has its port, and it does not listen
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
     assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
-    gc.collect()  # now, not while Dask starts a loop: both need one lock, and the start fails
+    gc.collect()  # else during Dask's next start, which fails: both need one lock
 
 
 def test_a_scheduler_without_workers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_threads_per_worker_is_only_for_mpi_ranks(capsys: pytest.CaptureFixture[
     [(1, "--threads 1", 1), (1, "--threads-per-worker 2", 2), (3, "--threads 2", 2), (3, "--threads-per-worker 2", 4)],
 )
 def test_mpi_ranks_run_the_jobs(processes: int, words: str, threads: int, digest: str, tmp_path: Path) -> None:
-    """Only one process prints and writes. A single process trains in threads."""
+    """Check that only one process prints and writes. With a single process, the command trains in threads."""
     done = ran(tmp_path, processes, *DIGITS, *words.split(), "--json", "summary.json")
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -141,7 +141,7 @@ LONG = ("digits", "--candidates", "20000", "--journal", "run.ash", "--json", "su
 
 @contextlib.contextmanager
 def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background with its stderr in a file, and terminate it at the end of the block."""
+    """Run a command in the background, with its stderr in a file, and terminate it when the context is left."""
     with (folder / "err").open("w") as err, subprocess.Popen(words, cwd=folder, stderr=err, text=True) as process:
         try:
             yield process

@@ -1,4 +1,4 @@
-"""`ash-tune export`: it writes a file of each format, or prints one line that says why it cannot."""
+"""Tests `ash-tune export`: it writes a file in each format, or prints one line that says why it cannot."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`ash-tune predict` and `ash-tune show`: predictions for a file, and the description of a model."""
+"""Tests `ash-tune predict` and `ash-tune show`: predictions for a file, and the description of a model."""
 
 import csv
 import hashlib
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def make_rows(count, seed=0):
-    """Return rows of a table with text, missing cells and codes. The target depends on three of them."""
+    """Return a table's rows with text, missing cells and codes; the target depends on three of the columns."""
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(count):
@@ -55,7 +55,7 @@ def model(folder):
 
 
 def predicted(capsys, *arguments):
-    """Return the header, the rows and the output on stderr."""
+    """Run `ash-tune predict`; return the header and the rows of its output, and what it printed on stderr."""
     capsys.readouterr()
     assert main(["predict", *arguments]) == 0
     out, err = capsys.readouterr()

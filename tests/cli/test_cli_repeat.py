@@ -1,4 +1,4 @@
-"""`ash-tune check` and `ash-tune repeat`: whether a model came from these rows and this code."""
+"""Tests `ash-tune check` and `ash-tune repeat`, which tell whether a model came from these rows and this code."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def made(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(model: Path, folder: Path, change: Any) -> Path:
-    """Return the path of a copy of the model whose record was changed in place by `change`."""
+    """Return the path of a copy of the model; `change` has changed the copy's record in place."""
     with safe_open(model, framework="numpy") as file:
         about, tensors = json.loads(file.metadata()[KEY]), {name: file.get_tensor(name) for name in list(file.keys())}
     change(about["record"])
@@ -158,7 +158,7 @@ def test_a_comparison_that_is_impossible_is_an_error(
 
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_a_warning_about_the_table_is_printed_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The target is read twice: to compare the rows and to repeat the run."""
+    """Check for one warning, although the target is read twice: to compare the rows and to repeat the run."""
     size = np.random.default_rng(0).uniform(10, 99, 60).round(2)
     lines = [f"{number};{2 * number:.2f}" for number in size.tolist()]
     path = tmp_path / "table.csv"

@@ -1,7 +1,7 @@
 """Tests that the private functions of the core refuse invalid arguments and never crash.
 
-The Python side checks users' arguments first. The core's checks are the last before memory is read or written. So each
-case here could be caused only by a bug of the Python side or by an altered pickle.
+The Python side checks users' arguments first, and the core checks them again before it reads or writes memory. So only
+a bug of the Python side or an altered pickle could cause the cases here.
 """
 
 import math
@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """Check unaligned arrays, as from other processes; sanitizers report it if they are read in place."""
+        """Check unaligned arrays, which other processes may send; sanitizers would report reading them in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -182,7 +182,7 @@ class TestData:
         changes: list[Any] = [None, [], (), "", NAN, *numbers, np.zeros(0), np.zeros(10**3), np.zeros((2, 2)), [5, -1]]
 
         def variants(whole: Any) -> list[Any]:
-            """Return copies of a nested tuple in which one part is replaced."""
+            """Return copies of a nested tuple, each with one part replaced."""
             if not isinstance(whole, tuple):
                 return changes
             return [

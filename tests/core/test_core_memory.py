@@ -78,7 +78,7 @@ def settings() -> _core.Settings:
 
 
 def calls() -> dict[str, Callable[[], Any]]:
-    """Return, by name, calls that create many Python objects but no instance of a core class."""
+    """Return calls, by name, that create many Python objects but no instance of a core class."""
     data = _core.Data(X, Y, 2, *ROWS)
     network, _ = _core.train(data, settings(), 1)
     tuner = _core.Tuner([data, data], [settings()] * 16, threads=2, keep=3)
@@ -104,7 +104,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def test_each_object_refused_by_the_interpreter() -> None:
-    """Make each allocation fail in turn, except those of instances and keywords, where pybind11 itself would crash."""
+    """Make each allocation fail in turn, except for instances and keywords, for which pybind11 would crash."""
     try:
         import _testcapi
     except ImportError:

@@ -1,7 +1,7 @@
 """Compares exp, log, tanh and sigmoid of the kernels with NumPy in extended precision, for each instruction set.
 
-One unit in the last place (ulp) of an exact value is the gap above its nearest float32: the distance to the normal
-float32 of next larger magnitude.
+One unit in the last place (ulp) of an exact value is the gap above its nearest float32, that is, the distance from
+there to the normal float32 with the next larger magnitude.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ EXACT: dict[str, Callable[[NDArray[np.longdouble]], NDArray[np.longdouble]]] = {
     "tanh": np.tanh,
     "sigmoid": exact_sigmoid,
 }
-BOUNDS = {"exp": 1.25, "log": 1.0, "tanh": 2.5, "sigmoid": 2.5}  # observed: 1.03, 0.80, 2.23 and 2.14
+BOUNDS = {"exp": 1.25, "log": 1.0, "tanh": 2.5, "sigmoid": 2.5}  # observed maxima: 1.03, 0.80, 2.23 and 2.14
 RANGES = {"exp": (-87.3, 88.7), "log": (1e-37, 3e38), "tanh": (-20.0, 20.0), "sigmoid": (-87.3, 87.3)}
 SETS = _core.instruction_sets()
 
@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Return arguments: a dense grid, random numbers in the range and of all magnitudes, and difficult points."""
+    """Return arguments: a dense grid, random numbers in the range, others of all magnitudes, and difficult points."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)
@@ -107,7 +107,7 @@ def test_special_values(function: str, instruction_set: str) -> None:
 
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_denormal_arguments_and_results(instruction_set: str) -> None:
-    """Results below the smallest normal number may be flushed to zero, so the error may be up to that number."""
+    """Allow errors up to the smallest normal number, since smaller results may be flushed to zero."""
     tiny = np.array([1e-45, 1e-40, 1.1e-38, -1e-40], dtype=np.float32)
     np.testing.assert_allclose(_core.evaluate_elementary("tanh", tiny, instruction_set), tiny, atol=float(TINY))
     np.testing.assert_array_equal(_core.evaluate_elementary("sigmoid", tiny, instruction_set), np.float32(0.5))

@@ -1,4 +1,4 @@
-"""Tests epochs that use only some of the rows: their rows, their bits on any threads, and their default size."""
+"""Tests epochs that use only some rows: which rows, equal bits on any number of threads, and the default size."""
 
 import importlib
 import itertools
@@ -40,7 +40,7 @@ def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
 
 @pytest.mark.parametrize("most", [1, 4, 7, 12, 22, 23, 50])
 def test_an_epoch_takes_the_rows_of_the_oracle(most: int) -> None:
-    """Identify the rows of an epoch by its loss: the network does not change, and all rows have different losses."""
+    """Identify an epoch's rows by its loss: the network is never changed, and every row has a different loss."""
     x, y = table(23, 3, 1, 0)
     data = cut_data(x, y, 0, most)
     network, losses = _core.train(data, settings(batch_size=5, learning_rate=1e-30), 50, seed=9, candidate=3)
@@ -65,7 +65,7 @@ def test_the_oracle_takes_no_row_twice_in_a_pass(rows: int, most: int) -> None:
 
 @pytest.mark.parametrize("classes", [0, 3])
 def test_training_on_parts_equals_the_oracle(classes: int) -> None:
-    """Train jobs that end in the middle of a pass: there are 7 epochs of 20 rows, and three epochs are a pass."""
+    """Train jobs that end in the middle of a pass, since a pass is three epochs of 20 rows and 7 epochs are trained."""
     x, y = table(61, 6, classes or 2, classes, seed=3)
     chosen = settings(hidden=(8,), activations=("tanh",), batch_size=8, optimizer="adamw", epsilon=1e-2)
     data = cut_data(x, y, classes, 21)
@@ -116,7 +116,7 @@ def test_dropped_states_are_retrained_with_the_same_bits() -> None:
 
 
 def test_virtual_time_follows_the_rows_of_the_epochs() -> None:
-    """Use 288 training rows, which are 3 epochs of 96 rows per pass, and 72 rows for scoring."""
+    """Use 288 training rows, so a pass has 3 epochs of 96 rows, and 72 rows for scoring."""
     for name, rows in (("whole", 288), ("part", 96)):
         columns = run(epoch_rows=None if name == "whole" else 100).columns
         job = int(np.flatnonzero((columns["candidate"] == 0) & (columns["rung"] == 0))[0])

@@ -2,8 +2,8 @@
 
 A state contains, per rung, only the facts on which the future depends: the ranking of the finished candidates, and how
 many candidates are running or have diverged. All futures are followed from each reachable state. In each step a job is
-requested, or a running job ends: it diverges, or takes any place in the ranking. For these states the rules of
-promotion are implemented here again. Every state is then reproduced in a real ladder.
+requested or a running job ends. A job that ends either diverges or takes any place in the ranking. The rules of
+promotion are implemented here once more, for these states. Every state is then reproduced in a real ladder.
 """
 
 import math
@@ -19,7 +19,7 @@ WAITING, PROMOTED = "w", "p"
 
 
 class Standing(NamedTuple):
-    """One rung: a letter per scored candidate, the best first, and the numbers of diverged and running candidates."""
+    """One rung: a letter per scored candidate, the best first, and the counts of diverged and of running candidates."""
 
     ranking: str = ""
     diverged: int = 0
@@ -49,7 +49,7 @@ class Move(NamedTuple):
 
 
 class Futures:
-    """All reachable states, each with the candidates that are promoted in some of its futures."""
+    """All reachable states, and for each state the candidates that are promoted in at least one of its futures."""
 
     def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
         self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
@@ -117,7 +117,7 @@ class Futures:
         return rung.promoted < best if self.rule == "capped" else place < best
 
     def history(self, state: State) -> list[Move]:
-        """Return the moves that lead to this state."""
+        """Return moves that lead from the initial state to this one."""
         moves = []
         while state != self.start:
             state, move = self.origin[state]
@@ -126,7 +126,7 @@ class Futures:
 
 
 def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
-    """Return the (rung, place) that an entry had before a newcomer took its place; None for the newcomer itself."""
+    """Return the (rung, place) of an entry before a newcomer was inserted; None for the newcomer itself."""
     if stand == (rung, newcomer):
         return None
     behind = stand[0] == rung and stand[1] > newcomer
@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """Return the oracle with a given number of rungs, even if that is more than so few candidates would have."""
+    """Return an oracle with the given number of rungs, even if so few candidates would normally get fewer rungs."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))

@@ -4,7 +4,7 @@
 
     exact   digests, weights and decisions, which must be equal on all machines
     near    predictions, which must agree within 1e-6 on all machines
-    bytes   hashes of predictions and exports, which must be equal if `HERE` is that of the machine that wrote them
+    bytes   hashes of predictions and exports, which must be equal where `HERE` is the same as on the recording machine
 
 `golden/files` contains models and journals written by an earlier version of ash. After an intended change of results,
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
@@ -94,7 +94,7 @@ def linnerud() -> tuple[Any, Any]:
 
 @cache
 def sample(name: str, rows: int) -> tuple[Any, Any]:
-    """Return rows of a real table; Python parses the numbers, since rounding in pandas depends on its version."""
+    """Return rows of a real table; Python parses the numbers, since pandas rounds differently in different versions."""
     frame = pd.read_csv(SAMPLES / f"{name}.csv.gz", dtype=str).head(rows)
     for column in frame:
         with contextlib.suppress(ValueError):  # a column of text
@@ -114,7 +114,7 @@ def holes() -> tuple[Any, Any]:
 
 
 def tensors(model: Any, folder: Path) -> str:
-    """Return the hash of all numbers in a model file: weights, scales and tables of levels."""
+    """Return the hash of all numbers in a model file (weights, scales and tables of levels)."""
     model.save(folder / "model.ash")
     hasher = hashlib.sha256()
     for name, values in sorted(load_file(folder / "model.ash").items()):
@@ -198,13 +198,13 @@ def resumed(folder: Path) -> Record:
 
 
 def executed(folder: Path) -> Record:
-    """Record a run whose jobs were done by an executor."""
+    """Record a run whose jobs an executor did."""
     with ThreadPoolExecutor(2) as executor:
         return tuned(digits, executor=executor, workers=4)(folder)
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return a function that records the exports of a model; scikit-learn cannot embed numbers."""
+    """Return a function that records exports. scikit-learn needs a `space` without embeddings, the default."""
 
     def run(folder: Path) -> Record:
         X, y = data()

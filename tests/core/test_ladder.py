@@ -24,7 +24,7 @@ ALGORITHMS = ("ash", "sh", "random")
 
 
 def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> list[tuple[int, int, int]]:
-    """Run a ladder to its end with `workers` jobs at a time, reporting the oldest first, and return all jobs."""
+    """Run a ladder to its end with `workers` jobs at a time, of which the oldest ends first; return all jobs."""
     running: list[Any] = []
     history = []
     while not ladder.finished:
@@ -388,7 +388,7 @@ LADDERS = st.fixed_dictionaries(
 
 
 def as_tuple(job: Any) -> tuple[int, int, int] | None:
-    """Return a job of any ladder as a tuple that can be compared."""
+    """Return a job of either ladder as a tuple that can be compared."""
     return None if job is None else (job.candidate, job.rung, job.epochs)
 
 
@@ -403,12 +403,12 @@ def agree(core: Any, oracle: Any, retired: list[int]) -> None:
 
 
 def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
-    """Send the same requests and reports to both ladders until no job runs or is left, and check that they agree."""
+    """Send the same requests and reports to both ladders until no job is running or left, and check that they agree."""
     core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
     while running or not core.finished:
-        # choose() picks a running job to report, or the place behind the last, which means that a job is requested.
+        # choose() returns the index of the running job to report; one index more means that a job is requested.
         place = choose(range(len(running) + (len(running) < workers)))
         if place == len(running):
             jobs = core.next(), oracle.next()

@@ -24,13 +24,13 @@ def labels_and_probabilities(rows, classes, levels, seed):
 
 
 def native(metric, y, predictions, classes=0):
-    """Call the core as the Python side does, with y in columns and in float64."""
+    """Call the core as the Python side does, with y as float64 columns."""
     columns = np.ascontiguousarray(y, dtype=np.float64).reshape(len(predictions), -1)
     return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes)
 
 
 def as_sklearn(probabilities):
-    """Return probabilities in float64 whose sum is closer to 1 than is possible in float32."""
+    """Return the probabilities in float64, normalized so that their sums are closer to 1 than float32 allows."""
     wide = probabilities.astype(np.float64)
     return wide / wide.sum(axis=1, keepdims=True)
 

@@ -182,7 +182,7 @@ def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: 
     x, y = table(30, 6, 1, classes, seed=9)
     weights, biases = random_parameters([6, 5, 4, classes or 1], seed=10)
     theirs = sklearn_steps(settings, classes, x, y, weights, biases, steps=5)
-    if not classes:  # scikit-learn halves the squared error, so the penalty is doubled and the rate is halved
+    if not classes:  # scikit-learn halves the squared error, so here the penalty is doubled and the rate is halved
         factor = 1.0 if optimizer == "adam" else 0.5
         settings.learning_rate, settings.l2 = settings.learning_rate * factor, settings.l2 * 2
     network = Network(weights, biases, settings, classes)
@@ -272,7 +272,7 @@ def test_training_equals_torch(activation: str, optimizer: str, classes: int) ->
 
 
 def test_orders_decide_which_rows_share_a_batch() -> None:
-    """Train a linear model for two epochs; by hand: y = w x, loss (w x - y)^2, so w -= rate * 2 x (w x - y)."""
+    """Compare a linear model with two epochs by hand: the loss is (w x + b - y)^2, so w -= rate * 2 x (w x + b - y)."""
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", batch_size=1)
     x, y = np.array([[1.0], [2.0]]), np.array([[1.0], [0.0]])
     network = Network([np.array([[1.0]])], [np.array([0.0])], settings, 0)
@@ -338,7 +338,7 @@ def test_shares_of_ntk() -> None:
 
 
 def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
-    """Return the output of the same network in torch. With `scaled`, divide by sqrt(inputs), as ntk is defined."""
+    """Return the output of the same network in torch. If `scaled`, sums are divided by sqrt(inputs), as ntk defines."""
     numbers = x[:, NUMBERS]
     angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
     values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)
@@ -365,10 +365,10 @@ def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, A
 
 
 def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
-    """Return parameter groups with shares of the rate. Decay uses the full rate, so it is divided by the share.
+    """Return torch's optimizer. Each group's rate is a share of the rate; decay is divided by it to use the full rate.
 
-    Without Adam, a step of phases in radians is 2 pi times as large as that of phases in turns with 1 / (2 pi) of the
-    rate.
+    Phases in ash are in turns and have 1 / (2 pi) of the rate. Phases in torch are in radians, so without Adam they
+    need 2 pi times the rate.
     """
     groups = []
     for name, value in learned.items():
@@ -390,7 +390,7 @@ def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, A
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
-    """Compare with ntk as defined, using Adam, whose direction does not depend on a gradient's size."""
+    """Compare with ntk as it is defined; use Adam, since its direction does not depend on a gradient's size."""
     torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),

@@ -1,4 +1,4 @@
-"""Tests the promise of `schedule="reproducible"`: the same bits on any number of threads, with or without teams."""
+"""Tests what `schedule="reproducible"` promises: the same bits on any number of threads, with or without teams."""
 
 import itertools
 import os
@@ -43,7 +43,7 @@ Run = Callable[..., ash.Result]
 
 @pytest.fixture
 def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return `ash.tune` for a chosen instruction set and any number of threads, even more than CPUs."""
+    """Return a function like `ash.tune` that uses the given instruction set and allows more threads than CPUs."""
     core = _core.Tuner
 
     def run(data: Data, *, threads: int = 1, instruction_set: str = "", **settings: Any) -> ash.Result:
@@ -73,7 +73,7 @@ def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
-    settings = {"keep": 1, "seed": seed}  # kept states are not dropped
+    settings = {"keep": 1, "seed": seed}  # kept states are exempt from the memory limit
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
         result = tune(
@@ -115,7 +115,7 @@ space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
 print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
-"""  # the weights have more blocks per step than 16 bits can count
+"""  # more weight blocks per step than 16 bits can count
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_two_threads_share_half_a_million_embedded_numbers() -> None:
 
 
 def test_help_changes_no_bit(tune: Run, data: Data) -> None:
-    """Repeat until helpers have computed something, since on a busy machine they may join too late."""
+    """Repeat the run until helpers have done part of a job, since on a busy machine they may join too late."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     helped = 0
@@ -180,14 +180,14 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, v
 
 
 def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
-    """Check that the digest differs if the run differs."""
+    """Check that any change of the outcome changes the digest."""
     changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
 
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
-    """Run one more busy process than there are CPUs."""
+    """Keep all CPUs busy with one process more than there are CPUs."""
     spinning = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
     processes = [subprocess.Popen(spinning, stdout=subprocess.PIPE) for _ in range(len(os.sched_getaffinity(0)) + 1)]
     try:
@@ -276,7 +276,7 @@ def test_runs_with_folds_and_weights_have_the_same_bits(tune: Run, training: str
 
 
 def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
-    """Use folds whose networks differ in width. The model is trained on all rows."""
+    """Use folds whose networks have different numbers of inputs. The model is trained on all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
     x[30:, 2] = 1.0  # constant in the fold that validates on the first rows
     folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]
@@ -287,7 +287,7 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
 
 
 def test_a_model_reproduces_the_score_of_its_job() -> None:
-    """Compare a model, whose weights include the input factors, with its job, which keeps them separate."""
+    """Compare a model with its job: only the model's weights include the input factors."""
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

@@ -2,12 +2,11 @@
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
 of magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are near 1, so the error of one step is at most
-about 1e-6. A step maps weights smoothly and increases errors little, so the error of five steps is below 2e-5. The
-largest error observed is 1.7e-6, relative to 1 + |value|; three times that is allowed. Adam divides by sqrt(second
-moment) + epsilon. With the usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to
-the rate. These tests use epsilon 1e-2, which no rate here exceeds, so that no error grows. Only one test below uses
-1e-8.
-At the corner of relu, a pre-activation within 1e-6 of 0 could have either sign. With the fixed seeds there is none.
+about 1e-6. Later steps hardly increase it, so the error after five steps is below 2e-5. The largest error observed is
+1.7e-6, relative to 1 + |value|; three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With the
+usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests use
+epsilon 1e-2, which is at least every rate here, so that no error grows. Only one test below uses 1e-8. A pre-activation
+within 1e-6 of 0, the corner of relu, could get either sign. With the fixed seeds there is none.
 """
 
 from typing import Any
@@ -65,7 +64,7 @@ def assert_equal(network: _core.Network, expected: Network, tolerance: float = T
 
 
 def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float = TOLERANCE) -> None:
-    """Train both networks and compare parameters, losses and predictions of new rows. `jobs`: epochs of each job."""
+    """Train both networks for these jobs (epochs), and compare parameters, losses and predictions for new rows."""
     outputs, classes = TASKS[task]
     x, y = table(60, 6, outputs, classes, seed=3)
     data = core_data(x, y, classes)
@@ -88,7 +87,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
 @pytest.mark.parametrize("depth", range(4))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_equals_the_oracle(activation: str, depth: int) -> None:
-    """Use all optimizers for 1 to 5 full-batch epochs; activations, depths and optimizers vary over the tasks."""
+    """Use 1 to 5 full-batch epochs; the tasks differ in activation, depth and optimizer."""
     for number, optimizer in enumerate(OPTIMIZERS):
         task = list(TASKS)[(ACTIVATIONS.index(activation) + 5 * depth + number) % len(TASKS)]
         compare(chosen_for(optimizer, task, depth, activations=(activation,) * depth), task, [1 + number])
@@ -115,7 +114,7 @@ def test_two_jobs_are_two_cycles_with_one_optimizer_state(parts: dict[str, Any],
 
 @pytest.mark.parametrize("name", ["momentum", "beta1", "beta2", "epsilon", "l2", "weight_decay", "label_smoothing"])
 def test_each_hyperparameter_is_used_as_written(name: str) -> None:
-    """Check that a value far from the default agrees with the oracle and changes the weights."""
+    """Check that training with a value far from the default agrees with the oracle, and gives other weights."""
     value = {"momentum": 0.5, "beta1": 0.5, "beta2": 0.8, "epsilon": 0.1, "l2": 0.5}.get(name, 0.4)
     common = {"hidden": (8,), "activations": ("tanh",), "learning_rate": 0.05, "epsilon": 1e-2}
     optimizer = "momentum" if name == "momentum" else "adamw"
@@ -141,7 +140,7 @@ def test_narrow_and_wide_layers(task: str, hidden: tuple[int, ...]) -> None:
 
 
 def test_adam_with_its_usual_epsilon() -> None:
-    """Check the first step, which is rate * sign(gradient), however a gradient that is not tiny is rounded."""
+    """Check the first step. It is rate * sign(gradient), so rounding does not matter unless a gradient is tiny."""
     x, y = table(60, 6, 3, 3, seed=3)
     data = core_data(x, y, 3)
     chosen = settings(hidden=(8,), activations=("tanh",), optimizer="adam", learning_rate=0.01)
@@ -191,7 +190,7 @@ def test_every_activation_under_ntk(activation: str) -> None:
 @pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_factors_of_products_are_rounded_to_bfloat16(optimizer: str, parts: dict[str, Any]) -> None:
-    """Train only one or two epochs, since a factor that float32 puts on the other side of a tie differs by 1 in 256."""
+    """Train only one or two epochs: float32's errors can move a factor across a tie, which changes it by 1/256."""
     changes = {**parts, "learning_rate": 0.05 if optimizer.startswith("adam") else 0.5}
     for task, epochs in (("regression-2", 1), ("classes-3", 2)):
         chosen = chosen_for(optimizer, task, 3, precision="bf16", **changes)

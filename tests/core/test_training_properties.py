@@ -1,4 +1,4 @@
-"""Tests properties of training other than its formulas: rows of batches, seeds, dropout, initialization."""
+"""Tests properties of training other than its formulas, such as rows of batches, seeds, dropout and initialization."""
 
 import math
 from typing import Any
@@ -45,7 +45,7 @@ def uses_of_rows(rows: int, batch: int, epochs: int = 1, seed: int = 0, candidat
 
 @pytest.mark.parametrize(("rows", "batch"), [(40, 40), (40, 8), (40, 7), (41, 8), (13, 1), (130, 64), (70, 69), (1, 1)])
 def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
-    """Include a partial last batch (F55: of one row), whose loss is the mean over its own rows."""
+    """Include a partial last batch (F55: of one row). Its loss is the mean over its own rows."""
     uses = uses_of_rows(rows, batch)
     partial = rows % batch
     expected = np.sort([1 / batch] * (rows - partial) + [1 / partial] * partial if partial else [1 / batch] * rows)
@@ -54,7 +54,7 @@ def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("batch", [50, 51, 1000])
 def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
-    """Compare with a tolerance, since only the shuffled order of the rows in sums differs."""
+    """Compare with a tolerance: only the order in which sums add the shuffled rows differs."""
     data = core_data(*table(50, 5, 3, 3), 3)
     chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
     full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)
@@ -111,10 +111,10 @@ def test_same_seed_same_bits() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
-    """F57: compare all sets with fused multiply-add; the baseline set lacks it, so its products are rounded twice.
+    """F57: compare all sets with fused multiply-add. The baseline set lacks it and also rounds each product.
 
-    On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by 30 * 33 * 6e-8 = 6e-5 of a sum of size
-    1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.
+    On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by up to 30 * 33 * 6e-8 = 6e-5 relative
+    to sums near 1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.
     """
     chosen = {"activations": (activation, "tanh"), "optimizer": optimizer, "epsilon": 1e-3}
     best = train_bits(**chosen)
@@ -127,7 +127,7 @@ def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> 
 @pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_resumed_equals_uninterrupted(optimizer: str, parts: dict[str, Any]) -> None:
-    """Compare 2 jobs of 3 epochs with 1 job of 6 at a constant rate; random numbers count all epochs."""
+    """Compare 2 jobs of 3 epochs with 1 job of 6 epochs; the rate is constant, and random streams continue."""
     data = core_data(*table(75, 6, 3, 3), 3)
     changes = {"learning_rate_schedule": "constant", "batch_size": 16, "dropout": 0.3}
     chosen = chosen_for(optimizer, "classes", **changes, **parts)
@@ -147,9 +147,9 @@ def test_no_dropout_without_hidden_layers() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_dropout_keeps_the_expectation(rate: float) -> None:
-    """Test dropout on a frozen identity layer, where a term h w has the variance h^2 w^2 p / (1 - p).
+    """Test dropout on a frozen identity layer. With dropout, a term h w has the variance h^2 w^2 p / (1 - p).
 
-    The mean of the term is h w, so the mean loss over masks is (prediction - y)^2 + p / (1 - p) * sum((h w)^2). 400
+    The term's mean is h w, so the mean loss over random masks is (prediction - y)^2 + p / (1 - p) * sum((h w)^2). 400
     epochs of 50 rows estimate this mean; five standard errors, estimated from the epochs, are allowed.
     """
     x, y = table(50, 5, 1, 0)
@@ -241,7 +241,7 @@ def test_instruction_sets_agree_bit_for_bit_on_the_recipe(parts: str, batch_size
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_parametric_activations_start_as_plain_ones_and_are_learned(activation: str) -> None:
-    """Check that shares of the identity are not learned, and that l2 and decay leave shares unchanged."""
+    """Check that the identity's shares are not learned, and that l2 and weight decay do not apply to shares."""
     x, y = table(60, 6, 3, 3)
     data = core_data(x, y, 3)
     chosen = {"hidden": (9, 5), "activations": (activation,) * 2, "l2": 0.5, "weight_decay": 0.5}
@@ -264,7 +264,7 @@ def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
 
 @pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
 def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: str) -> None:
-    """Check that this holds only for the default initialization; an explicit initialization is used unchanged."""
+    """Check that only the default initialization does so; an explicit initialization is used unchanged."""
     data = core_data(*table(20, 400, 1, 0), 0)
     chosen = {"hidden": (300,), "activations": ("relu",), "initialization": initialization}
     network, _ = _core.train(data, settings(**chosen, parametrization="ntk"), 0)
@@ -291,7 +291,7 @@ def test_an_embedding_starts_as_documented(frequency: float) -> None:
     scaled = frequencies / frequency
     assert scaled.var() == pytest.approx(1, rel=0.04)
     assert abs(scaled.mean()) < 5 / np.sqrt(scaled.size)
-    assert (scaled**4).mean() == pytest.approx(3, rel=0.1)  # 2.9 for a sum of twelve uniform numbers
+    assert (scaled**4).mean() == pytest.approx(3, rel=0.1)  # would be 2.9 for a sum of twelve uniform numbers
     for part, bound in ((phases, 0.5), (mixes, 0.25), (biases, 0.25)):
         assert 0.99 * bound < np.abs(part).max() <= bound
         assert part.var() == pytest.approx(bound**2 / 3, rel=0.05)

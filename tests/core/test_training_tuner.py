@@ -1,4 +1,4 @@
-"""Tests training in the tuner: equal bits on any threads, divergence, unusual numbers, the host's state."""
+"""Tests training in the tuner: equal bits on any number of threads, divergence, unusual numbers, the FPU's state."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("training", ["resume", "restart"])
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
-    """Use barriers or no promotions, so that the greedy schedule also runs the same jobs, perhaps in another order."""
+    """Use barriers or no promotions, so that the greedy schedule always runs the same jobs, though in any order."""
     settings = {"algorithm": algorithm, "training": training, "seed": 5}
     found = {
         (schedule, threads): scores(
@@ -52,7 +52,7 @@ def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm
 
 
 def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Data) -> None:
-    """Check that timing may decide which jobs the greedy schedule runs on several threads, but not a job's results."""
+    """Check that timing does not change a job's results, though it decides which jobs the greedy schedule runs."""
     one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
     for threads in (1, 2, 7):
         several = scores(run_tuner(three_classes, mixed_candidates(24), threads=threads, seed=5, schedule="greedy"))
@@ -127,7 +127,7 @@ def test_f51_train_stops_at_the_epoch_that_diverged(optimizer: str) -> None:
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30, 1e150, 1e-150])
 def test_f52_features_of_any_size_train_alike(scale: float) -> None:
-    """Check that multiplying features by a factor changes only roundings, since the scaler computes in double."""
+    """Check that multiplying features by a factor changes only rounding errors, since the scaler computes in double."""
     x, y = table(120, 5, 3, 3)
     chosen = settings(hidden=(9,), activations=("tanh",))
     plain, losses = _core.train(core_data(x, y, 3), chosen, 5)
@@ -227,7 +227,7 @@ HOST_STATE = textwrap.dedent("""
 
 
 def test_f53_the_hosts_floating_point_state_is_unchanged() -> None:
-    """Compare rounding mode and denormals before and after import and training, in this and in a new thread."""
+    """Compare rounding mode and denormals before and after import and training, in this thread and in a new one."""
     subprocess.run([sys.executable, "-c", HOST_STATE], check=True, timeout=120)
 
 

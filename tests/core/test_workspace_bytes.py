@@ -1,4 +1,4 @@
-"""Tests the bytes of workspaces and states. tests/cpp/count_allocations.cpp compares them with allocations."""
+"""Tests the computed sizes of workspaces and states. tests/cpp/count_allocations.cpp compares them with allocations."""
 
 import pytest
 

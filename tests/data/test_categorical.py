@@ -1,4 +1,4 @@
-"""Columns declared as categories: by name, index or mask, in arrays, frames and files, in models and records."""
+"""Tests columns declared as categories by name, index or mask, in arrays, frames and files, in models and records."""
 
 from pathlib import Path
 from typing import Any

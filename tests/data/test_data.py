@@ -1,4 +1,4 @@
-"""Features for training and prediction, and features that are refused (F01-F03, F05, F06, F13-F16, F29)."""
+"""Tests features for training and prediction, and features that are refused (F01-F03, F05, F06, F13-F16, F29)."""
 
 import threading
 from typing import Any
@@ -60,7 +60,7 @@ def test_missing_cells_are_imputed_or_refused() -> None:
 
 
 class Overwriter:
-    """A replacement for the core's tuner. A thread overwrites the arrays as soon as the core has its data."""
+    """A replacement for the core's tuner. Its thread overwrites the user's arrays as soon as the core has its data."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays, self.over = arrays, threading.Event()

@@ -1,4 +1,4 @@
-"""Dates: what is read as a date from any source, the parts that become features, and models that store them."""
+"""Tests dates: what is read as a date from any source, which parts become features, and models that store dates."""
 
 import datetime
 import itertools
@@ -21,7 +21,7 @@ from ash.errors import DataError
 
 ROWS = 200
 RANDOM = np.random.default_rng(0)
-SECONDS = np.sort(RANDOM.integers(-(10**9), 2 * 10**9, ROWS))  # 1938 to 2033
+SECONDS = np.sort(RANDOM.integers(-(10**9), 2 * 10**9, ROWS))  # years 1938 to 2033
 MOMENTS = [datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=int(each)) for each in SECONDS]
 DAYS = [(each.toordinal() - 719_163) + (each.hour * 3600 + each.minute * 60 + each.second) / 86_400 for each in MOMENTS]
 EPOCH = datetime.date(1970, 1, 1).toordinal()

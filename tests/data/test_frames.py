@@ -1,4 +1,4 @@
-"""Tables: the same cells are read from every library, and errors name the cells that cannot be trained on."""
+"""Tests tables: the same cells are read from every library, and errors name the cells that cannot be used."""
 
 import datetime
 import enum
@@ -24,7 +24,7 @@ NAN = float("nan")
 
 
 def values(frame: Frame) -> list[list[Any]]:
-    """Return the columns as lists: floats in number columns, text in the others, None where a cell is missing."""
+    """Return the columns as lists: floats in number columns, text in other columns, None for a missing cell."""
     return [
         [None if number != number else number for number in column.numbers(slice(0, frame.rows)).tolist()]
         if column.natural == "number"
@@ -280,7 +280,7 @@ def test_taking_rows_does_not_copy_the_matrix() -> None:
     assert taken.matrix is x
     assert taken.matrix_rows(slice(1, 2)).tolist() == X[:1].tolist()
     assert values(taken) == X[[5, 0]].T.tolist()
-    assert not checked_numbers(taken)[1].any()  # no warning for the row that was not taken
+    assert not checked_numbers(taken)[1].any()  # no warning for cells of the row left out
 
 
 def test_the_kind_of_a_column_is_inferred_from_the_rows_taken() -> None:

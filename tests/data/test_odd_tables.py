@@ -1,4 +1,4 @@
-"""Tables that were once misread or caused a traceback."""
+"""Tests tables that were once misread or caused a traceback."""
 
 import re
 from pathlib import Path

@@ -21,7 +21,7 @@ SOURCES = ("pandas", "polars", "pyarrow", "numpy", "csv", "parquet")
 
 
 def gaps(values: Any, share: float = 0.1) -> list[Any]:
-    """Return the values with some of them replaced by missing cells."""
+    """Return the values, some of them replaced by missing cells."""
     return [None if RANDOM.random() < share else value for value in list(values)]
 
 
@@ -53,7 +53,7 @@ ARROW = pyarrow.table(COLUMNS)
 
 
 def written(folder: Path) -> dict[str, Path]:
-    """Write the table to files named "new", and with its target to files named "old"."""
+    """Write the table without its target to files named "new", and with its target to files named "old"."""
     for name, table in {"new": ARROW, "old": ARROW.append_column("target", pyarrow.array(TARGET))}.items():
         parquet.write_table(table, folder / f"{name}.parquet")
         polars.from_arrow(table).write_csv(folder / f"{name}.csv")  # type: ignore[union-attr]
@@ -112,7 +112,7 @@ def test_a_model_from_one_source_predicts_the_same_from_all_sources(
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """Files are left out, because the command holds out some of their rows."""
+    """Leave out files, because the command holds out some of their rows."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

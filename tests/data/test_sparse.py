@@ -1,4 +1,4 @@
-"""Sparse matrices are read like equal dense ones, without a dense copy."""
+"""Tests that sparse matrices are read like equal dense ones, without a dense copy."""
 
 import tracemalloc
 from typing import Any
@@ -141,13 +141,13 @@ def test_a_pipeline_over_word_counts_learns() -> None:
 
 
 def stored_bytes(data: Any) -> int:
-    """Return the number of bytes in which the core stores the inputs of both parts."""
+    """Return the bytes that the core uses for the inputs of both parts (training and validation)."""
     parts = data.__getstate__()[6:8]
     return int(sum(part[3].nbytes + sum(each.nbytes for each in part[8]) for part in parts))
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """A column with more than half non-zero cells has a non-zero median, so it is dense once it is standardized."""
+    """Use columns more than half non-zero: their median is not 0, so standardizing makes them dense."""
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,
@@ -174,7 +174,7 @@ def test_the_core_keeps_the_smaller_copy() -> None:
 
 
 def test_a_matrix_whose_dense_copy_would_not_fit_in_memory_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dense copy of the matrix would take 373 GiB."""
+    """Use a matrix whose dense copy would take 373 GiB."""
     rows, columns = 1_000, 100_000_000
     wide = sparse.csr_array((np.ones(rows), (np.arange(rows), np.arange(rows))), shape=(rows, columns))
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 2**30)
@@ -191,7 +191,7 @@ def test_full_batches_need_a_dense_table() -> None:
 
 
 def test_no_dense_copy_is_made() -> None:
-    """The core's own copy is not counted."""
+    """Measure the memory of the call, not counting the core's own copy."""
     rows, columns = 20_000, 1_500
     wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
     y = np.asarray(wide.sum(axis=1) > 0).astype(int)

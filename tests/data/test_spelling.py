@@ -1,4 +1,4 @@
-"""Numbers written as text: what is read, the warnings, and models that read other tables in the same way."""
+"""Tests numbers written as text: what is read, the warnings, and models that read other tables in the same way."""
 
 import warnings
 from collections.abc import Callable
@@ -197,7 +197,7 @@ def test_a_model_reads_other_tables_in_the_spelling_of_its_training(tmp_path: Pa
         for given in (table, as_numbers, polars.from_pandas(table)):
             assert one.predict_proba(given).tobytes() == expected.tobytes()
     assert loaded.encoding.schema == model.model_.encoding.schema.without_dtypes
-    few = table.iloc[:1].assign(x="1.234")  # float("1.234") would be another number
+    few = table.iloc[:1].assign(x="1.234")  # in the training table, "1.234" meant 1234
     many = table.iloc[:1].assign(x=1234.0)
     assert loaded.predict_proba(few).tobytes() == loaded.predict_proba(many).tobytes()
 
@@ -263,7 +263,7 @@ def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureF
     made = str(tmp_path / "out" / "model.safetensors")
     given = str(tmp_path / f"table.{kind}")
     with warnings.catch_warnings():
-        warnings.simplefilter("always")  # the command prints the warnings
+        warnings.simplefilter("always")  # the command must print the warnings
         assert main([given, "--candidates", "4", "--quiet", "--out", str(tmp_path / "out")]) == 0
         assert capsys.readouterr().err.count("holds text that is read as numbers") == 2
         assert main(["repeat", made, given]) == 0
@@ -342,7 +342,7 @@ def test_a_spelling_reads_only_its_own_numbers() -> None:
             spelling.number(text)
 
 
-# Warnings for numbers that may be meant otherwise
+# Warnings for numbers that may have another meaning
 
 
 def test_leading_zeros_are_announced() -> None:

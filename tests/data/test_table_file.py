@@ -1,4 +1,4 @@
-"""Tables that the command reads from files: training uses exactly the content of a file."""
+"""Tests tables that the command reads from files: training uses exactly the content of a file."""
 
 import decimal
 import gzip
@@ -16,7 +16,7 @@ import ash
 from ash.data.files import Roles, read_file, read_table
 from ash.errors import DataError
 
-BLOCK = 2**14  # rows, several blocks of 1 MiB
+BLOCK = 2**14  # rows: more than one block of 1 MiB
 WINE = load_wine(as_frame=True).frame
 TEXT = '''id;color;gap;code;note;y
 1;red;0.5;007;"two
@@ -41,7 +41,7 @@ def written(tmp_path, text, name="a.csv"):
 
 
 def cells(frame):
-    """Return the columns by name: floats for numbers, text for the others, None where a cell is missing."""
+    """Return the columns by name: floats in number columns, text in other columns, None for a missing cell."""
     return {
         name: [None if cell != cell else cell for cell in column.numbers(slice(None)).tolist()]
         if column.natural == "number"
@@ -123,7 +123,7 @@ def test_a_file_of_many_blocks_is_read(tmp_path):
 
 
 def late(rows):
-    """Return columns of codes, labels and numbers. The codes have a text far down and a missing cell."""
+    """Return columns of codes, labels and numbers. The codes include a missing cell and, far down, a text."""
     codes = [f"{row:06}" for row in range(rows)]
     codes[2 * BLOCK + 5], codes[3] = "no number", ""
     labels = ["01", "1.0"] * (rows // 2 - 1) + ["z", "z"]
@@ -177,7 +177,7 @@ def test_parquet_targets_keep_their_type(values, labels, tmp_path):
 
 
 def types_of_parquet():
-    """Return an Arrow table with all the Parquet types that are read."""
+    """Return an Arrow table with columns of all Parquet types that ash reads."""
     rng = np.random.default_rng(5)
     rows = 200
     gaps = rng.random(rows) < 0.1

@@ -1,4 +1,4 @@
-"""Targets: labels and numbers of any kind, the inferred task, and the split of the rows (F04, F08-F12, F30)."""
+"""Tests targets: labels and numbers of any kind, the inferred task, and the split of the rows (F04, F08-F12, F30)."""
 
 import warnings
 from typing import Any
@@ -56,7 +56,7 @@ def test_the_task_is_inferred_as_documented() -> None:
     def task(y: Any) -> str:
         y = np.asarray(y)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings for floats that are treated as classes
+            warnings.simplefilter("ignore")  # such as that floats are treated as classes
             return read_training(np.arange(len(y), dtype=float)[:, None], y).task
 
     assert task([0.5, 1, 2, 3]) == "regression"

@@ -1,4 +1,4 @@
-"""The encoding: features of columns, in memory and from a file, and target statistics compared row by row."""
+"""Tests the encoding: features of columns, in memory and from a file, and target statistics compared row by row."""
 
 import json
 import math
@@ -115,7 +115,7 @@ def test_taken_rows_are_encoded_like_a_table_of_these_rows() -> None:
 def ordered_by_loops(
     cells: list[str | None], values: NDArray[np.float64], order: list[int], weights: list[float]
 ) -> NDArray[np.float64]:
-    """Return the statistics by their definition: a training row uses the rows before it, other rows use all of them."""
+    """Return statistics by definition: a training row uses the training rows before it, other rows use all of them."""
     total = sum(weights[row] for row in order)
     prior = sum(weights[row] * values[row] for row in order) / total
     sums: dict[str | None, Any] = {}
@@ -196,7 +196,7 @@ def test_no_training_row_sees_its_own_target_or_a_later_one() -> None:
     for place in (0, 20, 50, 100, 250):
         changed, row = y.copy(), training[place]
         changed[row] += 3.0
-        changed[training[-1]] -= 3.0  # keeps the prior unchanged
+        changed[training[-1]] -= 3.0  # the sum of the targets, and so the prior, stays the same
         after = learned(frame, changed, training=training).fitting_block(slice(0, ROWS))[:, 0]
         sees = np.array([cells[later] == cells[row] for later in training]) & (np.arange(300) > place)
         assert np.allclose(after[training[~sees]], before[training[~sees]], rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Neighbor features: which tables have them, their values, models that store them, and invalid files."""
+"""Tests neighbor features: which tables have them, their values, models that store them, and invalid files."""
 
 import json
 import math
@@ -26,7 +26,7 @@ ROWS = 600
 
 
 def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
-    """Return rows, a share of which are copies, and targets: a smooth function plus a value for each distinct row."""
+    """Return rows, a share of them copies of others, and targets: a smooth function plus one value per distinct row."""
     random = np.random.default_rng(seed)
     fresh = rows - int(share * rows)
     x = random.normal(size=(fresh, columns)).round(3)
@@ -113,7 +113,7 @@ def test_tables_with_weights_have_no_neighbors() -> None:
 
 
 def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
-    """Return the positions of the rows of `x`, scaled by the quartiles of `by`, in plain Python."""
+    """Return the rows of `x` as points, scaled by the quartiles of `by`, in plain Python."""
     low, middle, high = np.nanquantile(by, [0.25, 0.5, 0.75], axis=0).tolist()
 
     def scaled(value: float, column: int) -> float:
@@ -124,7 +124,7 @@ def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
 
 
 def naive(where: list[tuple[float, ...]], y: Doubles, weights: Doubles, known: list[int], row: int) -> list[float]:
-    """Return the features of a row from the rows `known`, without the row itself, in plain Python."""
+    """Return a row's features, computed from the rows `known` except the row itself, in plain Python."""
     prior = np.average(y[known], axis=0, weights=weights[known]).tolist()
     groups: dict[tuple[float, ...], list[int]] = {}
     for other in known:
@@ -180,7 +180,7 @@ def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
 
 
 def test_rows_with_distances_too_small_to_square_are_handled() -> None:
-    """More than NEAREST rows have distance 0, so a row need not be among its own nearest neighbors."""
+    """Use more than NEAREST rows at distance 0, so that a row need not be among its own nearest neighbors."""
     x, y = recurring()
     x[: 3 * NEAREST, 0] = np.arange(3 * NEAREST) * 1e-200
     x[: 3 * NEAREST, 1:] = 0.25

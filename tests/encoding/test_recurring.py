@@ -1,4 +1,4 @@
-"""Number columns whose values are also levels: which columns they are, and their features."""
+"""Tests number columns whose values are also treated as levels: which columns these are, and their features."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ROWS = 1000
 
 
 def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float64]:
-    """Return mostly zeros, with a few other values at uneven distances."""
+    """Return mostly zeros, and a few other values, unevenly spaced."""
     random = np.random.default_rng(seed)
     others = np.concatenate([[1, 2], 2 + np.cumsum(random.integers(100, 999, values - 2))])
     return np.where(random.random(rows) < 0.8, 0, random.choice(others, rows)).astype(float)
@@ -116,7 +116,7 @@ def test_features_are_the_number_and_the_statistics_of_its_level() -> None:
         (numbers.fitting_block(slice(3, ROWS)), category.fitting_block(slice(3, ROWS))),
         (numbers.block(numbers.frame, slice(3, ROWS)), category.block(twin, slice(3, ROWS))),
     ):
-        # sums follow the order of the levels, so they differ in the last bits
+        # the levels' order is also that of sums, so sums differ in the last bits
         assert block[:, 2:5] == pytest.approx(expected[:, :3], rel=1e-12, abs=1e-14)
         assert np.array_equal(block[:, 0], values[3:], equal_nan=True)
         assert np.array_equal(block[:, 1], np.isnan(values[3:]))

@@ -1,4 +1,4 @@
-"""An order of rows that does not depend on the given order: sorted by content, repeated by integer weights (F18)."""
+"""Tests that rows are ordered independently of their given order: by content, repeated by integer weights (F18)."""
 
 from typing import Any
 

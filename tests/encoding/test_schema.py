@@ -1,4 +1,4 @@
-"""The schema of the training table, and the tables from which a model may predict."""
+"""Tests the schema of the training table, and which tables a model accepts for prediction."""
 
 import json
 import re

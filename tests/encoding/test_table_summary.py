@@ -1,4 +1,4 @@
-"""The description of columns by `ash.describe`, and where a run shows it."""
+"""Tests the description of columns by `ash.describe`, and where a run shows it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Limits of a run: epochs, a score, seconds, memory. Finished jobs are kept, and no limit changes a decision."""
+"""Tests the limits of a run (epochs, a score, seconds, memory): finished jobs are kept, and decisions stay the same."""
 
 import importlib
 import itertools
@@ -178,7 +178,7 @@ def test_the_time_limit_includes_the_preparation(monkeypatch):
 
 
 def test_the_jobs_of_a_run_ended_by_time_are_those_of_the_full_run(monkeypatch):
-    """Decisions made before the deadline match those of any other run."""
+    """Check that decisions made before the deadline equal those of a run without a time limit."""
     settings = {"candidates": 64, "min_epochs": 50}
     whole = quick(**settings)
     part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
@@ -200,7 +200,7 @@ def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
 
 
 def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
-    """The error is raised before the rows are encoded and names the time needed, which is enough for a model."""
+    """Check that the error is raised before rows are encoded, and that the time named in it is enough for a model."""
     split, encoded = run.split_table, []
 
     def slow(*given, **more):
@@ -219,7 +219,7 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
 
 
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
-    """The time limit also applies with a user's ladder, where the refit would take another third of the time."""
+    """Check that the time limit holds even with a user's ladder, whose refit would add a third to the time."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -237,7 +237,7 @@ def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
     assert result.ended == "time_limit"
 
 
-# The deadline reserves only the time that a refit needs
+# The deadline reserves no more time than a refit needs
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Train until no time is left and return that moment. `needed` has the refit time at each look."""
+    """Train until no time is left, and return that moment. `needed` has the refit time found at each look."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left
@@ -285,7 +285,7 @@ def test_time_is_counted_from_the_call(clock: list[float]) -> None:
     assert Deadline(90.0, 20.0, 0.0).left() == pytest.approx(20 * (1 - deadline.REST) - 10)
 
 
-# Memory of waiting candidates: a limit costs time but changes no outcome
+# Memory of waiting candidates: a limit makes runs slower but does not change the outcome
 
 
 def wide(X=WINE[0], y=WINE[1], **settings):
@@ -317,7 +317,7 @@ def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
         tight = wide(*data, threads=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
-        # On more threads, a finished job may keep its state until an earlier decision is made. The peak then depends on
+        # With more threads, a finished job may keep its state until an earlier decision is made, so the peak depends on
         # timing.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
 

@@ -1,4 +1,4 @@
-"""`first=` of `ash.tune` and the estimators: configurations that are trained before all others."""
+"""Tests `first=` of `ash.tune` and of the estimators: configurations that are trained before all others."""
 
 from pathlib import Path
 from typing import Any

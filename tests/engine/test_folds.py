@@ -1,4 +1,4 @@
-"""Cross-validation within one job, and the model that follows: the networks of all folds, selected together."""
+"""Tests cross-validation within one job, and the model made from it: the networks of all folds, selected together."""
 
 import importlib
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
 
 
 def test_a_fold_trains_like_a_run_on_its_rows() -> None:
-    """The first fold uses the seed of the run, so its scores equal those of a run on the same split."""
+    """Compare the first fold with a run on the same split. Both use the run's seed, so their scores are equal."""
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
@@ -150,7 +150,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list that receives the kept candidates, folds and options at the end of each run."""
+    """Return a list to which each run appends, at its end, the kept candidates, the folds and the options."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 
@@ -371,7 +371,7 @@ def test_a_fit_resumed_from_a_journal_predicts_the_same(
 def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Networks of such folds have other sizes, even if their states come from a journal or another worker."""
+    """Check that networks may differ in size between folds, even if states come from a journal or another worker."""
     with_states(monkeypatch)
     x = np.random.default_rng(0).normal(size=(90, 4))
     y = (x[:, 0] > 0).astype(int)

@@ -1,4 +1,4 @@
-"""The memory of a run is computed before anything is allocated: it limits the threads, or the run is refused."""
+"""Tests the memory that a run needs, computed before allocation: it limits the threads, or the run is refused."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ GIB = 2**30
 
 @pytest.fixture
 def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
-    """Return a list that receives the needs of each run."""
+    """Return a list to which each run appends its computed needs."""
     collected: list[Needs] = []
 
     def collect(needs: Needs, *arguments: Any) -> Any:
@@ -86,7 +86,7 @@ def test_the_advice_concerns_the_largest_part(
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
     leave(monkeypatch, 100_000)
-    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table itself would not fit either
+    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the check of the table would refuse first
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
     parts = needs[0].parts(1)
@@ -100,7 +100,7 @@ def test_the_advice_concerns_the_largest_part(
 def test_fewer_threads_are_used_if_the_run_then_fits(
     schedule: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)  # no matter how few CPUs there are
+    monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)  # even if there are fewer CPUs
     expected = quick(threads=3, schedule=schedule)
     for threads in (2, 1):
         leave(monkeypatch, needs[0].total(threads))
@@ -151,7 +151,7 @@ def test_scratch_and_states_are_counted_per_thread_and_candidate(needs: list[Nee
     quick(candidates=8, threads=1)
     one, many = needs
     assert one.parts(1)["scratch"] == one.parts(2)["scratch"] < many.parts(2)["scratch"] == 2 * many.parts(1)["scratch"]
-    assert one.parts(1)["states"] == 2 * one.states[0]  # in training, and kept
+    assert one.parts(1)["states"] == 2 * one.states[0]  # one state in training, one kept
     assert many.parts(1)["states"] == 2 * sum(many.states)  # all may be in training, and all may be kept
     assert list(many.states) == sorted(many.states, reverse=True)
     quick(candidates=8, threads=1, schedule="greedy", keep=2)
@@ -166,7 +166,7 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
 
     plain, alone, folds = fit(), fit(refit=False), fit(cv=3, refit=False)
     assert plain.scratch == 2 * alone.scratch
-    assert folds.table == 4 * alone.table  # three folds and all rows
+    assert folds.table == 4 * alone.table  # three folds, and the refit on all rows
     assert folds.states[0] == 3 * alone.states[0]
     scored = fit(refit=False, scoring="f1_micro")
     rows = alone.predictions // prediction_bytes(alone.kept, 3)

@@ -1,4 +1,4 @@
-"""Boosted trees and networks in one run: the ladder, the ensemble, records, journals, and refused settings."""
+"""Tests runs with boosted trees and networks: the ladder, the ensemble, records, journals, and refused settings."""
 
 import importlib.util
 import json
@@ -66,7 +66,7 @@ def fitted(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **
 
 
 def kinds(result: ash.Result) -> Counter[str]:
-    """Count the jobs of each kind of model."""
+    """Return the number of jobs of each kind of model."""
     return Counter(model_of(result.params[job.candidate]) for job in result.jobs)
 
 
@@ -465,7 +465,7 @@ def test_the_best_quarter_of_each_kind_counts_as_good() -> None:
 
 
 def test_the_cost_of_a_draw_does_not_grow_with_the_number_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test counts how often a candidate's kind is looked up. Ranking does it once per candidate and request."""
+    """Count how often a candidate's kind is looked up: the ranking looks it up once per candidate and request."""
     asked = []
     monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0
@@ -843,7 +843,7 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
 
 
 def test_catboost_trains_in_several_threads_at_once() -> None:
-    """Neither the interpreter's lock nor the shared pool makes one job wait for another or changes its trees."""
+    """Check that neither the GIL nor CatBoost's shared pool makes a job wait for another, and that trees are equal."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)
     inside = threading.Barrier(2, timeout=60)

@@ -1,4 +1,4 @@
-"""The table of options (ash/options.py): signatures, docstrings, the journal and the command line agree with it."""
+"""Tests that signatures, docstrings, journal and command line agree with the table of options (ash/options.py)."""
 
 import inspect
 import pickle

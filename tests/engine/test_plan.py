@@ -34,9 +34,9 @@ def test_the_ladder_satisfies_its_constraints(epochs: float, updates: float, eta
         return
     highest = first * eta ** (rungs - 1)
     assert first >= least and highest <= plans.MOST_EPOCHS
-    assert finishers * rungs * highest <= epochs  # `finishers` candidates reach the top rung in time
+    assert finishers * rungs * highest <= epochs  # enough epochs for `finishers` candidates in the top rung
     more = min(plans.MOST_EPOCHS, epochs / (finishers * (rungs + 1))) / eta**rungs
-    assert rungs == plans.MOST_RUNGS or more < least  # with one more rung the first would be too small
+    assert rungs == plans.MOST_RUNGS or more < least  # with one more rung, rung 0 would be too small
 
 
 def test_more_time_never_makes_the_ladder_lower() -> None:
@@ -83,7 +83,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
     share = plans.FIRST_SHARE * seconds * 2
     fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
     assert usual >= own >= min(usual, int(fewest))
-    if own < usual:  # shorter epochs are only used if needed, and the first job is one epoch
+    if own < usual:  # epochs are shortened only if needed; the first job is one epoch
         assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
         longer = rows // (rows // own - 1)
         assert longer * row_seconds + of_scoring > share or longer >= usual
@@ -97,7 +97,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
 
 
 def test_a_few_seconds_on_a_million_rows_allow_comparisons() -> None:
-    """At the speed of one core of 2026, an epoch of all rows would take the whole time."""
+    """Use the speed of one core in 2026, on which one epoch of all rows would take the whole time."""
     given = {"threads": 2, "classes": 3, "validation": 1_000}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "_seconds_a_cost", lambda *_: 2e-11)
@@ -151,7 +151,7 @@ def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -
 
 
 def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the time limit ends the run."""
+    """Check that only the time limit ends the run."""
     up = TimeIsUp(monkeypatch, 60, 30)
     result = ash.tune(*load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up])
     assert result.ended == "time_limit" and len(result.jobs) >= 30

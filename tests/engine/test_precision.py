@@ -1,4 +1,4 @@
-"""The hyperparameter `precision`: "bf16" gives other results than single precision, but the same ones everywhere."""
+"""Tests the hyperparameter `precision`: "bf16" differs from single precision, but is the same on all machines."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a table to the core: scales compared with NumPy, blocks of any size, the same bits from every library."""
+"""Tests the way from a table to the core: scales compared with NumPy, any block size, equal bits from every library."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_target_statistics_are_scaled_as_in_training() -> None:
 
 
 def test_the_core_trains_on_the_encoded_rows() -> None:
-    """The reference is a network in NumPy. Numbers are scaled, missing cells are 0, and 0/1 features are unchanged."""
+    """Compare with NumPy, in which numbers are scaled, missing cells are 0, and 0/1 features are unchanged."""
     columns = mixed_columns(120)
     parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
     rows = parts.training

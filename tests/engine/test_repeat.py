@@ -1,4 +1,4 @@
-"""`ash.RunRecord`: a run that was ended by time is repeated without a clock, to the same digest and model bytes."""
+"""Tests `ash.RunRecord`: a run ended by a time limit is repeated without a clock, with equal digest and model bytes."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_a_record_is_the_same_on_any_number_of_threads() -> None:
 
 
 def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> None:
-    """One run is stopped by a callback, the other by a shortened record. Both have the first decisions of one run."""
+    """Stop one run by a callback and one by a shortened record, both after the same number of decisions."""
     given: dict[str, Any] = {"candidates": 512, "progress": False}
     whole = ash.tune(*WINE, **given)
     stopped = ash.tune(*WINE, **given, callbacks=Stopper(9))
@@ -340,7 +340,7 @@ for scoring in ("neg_log_loss", None):
 
 
 def test_calibration_and_selection_have_the_same_bits_on_older_processors() -> None:
-    """NumPy's exponential function differs between processors, so ash does not use it."""
+    """Check that ash does not use NumPy's exponential function, whose bits differ between processors."""
     features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # beyond the minimum that NumPy needs
     printed = []
     for disabled in ("", " ".join(features)):

@@ -1,6 +1,7 @@
-"""Ctrl-C and SIGTERM end runs gracefully, and the library never installs a signal handler.
+"""Tests that Ctrl-C and SIGTERM end runs gracefully, and that the library never installs a signal handler.
 
-These tests do not measure how quickly: the interrupted work would otherwise take almost forever.
+These tests do not measure how quickly runs end. The interrupted work is so long that a run that ignored the signal
+would never end.
 """
 
 import importlib
@@ -100,12 +101,12 @@ def test_f76_ctrl_c_returns_finished_jobs_and_allows_another_run(candidates):
     "how", ["cross_val_score(estimator, X, y)", "GridSearchCV(estimator, {'random_state': [0, 1]}).fit(X, y)"]
 )
 def test_ctrl_c_in_a_fit_ends_its_caller_too(how):
-    """Otherwise a half-trained fold would be scored like the other folds."""
+    """Check that scikit-learn's loop ends too; otherwise it would score a half-trained fold like the other folds."""
     assert child(FIT.replace("HOW", how)).stdout == "stopped\n"
 
 
 def test_f76_ctrl_c_before_the_end_of_the_first_job_is_a_keyboard_interrupt():
-    """The signal arrives during a job that would take hours."""
+    """Send the signal during a job that would take hours."""
     assert child(NOTHING).stdout == "nothing\n"
 
 

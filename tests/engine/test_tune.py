@@ -1,4 +1,4 @@
-"""ash.tune from end to end on real data, and the input that it refuses before training."""
+"""Tests `ash.tune` from end to end on real data, and the input that it refuses before training."""
 
 import asyncio
 import math
@@ -104,7 +104,7 @@ def test_a_diverged_candidate_is_recorded_and_never_promoted():
 
 
 def test_a_diverged_candidate_does_not_affect_the_next_one():
-    """On one thread, a narrow network is trained in the workspace that a wide network has filled with NaN."""
+    """On one thread, train a narrow network in the workspace that a diverged wide network has filled with NaN."""
     space = ash.Space(
         hidden=ash.choice((16,), (3,), default=(16,)),
         learning_rate=[ash.choice(1e30).when(hidden=(16,)), ash.choice(0.05).when(hidden=(3,))],
@@ -256,7 +256,7 @@ def test_an_epoch_limit_must_allow_one_job():
 
 
 def test_a_stop_score_is_not_compared_with_a_replacement_metric():
-    """Without a stop score, r2 on one row would be replaced by rmse."""
+    """Check the error for r2 on one row, which rmse would replace if there were no stop score."""
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
         quick(X, y, validation=1, stop_score=0.5)

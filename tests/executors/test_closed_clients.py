@@ -1,6 +1,6 @@
-"""F96: a Dask client that is closed at any of the calls that a run makes to it, and futures whose calls fail.
+"""Tests a Dask client that is closed before any of the calls that a run makes to it, and futures that fail (F96).
 
-Whatever the call, a run still returns its result or ends with an ash error that explains why. No run waits forever.
+In each case the run returns its result, or ends with an ash error that explains why. No run waits forever.
 """
 
 import math
@@ -37,7 +37,7 @@ UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}
 
 
 class Gate:
-    """Lets the first jobs of a test through and holds the others until it is opened."""
+    """Lets the first jobs of a test pass, and blocks all later jobs until the gate is opened."""
 
     def __init__(self) -> None:
         self._open, self._lock, self._count = threading.Event(), threading.Lock(), 0
@@ -100,7 +100,7 @@ def gate() -> Iterator[int]:
 
 @pytest.fixture
 def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a patch that closes the client just before the n-th call of the given method of it or of its futures."""
+    """Return a patch that closes the client just before the n-th call of a method of the client or of its futures."""
 
     def patch(name: str, number: int = 1, function: Any = None) -> None:
         owner = distributed.Future if name in ("add_done_callback", "result") else client
@@ -167,7 +167,7 @@ def test_f96_a_client_closed_during_cancellation_does_not_prevent_the_result(
 def test_f96_states_are_recomputed_if_the_client_is_closed_while_they_are_fetched(
     name: str, function: Any, client: Any, close_at: Any
 ) -> None:
-    """The states are recomputed in this process."""
+    """Check that the lost states are recomputed in this process."""
     close_at(name, function=function)
     assert tuned(executor=client).digest == expected()
     assert client.status == "closed"
@@ -198,7 +198,7 @@ def test_f96_a_client_closed_while_a_function_is_tuned_fails_its_jobs(
 
 
 class Refusing:
-    """A future with one method that fails."""
+    """A future, one of whose methods fails."""
 
     def __init__(self, future: Future[Any], name: str) -> None:
         self._future = future

@@ -1,4 +1,4 @@
-"""`executor=` of `ash.tune`: the same bits as in threads, even after failures."""
+"""Tests `executor=` of `ash.tune`: the same bits as in threads, even after failures."""
 
 import multiprocessing
 import pickle
@@ -93,7 +93,7 @@ def test_estimators_accept_an_executor() -> None:
 
 
 def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
-    """Two processes are simulated by their memories. They take turns, two jobs each, and cannot read the data file."""
+    """Simulate two processes by two memories. They take turns, two jobs each, and cannot read the data file."""
     memories: list[dict[str, Any]] = [{}, {}]
     sent = []
 
@@ -156,9 +156,9 @@ def test_f97_a_failed_job_is_repeated_and_late_results_are_ignored() -> None:
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         future, job = threads.submit(function, *arguments), arguments[-1][:2]
-        if number % 5 or job in late:  # a job fails only once: one that fails on three workers ends the run
+        if number % 5 or job in late:  # a job fails only once here; after failing on three workers it would end the run
             return future
-        late[job] = future  # the job is done, but its future does not report it
+        late[job] = future  # the job is executed, but its future does not say so yet
         return failing(OSError("the worker is lost"))
 
     result = tuned(executor=Wrapped(submit), threads=2)
@@ -347,7 +347,7 @@ def test_inconsistent_units_of_targets_are_refused(place: int, inner: int, wrong
 
 
 def wrong_parts(parts: Any, place: int, inner: int, wrong: Any) -> Any:
-    """Return the parts with one entry of one part replaced."""
+    """Return copies of the parts, each with one entry of one part replaced."""
     own = (*parts[place][:inner], wrong, *parts[place][inner + 1 :])
     return (*parts[:place], own, *parts[place + 1 :])
 
@@ -382,7 +382,7 @@ def test_inconsistent_sparse_rows_are_refused() -> None:
 
 
 def test_settings_that_do_not_match_the_data_are_refused() -> None:
-    """The settings come from another process, so they are checked where the job runs."""
+    """Check that settings are validated where the job runs, since they come from another process."""
     rules = {"min_epochs": 1, "eta": 2, "training": "resume", "metric": "r2", "seed": 0}
     dense, sparse = (counted_data("squared_error", is_sparse=each) for each in (False, True))
     for data, params, change, words in [

@@ -1,4 +1,4 @@
-"""MPI as `executor=`: processes started by mpiexec, one of which makes all decisions, and the threads of a rank."""
+"""Tests MPI as `executor=`: processes started by mpiexec, one of which makes all decisions, and a rank's threads."""
 
 import json
 import pickle
@@ -67,7 +67,7 @@ if __name__ == "__main__":
     ("processes", "threads", "each"), [(1, None, 1), (3, None, 1), (1, 3, 3), (2, 3, 3), (3, 4, 2)]
 )
 def test_the_digest_matches_a_run_in_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
-    """The run is interrupted and resumed. If ranks have several threads, no job ends until every thread has one."""
+    """Interrupt and resume the run. If ranks have more than one thread, no job ends until every thread has a job."""
     given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"threads": threads})}
     meeting = tmp_path / "meeting"
     meeting.mkdir()
@@ -151,7 +151,7 @@ class Played:
 
 @pytest.fixture
 def played() -> tuple[Played, list[Future[JobAnswer]]]:
-    """Return an executor whose rank has two threads and the first of four jobs, and the futures of all four jobs."""
+    """Return an executor with four jobs, and their futures; its rank has two threads and has received the first job."""
     executor = Played()
     pool = MPIPool(executor, 2)
     pool.open(Shared("token", [], {}))

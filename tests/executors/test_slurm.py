@@ -1,4 +1,4 @@
-"""The job scripts of examples/slurm, run by a replacement of `srun` that starts one copy per task."""
+"""Tests the job scripts of examples/slurm with a substitute for `srun` that starts one copy per task."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def test_a_script_fails_like_the_command(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_is_valid(name: str) -> None:
-    """Options must precede the first command, or sbatch ignores them. Errors end the script."""
+    """Check that options precede the first command (else sbatch ignores them), and that errors end the script."""
     lines = text(name).splitlines()
     assert lines[0] == "#!/bin/bash" and os.access(SCRIPTS / f"{name}.sh", os.X_OK)
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]

@@ -1,4 +1,4 @@
-"""Models exported as C++ headers: compiled with all warnings as errors, compared with the model's own predictions."""
+"""Tests models exported as C++ headers: compiled with warnings as errors, and compared with the model's predictions."""
 
 import subprocess
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_trees_of_every_kind_are_exported(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMPILERS)
 @pytest.mark.parametrize("make", [random_ensemble, random_mixture])
 def test_networks_with_different_input_scalings_are_exported(make: Any, name: str, tmp_path: Path) -> None:
-    """Members with the same scaling are not adjacent in the ensemble."""
+    """Use an ensemble in which members with the same scaling are not adjacent."""
     random = np.random.default_rng(list(COMPILERS).index(name))
     model = make(random, classes=[None, 0][make is random_mixture], scalings=2)
     model.to_cpp(tmp_path / "model.hpp")

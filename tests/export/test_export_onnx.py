@@ -1,4 +1,4 @@
-"""Models exported as ONNX: checked by onnx, run by onnxruntime, compared with the model's own predictions."""
+"""Tests models exported as ONNX: checked by onnx, run by onnxruntime, and compared with the model's own predictions."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def session(model: Any, path: Path, missing: str = MISSING) -> Any:
 
 
 def without_nul(X: Any) -> Any:
-    """Return the rows without a NUL in their text. NUL ends the text in both runtimes."""
+    """Return the rows whose text contains no NUL character, since NUL ends text in both runtimes."""
     return X[["\0" not in "".join(map(str, row)) for row in cells(X)]]
 
 
@@ -80,14 +80,14 @@ def test_trees_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.Te
 
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])
 def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None:
-    """The tensors are double. In float, cells on both sides of a threshold would be equal."""
+    """Compare cells that are on different sides of a threshold in double, but equal in float."""
     trees, X = two_leaves(0.1, missing), around(0.1)
     assert (run(trees, tmp_path, X)["target"][:, 0] == trees.predict(X)).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_onnx_reference_evaluator_agrees(seed: int, tmp_path: Path) -> None:
-    """The reference evaluator implements only the specification, independently of any runtime."""
+    """Compare with onnx's reference evaluator, which implements the specification independently of any runtime."""
     from onnx.reference import ReferenceEvaluator
 
     random = np.random.default_rng(seed)

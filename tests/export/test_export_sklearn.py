@@ -1,4 +1,4 @@
-"""Models exported as scikit-learn pipelines: the same predictions without ash, or an error that names the obstacle."""
+"""Tests models exported as scikit-learn pipelines: equal predictions without ash, or errors that name the obstacle."""
 
 import pickle
 import subprocess
@@ -22,7 +22,7 @@ SIMPLE = (0, 1, 2, 3, 4, 6, None)
 
 
 def expressible(random: np.random.Generator, seed: int) -> dict[str, Any]:
-    """Return arguments that limit a random network to the features that scikit-learn supports."""
+    """Return arguments that limit a random network to the parts that scikit-learn can express."""
     encoding = random_encoding(random, dates=False)
     activations = [NAMES[seed % 4]] * (seed % 3)
     return {"plain": True, "encoding": encoding, "activations": activations, "classes": SIMPLE[seed % len(SIMPLE)]}

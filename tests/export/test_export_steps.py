@@ -1,4 +1,4 @@
-"""The description of a model from which all exports are made: plain steps that compute the same as the core."""
+"""Tests the description of a model from which all exports are made: plain steps with the same outputs as the core."""
 
 import math
 from functools import partial
@@ -29,7 +29,7 @@ SEEDS = range(25)
 
 
 def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
-    """Return the features of a row. Numbers are unscaled, NaN where missing; table rows are scaled."""
+    """Return a row's features: numbers unscaled, with NaN if missing; categories as scaled rows of a table."""
     features: list[float] = []
     for column in description.columns:
         cell = row[column.source]
@@ -47,7 +47,7 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
 
 
 def outputs_of(member: NetworkMember, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the output of the last layer of a member, computed by the oracle's layers in double."""
+    """Return the output of a member's last layer, computed by the oracle's layers in double."""
     x = features.astype(np.float64)
     if member.embedding is not None:
         e = member.embedding
@@ -75,7 +75,7 @@ def test_features_are_scaled_bit_for_bit_like_the_core(seed: int) -> None:
         np.ones(count),
     )
     own = describe(network).scalings[0].apply(rows)
-    is_finite = np.isfinite(own).all(axis=1)  # a product of zero and infinity would be NaN
+    is_finite = np.isfinite(own).all(axis=1)  # infinity times zero would be NaN
     assert is_finite.sum() >= 48 and (own == identity.predict(rows))[is_finite].all()
 
 

@@ -1,4 +1,4 @@
-"""Exports of models that were tuned on real tables: all formats agree with the model on new rows."""
+"""Tests exports of models that were tuned on real tables: all formats agree with the model on new rows."""
 
 import importlib.util
 from collections.abc import Callable
@@ -90,7 +90,7 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
 
 @cache
 def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
-    """Return the best network and an ensemble of a short run on most rows of a table, and the remaining rows."""
+    """Return the models of a short run on most rows of a table (best network and ensemble), and the remaining rows."""
     read, settings = (TABLES | TABLES_OF_TREES)[name]
     if settings is CATBOOST:
         needs.installed("catboost")
@@ -118,7 +118,7 @@ def test_onnx_matches_the_model(table: str, tmp_path: Path) -> None:
 
 @cache
 def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
-    """Return an estimator's model, trained with folds on some rows of a table, and the remaining rows."""
+    """Return the model of an estimator trained with folds on some rows of a table, and the remaining rows."""
     X, y = {"wine": gaps_in_wine, "diabetes": diabetes, "adult": adult, "winequality": graded_wine}[table]()
     X, y = X[:1000], y[:1000]
     new = np.arange(len(X)) % 7 == 3
@@ -130,7 +130,7 @@ def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
 @pytest.mark.parametrize("models", [("network",), ("network", "lightgbm")], ids=["networks", "networks and trees"])
 @pytest.mark.parametrize("table", ["wine", "diabetes", "adult", "winequality"])
 def test_networks_from_several_folds_are_exported(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
-    """Each fold scales the inputs by its own training rows, so the networks have three scalings."""
+    """Use three folds: each scales the inputs by its own training rows, so the networks have three scalings."""
     import onnxruntime
 
     model, X = folded(table, models)
@@ -180,7 +180,7 @@ def test_sklearn_refuses_neighbor_features() -> None:
 
 
 def test_the_tables_have_the_properties_that_exports_need() -> None:
-    """Without these columns the tests above would prove little."""
+    """Check that the tables have the kinds of columns without which the tests above would prove little."""
     (model, _), X = tuned("adult")
     columns = model.encoding.schema.columns
     assert {(column.kind, bool(column.levels)) for column in columns} == {
@@ -191,7 +191,7 @@ def test_the_tables_have_the_properties_that_exports_need() -> None:
     assert any(column.missing for column in columns)
     assert any(table is not None for table in model.encoding.statistics)
     assert X.isna().any(axis=None)
-    assert tuned("california")[0][0].core.numbers  # numbers that are embedded
+    assert tuned("california")[0][0].core.numbers  # the network embeds numbers
     assert tuned("winequality")[0][0].encoding.neighbors is not None
     for table, (_, settings) in TABLES_OF_TREES.items():
         if settings is CATBOOST and importlib.util.find_spec("catboost") is None:

@@ -1,4 +1,4 @@
-"""Models exported as PyTorch modules: the same outputs, trainable parameters, programs that do not need ash."""
+"""Tests models exported as PyTorch modules: equal outputs, trainable parameters, and programs that do not need ash."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""One messy frame through fit, predict, save, load, ONNX, C++ and the report."""
+"""Tests one messy frame in fit, predict, save, load, the exports to ONNX and C++, and the report."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
-"""The faults of data, settings and numerics (F01 to F57): one call per line, with its expected error, or none.
+"""Tests the faults of data, settings and numerics (F01 to F57): one call per line, with its expected error, if any.
 
-The details are tested with the parts. These tables ensure that every fault is tested through the public functions.
-F29 is in test_data.py, and faults of processes and machines are in the other files of this folder.
+Details are tested with the parts of ash. The tables in this file ensure that every fault is tested through the public
+functions. F29 is in test_data.py, and faults of processes and machines are in the other files of this folder.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
 def test_invalid_input_is_refused(
     call: Callable[[], Any], error: type[AshError], pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each error is an ash error and a ValueError. It says what is wrong and is raised before any training."""
+    """Check that each error is an ash error and a ValueError, says what is wrong, and is raised before any training."""
 
     def trained(*_: Any, **__: Any) -> None:
         raise AssertionError("training has begun")
@@ -171,7 +171,7 @@ def test_the_faulty_column_is_named(value: float) -> None:
 
 
 def test_f05_a_missing_cell_is_predicted_even_if_training_had_none() -> None:
-    """A missing cell predicts as if it were the median."""
+    """Check that a missing cell is predicted like the column's median."""
     model = quick(X, Y).model
     filled = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_center, X)
     np.testing.assert_array_equal(model.predict_proba(changed(0, 1, np.nan)), model.predict_proba(filled))
@@ -180,7 +180,7 @@ def test_f05_a_missing_cell_is_predicted_even_if_training_had_none() -> None:
 
 
 def test_f07_integers_beyond_double_precision_are_rounded() -> None:
-    """The numbers only lose digits, and a warning says so."""
+    """Check that the numbers only lose digits, and that a warning says so."""
     x = (X * 2**55).astype(np.int64)
     with pytest.warns(UserWarning, match=r"2\*\*53"):
         result = quick(x, Y)
@@ -188,7 +188,7 @@ def test_f07_integers_beyond_double_precision_are_rounded() -> None:
 
 
 def test_f11_a_class_with_one_row_is_kept() -> None:
-    """The class keeps its column of probabilities, whichever part of the split contains its row."""
+    """Check that the class has its column of probabilities, whichever part of the split contains its only row."""
     y = Y.copy()
     y[7] = 2
     with pytest.warns(UserWarning, match=r"class"):
@@ -243,7 +243,7 @@ LAYOUTS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_equal_numbers_give_equal_results(layout: str, tmp_path: Path) -> None:
-    """The result does not depend on dtype and layout, and the caller's array is not changed."""
+    """Check that the result does not depend on dtype and layout, and that the caller's array is not changed."""
     x = LAYOUTS[layout](tmp_path)
     before = np.array(x)
     result, expected = quick(x, Y), quick(WHOLE, Y)
@@ -259,7 +259,7 @@ def test_f15_unsigned_integers_and_booleans_equal_floats(kind: str) -> None:
 
 
 def test_f21_constant_columns_have_no_effect() -> None:
-    """Nothing is divided by zero. A column that was constant in training has no effect on predictions either."""
+    """Check that nothing is divided by zero, and that such a column has no effect on predictions either."""
     x = np.column_stack([X, np.full(60, 7.0), np.zeros(60)])
     model = quick(x, Y).model
     assert np.isfinite(model.predict_proba(x)).all()
@@ -290,7 +290,7 @@ def test_a_two_dimensional_target_with_one_column_causes_a_warning(y: np.ndarray
     ],
 )
 def test_rungs_are_integers(candidates: int, eta: int, epochs: list[int]) -> None:
-    """Powers are computed with integers. A floating-point logarithm would lose the last rung at 243/3 and 1000/10."""
+    """Check integer arithmetic: a floating-point logarithm would lose the last rung of (243, 3) and of (1000, 10)."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
 
 

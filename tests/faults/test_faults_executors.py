@@ -1,6 +1,6 @@
-"""The faults of executors other than clusters (F97, F98, F100): slow workers, bad pickles, pools that cannot start.
+"""Tests the faults of executors other than clusters (F97, F98, F100): slow workers, bad pickles, failing pools.
 
-The faults are taken from the executor tests of mpi4py and loky. No run may hang: each run ends with an error that
+The cases come from the executor tests of mpi4py and loky. No run may hang: each run ends with an error that
 explains why, and its journal can be continued.
 """
 
@@ -62,7 +62,7 @@ def test_f100_a_pool_that_cannot_start_ends_the_run(make: Callable[..., Executor
 
 
 def test_f100_shutting_down_a_pool_during_a_run_ends_the_run(tmp_path: Path) -> None:
-    """Jobs that have not started are cancelled, and the executor accepts no more jobs."""
+    """Use a shutdown that cancels jobs not yet started; the executor then accepts no new jobs."""
     path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
 
     shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
@@ -88,7 +88,7 @@ def test_f97_cancelled_jobs_are_repeated() -> None:
 
 
 def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> None:
-    """The executor gives no answers for a while, then many at once in reverse order. Each job is run twice."""
+    """Use an executor that answers nothing for a while, then much at once in reverse order, and runs each job twice."""
     kept: list[tuple[Future[Any], Any]] = []
     lock = threading.Lock()
 
@@ -117,7 +117,7 @@ def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> N
 
 
 def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None:
-    """The slow job is released once all others have finished."""
+    """Let one job wait until all other jobs have finished."""
     others, first = [0], threading.Event()
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -148,7 +148,7 @@ def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None
 
 
 def test_f98_a_slow_worker_does_not_change_the_result() -> None:
-    """Every third job takes a hundred times as long as the others."""
+    """Let every third job take a hundred times as long as the others."""
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         def timed() -> Any:

@@ -1,4 +1,4 @@
-"""The faults of files and some others (F103 to F117): untrusted models, hostile names, missing packages."""
+"""Tests the faults of files and some others (F103 to F117): untrusted models, hostile names, missing packages."""
 
 import json
 import os
@@ -207,7 +207,7 @@ def test_f112_the_command_executes_no_code_in_a_file(tmp_path: Path) -> None:
     )
     subprocess.run(command_line(str(table_file), "--candidates", "1"), cwd=tmp_path, capture_output=True, check=False)
     assert not mark.exists()
-    # Only these files unpickle data, which a run sends to its own workers.
+    # Only these files unpickle data: the data that a run sends to its own workers.
     workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool")}
     workers |= {"function/answers.py"}
     files = [
@@ -222,7 +222,7 @@ def test_f115_a_processor_without_avx_is_supported() -> None:
 
     code = "from ash import _core; print(_core.instruction_sets())"
     words = [needs.program("qemu-x86_64"), "-cpu", "Nehalem", sys.executable, "-c", code]
-    # these settings may be for a newer processor
+    # OPENBLAS settings may be for a newer processor
     here = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
     done = subprocess.run(words, env=here, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0 and "baseline" in done.stdout and "x86-64-v3" not in done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""The faults of many machines on hosts (F95, F102): delayed or lost frames, and hosts that are cut off or added.
+"""Tests faults of many machines on simulated hosts (F95, F102): delayed or lost frames, hosts cut off or added.
 
 The outcome must equal that of threads on this machine: the same digest and the same rows of the journal.
 test_faults_machines.py cuts the whole connection to a scheduler, and needs no hosts.
@@ -89,7 +89,7 @@ if __name__ == "__main__":
 
 
 def test_f102_late_and_lost_frames_do_not_change_an_mpi_run(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
-    """There is one rank per host. mpiexec starts each rank as it would by ssh: -x HOST COMMAND."""
+    """Use one rank per host. mpiexec starts ranks by a substitute for ssh, which it calls with -x HOST COMMAND."""
     journal, script, launch = tmp_path / "run.ash", tmp_path / "script.py", tmp_path / "launch"
     script.write_text(RANKS, encoding="utf-8")
     cases = "\n".join(f"{address(host)}) inside='{' '.join(made.inside(host))}' ;;" for host in range(COUNT))
@@ -98,7 +98,7 @@ def test_f102_late_and_lost_frames_do_not_change_an_mpi_run(made: Hosts, undistu
     mpiexec, *ranks = under_mpi(COUNT, str(script), str(journal))
     options = ["-launcher", "ssh", "-launcher-exec", str(launch), "-localhost", address(0)]
     places = ["-hosts", ",".join(map(address, range(COUNT)))]
-    sockets = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}  # UCX would look for networks in the machine's /sys
+    sockets = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}  # UCX would use the machine's networks in /sys
     done = subprocess.run(
         [*made.inside(0), "timeout", LIMIT_SECONDS, mpiexec, *options, *places, *ranks],
         env={**environment(), **sockets},
@@ -112,7 +112,7 @@ def test_f102_late_and_lost_frames_do_not_change_an_mpi_run(made: Hosts, undistu
     assert (digest, jobs_in(journal)) == undisturbed
 
 
-# The hosts: the network between them has the requested delay and loss, and can be cut
+# The simulated hosts: their network has the requested delay and loss, and can be cut
 
 LOSSY, SENT = 0.1, 1000
 ANSWER = """
@@ -146,27 +146,27 @@ print(json.dumps([len(took), min(took, default=0)]))
 
 @pytest.fixture(scope="module")
 def answering() -> Iterator[Hosts]:
-    """Yield three hosts, the first of which answers each datagram with a copy of it."""
+    """Yield three hosts; the first host sends each datagram that it receives back."""
     with hosts(3, DELAY, LOSSY) as made:
         command = [*made.inside(0), sys.executable, "-c", ANSWER]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline()
             for host in (1, 2):
-                while asked(made, host, 1)[0] == 0:  # a host that was not found is looked up again after a second
+                while asked(made, host, 1)[0] == 0:  # the kernel looks up an unknown host again after a second
                     pass
             yield made
             process.kill()
 
 
 def asked(made: Hosts, host: int, datagrams: int = SENT) -> tuple[int, float]:
-    """Return how many datagrams came back to a host, and the shortest round-trip time of a datagram."""
+    """Return how many datagrams came back to a host, and the shortest round-trip time."""
     command = [*made.inside(host), sys.executable, "-c", ASK, address(0), str(datagrams)]
     count, shortest = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return count, shortest
 
 
 def test_frames_are_delayed_and_some_are_lost(answering: Hosts) -> None:
-    """A datagram may be lost on its way out or back, so 810 of 1000 should return (standard deviation 12.4)."""
+    """Expect 810 of 1000 datagrams (standard deviation 12.4), since each may be lost on its way out or back."""
     count, shortest = asked(answering, 1)
     assert shortest >= 2 * DELAY
     assert abs(count - SENT * (1 - LOSSY) ** 2) < 6 * 12.4

@@ -1,4 +1,4 @@
-"""The faults of many machines with Dask (F93 to F102): workers, schedulers and connections that fail during a run.
+"""Tests faults of many machines with Dask (F93 to F102): workers, schedulers and connections that fail during a run.
 
 The outcome must equal that of threads on this machine: the same digest and the same rows of the journal.
 """
@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
-    """Return the outcome of a run resumed from the journal of a failed run. The order of its jobs may differ."""
+    """Return the outcome of a run resumed from the journal of a failed run, without the order of its jobs."""
     return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
 
 
@@ -70,7 +70,7 @@ def test_f93_randomly_dying_workers_do_not_change_the_result(mode: str) -> None:
 def test_f94_a_candidate_that_kills_its_workers_ends_the_run_and_is_named(
     undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dask blames all tasks queued on a worker that dies, so another job may be the one that fails three times."""
+    """Allow the error to name another job, since Dask blames a worker's death on all tasks queued on the worker."""
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     monkeypatch.setattr(dask_pool, "_train", deadly_job)
     path = tmp_path / "run.ash"
@@ -95,7 +95,7 @@ def test_f94_a_function_that_kills_its_workers_does_not_stop_the_others(
 
 
 def test_f95_a_late_worker_continues_the_run(undisturbed: Any, tmp_path: Path) -> None:
-    """The only worker dies. Another worker arrives a few seconds later."""
+    """Kill the only worker; another worker joins a few seconds later."""
     with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
 
         def leave() -> None:
@@ -138,7 +138,7 @@ def test_f96_a_dead_scheduler_ends_the_run_and_a_new_cluster_can_continue_it(und
 
 
 def test_f102_a_short_interruption_of_the_connection_changes_nothing() -> None:
-    """Nothing passes from or to the scheduler for a while. Then everything continues as if nothing had happened."""
+    """Pause all data from and to the scheduler for a while; the outcome stays the same."""
     found = held(3)
     assert found["seconds"] >= 3
     assert (found["unlike"], found["wrong"]) == (0, 0), found

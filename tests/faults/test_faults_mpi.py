@@ -1,4 +1,4 @@
-"""The faults of MPI (F94, F100, F101): ranks that die, and the faults tested by mpi4py for its futures.
+"""Tests the faults of MPI (F94, F100, F101): ranks that die, and the faults that mpi4py tests for its futures.
 
 mpiexec ends all ranks when one dies. Running the same command again resumes from the journal.
 """
@@ -145,7 +145,7 @@ def test_errors_in_a_rank_end_the_run_with_a_clear_error(
 @pytest.mark.faults
 @pytest.mark.parametrize("size", [3 * PIECE + 1, pytest.param(2**31 + 2**20, marks=pytest.mark.slow)])
 def test_f101_data_are_sent_in_many_pieces(size: int, tmp_path: Path) -> None:
-    """An MPI executor would wait forever for a single argument larger than 2 GiB."""
+    """Send the data in pieces, since an MPI executor would wait forever for a single argument larger than 2 GiB."""
     free = available_bytes()
     if free is None or free < 6 * size:
         needs.not_here(f"{(free or 0) / 2**30:.0f} GiB of free memory, of {6 * size / 2**30:.0f} that this takes")
@@ -160,6 +160,6 @@ def test_f101_data_are_sent_if_no_rank_can_read_the_file(tmp_path: Path) -> None
 
 @pytest.mark.faults
 def test_f99_data_that_one_rank_cannot_read_end_the_run_with_a_clear_error(tmp_path: Path) -> None:
-    """One rank fails as if another version were installed there. The other rank does not wait for it."""
+    """Let one rank fail, as if another version were installed there. The other rank must not wait for it."""
     done = run_script(3, UNREADABLE, tmp_path)
     assert done.stdout.strip() == "the executor does not accept the data: ValueError: not for this rank", done.stderr

@@ -1,4 +1,4 @@
-"""The faults of processes (F79 to F92): forks, workers of other libraries, interpreter exits, threads, copies, memory.
+"""Tests faults of processes (F79 to F92): forks, other libraries' workers, interpreter exits, threads, copies, memory.
 
 Each test runs in a fresh interpreter, since the outcome depends on what a process has done before.
 """
@@ -115,7 +115,7 @@ RUNS = {
 @pytest.mark.parametrize("kind", RUNS, ids=lambda kind: f"F80-{kind}")
 @pytest.mark.parametrize("way", IN_CHILD)
 def test_a_child_forked_during_a_run_can_exit(way: str, kind: str, digest: str, tmp_path: Path) -> None:
-    """The child has none of the threads. If it continues the run, the run ends with an error."""
+    """A forked child has none of the run's threads. If it continues the run anyway, it gets an error."""
     does, status = IN_CHILD[way]
     code = ON_JOB.format(does=does, run=RUNS[kind])
     assert run(code, expected=digest, folder=tmp_path) == f"stopped {status}"
@@ -278,7 +278,7 @@ print((clone(fitted).fit(X, Y).predict_proba(X) == expected).all())
 
 @pytest.mark.parametrize(("warm", "more"), [(50, 100), pytest.param(200, 800, marks=pytest.mark.slow)])
 def test_f92_many_fits_leak_nothing(warm: int, more: int) -> None:
-    """Each fit may leave less than 10 kB of memory, which any table or network would exceed, and no file or thread."""
+    """Check that a fit leaves no file or thread, and less than 10 kB of memory (any table or network is larger)."""
     code = f"""
 def held():
     pages = int(open("/proc/self/statm").read().split()[1])

@@ -1,4 +1,4 @@
-"""If the system refuses memory at any point, the result is correct or the error is a MemoryError or an ash error."""
+"""Tests that if memory is refused at any point, the result is correct or the error is a MemoryError or an ash error."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def test_each_memory_limit_gives_the_right_answer_or_an_error(operation: str, li
 
 @LIMITS
 def test_a_lazily_imported_library_may_fail_to_load(limits: int) -> None:
-    """Python reports an ImportError with the reason given by the system. ash passes it on unchanged."""
+    """Check that ash passes on Python's ImportError, which contains the system's reason, unchanged."""
     found = _tried("load", limits, "lazy")
     assert any("ImportError" in what for _, what in found)
     assert [what for _, what in found if not _is_allowed(what) and "failed to map segment" not in what] == []

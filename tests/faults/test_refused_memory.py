@@ -1,7 +1,7 @@
-"""Memory refused to the core: the n-th of its allocations fails during calls of public functions.
+"""Tests memory refused to the core: its n-th allocation fails during calls of public functions.
 
-tests/cpp/fail_allocations.cpp tests every allocation of the core by itself. These tests include the bindings, which
-pass arrays, records and networks to Python.
+tests/cpp/fail_allocations.cpp tests every allocation of the core without Python. The tests here include the bindings,
+which pass arrays, records and networks to Python.
 """
 
 import subprocess

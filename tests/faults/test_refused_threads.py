@@ -1,7 +1,7 @@
-"""Threads refused by the system: by RLIMIT_NPROC, by pids.max of a control group, or for lack of memory.
+"""Tests threads refused by the system: by RLIMIT_NPROC, by pids.max of a control group, or for lack of memory.
 
-A run then has fewer threads and the same result. If it can have no thread at all, it raises `ash.ThreadRefused`.
-Each limit is set in a child of an interpreter that has already imported everything.
+A run then uses fewer threads, with the same result. If the system refuses every thread, the run raises
+`ash.ThreadRefused`. Each limit is set in a forked child of an interpreter that has already imported all modules.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Helpers for tests of benches: a bench with two cases, and functions that find tables and rows in the output."""
+"""Helpers for tests of benches: a bench with two cases, and functions that find tables and rows in its output."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def options(folder: Path, **changes: Any) -> Namespace:
 
 
 def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench:
-    """Return a bench that appends the names of its cases to `measured`; if `fails`, the second case is interrupted."""
+    """Return a bench whose cases append their names to `measured`; if `fails`, the second case is interrupted."""
 
     def case(name: str) -> Case:
         def run() -> dict[str, float]:

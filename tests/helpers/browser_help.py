@@ -41,7 +41,7 @@ class Visit:
         return float(self.page.evaluate(script))
 
     def wait_for(self, script: str) -> None:
-        """Wait until a script expression is true; it is evaluated from outside, since the page forbids eval."""
+        """Wait until a JavaScript expression is true; the browser evaluates it, since the page forbids eval."""
         for _ in range(600):
             if self.page.evaluate(script):
                 return

@@ -19,12 +19,12 @@ INTERRUPTED = r"interrupted after \d+ jobs"
 
 
 def press_ctrl_c(_: ash.Run) -> None:
-    """Interrupt the process as Ctrl-C does; a function for `After`."""
+    """Interrupt the process as Ctrl-C does; can be passed to `After`."""
     signal.raise_signal(signal.SIGINT)
 
 
 class TimeIsUp(ash.Callback):
-    """Advances the clock of this process by `seconds` after `jobs` jobs, so that no test has to wait."""
+    """Advances the clock of this process by `seconds` after `jobs` jobs, so that tests of limits need not wait."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -39,7 +39,7 @@ class TimeIsUp(ash.Callback):
 
 
 class Diary(ash.Callback):
-    """Records the calls of its methods and the threads that make them."""
+    """Records each call of its methods, and the thread that made the call."""
 
     def __init__(self) -> None:
         self.pages: list[tuple[str, Any]] = []

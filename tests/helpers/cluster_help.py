@@ -1,7 +1,7 @@
-"""Dask clusters for fault tests: a scheduler and workers in separate processes, and a connection that can be held.
+"""Dask clusters for fault tests: a scheduler and workers in separate processes, and connections that can be paused.
 
     this process ──┐
-    worker ────────┼── Wire ──> scheduler         if held, no data passes either way, and neither end is notified
+    worker ────────┼── Wire ──> scheduler         if held, passes no data either way, and tells neither end
     worker ────────┘
 
 Threads: one per direction of each connection; any thread may call `hold`.
@@ -78,7 +78,7 @@ def dask(program: str, *words: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment that finds the test modules and keeps Dask's log short."""
+    """Return environment variables with which Python finds the test modules and Dask's log stays short."""
     return environment_of_tests() | QUIET
 
 
@@ -97,7 +97,7 @@ def _address_in(file: Path, scheduler: subprocess.Popen[bytes], seconds: float =
 
 
 class Cluster:
-    """A running cluster: its scheduler and worker processes, and the wire to the scheduler."""
+    """A running cluster: the scheduler process, the worker processes, and the wire to the scheduler."""
 
     def __init__(self, scheduler: subprocess.Popen[bytes], wire: Wire) -> None:
         self.scheduler, self.wire = scheduler, wire
@@ -127,7 +127,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 
 
 def jobs_in(journal: Path) -> list[Any]:
-    """Return the jobs of a journal in order of decision, without the parts that depend on where they were done."""
+    """Return a journal's jobs in order of decision, without the fields that depend on where a job was done."""
     query = "SELECT candidate, rung, epochs, score, loss, training_loss, weights_hash FROM jobs ORDER BY number"
     with contextlib.closing(sqlite3.connect(journal)) as connection:
         return connection.execute(query).fetchall()

@@ -33,7 +33,7 @@ def mixed(rows: list[list[Any]]) -> Frame:
 
 
 def cities(seed: int = 0, rows: int = ROWS) -> list[str | None]:
-    """Return city names with very different frequencies, some missing: too many levels for one-hot encoding."""
+    """Return city names, some missing, with unequal frequencies and too many levels for one-hot encoding."""
     drawn = np.random.default_rng(seed).geometric(0.04, rows)
     return [None if number == 3 else f"city {number}" for number in drawn.tolist()]
 
@@ -56,7 +56,7 @@ def options(**changes: Any) -> Options:
 
 
 def numbers(features: int) -> Encoding:
-    """Return the encoding of `features` numeric columns without names or missing cells."""
+    """Return the encoding for `features` numeric columns that have no names and no missing cells."""
     return Encoding(Schema((ColumnSchema("number", "float64"),) * features), (None,) * features, ())
 
 

@@ -11,7 +11,7 @@ ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \w+)*)(?: : (.+))?$", re.MULTILINE)
 
 
 class Public(NamedTuple):
-    """A public name, or a method or property of a public class."""
+    """A public function or class, or a method or property of a public class."""
 
     name: str
     value: Any

@@ -17,12 +17,12 @@ from fault_help import small_space
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    """Return a classifier that searches a few small candidates, with the same outcome each time."""
+    """Return a classifier that searches a few small candidates, and finds the same result each time."""
     return ash.ASHClassifier(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    """Return a regressor that searches a few small candidates, with the same outcome each time."""
+    """Return a regressor that searches a few small candidates, and finds the same result each time."""
     return ash.ASHRegressor(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
@@ -40,7 +40,7 @@ def scikit_learn_of(version: str) -> None:
 
 
 def cells(rows: int = 200) -> np.ndarray:
-    """Return an object array of numbers, booleans, and text with few and with many levels, with missing cells."""
+    """Return an object array with columns of numbers, booleans and text (few and many levels), with missing cells."""
     columns = mixed_columns(rows)
     table = np.empty((rows, len(columns)), object)
     for place, values in enumerate(columns.values()):

@@ -32,7 +32,7 @@ def digits() -> tuple[Any, Any]:
 
 
 def tuned(**given: Any) -> ash.Result:
-    """Return the result of the run on threads or an executor; no callback waits for a journal's next commit."""
+    """Return the result of the run on threads or an executor; a journal commits each job at once."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
         return ash.tune(
             *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
@@ -46,7 +46,7 @@ def expected() -> str:
 
 
 class Wrapped(Executor):
-    """Two threads to which a given function submits jobs: submit(threads, job number, function, arguments)."""
+    """Runs jobs on two threads; a given function submits them: submit(threads, job number, function, arguments)."""
 
     def __init__(self, submit: Callable[..., Future[Any]]) -> None:
         self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0
@@ -104,7 +104,7 @@ def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
 
 
 def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    """Return a score that grows with the training, and is higher the closer x is to 0.3."""
+    """Return a score that grows with the number of epochs, and is higher the closer x is to 0.3."""
     behind = epochs + (state or 0)
     return -abs(params["x"] - 0.3) - 1 / behind, behind
 
@@ -117,7 +117,7 @@ def deadly(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]
 
 
 def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
-    """Do a job once `count` threads, over all processes, have started one; each thread creates a file in the folder."""
+    """Do a job once `count` threads of all processes have started a job; each thread creates a file in the folder."""
     Path(folder, f"{os.getpid()}-{threading.get_ident()}").touch()
     wait_until(lambda: len(os.listdir(folder)) >= count)
     return jobs.do(*arguments)

@@ -76,7 +76,7 @@ def mixed_y(frame: Any) -> NDArray[Any]:
 
 
 def odd_rows() -> Any:
-    """Return rows of a `mixed_frame` with cells not seen in training: levels, gaps, outliers, a negative zero."""
+    """Return rows of a `mixed_frame` with cells unlike those in training: levels, gaps, outliers, a negative zero."""
     frame = mixed_frame(40, seed=9)
     city = frame.columns[2]
     frame.loc[0, "label"], frame.loc[1, city], frame.loc[2, "age"], frame.loc[3, "age"] = "néw", "", 1e30, -3e38
@@ -88,10 +88,10 @@ def odd_rows() -> Any:
 
 
 def check_outputs(model: Any, outputs: Any, X: Any) -> None:
-    """Assert that outputs [rows, outputs] are a model's probabilities, or its targets in the units of y.
+    """Assert that outputs [rows, outputs] equal a model's probabilities, or its predictions in the units of y.
 
-    The error of a target is relative to the scale of y in training, or to the target's distance from the mean if that
-    is larger. The scale of a logarithmic target is relative to the mean.
+    The allowed error of a prediction is relative to the scale of y in training, or to the prediction's distance from
+    the mean if that is larger. The scale of a logarithmic target is relative to the mean.
     """
     outputs = np.asarray(outputs)
     if model.classes_ is not None:
@@ -106,14 +106,14 @@ def check_outputs(model: Any, outputs: Any, X: Any) -> None:
 
 
 def check_labels(model: Any, labels: Any, X: Any) -> None:
-    """Assert that these are a model's labels, except for rows in which two classes are equally probable."""
+    """Assert that a model predicts these labels, except for rows in which two classes are equally probable."""
     likely = np.sort(model.predict_proba(X), axis=1)
     is_clear = likely[:, -1] - likely[:, -2] > TOLERANCE
     assert is_clear.mean() > 0.9 and (np.asarray(labels) == model.predict(X))[is_clear].all()
 
 
 def cells(X: Any) -> list[list[Any]]:
-    """Return a table's cells: None if missing, text unchanged, numbers as float, and dates as days since 1970."""
+    """Return a table's cells: None if missing, text unchanged, numbers as float, and dates as days since 1970-01-01."""
     rows = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X, object)
     return [[_cell(cell) for cell in row] for row in rows]
 

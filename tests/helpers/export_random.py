@@ -34,7 +34,8 @@ MOMENT = datetime.datetime(1970, 1, 1)
 def random_network(random: Random, **fixed: Any) -> ash.Network:
     """Return a random, untrained network.
 
-    `fixed` may set the encoding, classes and activations, and whether the network is plain (consists only of layers).
+    `fixed` may set the encoding, the classes, the activations, and `plain`: whether the network consists only of
+    layers.
     """
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
@@ -82,7 +83,7 @@ def about(classes: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def random_trees(random: Random, **fixed: Any) -> ash.Trees:
-    """Return random, untrained boosted trees; `fixed` may set the encoding, classes and targets."""
+    """Return random, untrained boosted trees; `fixed` may set the encoding, the classes and the targets."""
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
     classes = LABELS[classes] if isinstance(classes, int) else classes
@@ -126,7 +127,7 @@ def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
 
 
 def two_leaves(threshold: float, missing: str) -> ash.Trees:
-    """Return a tree with one column and one threshold; `missing` says on which side missing cells go."""
+    """Return a tree with one threshold for one column; `missing` says to which side missing cells go."""
     encoding = Encoding(Schema((ColumnSchema("number", "float64"),), None), (None,), ())
     [side] = [place for place, name in enumerate(("as zero", "left", "right")) if name == missing]
     nodes = [0], [threshold], [-1], [-2], [side]
@@ -150,7 +151,7 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """Return an ensemble of three networks on the same columns, with one or `scalings` different scalings."""
+    """Return an ensemble of three networks on the same columns, which have `scalings` different scalings."""
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
@@ -158,7 +159,7 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     targets = random_targets(random, outputs, classes is None)
     fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
     members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
-    weights = np.array([0.45, 0.33, 0.22])  # no subset sums to a half, which would tie if members are certain
+    weights = np.array([0.45, 0.33, 0.22])  # no subset sums to 1/2, so certain members never tie
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
 
 
@@ -185,7 +186,7 @@ def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Enco
 
 
 def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float64], ...]:
-    """Return the center, scale and limit of each feature. A few numbers are not clipped; 0/1 features are unchanged."""
+    """Return each feature's center, scale and clip limit. A few numbers are not clipped; 0/1 features are unchanged."""
     scaled = encoding.scaled
     limit = np.where(scaled & (random.random(len(scaled)) < 0.9), 3.0, 0.0)
     center = np.where(scaled, random.normal(size=len(scaled)), 0.0)
@@ -193,7 +194,7 @@ def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float
 
 
 def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
-    """Return random parameters of an embedding; the mixing weights are smaller than the frequencies and phases."""
+    """Return random parameters of an embedding; mixing weights are drawn smaller than frequencies and phases."""
     parameters = floats(random, PARAMETERS, numbers)
     parameters[FREQUENCIES:] *= 0.3
     return parameters

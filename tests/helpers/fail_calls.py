@@ -1,13 +1,13 @@
-"""Runs searches with a journal in which the n-th system call of a kind fails, for n = 1, 1 + STEP, ... (F62).
+"""Runs searches with a journal; in each run, the n-th system call of a kind fails, for n = 1, 1 + STEP, ... (F62).
 
     LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/helpers/fail_calls.py POINT ERRNO STEP FOLDER
 
 libfiu's preloaded library intercepts the system calls of all libraries, so SQLite's calls fail as they would on a bad
-disk. Before each call with a point of failure, it asks the callback whether the call must fail. For example,
-posix/io/rw/pwrite is a write that fails, and posix/io/rw/pwrite/reduce a write of fewer bytes than requested. After
-each failure the journal must contain all reported results, and repeating the run must give the expected outcome.
-Prints one JSON object: the number of failed calls, and how many of them ended the run with a JournalError.
-Source: libfiu, fiu-control.h and its documentation of the POSIX preload library.
+disk. Before each system call that has a point of failure, libfiu asks a callback whether the call must fail. For
+example, at posix/io/rw/pwrite a write fails, and at posix/io/rw/pwrite/reduce it writes fewer bytes than requested.
+After each failure the journal must contain all reported results, and repeating the run must give the expected outcome.
+Prints one JSON object: the number of failed calls, and how many of them ended the run with a JournalError. Source:
+libfiu, fiu-control.h and its documentation of the POSIX preload library.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ from ash.errors import JournalError  # noqa: E402
 from callback_help import Diary  # noqa: E402
 from journal_help import outcome, rows, run, with_states  # noqa: E402
 
-MOST = 400  # upper bound for the calls of a run, which makes far fewer
+MOST = 400  # upper bound on the calls of one run; a run makes far fewer
 DECIDES = ctypes.CFUNCTYPE(
     ctypes.c_int,
     ctypes.c_char_p,
@@ -50,7 +50,7 @@ DECIDES = ctypes.CFUNCTYPE(
 
 @contextlib.contextmanager
 def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
-    """Let the n-th call fail with a system error code; the yielded list grows by one with each call."""
+    """Let the n-th call fail with a system error code; the yielded list gets one more element with each call."""
     library = ctypes.CDLL("libfiu.so.0")
     calls: list[int] = []
 
@@ -68,7 +68,7 @@ def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
 
 
 def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> tuple[bool, bool]:
-    """Run with a failing call, and check the journal; return whether the call happened and whether it ended the run."""
+    """Run with a failing call and check the journal; return whether the call was made, and whether it ended the run."""
     diary, ended = Diary(), False
     with failing(point, number, code) as calls:
         try:
@@ -84,7 +84,7 @@ def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> 
 
 
 def main(point: str, code: int, step: int, folder: Path) -> dict[str, int]:
-    """Return the number of failed calls, and how many of them ended their run."""
+    """Do one run per failing call; return the number of failed calls, and how many of them ended their run."""
     expected = outcome(run(None))
     run(folder / "first.ash")  # warm-up: loads code that is loaded only once
     failed = ended = 0

@@ -35,7 +35,7 @@ def table(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArr
 
 
 def targets(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a regression table."""
+    """Return a regression table with one target."""
     x, _ = table(rows, features)
     return x, 3 * x[:, 0] + np.random.default_rng(1).normal(size=rows) + 5
 
@@ -65,12 +65,12 @@ def environment_of_tests() -> dict[str, str]:
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that finds the helpers, in `folder` or the current folder."""
+    """Run code in a fresh interpreter that can import the helpers; it works in `folder` or the current folder."""
     return _run(["-c", code, *arguments], environment, folder)
 
 
 def run(code: str, *, before: str = "", expected: str = "", folder: Path | None = None, **environment: str) -> str:
-    """Run COMMON and the code in a fresh interpreter, which must end without error or hang; return its output."""
+    """Run COMMON and the code in a fresh interpreter, which must neither fail nor hang; return its output."""
     whole = before + COMMON.replace("{expected}", expected) + code
     done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)
     assert done.returncode == 0, done.stderr
@@ -83,7 +83,7 @@ def python_file(name: str, *arguments: str, **environment: str) -> subprocess.Co
 
 
 class Canary:
-    """An object that creates a folder with this name when it is unpickled."""
+    """An object whose unpickling creates a folder with the given name."""
 
     def __init__(self, name: str | Path = "canary") -> None:
         self.name = str(name)
@@ -113,7 +113,7 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
 
 
 def command_line(*arguments: str) -> list[str]:
-    """Return the command line of `ash-tune`, called as a module so that the tested version runs."""
+    """Return the command line of `ash-tune`, called as a module, so that the version under test runs."""
     return [sys.executable, "-m", "ash", *arguments]
 
 

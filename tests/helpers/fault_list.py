@@ -1,7 +1,7 @@
-"""The numbered faults that ash must survive: their sections, the tests that cover them, and the faults without a test.
+"""The numbered faults that ash must survive, by section, with the tests that cover them, and the faults without a test.
 
 A test covers a fault if the fault's number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All
-such tests have the mark `faults`. `pytest -m faults` ends with a table of the faults tried and survived.
+such tests have the mark `faults`. `pytest -m faults` ends with a table of the faults that were tried and survived.
 """
 
 import re
@@ -40,7 +40,7 @@ def numbers_in(folder: Path) -> set[int]:
 
 
 def counts(passed: Iterable[str], failed: Iterable[str], skipped: Iterable[str]) -> list[dict[str, Any]]:
-    """Return, for each section, how many faults and tests were tried and how many survived, from the tests' names."""
+    """Return, per section, the number of faults covered and of tests tried, survived and skipped, from tests' names."""
     outcomes = {"tried": [*passed, *failed], "survived": [*passed], "skipped": [*skipped]}
     found = {kind: Counter(part for name in names for part in _sections(name)) for kind, names in outcomes.items()}
     rows = []

@@ -36,7 +36,7 @@ def cost(params: dict[str, Any], epochs: int) -> float:
 
 
 def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
-    """Return a job for tests that pass it on themselves; the job has no directory."""
+    """Return a job, without a directory, for tests that pass jobs to a function themselves."""
     return candidate, rung, epochs, epochs, ""
 
 
@@ -47,13 +47,13 @@ def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]]
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until `count` processes have called this function, each in a different job."""
+    """Wait until `count` processes are in this function at once, so that they do different jobs."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 
 
 def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
-    """Return the jobs (candidate, rung, epochs, score) of a greedy run on one thread, as decided by the oracle."""
+    """Return the jobs (candidate, rung, epochs, score) of a greedy run on one thread, in the oracle's order."""
     ladder = ReferenceLadder(len(params), **settings)
     states: dict[int, Any] = {}
     jobs = []

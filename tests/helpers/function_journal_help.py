@@ -15,7 +15,7 @@ GREEDY: dict[str, Any] = {"costs": None, "workers": None}
 
 
 def looked_at(patch: Any) -> None:
-    """Commit after each job, so that a run that takes milliseconds can be interrupted in the middle."""
+    """Commit after each job, so that even a run of a few milliseconds can be interrupted halfway."""
     patch.setattr("ash.function.function_run.WAKE_SECONDS", 0.0)
     patch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
 
@@ -33,7 +33,7 @@ class Counted:
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
-    if isinstance(journal, Path):  # tests resume with functions of other names
+    if isinstance(journal, Path):  # a path is resumed, also with functions of other names
         journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(
         function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **configured(settings)
@@ -41,7 +41,7 @@ def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = tr
 
 
 def outcome(result: ash.FunctionResult) -> list[Any]:
-    """Return everything that must equal an uninterrupted run: the decisions, but not the times and threads."""
+    """Return what must be equal in interrupted and uninterrupted runs: the decisions, but not times and threads."""
     jobs = [
         (job.candidate, job.rung, job.epochs, repr(job.score), job.worker, job.virtual_start, job.virtual_end)
         for job in result.jobs

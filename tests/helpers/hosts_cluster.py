@@ -1,9 +1,9 @@
 """A Dask cluster on the hosts of hosts_help.py, and a run on the cluster.
 
-    host 0            the scheduler, and the run, whose program is this file
+    host 0            the scheduler, and the run (a process that executes this file)
     host 1, 2, ...    one worker per host
 
-All are processes of this machine and share its files, so tests can read the journal of the run.
+All of them are processes on this machine and share its files, so tests can read the journal of the run.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class HostCluster:
         self.workers.append(self._start(host, *dask("worker", *words)))
 
     def run(self, journal: Path, call: Callable[[], None] = lambda: None, **settings: Any) -> str:
-        """Return the digest of a run on digits, or its error; `call` is called once when the run is half done."""
+        """Return the digest of a run on the digits table, or its error; when half is done, `call` is called once."""
         words = (SCHEDULER, str(len(self.workers)), str(journal), json.dumps(settings))
         command = ("timeout", LIMIT_SECONDS, sys.executable, __file__, *words)
         with self._start(0, *command, stdout=subprocess.PIPE) as run:

@@ -4,9 +4,9 @@
     host 1  10.77.0.101 ─┼─ hosts_switch.py       delays frames, loses some, and can cut hosts off
     host 2  10.77.0.102 ─┘
 
-A host is a network namespace. The switch has its own namespace, so that nothing reaches the machine's network. The
-namespaces have no names: each exists as long as a process runs in it, and its first process always ends with this
-process. Files, processes and the host name are those of the machine. test_faults_hosts.py measures the effects of delay
+A host is a network namespace. The switch has a separate namespace, so that no frame reaches the machine's network. The
+namespaces have no names: each exists as long as a process runs in it. The first process of each always ends with this
+process. Hosts share the machine's files, process list and host name. test_faults_hosts.py measures the effects of delay
 and loss.
 """
 
@@ -29,7 +29,7 @@ SEED = 0
 
 @functools.cache
 def missing() -> str | None:
-    """Return why this machine cannot have such hosts; None if it can."""
+    """Return why hosts cannot be simulated on this machine; None if they can."""
     for program in PROGRAMS:
         if shutil.which(program) is None:
             return needs.lacking(program)
@@ -40,7 +40,7 @@ def missing() -> str | None:
 
 
 class Hosts:
-    """Running hosts: a process in the namespace of each, and the switch."""
+    """Running hosts: one process in the namespace of each host, and the switch."""
 
     def __init__(self, spaces: Sequence[int], switch: subprocess.Popen[bytes]) -> None:
         self._spaces, self._switch = spaces, switch

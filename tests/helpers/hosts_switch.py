@@ -8,8 +8,8 @@
 
 Each line on standard input lists the hosts that are cut off from then on. The program ends at the end of its input.
 Frames leave in the order of arrival, each DELAY later. Losses are drawn from one random stream with SEED, one draw per
-frame. A host computes no checksums on a veth device, so frames read here would lack them. PACKET_VNET_HDR puts a header
-before each frame that says what the kernel still has to compute, which it does when the frame is sent.
+frame. A host computes no checksums on a veth device, so frames read here lack them. PACKET_VNET_HDR puts a header
+before each frame that says which checksums are missing; the kernel computes these when the switch sends the frame.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ EPOCHS = 8
 
 
 def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
-    """Do the run of these tests, with 16 candidates on the wine table, and return its result."""
+    """Do the run that the journal tests use (16 candidates on the wine table), and return its result."""
     settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
     x, y = settings.pop("data", (X, Y))
     space = settings.pop("space", small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000)))
@@ -27,7 +27,7 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
-    """Do the same run, stopped by an epoch limit that is enough for `jobs` jobs of the first rung."""
+    """Do the run of `run`, stopped by an epoch limit that allows `jobs` jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
     return run(journal, **{**changes, "epoch_limit": limit})
 
@@ -65,7 +65,7 @@ def change(journal: Path, statement: str, *values: Any) -> None:
 
 
 def with_states(patch: Any) -> None:
-    """Write states to the journal regardless of the cost."""
+    """Make all runs write states to the journal, however long writing takes."""
     for name, value in (("SHARE", 1e6), ("END_SHARE", 1e6), ("MOST_AT_END", 1e6), ("WORTH", 0.0)):
         patch.setattr(f"ash.journal.state_cache.{name}", value)
 

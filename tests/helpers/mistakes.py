@@ -1,7 +1,8 @@
 """Likely mistakes and messy inputs, and how ash responds to them; writes docs/project/mistakes.md.
 
-    python tests/helpers/mistakes.py now            writes the current outcomes into the page, beside the earlier ones
-    python tests/helpers/mistakes.py before FILE    prints as JSON the outcomes in another version, found on PYTHONPATH
+    python tests/helpers/mistakes.py now            writes the current outcomes into the page, next to the earlier ones
+    python tests/helpers/mistakes.py before FILE    prints the outcomes of another version of ash, on PYTHONPATH, as
+    JSON
 
 Each case is a line of Python. Its outcome is an error, or the value of its last expression, with any warnings.
 """
@@ -339,13 +340,13 @@ def outcomes() -> dict[str, str]:
 
 
 def made_with() -> str:
-    """Return the versions of the libraries whose messages and types occur in outcomes."""
+    """Name the versions of the libraries whose messages and types occur in outcomes."""
     names = ("numpy", "pandas", "polars", "scikit-learn")
     return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
 
 
 def page(before: dict[str, str], now: dict[str, str]) -> str:
-    """Return the page of all cases."""
+    """Return the Markdown text of the page, with all cases."""
     count = sum(map(len, CASES.values()))
     lines = [
         "# Mistakes and messy tables",

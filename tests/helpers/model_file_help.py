@@ -24,7 +24,7 @@ def write(path, tensors, about):
 
 
 def content(path):
-    """Return the whole content of a file in a form that can be compared."""
+    """Return the tensors and metadata of a file in a form that can be compared."""
     tensors, about = read(path)
     return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}, about
 

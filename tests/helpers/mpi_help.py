@@ -26,7 +26,7 @@ def under_mpi(processes: int, *words: str) -> list[str]:
 
 
 def run_script(processes: int, script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script that finds the test modules, and return its outcome; rank 0 decides, the other ranks work."""
+    """Run a script that can import the test modules, and return its outcome; rank 0 decides, other ranks do jobs."""
     file = folder / "script.py"
     file.write_text(script, encoding="utf-8")
     return subprocess.run(

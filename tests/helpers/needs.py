@@ -1,8 +1,8 @@
 """Requirements of some tests that the extra `test` does not install: large packages and system programs.
 
 A test whose requirement is missing is skipped, and the reason says how to install the requirement. ASH_REQUIRE turns
-such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two, and `ASH_REQUIRE=all` allows only the skips
-by `not_here`, which no installation could prevent. At the end of a run the skips are counted by reason.
+such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by
+`not_here`, which no installation could prevent. At the end of a run the skips are counted by reason.
 """
 
 import importlib
@@ -117,7 +117,7 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
 
 
 def checked(report: Report) -> Report:
-    """Return the report; make it a failure if ASH_REQUIRE does not allow the skip, or if a failure was expected."""
+    """Return the report, changed to a failure if ASH_REQUIRE does not allow the skip, or if a failure was expected."""
     if hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", EXPECTED
         del report.wasxfail  # pytest would count the report as an expected failure

@@ -1,4 +1,4 @@
-"""Makes results without training: a real ladder on a simulated clock, and the columns that a run would produce."""
+"""Makes results without training: a real ladder runs on a simulated clock, and the columns of a run are filled in."""
 
 import dataclasses
 import heapq
@@ -54,7 +54,7 @@ def options(**changes: Any) -> Options:
 
 
 def columns(rows: list[dict[str, Any]]) -> Columns:
-    """Return columns as the core does. Missing entries are 0; missing hashes are made from candidate and rung."""
+    """Return job columns as the core does. Missing entries are 0; missing hashes are made from candidate and rung."""
     table = {name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in COLUMNS.items()}
     if not any("weights_hash" in row for row in rows):
         table["weights_hash"] = (table["candidate"] * 1000 + table["rung"]).astype(np.uint64) + np.uint64(2**63)
@@ -97,8 +97,8 @@ def make_result(
 ) -> Result:
     """Run a ladder on a simulated clock; each candidate's score rises with the rung along its own curve.
 
-    `diverge` is the share of candidates that diverge in rung 0. `noise` determines how much the ranks change between
-    rungs. `changes` are arguments of `ash.tune`.
+    `diverge` is the share of candidates that diverge in rung 0. The larger `noise` is, the more the ranks change
+    between rungs. `changes` are arguments of `ash.tune`.
     """
     wanted = options(**changes)
     count = wanted.candidates or 200
@@ -155,7 +155,7 @@ def make_result(
 
 
 def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict[str, Any]]:
-    """Run the ladder greedily on a simulated clock; the virtual clock is the same, with one worker per thread."""
+    """Run the ladder greedily on a simulated clock, which is also the virtual clock, with one worker per thread."""
     now, free, running, rows = 0.0, list(range(threads)), [], []
     while True:
         while free and (job := ladder.next()) is not None:
@@ -177,7 +177,7 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
 
 
 def _help(rows: list[dict[str, Any]], threads: int, end: float) -> Columns:
-    """Let every idle thread help the jobs that run meanwhile, in the order of their starts; teams have two threads."""
+    """Let idle threads help jobs that run meanwhile, one thread per job, in the order in which the jobs started."""
     helped = []
     for thread in range(threads):
         own = sorted((row["start"], row["end"]) for row in rows if row["thread"] == thread)

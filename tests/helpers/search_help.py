@@ -1,4 +1,4 @@
-"""Small estimators of each library that can be trained further, their rows, and searches over them."""
+"""Small estimators of every supported library that can be trained further, rows for them, and searches over them."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def rows_for(estimator: Any, **params: Any) -> Rows:
 
 
 def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
-    """Return the estimator after one job for each number of epochs."""
+    """Return the estimator after one training job per number in `epochs`."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
         under.more(rows_for(estimator, **params), count)

@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Return settings for comparisons with the oracle: rounding errors hardly grow, and every update term matters."""
+    """Return settings for comparisons with the oracle: rounding errors hardly grow, and no term of an update is 0."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],
@@ -80,7 +80,7 @@ def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _co
 
 
 def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Return normal features on different scales, and targets that depend on them (classes or negative numbers)."""
+    """Return normal features on different scales, and targets that depend on them (labels or negative numbers)."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, features)) * random.uniform(0.5, 20, features) + random.uniform(-5, 5, features)
     signal = np.tanh((x - x.mean(0)) / x.std(0) @ random.normal(size=(features, classes or outputs)))
@@ -113,7 +113,8 @@ def standardized(values: Array) -> Array:
 def robust(values: Array, center: Array | None = None, scale: Array | None = None) -> Array:
     """Scale features to median 0 and interquartile range 1, clip them smoothly, replace gaps by 0, round to float32.
 
-    By default center and scale are computed from the columns. If the quartiles are equal, the scale is half the range.
+    By default, center and scale are computed from the columns. If a column's quartiles are equal, its scale is half its
+    range.
     """
     if center is None or scale is None:
         lower, center, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
@@ -190,7 +191,7 @@ def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:
-    """Return the weighted quantile at `share`: the mean over a unit of weight there (1, or the mean weight if less)."""
+    """Return the weighted quantile at `share`, averaged over a weight of 1 (over the mean weight if that is less)."""
     order = np.argsort(values)
     used = np.concatenate([[0], np.cumsum(weights[order])])
     unit = min(1.0, used[-1] / len(values))
@@ -200,7 +201,7 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
-    """Return the center and scale of each column from its known cells and their weights; a constant has scale 1."""
+    """Return each column's center and scale, from its known cells and their weights; a constant column has scale 1."""
     found = []
     for column in x.T:
         known = ~np.isnan(column)

@@ -1,4 +1,4 @@
-"""Makes model texts in LightGBM's format without LightGBM, and models from them, for tests of boosted trees."""
+"""Makes model texts in LightGBM's format, without LightGBM, and models from such texts, for tests of boosted trees."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ def text_of(trees: Sequence[Entries], **header: str) -> str:
 
 
 def grown(leaves: int, features: int, random: np.random.Generator) -> Entries:
-    """Return a random tree, with nodes and leaves numbered as LightGBM does."""
+    """Return a random tree whose nodes and leaves are numbered as by LightGBM."""
     left, right, parents = [], [], [(None, 0)]
     for node in range(leaves - 1):
         leaf = int(random.integers(len(parents)))
@@ -63,7 +63,7 @@ def grown(leaves: int, features: int, random: np.random.Generator) -> Entries:
 
 
 def random_text(features: int, classes: int, trees: int = 12, seed: int = 0) -> str:
-    """Return the text of a model with random trees; 0 classes for regression."""
+    """Return the text of a model with random trees; 0 classes mean regression."""
     random = np.random.default_rng(seed)
     objective = {0: "regression", 2: "binary sigmoid:1"}.get(classes, f"multiclass num_class:{classes}")
     scores = str(classes if classes > 2 else 1)

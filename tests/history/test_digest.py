@@ -1,4 +1,4 @@
-"""The digest: its exact bytes, what it includes and omits, and runs that must have the same digest."""
+"""Tests the digest: its exact bytes, what it includes and omits, and runs that must have the same digest."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""A run as an Optuna study, read by Optuna itself: trials, storages, plots, importances and the dashboard."""
+"""Tests a run written as an Optuna study and read by Optuna: trials, storages, plots, importances and the dashboard."""
 
 import ast
 import dataclasses
@@ -200,7 +200,7 @@ def plots(module: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def small() -> ash.Result:
-    """Return a run with few candidates. One plot fits a Gaussian process to each prefix of the study."""
+    """Return a run with few candidates, since one plot fits a Gaussian process to each prefix of the study."""
     space = ash.Space(
         hidden=ash.choice((8,), ()),
         optimizer=ash.choice("adamw", "momentum"),

@@ -1,4 +1,4 @@
-"""A result as JSON, as a polars frame and as a trace: nothing is lost, and all of them agree with the result."""
+"""Tests a result as JSON, as a polars frame and as a trace: nothing is lost, and all three agree with the result."""
 
 import dataclasses
 import json
@@ -104,7 +104,7 @@ def test_unknown_tables_are_refused(result: ash.Result) -> None:
         result.to_polars("threads")
 
 
-# Traces: JSON for Perfetto, in which bars of a row never overlap
+# Traces: JSON for Perfetto, in which bars in the same row never overlap
 
 
 def written(result, path):
@@ -121,7 +121,7 @@ def bars(content, process, category=None):
 
 
 def check_rows(events):
-    """Check that bars of a row do not overlap, to the nanosecond, and that none has a negative duration."""
+    """Check that bars in the same row do not overlap, not even by a nanosecond, and that no duration is negative."""
     rows = {}
     for event in events:
         start, length = round(event["ts"] * 1000), round(event["dur"] * 1000)

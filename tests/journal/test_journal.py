@@ -1,4 +1,4 @@
-"""The journal: a run interrupted in any way resumes to the same result as an uninterrupted run."""
+"""Tests the journal: a run interrupted in any way resumes to the same result as an uninterrupted run."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Access to a journal, and its location: one writer at a time, readers, forks, file systems."""
+"""Tests access to a journal, and its location: one writer at a time, readers, forks, file systems."""
 
 import multiprocessing
 import os
@@ -129,7 +129,7 @@ def test_f69_a_network_file_system_gets_no_log_and_causes_a_warning(
 
 def test_each_commit_is_synced(tmp_path: Path) -> None:
     database = Database(tmp_path / "run.ash")
-    full = 2  # a power failure cannot be tested
+    full = 2  # synchronous=FULL; a power failure cannot be tested
     assert database._connection.execute("PRAGMA synchronous").fetchone() == (full,)
     database.close()
 
@@ -166,7 +166,7 @@ def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    long = {"min_epochs": 400}  # long enough to look at the run before it ends
+    long = {"min_epochs": 400}  # so long that the journal is read before the run ends
     open_while_it_runs = []
     seen: list[bool] = []
     there: list[int] = []

@@ -1,4 +1,4 @@
-"""Damaged journals and states are reported or have no effect: no result is wrong, and no row is without its file."""
+"""Tests that damage to journals and states is reported or has no effect: no result is wrong, no row lacks its file."""
 
 import os
 import random
@@ -47,7 +47,7 @@ def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended_well(path: Path, expected: list[Any]) -> bool:
-    """Resume a journal that may be damaged. Check the result and return True, or return False if damage is reported."""
+    """Resume a journal that may be damaged. Return False if damage is reported; else check the result, return True."""
     try:
         result = run(path)
     except DAMAGED as error:
@@ -77,7 +77,7 @@ def test_f61_bits_flipped_anywhere_are_detected(begun: Path, tmp_path: Path, exp
             damaged[generator.randrange(len(damaged))] ^= 1 << generator.randrange(8)
         path.write_bytes(damaged)
         said += not ended_well(path, expected)
-    assert said > 10  # the other changes are outside of any row
+    assert said > 10  # the other changes hit bytes outside of all rows
 
 
 def test_f61_a_truncated_or_changed_log_is_detected(tmp_path: Path, expected: list[Any]) -> None:
@@ -232,7 +232,7 @@ def test_f62_a_run_continues_without_writing_states(tmp_path: Path, monkeypatch:
         first = run(tmp_path / "run.ash")
     assert outcome(first) == outcome(run(None))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there may be nothing to write this time
+        warnings.simplefilter("ignore")  # there may be no state to write
         assert outcome(run(tmp_path / "run.ash")) == outcome(first)
 
 
@@ -263,7 +263,7 @@ def test_refused_memory_is_not_reported_as_damage(
 
 @pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
 def test_an_unreadable_page_is_reported_by_its_cause(code: int, error: type[Exception]) -> None:
-    """The message is that of SQLite's `quick_check`. The codes are SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT."""
+    """Let SQLite's `quick_check` fail with SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT; its message must be shown."""
     connection = mock.MagicMock()
     connection.execute.return_value = [(f"Tree 5 page 23: unable to get the page. error code={code}",)]
     with pytest.raises(error, match="unable to get the page"):

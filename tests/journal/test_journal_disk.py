@@ -1,4 +1,4 @@
-"""A journal on a full, read-only or failing disk, on which the first, second, ... system call fails; and kills."""
+"""Tests a journal on full, read-only and failing disks, whose first, second, ... system call fails, and with kills."""
 
 import contextlib
 import errno
@@ -35,7 +35,7 @@ STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.sl
 
 @pytest.fixture
 def small_files() -> Iterator[Any]:
-    """Yield a function that limits the size of files, which acts like a full disk. Python ignores the signal."""
+    """Yield a function that limits the size of files, which acts like a full disk. Python ignores SIGXFSZ."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -101,7 +101,7 @@ def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, smal
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """A finished run is not trained again. It loses nothing, so there is no warning."""
+    """Check that a finished run is not trained again, and that there is no warning, since no result is lost."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -164,7 +164,7 @@ def test_f62_a_finished_run_can_be_read_from_an_unwritable_disk(what: str, disk:
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk: Any) -> None:
-    """The journal of a function does not store how far a run goes. The first job shows that there is more to do."""
+    """A function's journal does not store where its run ends, so only a new job shows that the run continues."""
     folder = disk(1024)
     tune_function(folder / "run.ash", max_rungs=1)
     NOT_WRITTEN[what](folder)

@@ -1,7 +1,7 @@
-"""Journals with one value replaced under a matching hash: they are refused or work, and raise no other errors.
+"""Tests journals in which one value is replaced and the hash is made to match: they are refused, or they work.
 
 Each fact and each part of a fact is replaced by JSON values of each kind and size. Each column of a row is replaced by
-values of each kind that its table accepts. By default a random sample of these is tried; slow tests try all.
+values of each kind that its table accepts. By default, a random sample of these forgeries is tried; slow tests try all.
 """
 
 import json
@@ -76,7 +76,7 @@ def forgeries(path: Path) -> Iterator[Forgery]:
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the paths of the parts of a fact: first the whole fact, and for lists only the first two items."""
+    """Yield the paths to the parts of a fact, first the whole fact. Of lists, only the first two items are used."""
     yield at
     parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for name, part in parts:
@@ -129,7 +129,7 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     settings = {"threads": 1, **changes}
     path = tmp_path / "run.ash"
     stopped(path, 20, **settings)
-    limit = ash.SearchConfig(epoch_limit=320)  # limits runs whose forged arguments would make them longer
+    limit = ash.SearchConfig(epoch_limit=320)  # ends runs that forged arguments make longer
 
     def resume(forged: Path) -> None:
         ash.resume(forged, X, Y, threads=1, progress=False, config=limit)

@@ -1,4 +1,4 @@
-"""A journal of networks and boosted trees that is continued with a larger space."""
+"""Tests journals of networks and boosted trees that are continued with a larger space."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def spaces(changes: dict[str, Any]) -> tuple[ash.Space, ash.Space, dict[str, Any]]:
-    """Return the smaller and the larger space of a kind of run, and its other arguments."""
+    """Return the smaller space, the larger space and the other arguments for a kind of run."""
     given = dict(changes)
     more: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     if given.pop("trees", False):
@@ -78,7 +78,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def results(path: Path) -> dict[Any, Any]:
-    """Return the recorded results of each job, without its times and place."""
+    """Return the recorded results of each job, without times, threads and workers."""
     columns = "candidate, rung, epochs, score, loss, training_loss, weights_hash, fold_scores"
     found = rows(path, f"SELECT {columns} FROM jobs ORDER BY number")
     return {row[:2]: row[2:] for row in found}
@@ -129,7 +129,7 @@ continued({path!r}, After(2, lambda _: os.kill(os.getpid(), signal.SIGKILL)), sp
 
 @pytest.mark.parametrize("kind", ["trees", "adaptive trees"])
 def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) -> None:
-    """The killed process has a lower limit, so there are always jobs left to do."""
+    """Give the killed process a lower limit, so that jobs are always left to do."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
     stopped(path, 9, space=small, **given)
@@ -146,7 +146,7 @@ def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("names", [["jobs"], ["jobs", "candidates"]], ids=" and ".join)
 def test_running_candidates_are_kept_if_they_are_recorded(names: list[str], tmp_path: Path) -> None:
-    """The journal lacks the results of two candidates, as after a crash, or also these candidates, as in ash 0.1."""
+    """Remove two candidates' results from the journal, as after a crash, or also the candidates, as in ash 0.1."""
     path, lost = tmp_path / "run.ash", (3, 5)
     first = run(path, space=ash.Space(**SMALL), candidates=12, max_rungs=1)
     changes, database = Changes(), Database(path)
@@ -179,7 +179,7 @@ run({path!r}, killed, space=ash.Space(**own.SMALL), metric=own.accuracy, threads
 
 
 def accuracy(estimator: Any, x: Any, y: Any) -> float:
-    """Return the accuracy. The call that takes the last number from SCORED never returns."""
+    """Return the accuracy. Each call takes a number from SCORED; the call that takes the last one never returns."""
     if SCORED:
         SCORED.pop()
         if not SCORED:
@@ -188,7 +188,7 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
 
 
 def test_started_candidates_are_recorded(tmp_path: Path) -> None:
-    """Jobs are decided again in the same order, since jobs that were running keep their costs."""
+    """Check that jobs are decided again in the same order, since jobs that were running keep their costs."""
     path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL
@@ -224,7 +224,7 @@ def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
 
 
 def test_every_configuration_of_a_larger_space_is_tried(tmp_path: Path) -> None:
-    """The grid of the smaller space has levels that the larger space lacks."""
+    """Use a smaller space whose grid has levels that the larger space's grid lacks."""
     small, large = ({"hidden": [()], "dropout": ash.uniform(0, most, levels=3)} for most in (0.2, 0.5))
     for number, changes in enumerate(({"candidates": 50}, {**STREAM, "draws": "adaptive"}, STREAM)):
         path = tmp_path / f"{number}.ash"
@@ -300,7 +300,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Yield a journal whose space has grown, so that it holds candidates of a smaller space."""
+    """Yield a journal whose space has grown, so that it contains candidates from the smaller space."""
     path = tmp_path_factory.mktemp("begun") / "run.ash"
     run(path, space=ash.Space(**{**SMALL, "hidden": [(64,)]}), candidates=4)
     continued(path, space=ash.Space(**SMALL), candidates=8)

@@ -1,4 +1,4 @@
-"""Journals that are refused: another run, another program's file, another process. Each error explains why."""
+"""Tests that journals of another run, another program or another process are refused, with an error that says why."""
 
 import json
 import os
@@ -283,7 +283,7 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
 
 
 def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
-    """scikit-learn's output for the failing folds explains why, and what to do."""
+    """Check that scikit-learn's output for the failing folds explains why, and what to do."""
     estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
     with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave out journal= in cross_val_score"):
         scores = cross_val_score(estimator, X, Y, cv=3)

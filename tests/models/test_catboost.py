@@ -1,4 +1,4 @@
-"""CatBoost trees in LightGBM's format: every cell reaches the same leaf as in CatBoost. Invalid models are refused."""
+"""Tests CatBoost trees in LightGBM's format: cells reach the same leaves as in CatBoost; invalid models are refused."""
 
 import copy
 import json
@@ -45,8 +45,8 @@ def trained(loss: str, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]
 
 
 def cells_around(borders: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return doubles on, next to and half a step from each border, and some special values."""
-    borders = borders[borders > -3e38]  # only missing cells are below this border
+    """Return doubles: each border, its neighbors, points half a step away, and some special values."""
+    borders = borders[borders > -3e38]  # without a border that only separates missing cells
     upper, lower = (np.nextafter(borders, np.float32(end)) for end in (np.inf, -np.inf))
     doubles = borders.astype(np.float64)
     halves = [(doubles + upper) / 2, (doubles + lower) / 2]
@@ -89,7 +89,7 @@ def test_leaves_keep_their_order_and_the_bias_comes_first() -> None:
     core = core_of(lightgbm_text(model_of_two_scores(), features=3, objective="regression"), classes=0)
     assert core.leaf_values.tolist() == [5.0, 2.0, 4.0, 6.0, 8.0]
     assert core.leaf_starts.tolist() == [0, 1, 5]
-    # the first split is the lowest bit of a leaf's number
+    # the first split decides the lowest bit of a leaf's number
     rows = np.array([[0.0, 0, 0], [0, 0, 2], [2, 0, 0], [2, 0, 2], [np.nan, 0, np.nan]])
     assert core.raw_scores(rows)[:, 0].tolist() == [7.0, 9.0, 11.0, 13.0, 7.0]
 

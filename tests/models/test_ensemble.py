@@ -1,4 +1,4 @@
-"""The ensemble of a run: its members and predictions, on any number of threads, in a file, on the command line."""
+"""Tests a run's ensemble: its members, its predictions on any number of threads, its file, and the command line."""
 
 import copy
 import json
@@ -73,7 +73,7 @@ def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
             again = network.predict_frame(ash.data.frames.read_frame(X[held_out]))
             if factor == 1:
                 assert np.array_equal(again, predictions)
-            else:  # calibrated: one calculation scales the weights, the other the logits
+            else:  # calibration scales weights in one calculation and logits in the other
                 assert np.allclose(again, predictions, rtol=1e-5, atol=1e-6)
         assert y.ndim == 1 or set(kept.factors) == {1.0}
 
@@ -140,7 +140,7 @@ def test_the_validation_score_uses_the_metric_of_the_run(metric: str) -> None:
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
     alone = result.ensemble(1).validation_score
-    # these change with calibration if there are several classes, so it is undone
+    # with more than two classes, calibration changes these metrics, so it is undone
     if metric in ("roc_auc", "average_precision"):
         plain = sharpened(result.kept.predictions[0], 1 / result.kept.factors[0])
         alone = _core.score(metric, result.kept.targets, plain, len(np.unique(Y)), [])
@@ -176,7 +176,7 @@ def test_weights_are_used_in_the_selection() -> None:
 
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some networks are large enough for teams, there are more threads than CPUs, and enough rows for two threads."""
+    """Use some networks large enough for teams, more threads than CPUs, and enough rows for two threads."""
     core = _core.Tuner
     wide = ash.Space(
         hidden=ash.choice((256, 256), (16,), (128, 128)), learning_rate=ash.log(1e-3, 1e-1), batch_size=128

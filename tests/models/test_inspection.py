@@ -1,4 +1,4 @@
-"""Permutation importance and partial dependence, compared with plain Python and with scikit-learn."""
+"""Compares permutation importance and partial dependence with plain Python and with scikit-learn."""
 
 import pickle
 from typing import Any
@@ -30,7 +30,7 @@ RUN: dict[str, Any] = {"candidates": 8, "seed": 0, "threads": 1, "progress": Fal
 
 
 def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the validation rows of a run on FRAME in order, identified by their days, and their row numbers."""
+    """Return a run's validation rows in FRAME, in order, and their row numbers; days identify the rows."""
     assert result.sample is not None
     days = result.sample.frame.columns[4].numbers(slice(None))
     rows = (days - pd.Timestamp("2020-01-01").timestamp() / 86_400).astype(int)
@@ -58,7 +58,7 @@ def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
 
 
 def test_importance_with_a_scoring_function_uses_the_log_loss() -> None:
-    """Rows are weighted by their sample weights."""
+    """Check that the log loss weights rows by their sample weights."""
     weights = 1.0 + np.arange(ROWS) % 3
 
     def scorer(model: Any, X: Any, y: Any) -> float:
@@ -106,7 +106,7 @@ def test_the_importance_of_an_estimators_model_is_computed() -> None:
 
 
 def test_importance_works_with_neighbor_features() -> None:
-    """Neighbor features depend on all columns, so rows are encoded again."""
+    """Check that rows are encoded again, since neighbor features depend on all columns."""
     x = RANDOM.normal(size=(ROWS, 3)).round(2)
     x = np.vstack([x, x[:60]])
     y = x[:, 0] + x[:, 1] + x[:, 2] / 20

@@ -1,4 +1,4 @@
-"""Models in LightGBM's text format: what is read, and that all malformed or unsupported texts are refused."""
+"""Tests models in LightGBM's text format: what is read, and that malformed or unsupported texts are refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +70,7 @@ def test_lightgbm_reads_the_remaining_text() -> None:
     assert np.array_equal(by_hand, core_of(text_of([TREE, LEAF]), classes=0).raw_scores(X[:, :2].copy())[:, 0])
 
 
-# Models that LightGBM trains but the core cannot predict with
+# Models that LightGBM can train but the core cannot evaluate
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def of_tree(**changes: str) -> str:
-    """Return a text of two trees, with these changes to the second tree and a matching size."""
+    """Return a text of two trees, with these changes in the second tree, whose stated size matches."""
     return text_of([TREE, {**TREE, **changes}])
 
 

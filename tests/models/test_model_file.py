@@ -1,4 +1,4 @@
-"""Models in files: they are loaded bit for bit, and every damaged or foreign file is an error."""
+"""Tests models in files: loaded models are bit-identical, and damaged files and files of other programs are refused."""
 
 import copy
 import json
@@ -92,7 +92,7 @@ def saved(kind, folder):
 
 
 def outputs(model, rows):
-    """Return the predictions of a model: probabilities if there are classes."""
+    """Return a model's probabilities if it has classes, else its predictions."""
     return model.predict(rows) if model.classes_ is None else model.predict_proba(rows)
 
 
@@ -341,7 +341,7 @@ def test_a_well_formed_file_with_other_numbers_is_detected_by_its_checksum(path)
 
 
 def test_only_numbers_are_embedded():
-    """Constants and the 0/1 features of levels and missing cells are not embedded. Target statistics are numbers."""
+    """Check that constants and 0/1 features of levels and missing cells are not embedded, but target statistics are."""
     model = trained("embedding")[0]
     core, names = model.core, model.encoding.names
     assert [names[feature] for feature in core.numbers] == ["x0", "x1", "x2", "x4: target mean", "x4: log count"]

@@ -1,4 +1,4 @@
-"""Models of text, missing cells and many levels in files: they predict the same bits, and refuse a damaged encoding.
+"""Tests files of models with text, missing cells and many levels: equal predictions, and damaged encodings refused.
 
 test_schema.py and test_encoding.py test files without a valid schema or encoding.
 """
@@ -49,7 +49,7 @@ def path(model: ash.Network, tmp_path: Path) -> Path:
 
 
 def later() -> Any:
-    """Return rows with levels and missing cells, both new and seen in training."""
+    """Return rows with levels and missing cells, both those seen in training and new ones."""
     cells = {name: [*column[:50], None, column[0]] for name, column in COLUMNS.items()}
     return frame(
         cells | {"color": [*cells["color"][:50], "violet", None], "city": [*ODD, *cells["city"][:38], None, ""]}
@@ -166,6 +166,6 @@ def test_an_invalid_encoding_is_refused(path: Path, change: Change, complaint: s
 
 
 def test_an_unchanged_file_is_accepted(model: ash.Network, path: Path) -> None:
-    """This shows that the files above are refused because of their damage."""
+    """Check the undamaged file, which shows that the files above are refused because of their damage."""
     write(path, *read(path))
     assert np.array_equal(ash.load(path).predict(later()), model.predict(later()))

@@ -1,4 +1,4 @@
-"""The public methods of a network: predictions, scores, refused input, copies."""
+"""Tests the public methods of a network: predictions, scores, refused input, copies."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""The selection of networks, compared with plain Python, and calibration factors, compared with a search over all."""
+"""Compares the selection of networks with plain Python, and calibration factors with an exhaustive search."""
 
 import math
 from itertools import pairwise
@@ -44,7 +44,7 @@ def oracle_losses(rows: list[list[float]], truth: list[list[float]], scale: list
 def oracle(
     predictions: list[list[list[float]]], truth: list[list[float]], weights: list[float], scale: list[float], size: int
 ) -> list[int]:
-    """Return how often each network is drawn, by the rules described in ensemble.py."""
+    """Return how often each network is selected, by the rules described in ensemble.py."""
 
     def mean(values: list[float]) -> float:
         return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
@@ -175,7 +175,7 @@ TRIED = [2.0 ** (step / STEPS) for step in range(LOWEST * STEPS, HIGHEST * STEPS
 
 
 def best_factor(predictions: Any, shares: Any, labels: Any, weights: Any) -> float:
-    """Return the tried factor with the lowest loss of the averaged predictions, including the prior."""
+    """Return the factor for which the averaged predictions have the lowest loss (with prior), of all factors tried."""
 
     def loss(factor: float) -> float:
         powers = np.maximum(predictions, np.finfo(np.float32).tiny).astype(np.float64) ** factor

@@ -1,4 +1,4 @@
-"""Boosted trees as models: LightGBM's bits, files, ensembles, and refused input."""
+"""Tests boosted trees as models: the same bits as LightGBM, files, ensembles, and refused input."""
 
 import pickle
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Implements the rules of the ladder in plain Python, as the oracle for the core's ladder.
+"""Implements the rules of the ladder in plain Python, as the oracle with which the core's ladder is compared.
 
-The code is deliberately naive. The results of a rung are in one list, which is sorted again for each query, so each
-rule reads like its definition. The interface is that of `ash._core.Ladder`.
+The code is deliberately naive, so that each rule reads like its definition. For example, the results of a rung are in
+one list, which is sorted again for each query. The interface is that of `ash._core.Ladder`.
 """
 
 import math
@@ -63,7 +63,7 @@ class Rung:
 
 
 def rung_sizes(candidates: int, eta: int) -> list[int]:
-    """Return floor(n / eta^k) for every rung k; the last rung is the highest with at least eta places."""
+    """Return the places of every rung: floor(n / eta^k) in rung k. The rung below the last has at least eta places."""
     sizes = [candidates]
     k = 1
     while candidates // eta**k >= eta:
@@ -114,7 +114,7 @@ class ReferenceLadder:
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
-        """Return a job for the first promotable candidate, from the highest rung down, or for a new one, or None."""
+        """Return a job for a promotable candidate, highest rung first, else for a new one; None if there is no job."""
         job = self._next_job()
         if job is None or self._exceeds_limit(job):
             return None
@@ -162,7 +162,7 @@ class ReferenceLadder:
 
     @property
     def ending(self) -> str | None:
-        """Return why the ladder has ended, or None if it has not ended."""
+        """Return why the ladder has ended; None if it has not ended."""
         if self._ended is not None:
             return self._ended
         if self.has_job() or any(rung.running for rung in self._rungs):
@@ -230,8 +230,8 @@ class ReferenceLadder:
     def _retired(self) -> set[int]:
         """Return the candidates that diverged, finished in the last rung, or wait but can never be promoted.
 
-        From the lowest rung up, `most` is the largest number of candidates that can ever finish in the rung. A newcomer
-        is a candidate that has not finished in the rung yet but still can.
+        The loop goes from the lowest rung up; `most` is the maximum number of candidates that can ever finish in the
+        rung. A newcomer is a candidate that has not finished in the rung yet but still can.
         """
         retired = {each.candidate for rung in self._rungs for each in rung.finished if each.rank[0]}
         most = self._count
@@ -248,7 +248,7 @@ class ReferenceLadder:
         return retired | {each.candidate for each in self._rungs[-1].finished}
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
-        """Return how many candidates this rung can promote at most, and the scored ones that can be promoted."""
+        """Return the maximum number of candidates that this rung can promote, and its promotable scored candidates."""
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]

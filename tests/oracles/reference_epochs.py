@@ -1,4 +1,4 @@
-"""Computes the rows of an epoch in plain Python, as the oracle for shuffles and for passes that are cut into epochs.
+"""Computes the rows of an epoch in plain Python, as the oracle for shuffles and for passes divided into epochs.
 
 The generators Philox4x32-10 (Salmon et al., SC 2011) and SplitMix64 (Steele et al., OOPSLA 2014) and the Fisher-Yates
 shuffle are implemented from the papers. The key of a draw is the seed. Its counter is (0, candidate, pass, 2 << 24),

@@ -16,7 +16,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.673263242354377284
 
 
 def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)) without overflow, since exp is computed only for arguments of at most 0."""
+    """Return 1 / (1 + exp(-x)); exp is computed only for arguments of at most 0, so it cannot overflow."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
@@ -34,7 +34,7 @@ def gelu_slope(x: Array) -> Array:
 
 
 def selu(x: Array) -> Array:
-    """Return selu (Klambauer et al., arXiv 1706.02515, section 2) without overflow, as in `sigmoid`."""
+    """Return selu (Klambauer et al., arXiv 1706.02515, section 2); overflow is avoided as in `sigmoid`."""
     return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
 
 
@@ -89,11 +89,12 @@ def to_bfloat16(x: Array) -> Array:
 
 
 class Embedding:
-    """Appends the embedding of its numbers to each row: "PBLD" (Holzmueller et al., arXiv 2407.04491, section 3.1).
+    """Appends to each row an embedding of its numbers: "PBLD" (Holzmueller et al., arXiv 2407.04491, section 3.1).
 
     x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, in order of d and
-    then of numbers. `parameters` has one row per parameter and one column per number. The rows are all frequencies, all
-    phases, the mixes of the first frequency, those of the second, and so on, and the biases.
+    then of numbers. `parameters` has one row per parameter and one column per number. The rows are, in order: all
+    frequencies, all phases, the mixing weights of the first frequency, those of the second frequency and so on, and the
+    biases.
     """
 
     frequencies, dimensions = 16, 3
@@ -162,7 +163,7 @@ class Activation:
 
 
 def softmax(logits: Array) -> Array:
-    """Return probabilities per row. The largest logit is subtracted first, which only prevents overflow."""
+    """Return probabilities per row. The largest logit is subtracted first, only to prevent overflow."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""Implements a multilayer perceptron and its trainer in plain NumPy and float64, as the oracle for those of the core.
+"""Implements a multilayer perceptron and its trainer in plain NumPy and float64, as the oracle for the core's network.
 
 The code follows the formulas as naively as possible: no fusing, no reuse of buffers, one class per layer
 (`reference_layers.py`). It shares no code with the core. `test_reference_network.py` compares both files with
@@ -6,11 +6,11 @@ numerical differences, scikit-learn and PyTorch.
 
     x [rows, features] -> (Embedding) -> (Scaling) -> Dense -> Activation -> ... -> Dense -> loss
 
-An update first computes the gradient g of the loss. Then g += l2 * W (only for weights), the optimizer computes the
-direction u from g, and W -= rate * (share * u + weight_decay * W) (decay only for weights; both terms use W from before
-the update). The share is 1, except 1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies the
-share by 1 / sqrt(inputs) for weights, by 0.1 for biases, shares of activations and an embedding, and by 6 for input
-factors (Holzmueller et al., arXiv 2407.04491, A.1).
+An update first computes the gradient g of the loss. Then it adds l2 * W to g (only for weights), and the optimizer
+computes the direction u from g. Finally W -= rate * (share * u + weight_decay * W), where both terms use W from before
+the update, and only weights decay. The share is 1, except for phases, which are in turns: their share is 1 / (2 pi).
+Parametrization "ntk" multiplies the share by 1 / sqrt(inputs) for weights, by 0.1 for biases, activations' shares and
+an embedding's parameters, and by 6 for input factors (Holzmueller et al., arXiv 2407.04491, A.1).
 """
 
 import math
@@ -26,7 +26,7 @@ from reference_layers import Activation, Array, CrossEntropy, Dense, Embedding, 
 
 @dataclass
 class Hyperparameters:
-    """The hyperparameters of a candidate, named as in `ash`; without dropout, which is random."""
+    """The hyperparameters of a candidate, named as in `ash`; dropout is left out, since it is random."""
 
     hidden: tuple[int, ...] = ()
     activations: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ class Parameter(NamedTuple):
 
 
 def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
-    """Return all learned parameters with their shares of the learning rate."""
+    """Return all learned parameters, each with its share of the learning rate."""
     found = []
     for dense in network.dense:
         share = 1 / math.sqrt(len(dense.weights)) if ntk else 1.0
@@ -170,7 +170,7 @@ class Trainer:
             setattr(layer, name, value - rate * (share * direction + decay * value))
 
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
-        """Train, and return the loss of each epoch: the mean over rows, each before its update.
+        """Train, and return each epoch's loss: the mean of the rows' losses, each computed before the row's update.
 
         `orders` contains the rows of each epoch in order. All epochs have equally many rows, by default all rows 0, 1,
         2, ...

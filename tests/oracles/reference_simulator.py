@@ -1,11 +1,11 @@
-"""Simulates runs on threads and clusters in plain Python, with the ladder of reference.py, as the simulator's oracles.
+"""Simulates runs on threads and clusters in plain Python, with the ladder of reference.py, as oracles of the simulator.
 
-The reproducible schedule is computed differently than in the core. First only the ladder is run on its virtual workers,
+The reproducible schedule is computed in another way than in the core. First only the ladder is run, on virtual workers,
 as if every job took exactly its cost. This gives a plan: the tasks, the order of their decisions, and the number of
 decisions that each task must wait for. Then the threads execute the plan.
 
 No value is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and each query
-computes when they pass. Vacancies and idle threads are counted over all jobs in each query.
+computes anew when they pass. Vacancies and idle threads are counted over all jobs in each query.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Task:
 
 
 class Greedy:
-    """The greedy plan, which makes a decision as soon as a job ends."""
+    """The greedy plan: the next decision is made as soon as a job ends."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome) -> None:
         self.ladder, self.outcome = ladder, outcome
@@ -75,7 +75,7 @@ class Planned:
 
 
 def plan(ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int) -> tuple[list[Task], list[Task]]:
-    """Return all tasks twice: in order of their start, and in order of decision."""
+    """Return all tasks in two lists: in order of their start, and in order of decision."""
     tasks: list[Task] = []
     decisions: list[Task] = []
     running: dict[int, Task] = {}
@@ -105,7 +105,7 @@ class Execution:
     left: float
     helpers: set[int] = field(default_factory=set)
     team: int = 1
-    most: int = 1  # largest number of members
+    most: int = 1  # maximum number of threads, its own included
 
     def rate(self, efficiency: float) -> float:
         return 1 + len(self.helpers) * efficiency
@@ -163,12 +163,12 @@ class Threads:
                 self.join(thread)
 
     def idle(self) -> list[int]:
-        """Return the threads that neither run a job nor help with one."""
+        """Return the threads that neither run a job nor help another thread."""
         helping = {helper for job in self.running.values() for helper in job.helpers}
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with room that has the most work left per member (ties: that of the highest thread)."""
+        """Help the job with the most work left per member (ties: highest thread) among those whose team is not full."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
@@ -219,13 +219,13 @@ class Process:
 
 @dataclass
 class Flight:
-    """A job, from being given out until its result is known."""
+    """A job of a cluster, from being given out until its result is known."""
 
     task: Task
     process: Process
     number: int
     stage: str  # arriving, waiting, running, returning
-    until: float  # time at which the stage ends; for a waiting job, at which the job arrived
+    until: float  # time at which the stage ends; for a waiting job, the time of its arrival
     thread: int = -1
     start: float = 0.0
     end: float = 0.0
@@ -284,7 +284,7 @@ class Cluster:
         return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
 
     def send_data(self) -> None:
-        """Distribute the data in rounds, in each of which every holder of the data sends them to another process."""
+        """Distribute the data in rounds; in each round, every process that has the data sends them to another one."""
         holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
         missing = list(self.processes) if self.settings["data_bytes"] else []
         while missing:

@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal and in a notebook: the counts, the choice of the view, and failing outputs."""
+"""Tests the progress of a run on a terminal and in a notebook: its counts, the choice of the view, failing outputs."""
 
 import contextlib
 import io
@@ -224,7 +224,7 @@ def test_the_live_table_of_an_endless_ladder_shows_the_rungs_reached():
 
 @pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"COLUMNS": "20"}], ids=["plain", "no color", "narrow"])
 def test_a_live_table_is_drawn_on_a_terminal(variables, monkeypatch):
-    """On a real terminal, the table is drawn and erased, one line remains, and the cursor is shown again."""
+    """Check on a real terminal that the table is drawn and erased, one line remains, and the cursor is shown again."""
     master, slave = pty.openpty()
     monkeypatch.setenv("TERM", "xterm-256color")
     for name, value in variables.items():

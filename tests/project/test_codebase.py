@@ -1,6 +1,6 @@
-"""The rules of CONTRIBUTING.md that neither the linter nor the type checker checks, as ordinary tests.
+"""Tests the rules of CONTRIBUTING.md that neither the linter nor the type checker checks.
 
-They check the repository of these tests and, where stated, the installed `ash`.
+The tests check the repository that contains them and, where stated, the installed `ash`.
 """
 
 import ast
@@ -21,7 +21,7 @@ MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
 LAYERS = ("kernels", "data", "model", "search", "train", "run", "simulate", "measure")
 """The folders of the core. Each may include only headers of the folders before it."""
-# Headers that a part of the core may include, besides those that these headers include: dependencies point one way.
+# The headers that each part of the core may include directly, so that dependencies point one way.
 ALLOWED_INCLUDES = {
     "rung": {"minmax_heap"},
     "ladder": {"rung", "minmax_heap"},
@@ -94,12 +94,12 @@ def test_python_functions_are_short() -> None:
 
 
 def docstring_lines(node: ast.FunctionDef) -> int:
-    """Return the length of the docstring, which describes shapes and errors and may be longer than the function."""
+    """Return the number of docstring lines, which do not count as lines of the function."""
     return len((ast.get_docstring(node) or "").splitlines())
 
 
 def test_no_module_imports_the_public_names_of_ash() -> None:
-    """The contracts of import-linter in pyproject.toml treat `from ash import _core` as an import of all of ash."""
+    """Check this here, since import-linter takes `from ash import _core` for an import of all of ash."""
     package = ROOT / "python" / "ash"
     found = [
         f"{name(path)}:{node.lineno}: {each.name}"

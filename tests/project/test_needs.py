@@ -1,4 +1,4 @@
-"""Skips are counted by reason, ASH_REQUIRE turns them into failures, and expected failures are not allowed."""
+"""Tests that skips are counted by reason, that ASH_REQUIRE turns them into failures, and that xfail is not allowed."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The statements of pyproject.toml and the files beside it about the package are correct and consistent."""
+"""Tests that what pyproject.toml and the files next to it say about the package is correct and consistent."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The report as a file: it shows what happened, hostile names have no effect, and equal results give equal bytes."""
+"""Tests the report's file: it shows the run, hostile names have no effect, and equal results give equal bytes."""
 
 import dataclasses
 import math
@@ -115,7 +115,7 @@ def test_parameters_and_importance_match_the_run():
 
 @pytest.mark.parametrize("best_rung", [2, 3])
 def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
-    """Rungs count from 0. The best score of a candidate may be from a rung below the highest one that it reached."""
+    """Include a candidate whose best score is from a rung below the highest one that it reached; rungs count from 0."""
     scores = {0: 0.5, 1: 0.6, 2: 0.7, 3: 0.8, best_rung: 0.9}
     found = ash.tune_function(
         lambda params, epochs, state: (scores[(epochs.bit_length() - 1)] + params["a"] / 1e4, None),
@@ -298,7 +298,7 @@ def test_the_report_needs_no_matplotlib(wine, monkeypatch):
     assert page(wine)
 
 
-# Positions in drawings match the numbers of the run
+# Positions in charts match the numbers of the run
 
 
 def test_each_candidate_has_a_curve(made):

@@ -1,4 +1,4 @@
-"""The report in a browser: it shows, selects, filters and sorts, in dark and light, on a phone, with hostile names."""
+"""Tests the report in a browser: charts, selecting, filtering, sorting, dark and light, phones, and hostile names."""
 
 import pytest
 from sklearn.datasets import load_digits
@@ -17,7 +17,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Return the addresses of reports by the kind of their run."""
+    """Return the address of a report for each kind of run."""
     folder = tmp_path_factory.mktemp("reports")
     X, y = load_digits(return_X_y=True)
     space = ash.Space(

@@ -1,6 +1,6 @@
-"""Data and plots of a run: ladder, timeline, scaling, importance, the best model on held-out rows.
+"""Tests data and plots of a run: ladder, timeline, scaling, importance, and the best model on held-out rows.
 
-Plots show what happened, nothing is cut off, and large runs are drawn with few artists.
+Plots must show what happened, cut nothing off, and draw large runs with few artists.
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ def bars(collection):
 
 
 def points(axes):
-    """Return the positions of each kind of point by its name in the legend."""
+    """Return the positions of the points of each kind, by its name in the legend."""
     return {
         one.get_label(): np.asarray(one.get_offsets()) for one in axes.collections if isinstance(one, PathCollection)
     }

@@ -1,4 +1,4 @@
-"""The result of a run: rows that agree with each other, tables, plots, text."""
+"""Tests the result of a run: rows that agree with each other, tables, plots, text."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ def test_jobs_describe_the_whole_run(result):
         assert 0 <= job.worker < 32 and 0 <= job.virtual_start < job.virtual_end and 0 < job.weights_hash < 2**64
         assert 0 <= job.start < job.end <= result.wall_seconds + 0.01
         assert math.isfinite(job.training_loss) and not job.diverged
-        assert job.loss > 0 or (job.loss == 0 and job.score == 1.0)  # a probability of 1 in float32 has loss 0
+        assert job.loss > 0 or (job.loss == 0 and job.score == 1.0)  # a probability that float32 rounds to 1 has loss 0
     decided = [(job.virtual_end, job.worker) for job in result.jobs]
     assert decided == sorted(decided)
     assert len({job.weights_hash for job in result.jobs}) == len(result.jobs)

@@ -1,4 +1,4 @@
-"""Training further inside pipelines, whose transformers are fitted once, and in other libraries."""
+"""Tests training further in pipelines, whose transformers are fitted only once, and in other libraries."""
 
 import pickle
 import warnings
@@ -94,7 +94,7 @@ class Spoiler(SGDClassifier):
 
 def test_a_candidate_cannot_change_the_rows_of_another() -> None:
     rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
-    # with shuffle it would receive a copy
+    # with shuffle, the step would receive a copy of the rows
     pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))
     found = []
     for _ in range(3):
@@ -131,7 +131,7 @@ def test_transformers_that_cannot_be_compared_are_not_shared() -> None:
 
 
 class Apart(TransformerMixin, BaseEstimator):
-    """Like TargetEncoder: its output for the rows of its fit differs from that for other rows."""
+    """Like TargetEncoder, transforms the rows of its fit in another way than later rows."""
 
     def fit(self, X: Any, y: Any) -> Any:
         self.mean_ = np.asarray(y).mean()
@@ -153,7 +153,7 @@ def test_transformers_that_exclude_a_rows_own_target_are_refitted() -> None:
 
 
 class Late(TransformerMixin, BaseEstimator):
-    """Its output for the rows of its fit differs only in the last bit of the last row."""
+    """Transforms the rows of its fit as it does later rows, except for the last bit of the last row."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
         self.fitted_ = True
@@ -221,7 +221,7 @@ def test_a_last_step_that_cannot_be_trained_further_is_retrained() -> None:
 
 def test_pipelines_of_other_packages_are_retrained() -> None:
     class Pipeline(sklearn.pipeline.Pipeline):
-        """Like that of a package whose pipelines sample rows."""
+        """A pipeline class like that of packages whose pipelines resample rows."""
 
     assert way_of(Pipeline([("forest", RandomForestClassifier())])).resource == "n_samples"
 
@@ -348,7 +348,7 @@ def test_libraries_print_nothing_in_jobs_that_train_from_scratch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if package == "lightgbm":  # a fit without `verbose` prints as much as the one before
+    if package == "lightgbm":  # a fit without `verbose` uses the verbosity of the fit before
         lightgbm(n_estimators=1).set_params(verbose=1).fit(X, Y)
     capfd.readouterr()
     count = "iterations" if package == "catboost" else "n_estimators"
@@ -374,7 +374,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """Return an estimator fitted once with early stopping by the second half, and its best number of rounds."""
+    """Return an estimator fitted in one go, with early stopping on the second half of the rows, and its best round."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -456,7 +456,7 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
-    """LightGBM uses the user's metric, though it also stops by others. The rule holds even for rungs of one round."""
+    """Check that the user's metric chooses, though LightGBM also stops by other metrics, even in rungs of one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}
@@ -476,7 +476,7 @@ def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
 
 
 def test_folds_that_stop_at_different_rounds_are_trained_independently() -> None:
-    """The first fold has few rows and stops in the first rung. The other fold is trained for all epochs."""
+    """Use a first fold with few rows, which stops in the first rung; the other fold is trained for all epochs."""
     few, many = (np.arange(12), HALVES[1]), HALVES
     estimator = xgboost(random_state=0, early_stopping_rounds=10, learning_rate=0.02)
     space = {"max_depth": [2, 3, 4, 6]}
@@ -610,7 +610,7 @@ def test_the_state_of_a_module_is_its_weights_and_optimizer_state() -> None:
     under.rest()
     packed = cloudpickle.dumps(under)
     weights = sum(each.numel() * 4 for each in under.estimator.module_.parameters())
-    assert 3 * weights < len(packed) < 3 * weights + 20_000  # the weights and the two moments of Adam
+    assert 3 * weights < len(packed) < 3 * weights + 20_000  # the weights and Adam's two moments are all stored
     again = pickle.loads(packed)
     for each in (again, under):
         each.more(rows, 2)

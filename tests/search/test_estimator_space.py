@@ -1,4 +1,4 @@
-"""Search spaces that contain estimators, and lists of spaces."""
+"""Tests search spaces that contain estimators, and lists of spaces."""
 
 import re
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_each_candidate_has_the_parameters_of_its_estimators() -> None:
     assert ours.best_params_ == ours.cv_results_["params"][ours.best_index_]
     last = ours.best_estimator_.steps[-1][1]
     assert type(last) is type(ours.best_params_["model"]) and last is not ours.best_params_["model"]
-    assert not hasattr(FOREST, "estimators_") and FOREST.max_features == "sqrt"  # the user's objects are unchanged
+    assert not hasattr(FOREST, "estimators_") and FOREST.max_features == "sqrt"  # the user's estimator is unchanged
     assert ours.predict(X).shape == Y.shape
 
 
@@ -145,7 +145,7 @@ STEPS: dict[str, Any] = {
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_parameters_of_parts_are_searched_together_with_alternative_steps(inside: bool) -> None:
-    """Parameters that only some options have are drawn only with these options, even inside another estimator."""
+    """Check that parameters of only some options are drawn only with these options, even inside another estimator."""
     estimator = BaggingClassifier(PIPELINE, n_estimators=2) if inside else PIPELINE
     before = "estimator__" if inside else ""
     space = {before + name: given for name, given in STEPS.items()}

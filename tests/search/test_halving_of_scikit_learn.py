@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its halving searches, as installed, run on `ash.HalvingSearchCV`.
+"""Runs scikit-learn's installed tests of its halving searches on `ash.HalvingSearchCV`.
 
 test_successive_halving.py -> its source, in which HalvingRandomSearchCV is replaced by ours with barriers, without
                               the cases of HalvingGridSearchCV
@@ -40,7 +40,7 @@ class HalvingRandomSearchCV(ash.HalvingSearchCV):
 
 
 def installed_tests() -> types.ModuleType:
-    """Return scikit-learn's test module with our search in place of its search."""
+    """Return scikit-learn's test module with ash's search in place of scikit-learn's."""
     spec = importlib.util.find_spec("sklearn.model_selection.tests.test_successive_halving")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")

@@ -1,4 +1,4 @@
-"""`ash.HalvingSearchCV` compared with scikit-learn's HalvingRandomSearchCV: names, ladders, tables, and promotions."""
+"""Compares `ash.HalvingSearchCV` with scikit-learn's HalvingRandomSearchCV: names, ladders, tables, promotions."""
 
 import inspect
 import pickle
@@ -33,7 +33,7 @@ FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """An estimator whose score depends on its parameters. Its curves cross, so the best candidates change."""
+    """An estimator whose learning curve depends on its parameters. Curves cross, so the best candidates change."""
 
     def __init__(self, limit: float = 0.5, rate: float = 0.5, rounds: int = 1) -> None:
         self.limit, self.rate, self.rounds = limit, rate, rounds
@@ -50,7 +50,7 @@ class Curve(RegressorMixin, BaseEstimator):
 
 
 def both(distributions: Any, estimator: Any = None, **settings: Any) -> tuple[Any, Any]:
-    """Return the same search by ash, with barriers, and by scikit-learn."""
+    """Return two equal searches: one by ash with barriers, and one by scikit-learn."""
     settings = {"resource": "rounds", "random_state": 0, "cv": 2, **settings}
     estimator = Curve() if estimator is None else estimator
     ours = ash.HalvingSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)

@@ -1,4 +1,4 @@
-"""`ash.ASHSearchCV`: the interface of scikit-learn's searches, metadata, rungs, and training further."""
+"""Tests `ash.ASHSearchCV`: the interface of scikit-learn's searches, metadata, rungs, and training further."""
 
 import pickle
 from pathlib import Path
@@ -285,7 +285,7 @@ def test_an_estimator_without_a_score_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["result", "journal", "study"])
 def test_the_best_candidates_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> None:
-    """A study of estimators may contain the parameter that the ladder sets."""
+    """Give `first` a study of estimators, which may contain the parameter that the ladder sets."""
     path = tmp_path / "run.ash"
     earlier = fitted(journal=path)
     first: Any = {"result": earlier.result_, "journal": path}.get(kind)
@@ -324,7 +324,7 @@ GROUPS = np.arange(len(Y)) % 4
 
 
 def weighted(estimator: Any, folds: Any) -> list[float]:
-    """Return the weighted scores of fits with weights."""
+    """Fit with weights and return the weighted scores."""
     scores = []
     for train, test in folds:
         made = sklearn.clone(estimator).fit(X[train], Y[train], sample_weight=WEIGHTS[train])
@@ -430,7 +430,7 @@ def rungs(epochs: int, eta: int, restart: bool = False, candidates: int | None =
 
 
 def totals(found: Rungs, eta: int, restart: bool) -> list[int]:
-    """Return the total epochs of a candidate after each rung, by running its jobs."""
+    """Run a candidate's jobs, and return its total epochs after each rung."""
     assert found.max_rungs is not None
     done = [0]
     for rung in range(found.max_rungs):
@@ -532,7 +532,7 @@ def test_the_estimated_refit_takes_longer_for_more_rows() -> None:
 
 
 class Reserving:
-    """A function to tune, followed by a step that claims to take hours."""
+    """Tunes a function, and claims that the step after the search takes hours."""
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["width"])

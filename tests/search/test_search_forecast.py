@@ -1,4 +1,4 @@
-"""Forecasts: laws of learning curves, and a search that promotes by them but changes no score."""
+"""Tests forecasts: laws of learning curves, and a search that promotes by forecasts but changes no score."""
 
 import math
 from pathlib import Path
@@ -174,7 +174,7 @@ def test_samplers_receive_forecasts() -> None:
     reached: dict[int, tuple[int, float]] = {}
     for job in ours.result_.jobs:
         reached[job.candidate] = job.rung, -job.loss
-        if job.rung == 0:  # the share of candidates so far with equal or lower forecasts
+        if job.rung == 0:  # the share of the candidates so far whose forecasts are at most as high
             assert told.pop(0) == sum(each <= reached[job.candidate] for each in reached.values()) / len(reached)
     assert not told
 
@@ -212,7 +212,7 @@ def test_a_scorer_that_cannot_score_a_stage_is_not_a_failure() -> None:
     assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}
 
 
-# Laws: learning curves that follow a law are forecast, and others keep their last score
+# Laws: learning curves that follow a law are forecast, and all other curves keep their last score
 
 
 def points(curve: object, *epochs: int) -> list[tuple[int, float]]:

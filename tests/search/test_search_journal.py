@@ -1,4 +1,4 @@
-"""A search with a journal resumes where it ended. The memory of waiting estimators is limited."""
+"""Tests that a search with a journal resumes where it ended, and that the memory of waiting estimators is limited."""
 
 import sys
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(
     jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at(monkeypatch)
-    # jobs are decided one by one, so a run can end between any two of them
+    # jobs are decided one by one, so that a run can end between any two jobs
     drawn: dict[str, Any] = {"sampler": "random"}
     whole = fitted(**drawn)
     before = ended_early(tmp_path / "run.ash", jobs, **drawn)

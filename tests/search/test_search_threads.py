@@ -30,7 +30,7 @@ Cpus = Callable[[int], None]
 
 @pytest.fixture
 def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
-    """Return a function that sets the apparent number of CPUs."""
+    """Return a function that sets the number of CPUs that ash sees."""
 
     def claim(count: int) -> None:
         monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
@@ -43,7 +43,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
 
 
 class BaseForest:
-    """A class that is treated as a forest because of its name."""
+    """An estimator that ash treats as a forest, because its class has this name."""
 
 
 class Look(BaseForest, ClassifierMixin, BaseEstimator):
@@ -83,7 +83,7 @@ def test_threads_inside_a_job_are_limited(jobs: int, inner: int, cpus: Cpus) -> 
 
 
 def boosted(**changes: Any) -> Any:
-    """Return a search over an estimator that needs processes, with a scorer that cannot be sent there."""
+    """Return a search over an estimator that needs processes, with a scorer that cannot be sent to other processes."""
     lock = threading.Lock()
 
     def score(model: Any, X: Any, y: Any) -> float:
@@ -196,7 +196,7 @@ def test_folds_never_run_in_more_threads_than_given() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(job, range(20))) == [list(range(7))] * 20
-    # A job that starts while a helper runs a fold is one more until the fold ends.
+    # If a job starts while a helper thread runs a fold, there is one more running thread until the fold ends.
     assert most[0] <= 5
     assert idle._busy == 0
 

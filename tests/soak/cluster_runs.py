@@ -1,10 +1,10 @@
 """Runs on a Dask cluster with faults, and their outcomes.
 
     python cluster_runs.py --kills 50 --mode segfault     workers die at random
-    python cluster_runs.py --seconds 20                   the connection to the scheduler is dead for this long
+    python cluster_runs.py --seconds 20                   the connection to the scheduler is interrupted so long
 
-Prints JSON. `unlike` counts runs whose digest differs from that of threads. `wrong` counts runs whose journal has rows
-other than in threads: an additional job, a missing job, or a job with other bits.
+Prints JSON. `unlike` counts runs whose digest differs from that of threads. `wrong` counts runs whose journal differs
+from that of threads: an additional job, a missing job, or a job with other bits.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
 
 
 def held(seconds: float) -> dict[str, Any]:
-    """Run with an interruption halfway, during which nothing passes from or to the scheduler."""
+    """Run with an interruption halfway, in which no data passes to or from the scheduler."""
     import distributed
 
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as file:

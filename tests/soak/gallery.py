@@ -4,8 +4,8 @@
 
 Examples that use MLPClassifier, MLPRegressor or HistGradientBoosting are run unchanged, each in a separate process
 without a display. Left out are examples that download data, examples that pass a parameter that only scikit-learn's
-class has, and examples that only mention such a class. Prints one line per example: that it ran, why it was left out,
-or its error.
+class has, and examples that only mention such a class. Prints one line per example, which says that it ran, why it was
+left out, or which error it raised.
 """
 
 import argparse
@@ -37,7 +37,7 @@ made: list[str] = []
 
 
 def replaced(name: str) -> Any:
-    """Return a function that makes our estimator in place of the named class, from the parameters that both have."""
+    """Return a function that makes ash's estimator in place of the named class, with the parameters that both have."""
     import ash
 
     kind = ash.ASHClassifier if name.endswith("Classifier") else ash.ASHRegressor
@@ -46,7 +46,7 @@ def replaced(name: str) -> Any:
         own = [each for each in given if each not in signature(kind).parameters]
         if values or own:
             print(f"parameters of {name} alone: {', '.join(own) or values}", file=sys.stderr)
-            os._exit(LEFT_OUT)  # at once, regardless of what the example would catch
+            os._exit(LEFT_OUT)  # at once; the example could catch an exception
         made.append(name)
         return kind(**{"candidates": CANDIDATES, **given})
 

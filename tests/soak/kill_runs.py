@@ -4,15 +4,16 @@
     python tests/soak/kill_runs.py --kills 20 --what functions    runs of functions instead of networks
     python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak test of half an hour
 
-Each run is a separate process, forked from this one, which has imported everything and used nothing. Forking takes a
-millisecond, while a new interpreter would take a second. A run writes to a pipe which results its callback received:
-these are the acknowledged results. There are three kinds of runs of networks: with a number of candidates, with folds,
-and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed from states, restarted,
-with states that exceed the memory, and an endless stream. One run in four is greedy. A run is killed by SIGKILL after a
-random time, and so are the runs that resume its journal, until one of them finishes. States and rows are written
-regardless of the cost, so that most kills happen while the folder and the file are in use.
+Each run is a separate process. It is forked from this process, which has imported all modules but trained nothing.
+Forking takes a millisecond, while a new interpreter would take a second. A run writes each result that its callback
+receives to a pipe: these are the acknowledged results. There are three kinds of runs of networks: with a number of
+candidates, with folds, and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed
+from states, restarted, with states that exceed the memory, and an endless stream. One run in four is greedy. SIGKILL
+ends a run after a random time. The runs that resume its journal are killed in the same way, until one of them finishes.
+States and rows are written however long that takes, so that most kills happen during writes to the folder or the file.
 
-Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
+Prints one line of JSON: kills, runs, acknowledged results, and the counts that must be 0 (lost, changed, twice, unlike,
+stray).
 """
 
 import argparse
@@ -73,7 +74,7 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 class Tells(ash.Callback):
-    """Writes each job that it receives to a pipe, and does nothing else."""
+    """A callback that writes each job to a pipe, and does nothing else."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -163,7 +164,7 @@ def stray(path: Path) -> int:
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
-    """Kill a run and about half of the runs that resume it, until one finishes."""
+    """Kill a run and about half of the runs that resume it, until one of them finishes."""
     schedule = "greedy" if generator.random() < 0.25 else "reproducible"
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
@@ -187,7 +188,7 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
 
 
 def unkilled(folder: Path, kind: str) -> Whole:
-    """Return the outcome of an uninterrupted run. The run is done twice, since the first finds cold system caches."""
+    """Return the outcome of an uninterrupted run. The run is done twice, because caches are cold the first time."""
     for name in ("first", "second"):
         began = time.monotonic()
         lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)

@@ -1,6 +1,6 @@
-"""A run ends within half a second after Ctrl-C or a callback's stop, including its result (F76).
+"""Tests that a run returns its result within half a second after Ctrl-C or a stop by a callback (F76).
 
-The best of five tries counts, since a busy machine may delay some of them.
+The fastest of five tries counts, since a busy machine may delay some of them.
 """
 
 import os
@@ -23,7 +23,7 @@ WIDE = ash.Space(hidden=(512, 512), learning_rate=ash.log(0.0001, 0.01))
 
 
 def many(rows: int, features: int, classes: int) -> tuple[Any, Any]:
-    """Return a table with the given size, in which the largest of some features decides the class."""
+    """Return a table of the given size. A row's class is the largest of its first `classes` features."""
     x = np.random.default_rng(0).normal(size=(rows, features)).astype(np.float32)
     return x, x[:, :classes].argmax(axis=1)
 
@@ -73,7 +73,7 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
 
 
 class Timer(ash.Callback):
-    """Interrupts the run some seconds after its start, whatever it is doing."""
+    """Interrupts the run a given number of seconds after its start, whatever the run is doing then."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self.ended_at = seconds, 0.0

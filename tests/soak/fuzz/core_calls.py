@@ -1,6 +1,6 @@
 """Calls of the core's private functions, decoded from bytes: each call succeeds or is refused, whatever its arguments.
 
-    bytes   ->   calls and their arguments; the result of a call may be an argument of a later call
+    bytes   ->   calls and their arguments; a call's result may be an argument of a later call
 
 Arguments are drawn from a few values, most of which are edge cases: sizes that do not match, numbers around 2**31
 and 2**32, NaN, None. Valid arguments are small, so that no call takes long.
@@ -48,7 +48,7 @@ def core(content: bytes) -> None:
 
 
 class Calls:
-    """The objects made by the calls so far, by kind. Arguments are taken from them, sometimes with a wrong kind."""
+    """The objects made by the calls so far, by kind. Later calls get them as arguments, sometimes of a wrong kind."""
 
     def __init__(self, words: Words) -> None:
         self.words = words
@@ -108,7 +108,7 @@ class Calls:
         return self.words.pick(DOUBLES)
 
     def some(self, kind: str) -> Any:
-        """Return an existing object or a new one, rarely something else."""
+        """Return an existing object or a new one of this kind, rarely a value of another kind."""
         made = self.made.get(kind, [])
         if self.rarely():
             return self.words.pick((None, 1, "", [], *(each for others in self.made.values() for each in others)))
@@ -456,7 +456,7 @@ class Calls:
         _core.fma_peak(self.pick(("",), ("x",)), self.pick((0.0, 1e-6), NO_SECONDS))
 
     def unmade(self) -> None:
-        """Use an object whose constructor has not run."""
+        """Use an object made by `__new__`, so that its constructor has not run."""
         kind = self.words.pick((_core.Ladder, _core.Clock, _core.Data, _core.Tuner, _core.Network, _core.Settings))
         made = kind.__new__(kind)
         getattr(made, self.words.pick([name for name in dir(kind) if not name.startswith("__")]))

@@ -4,8 +4,8 @@
     python tests/soak/fuzz/fuzz.py model -runs=100000            # a target of targets.py and options of libFuzzer
     python tests/soak/fuzz/fuzz.py journal -max_total_time=3600
 
-It starts with the files of tests/soak/fuzz/corpus/NAME and adds to build/fuzz/NAME. Findings are added to the corpus by
-hand, and tests/soak/fuzz/test_fuzz_corpus.py tests them from then on.
+The fuzzer starts with the files of tests/soak/fuzz/corpus/NAME, and writes new inputs to build/fuzz/NAME. Inputs that
+reveal a fault are added to the corpus by hand; tests/soak/fuzz/test_fuzz_corpus.py tests them from then on.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Writes the first files of the corpus: small valid files, whose bytes the fuzzers change to make other files.
+"""Writes the first files of the corpus: small valid files, which the fuzzers then mutate.
 
 python tests/soak/fuzz/make_corpus.py
 """

@@ -1,4 +1,4 @@
-"""Each file of the fuzzers' corpus, and changed copies of it, give a result or an ash error."""
+"""Tests that each file of the fuzzers' corpus, and changed copies of it, give a result or an ash error."""
 
 import random
 from pathlib import Path
