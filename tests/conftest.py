@@ -1,8 +1,8 @@
-"""Fixtures for all tests (mostly tables of data), and the settings of Hypothesis and pytest."""
+"""Fixtures for all tests (mostly data tables), and the settings of Hypothesis and pytest."""
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads would take the cores from other tests
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while waiting would slow other tests
 
 import signal
 import time
@@ -58,7 +58,7 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Announce failures, and restore the reaction to Ctrl-C, which shells disable in background jobs."""
+    """Print failures at once, and restore the handling of Ctrl-C, which shells disable in background jobs."""
     plugins = session.config.pluginmanager
     if terminal := plugins.get_plugin("terminalreporter"):
         plugins.register(Announcer(terminal))
@@ -68,7 +68,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def environment_as_before() -> Iterator[None]:
-    """Restore the environment variables that a Dask cluster sets for its workers in the process that starts it."""
+    """Restore the environment variables that starting a Dask cluster changes in this process."""
     yield
     for name, value in BEFORE.items():
         os.environ.pop(name, None)
@@ -77,7 +77,7 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark fault tests, which have fault numbers in their names, and run the modules in `LAST` last, in that order."""
+    """Mark fault tests (with a fault number in the name), and run the modules in `LAST` last, in their order there."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")
@@ -114,19 +114,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def digits() -> Data:
-    """Return 1797 rows with 64 counts from 0 to 16, in ten classes."""
+    """Return a table of 1797 rows with 64 counts from 0 to 16, in ten classes."""
     return read_only(datasets.load_digits(return_X_y=True))
 
 
 @pytest.fixture(scope="session")
 def breast_cancer() -> Data:
-    """Return 569 rows with 30 features on very different scales, in two classes."""
+    """Return a table of 569 rows with 30 features on very different scales, in two classes."""
     return read_only(datasets.load_breast_cancer(return_X_y=True))
 
 
 @pytest.fixture(scope="session")
 def diabetes() -> Data:
-    """Return 442 rows with 10 features and a numeric target."""
+    """Return a table of 442 rows with 10 features and a numeric target."""
     return read_only(datasets.load_diabetes(return_X_y=True))
 
 

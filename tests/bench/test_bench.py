@@ -1,6 +1,6 @@
-"""The parts that all benches share: command line, display of figures, and the record of measurements.
+"""Tests the parts that all benches share: command line, display of figures, and the record of measurements.
 
-A case is one line of the record. It stays valid until its code, options, machine or packages change.
+The record has one line per case. A line stays valid until the case's code, options, machine or packages change.
 """
 
 import importlib
@@ -142,7 +142,7 @@ def test_the_command_line_runs_as_a_program(tmp_path: Path) -> None:
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, **facts: Mapping[str, Any]) -> None:
-    """From now on, pretend that cases are measured on another machine, with other packages or with other code."""
+    """Make later measurements look as if made on another machine, with other packages or with other code."""
     original: Callable[..., dict[str, Any]] = record.stamp
     monkeypatch.setattr(record, "stamp", lambda measures, packages: {**original(measures, packages), **facts})
 

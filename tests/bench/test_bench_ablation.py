@@ -1,4 +1,4 @@
-"""The bench `ablation`: training of variants, planned and measured cases, and the page from known losses."""
+"""Tests the bench `ablation`: training of variants, planned and measured cases, and the page for known losses."""
 
 import math
 from argparse import Namespace
@@ -98,9 +98,9 @@ def test_a_variant_measured_only_on_other_tables_is_refused(table: str, variant:
 
 def test_every_variant_is_planned_on_every_table_and_searches_on_some_tables() -> None:
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
-    searched = len(VARIANTS) - len(alone) - 1  # one variant has its own tables
+    searched = len(VARIANTS) - len(alone) - 1  # one variant is measured only on its own tables
     usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
-    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # recipe, bf16, search, logarithms
+    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # the variants recipe, bf16, search and logarithms
 
 
 def test_a_missing_table_is_skipped_with_a_reason(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def value(*errors: list[float], work: float = 100.0, diverged: int = 0, **change
 def test_intervals_use_students_t() -> None:
     found = ratio([math.log(2), math.log(8)])
     assert found is not None and found.low is not None and found.high is not None
-    half = 12.7062047 * math.log(2)  # t with one degree of freedom; the standard error is log 2
+    half = 12.7062047 * math.log(2)  # the t quantile for one degree of freedom, times the standard error
     assert found.mean == pytest.approx(4) and math.log(found.high / found.mean) == pytest.approx(half)
     assert found.low * found.high == pytest.approx(found.mean**2)
     assert ratio([]) is None and str(ratio([0.0])) == "1.000"

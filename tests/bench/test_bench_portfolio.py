@@ -1,4 +1,4 @@
-"""The script that learns the portfolio: its pool, the order that it finds, and the file that it writes."""
+"""Tests the script that learns the portfolio: its pool, the order that it finds, and the file that it writes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The bench `quality`: the planned cases, the measurement of a fit, and the page for known errors."""
+"""Tests the bench `quality`: the planned cases, the measurement of a fit, and the page for known errors."""
 
 import math
 import os
@@ -138,7 +138,7 @@ class Known:
 
 
 class Calls:
-    """A model that records each call and its number of rows. Every call takes 2 ms, the first one much longer."""
+    """A model that records the number of rows of each call. A call takes 2 ms; the first one takes much longer."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -269,7 +269,7 @@ def test_a_trial_stops_at_the_limit_and_keeps_its_trees() -> None:
     stopping_at(math.inf)(None)
 
 
-@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # its successor is not in lightgbm 4.0
+@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # the new argument is not in lightgbm 4.0
 @pytest.mark.parametrize(("name", "kind"), [("breast_cancer", BINARY), ("wine", CLASSES), ("diabetes", REGRESSION)])
 def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
     rows = split(name, None, 0, categories=False)
@@ -290,7 +290,7 @@ def test_a_fit_that_takes_far_too_long_fails(monkeypatch: pytest.MonkeyPatch) ->
 def made(
     table: str, contender: str, errors: Iterable[float], limit: float = 60.0, first: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """Return recorded fits, one per seed, starting with the given first seed."""
+    """Return recorded fits with these errors, one per seed; the seeds start at `first`."""
     names = {BINARY: ("error", "log_loss", "auc_error"), CLASSES: ("error", "log_loss"), REGRESSION: ("error",)}
     value = {
         "on": "one",
@@ -313,7 +313,7 @@ def test_contenders_are_compared_on_the_splits_that_both_have() -> None:
     values |= made("digits", OURS, (0.01,))
     values |= made("letter", OURS, (0.5,), limit=5.0) | {"of another plan": {"error": 0.0}}
     found = row(table(sections(values), "ash by each peer"), "CatBoost")
-    # 0.02 / 0.04 and (0.3 + 0.1) / (0.1 + 0.1)
+    # the ratios are 0.02 / 0.04 and (0.3 + 0.1) / (0.1 + 0.1)
     assert found["tables"] == "2" and found["by theirs"].startswith("1.000 (0.500 to 2.000)")
     assert found["ash better"] == "1 of 2" and found["worst"] == "2.000, wine"
 
@@ -330,7 +330,7 @@ def test_each_table_is_compared_with_its_best_peer_and_losses_come_first() -> No
 
 
 def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
-    """Write ash's fits of each table to a record and return the path of the record."""
+    """Write a record of ash's fits with these errors of each table, and return the record's path."""
     record = Record(path)
     for name, values in errors.items():
         for key, value in made(name, OURS, values).items():
@@ -358,7 +358,7 @@ def test_a_loss_counts_if_the_interval_paired_by_rows_is_above_two_percent() -> 
     random = np.random.default_rng(0)
 
     def runs(factor: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return fits with similar losses per row. Ours are larger by `factor`, apart from noise."""
+        """Return a fit by ash and one by a peer. Per row, ash's loss is `factor` times the peer's, apart from noise."""
         theirs = random.gamma(2.0, size=500)
         ours = factor * theirs * random.uniform(0.8, 1.2, 500)
         kept = [np.arange(500) % 10 != part for part in range(10)]

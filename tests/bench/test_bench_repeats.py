@@ -1,4 +1,4 @@
-"""The bench `repeats`: the planned cases, their measurement, and the tables on its page."""
+"""Tests the bench `repeats`: the planned cases, their measurement, and the tables on its page."""
 
 from argparse import Namespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The benches `searches`, `peers` and `executors`: the planned cases, their measurement, and the tables."""
+"""Tests the benches `searches`, `peers` and `executors`: the planned cases, their measurement, and the tables."""
 
 import os
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""Callbacks: which events they receive, in which order and thread, how they end a run, and how errors are handled."""
+"""Tests callbacks: the events that they receive, with order and thread, how they end a run, and their errors."""
 
 import contextlib
 import copy

@@ -144,7 +144,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def records(folder: Path) -> Iterator[Any]:
-    """Yield the records written by an offline run: 7 bytes of header, then records in LevelDB's log format."""
+    """Yield the records in the file of an offline run: a header of 7 bytes, then records in LevelDB's log format."""
     import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 

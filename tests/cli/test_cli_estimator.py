@@ -136,5 +136,5 @@ def test_a_run_ended_by_its_limit_explains_how_to_continue(tmp_path: Path, capsy
     journal = ["--journal", str(tmp_path / "run.ash")]
     assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
     assert "the same command with a larger --epoch-limit resumes it" in capsys.readouterr().out
-    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # a run may overwrite the model that it wrote itself
+    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # a run may overwrite its own earlier model
     assert "the same command resumes it" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Invalid input of any kind raises an ash error that names the argument. No other library's exception leaks out."""
+"""Tests that invalid input of any kind raises an ash error that names the argument, and no exception leaks out."""
 
 import tempfile
 from collections.abc import Callable

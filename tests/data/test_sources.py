@@ -1,4 +1,4 @@
-"""One schema for all sources: a model trained on a table from any library or file predicts the same from all others."""
+"""Tests that sources share one schema: a model trained on any library's table or file predicts alike from others."""
 
 import datetime
 from pathlib import Path

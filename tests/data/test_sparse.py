@@ -55,7 +55,7 @@ def test_estimators_accept_sparse_matrices(kind: str, given: dict[str, Any]) -> 
 
 
 def test_stored_cells_are_read_correctly() -> None:
-    """NaN is a missing cell, cells that are stored twice are summed, and the user's matrix is not changed."""
+    """Check that NaN is a missing cell, that cells stored twice are summed, and that the matrix is not changed."""
     data, rows, columns = [1.0, 2.0, np.nan, 0.0], [0, 0, 1, 2], [1, 1, 0, 1]
     given = sparse.coo_array((data, (rows, columns)), shape=(3, 2)).tocsr(copy=False)
     assert np.array_equal(read_frame(given).all_numbers(), [[0, 3], [np.nan, 0], [0, 0]], equal_nan=True)
@@ -147,7 +147,7 @@ def stored_bytes(data: Any) -> int:
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """Use columns more than half non-zero: their median is not 0, so standardizing makes them dense."""
+    """Include columns more than half non-zero: their median is not 0, so standardizing makes them dense."""
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,

@@ -1,4 +1,4 @@
-"""The documentation is correct: the code blocks of its pages run, and the reference lists every public name.
+"""Tests the documentation: the code blocks of its pages run, and the reference lists every public name.
 
 `sphinx-build`, which .ci/run calls with warnings as errors, runs the same blocks and the gallery examples.
 """
@@ -25,7 +25,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def lacking(block: Block) -> list[str]:
-    """Return the missing requirements of a block, without those that all tests need anyway."""
+    """Return a block's missing requirements, except those that the extra `test` installs."""
     return [name for name in missing(block) if name in needs.HOW]
 
 
@@ -51,7 +51,7 @@ def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_fence_has_a_known_purpose(page: str) -> None:
-    """A fence is code to run, code with a reason not to run it, or a directive."""
+    """Check that each fenced block is code to run, code with a reason not to run it, or a directive."""
     for block in blocks(page):
         assert block.language in LANGUAGES or block.language.startswith("{"), f"{page}, line {block.first + 1}"
         assert block.wishes.get("not run") != ""

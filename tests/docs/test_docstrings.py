@@ -1,4 +1,4 @@
-"""Docstrings of public names are correct: they describe their signatures, and their examples run."""
+"""Tests the docstrings of public names: they describe the signatures, and their examples run."""
 
 import doctest
 import inspect
@@ -49,7 +49,7 @@ def by_name(names: list[Public]) -> Any:
 
 
 def parameters(call: Any) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a signature, with the stars of `*args` and `**kwargs` in their names."""
+    """Return the names of a signature's parameters, with the stars of `*args` and `**kwargs`."""
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     found = inspect.signature(call).parameters.values()
     return {stars.get(each.kind, "") + each.name: each for each in found if each.name != "self"}

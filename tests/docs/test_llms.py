@@ -1,4 +1,4 @@
-"""llms.txt lists every page of a documentation. It is written only beside HTML pages."""
+"""Tests that llms.txt lists every page of a documentation, and that only the HTML builder writes it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The page about likely mistakes shows the real outcome of each mistake."""
+"""Tests that the page about likely mistakes shows the real outcome of each mistake."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The examples in `examples/optuna`: each finds a good score and has a row in README.md."""
+"""Tests the examples in `examples/optuna`: each finds a good score and has a row in README.md."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The README is correct: blocks print what it shows, all names exist, its figures match bench/results."""
+"""Tests the README: blocks print the output shown, all names exist, and its figures match bench/results."""
 
 import inspect
 import re

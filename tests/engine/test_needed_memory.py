@@ -86,7 +86,7 @@ def test_the_advice_concerns_the_largest_part(
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
     leave(monkeypatch, 100_000)
-    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the check of the table would refuse first
+    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table's own check would refuse
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
     parts = needs[0].parts(1)

@@ -1,4 +1,4 @@
-"""The ladder for a time limit: its arithmetic, its dependence on this machine, and that it fills the time."""
+"""Tests the ladder for a time limit: its arithmetic, its dependence on the machine, and that it fills the time."""
 
 from typing import Any
 
@@ -141,7 +141,7 @@ def test_a_time_limit_has_no_upper_bound(time_limit: float, eta: int) -> None:
 
 
 def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -> None:
-    """Each embedded number costs about 600 multiply-adds per row. Features that are 0 or 1 are not embedded."""
+    """Check how many numbers are embedded, since each costs about 600 multiply-adds per row; 0/1 features are not."""
     data = plans._random_table(50, (12, 3, 5), 3)
     assert (data.features, data.outputs, list(data.constant_features)) == (12, 3, [])
     params = {**SPACE.default, "embedding": "periodic"}

@@ -111,7 +111,7 @@ def test_f76_ctrl_c_before_the_end_of_the_first_job_is_a_keyboard_interrupt():
 
 
 def test_a_second_ctrl_c_raises_at_once():
-    """The core is slow to stop. The first Ctrl-C arrives while its threads run, the second while ash waits for them."""
+    """Let the core stop slowly. The first Ctrl-C arrives while its threads run, the second while ash waits for them."""
     module = importlib.import_module("ash.engine.event_loop")
     tuner = Mock(rungs=({"epochs": 1, "places": 1},))
     tuner.events.return_value = []

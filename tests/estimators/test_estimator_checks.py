@@ -1,4 +1,4 @@
-"""scikit-learn's estimator checks: all are run, and none is expected to fail."""
+"""Runs all of scikit-learn's estimator checks; none is expected to fail."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from fault_help import table
 
 
 @scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
-# checks catch their expected warnings, but not the one about a class with one row
+# checks catch the warnings that they expect; the warning about a class with one row is not among these
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     with all_switched_on():
@@ -25,7 +25,7 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
 
 
 def test_checks_with_the_array_api_and_metadata_routing() -> None:
-    """A separate process runs all checks, including those that `scikit_learn_checks` leaves out."""
+    """Run all checks in a separate process, including those that `scikit_learn_checks` leaves out."""
     scikit_learn_of("1.9")
     searches = Path(__file__).parents[1] / "search"
     modules = [__file__, *(str(searches / f"test_{name}_cv.py") for name in ("search", "halving_search"))]
@@ -44,7 +44,7 @@ def test_checks_with_the_array_api_and_metadata_routing() -> None:
 
 
 def test_arrays_of_another_library_are_accepted() -> None:
-    """F32: they are read like NumPy arrays, and NumPy arrays are returned."""
+    """F32: check that such arrays are read like NumPy arrays, and that NumPy arrays are returned."""
     strict = needs.package("array_api_strict")
     x, y = table(80)
     ours = classifier().fit(strict.asarray(x), strict.asarray(y))

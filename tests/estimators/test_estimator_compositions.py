@@ -1,4 +1,4 @@
-"""The estimators inside meta-estimators of scikit-learn and joblib. The number of threads does not change a bit."""
+"""Tests the estimators in meta-estimators of scikit-learn and in joblib; results do not depend on the threads."""
 
 import json
 import sys
@@ -68,7 +68,7 @@ def test_our_parameters_can_be_searched() -> None:
 
 
 def test_an_invalid_setting_fails_only_its_fold() -> None:
-    """F48: this is the behavior of `error_score`."""
+    """F48: with `error_score=np.nan`, scikit-learn records NaN for such a fold; with "raise", it raises the error."""
     search = GridSearchCV(classifier(), {"candidates": [0, 2]}, cv=2, error_score=np.nan)
     with pytest.warns(Warning):
         search.fit(X, Y)
@@ -234,7 +234,7 @@ def test_the_order_of_the_rows_makes_no_difference() -> None:
 
 
 def recording(estimator: Any, X: Any, y: Any) -> float:
-    """Return the number of threads of the fit as the score."""
+    """Return, as the score, the number of threads that the fit used."""
     return float(estimator.result_.threads)
 
 
@@ -255,7 +255,7 @@ def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: py
 
 
 def test_joblib_threads_fit_and_predict_at_the_same_time() -> None:
-    """Several runs happen at once, and several threads predict with one estimator."""
+    """Run more than one fit at once, and predict with one estimator in more than one thread."""
     fits = joblib.Parallel(n_jobs=4, backend="threading")(
         joblib.delayed(digest)(classifier(random_state=seed % 2), X, Y) for seed in range(8)
     )

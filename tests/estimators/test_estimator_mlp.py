@@ -1,11 +1,10 @@
-"""scikit-learn's own tests of its multilayer perceptron, as installed, run on our estimators.
+"""Runs scikit-learn's installed tests of its multilayer perceptron on ash's estimators.
 
     test_mlp.py -> its source, in which the import of MLPClassifier and MLPRegressor is replaced by the adapters below
                 -> each of its tests becomes a test of this file, or is listed in LEFT_OUT with the reason
 
-An adapter turns the arguments of the MLP into a space with one candidate, which trains for `max_iter` epochs on all
-rows,
-or on the rows that `early_stopping` does not hold out. Adam on mini-batches replaces L-BFGS.
+An adapter turns the MLP's arguments into a space with one candidate. It trains for `max_iter` epochs on all rows, or
+with `early_stopping` on the rows not held out. Adam on mini-batches replaces L-BFGS.
 """
 
 import importlib.util
@@ -43,7 +42,7 @@ def one_candidate(mlp: Any, rows: int) -> ash.Space:
 
 
 class Adapter:
-    """The base of both adapters: it takes the arguments of an MLP."""
+    """The base of both adapters, which accepts the arguments of an MLP."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Adapter:
         n_iter_no_change: float = 10,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__()  # our estimator with its defaults
+        super().__init__()  # ash's estimator with its defaults
         vars(self).update(given)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:

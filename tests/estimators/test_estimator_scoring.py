@@ -1,4 +1,4 @@
-"""The metrics by which candidates are ranked: built-in metrics, scikit-learn scorers, and user functions (F48)."""
+"""Tests the metrics that rank candidates: built-in metrics, scikit-learn scorers, and user functions (F48)."""
 
 import math
 import re
@@ -125,7 +125,7 @@ def test_a_scorer_may_predict_other_rows(library: str) -> None:
 
 @pytest.mark.parametrize("name", ["f1_micro", "f1_macro", "balanced_accuracy"])
 def test_weights_are_used_in_the_score(name: str) -> None:
-    """Fractional weights are passed to the scorer. Integer weights leave out or repeat rows."""
+    """Check that fractional weights are passed to the scorer, while integer weights leave out or repeat rows."""
     seen = []
 
     def metric(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
@@ -189,7 +189,7 @@ def test_a_scorer_sees_the_scikit_learn_configuration_of_the_caller() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
 def test_an_error_in_a_scorer_ends_the_run(error: BaseException) -> None:
-    """F48, F86: the same error is raised at once, the scorer is not called again, and no thread is left running."""
+    """F48, F86: check that its error is raised at once, that the scorer is not called again, and no thread stays."""
     before = threading.active_count()
     calls = []
 
@@ -229,7 +229,7 @@ def test_anything_convertible_to_one_number_is_a_score(returned: Any) -> None:
 
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
 def test_non_finite_scores_rank_last(returned: float) -> None:
-    """F56: NaN is not promoted while there are other scores. If there are none, the error message says so."""
+    """F56: check that NaN is not promoted if there are other scores; if there are none, an error says so."""
     with pytest.raises(AllDiverged, match="scoring='<lambda>' returned no finite number for any of the candidates"):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []

@@ -1,4 +1,4 @@
-"""The estimators by themselves: parameters, attributes, copies, the seed, output, tables of any library, labels.
+"""Tests the estimators by themselves: parameters, attributes, copies, seed, output, tables of any library, labels.
 
 Refused arguments and weights are tested in tests/data and by scikit-learn's checks.
 """
@@ -50,7 +50,7 @@ def test_init_stores_its_arguments_without_looking_at_them(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_estimators_have_the_parameters_of_tune(kind: Kind) -> None:
-    """Four parameters have the names used by scikit-learn. The task follows from the estimator."""
+    """Check all names. Four are replaced by scikit-learn's names, and the estimator itself determines `task`."""
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
@@ -303,7 +303,7 @@ WEIGHTS = np.linspace(0.1, 2, 80)
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("scoring", [None, "explained_variance"])
 def test_every_library_gives_the_same_run_as_numpy(library: str, scoring: str | None) -> None:
-    """F25 for the estimators: floats, integers, booleans, text and categories, with missing cells in each."""
+    """F25: use columns of floats, integers, booleans, text and categories, each with missing cells."""
     estimator = regressor(scoring=scoring)
     expected = digest(estimator, cells(), MIXED)
     assert digest(estimator, framed(library), MIXED) == expected
@@ -333,7 +333,7 @@ def test_missing_names_warn_and_a_wrong_number_of_columns_raises() -> None:
 
 
 def test_unseen_levels_share_a_bucket_or_are_refused() -> None:
-    """F22: all unseen levels give the same prediction, or an error that names the column, row and level."""
+    """F22: check that all unseen levels give equal predictions, or an error that names column, row and level."""
     frame = framed("pandas")
     purple, brown = frame.assign(color="purple"), frame.assign(color="brown")
     bucket, strict = (classifier(unknown=unknown).fit(frame, MIXED > 5) for unknown in ("bucket", "error"))
@@ -349,7 +349,7 @@ def test_unseen_levels_share_a_bucket_or_are_refused() -> None:
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_a_class_with_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
-    """F11: its row is used for training, and a warning is issued."""
+    """F11: check that the class's row is used for training, and that there is a warning."""
     labels = np.where(np.arange(80) == 17, "rare", np.array(["no", "yes"])[Y])
     with pytest.warns(UserWarning, match="class 'rare' has a single row, which is used for training only"):
         fitted = classifier().fit(X, labels, weights)
@@ -394,7 +394,7 @@ def labels(kind: str) -> tuple[Any, list[Any]]:
     ],
 )
 def test_labels_keep_their_type(kind: str) -> None:
-    """F12: labels are sorted in `classes_` and keep the user's type in predictions."""
+    """F12: check that labels are sorted in `classes_`, and have the user's type in predictions."""
     y, expected = labels(kind)
     fitted = classifier().fit(X, y)
     assert fitted.classes_.tolist() == expected

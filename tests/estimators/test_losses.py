@@ -1,4 +1,4 @@
-"""Networks trained with the absolute error, a quantile loss or the Poisson loss."""
+"""Tests networks trained with the absolute error, a quantile loss or the Poisson loss."""
 
 import pickle
 from pathlib import Path
@@ -167,7 +167,7 @@ def test_the_deviance_supports_only_one_target() -> None:
         assert np.isnan(model.score(X[TEST], -COUNT[TEST], "neg_mean_poisson_deviance"))
 
 
-# Per loss: targets, predictions that this loss prefers, and predictions that the squared error prefers.
+# For each loss: targets, predictions that the loss prefers, and predictions that the squared error prefers.
 AVERAGED: dict[str, tuple[list[float], list[float], list[float]]] = {
     "absolute_error": ([0, 0, 0, 10], [0, 0, 0, 0], [2.5, 2.5, 2.5, 2.5]),
     "quantile": ([0, 0, 0, 10], [10, 10, 10, 10], [2.5, 2.5, 2.5, 2.5]),
@@ -297,7 +297,7 @@ def test_validation_targets_that_are_not_counts_are_refused() -> None:
 
 
 def test_the_deviance_of_networks_with_other_losses_is_computed_by_scikit_learn() -> None:
-    """Such networks may predict negative numbers, which scikit-learn's scorer refuses."""
+    """Use networks that may predict negative numbers, which scikit-learn's scorer refuses."""
     with pytest.raises(SettingError, match="scoring='neg_mean_poisson_deviance' cannot score these rows"):
         fitted(COUNT - COUNT.mean(), scoring="neg_mean_poisson_deviance", candidates=2)
     given = {"loss": "poisson", "scoring": "r2", "candidates": 4}

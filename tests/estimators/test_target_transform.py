@@ -1,4 +1,4 @@
-"""Positive targets: networks trained on their logarithms, and predictions within bounds."""
+"""Tests networks trained on the logarithms of positive targets, and the bounds of their predictions."""
 
 import pickle
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_a_network_trained_on_logarithms_matches_the_oracle(batch_size: int) -> 
 
 
 def test_scores_match_the_predictions() -> None:
-    """The core scores its outputs in other units. The score still equals scikit-learn's score of the predictions."""
+    """Compare with scikit-learn's score of the predictions, since the core scores outputs in other units."""
     fit = fitted(space=LOG, ensemble=1, refit=False, validation=(X[TEST], PRICE[TEST]))
     assert networks(fit.model_)[0].exponential
     assert fit.best_score_ == pytest.approx(fit.score(X[TEST], PRICE[TEST]), abs=1e-5)
@@ -125,7 +125,7 @@ def test_the_core_refuses_targets_without_logarithms() -> None:
 
 
 def test_a_zero_found_only_in_the_validation_rows_is_refused() -> None:
-    """The refit trains on the validation rows too."""
+    """The search would succeed, but the refit trains on the validation rows too."""
     y = np.where(np.arange(800) == 799, 0.0, PRICE[TRAIN])
     with pytest.raises(SettingError, match="needs targets above 0 within the range of float32, but y ranges from 0 to"):
         ash.ASHRegressor(LOG, candidates=2, cv=[(np.arange(600), np.arange(600, 800))]).fit(X[TRAIN], y)
@@ -240,7 +240,7 @@ def test_an_ensemble_can_mix_networks_with_and_without_logarithms(tmp_path: Path
 
 
 def test_kept_predictions_match_those_of_the_networks() -> None:
-    """This holds even for targets far smaller than their standard deviation."""
+    """Include targets far smaller than their standard deviation."""
     y = np.exp(3 * X[:, 0])
     kept = fitted(y, space=LOG, validation=(X[TEST], y[TEST]), refit=False).result_.kept
     assert kept is not None
@@ -249,7 +249,7 @@ def test_kept_predictions_match_those_of_the_networks() -> None:
 
 
 def test_logarithms_of_large_similar_targets_are_precise() -> None:
-    """The differences between the logarithms are kept, though they are small relative to the targets."""
+    """Use targets whose logarithms differ little; the differences must not be lost to rounding."""
     y = 1e6 + RANDOM.lognormal(size=ROWS)[:, None]
     data = core_data(X, y, 0)
     logarithms = data.__getstate__()[6][6]  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
-    """Return the outcome of a run resumed from the journal of a failed run, without the order of its jobs."""
+    """Return the outcome of a run resumed from a failed run's journal. Jobs are sorted: their order may differ."""
     return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
 
 

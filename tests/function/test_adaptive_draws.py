@@ -1,4 +1,4 @@
-"""The default source of candidates: random draws, and draws near good candidates."""
+"""Tests the default source of candidates: random draws, and draws near good candidates."""
 
 import json
 import warnings
@@ -30,7 +30,7 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """Return a source that receives the rung and score in `places` for each candidate as soon as it is drawn."""
+    """Return a source that draws `count` candidates; each in `places` gets its rung and score right after its draw."""
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()
@@ -41,7 +41,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near one of the best sixteenth (at least two candidates). This simple implementation is the reference."""
+    """Draw near a candidate of the best sixteenth (at least two candidates), as a simple reference implementation."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
     good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))
@@ -201,7 +201,7 @@ def trials(**changes: Any) -> ash.FunctionResult:
     given = {"candidates": 60, "direction": "minimize", "max_epochs": 4, "threads": 1, "progress": False}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Choices for a categorical")
-        # every value given to a trial is within the range that it suggests
+        # every value given to a trial is within the suggested range
         warnings.filterwarnings("error", message="first: ")
         return ash.tune_function(ash.from_optuna(valley), **{**given, **changes})
 

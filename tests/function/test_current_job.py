@@ -1,4 +1,4 @@
-"""`ash.current_job`: each job can see its own description, and finds the files of its candidate's earlier jobs."""
+"""Tests `ash.current_job`: a job can read its own description, and finds the files of its candidate's earlier jobs."""
 
 import json
 import os
@@ -31,7 +31,7 @@ EPOCHS = 8
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder for temporary files. The run is checked after each job."""
+    """Return the folder for temporary files, and let runs commit after each job."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -44,13 +44,13 @@ def score(x: float, epochs: int) -> float:
 
 
 def note(log: Path, x: float) -> None:
-    """Log the current job and the number of epochs found in its directory, then add one to that number."""
+    """Log the current job and the number of epochs stored in its directory, then increase that number by one."""
     job = ash.current_job()
     count = job.directory / "count"
     found = int(count.read_text()) if count.exists() else 0
     count.write_text(str(found + 1))
     told = {"x": x, "job": job[:4], "directory": str(job.directory), "found": found}
-    with (log / f"{os.getpid()} {threading.get_ident()}").open("a") as file:  # each file has one writer
+    with (log / f"{os.getpid()} {threading.get_ident()}").open("a") as file:  # one file per thread
         file.write(json.dumps(told) + "\n")
 
 
@@ -224,7 +224,7 @@ class Kept:
 
 
 def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
-    """Yield the directories that should exist in each job, according to the rules of the ladder."""
+    """Yield, for each job, the candidates whose directories should exist, by the rules of the ladder."""
     ladder, retired, started = ash.Ladder(len(result.params)), set[int](), set[int]()
     best: Any = None
     for job in result.jobs:
@@ -270,7 +270,7 @@ def test_a_new_journal_starts_without_directories_but_keeps_other_files(tmp_path
 
 @pytest.mark.parametrize("learns", [False, True])
 def test_a_directory_is_not_passed_on_to_other_hyperparameters(learns: bool, tmp_path: Path) -> None:
-    """A learning sampler may draw another candidate if the last results before a crash were lost."""
+    """Lose the last results before a crash, after which a learning sampler may draw another candidate."""
     path, found = tmp_path / "run.ash", dict[int, bool]()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -327,7 +327,7 @@ print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 
 
 @pytest.mark.parametrize("returns_state", [False, True])
 def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> None:
-    """This holds even if states are lost, so that candidates are called again for their lower rungs."""
+    """Check this even with lost states, for which candidates are called again in their lower rungs."""
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)
@@ -339,7 +339,7 @@ def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> N
     whole = called("whole")
     assert whole.returncode == 0, whole.stderr
     best = whole.stdout.split()[1]
-    for end in ("0 1", f"{best} 2", f"{best} 6"):  # in rungs 0, 1 and 3
+    for end in ("0 1", f"{best} 2", f"{best} 6"):  # kills in rungs 0, 1 and 3
         assert called("killed", end).returncode == -signal.SIGKILL
         assert log("killed")[-1] == end
     resumed = called("killed")

@@ -1,4 +1,4 @@
-"""`ash.from_optuna`: Optuna objectives that run unchanged on the ladder."""
+"""Tests `ash.from_optuna`: Optuna objectives run unchanged on the ladder."""
 
 import logging
 import math
@@ -112,7 +112,7 @@ def test_suggestions_depend_only_on_number_seed_and_name() -> None:
 
 
 def test_a_trial_learns_that_it_is_retired() -> None:
-    """Trials that do not reach the end are ended by TrialPruned. No thread is left running."""
+    """Check that TrialPruned ends trials that do not reach the last rung, and that no thread is left running."""
     ends: list[tuple[int, int, str]] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -164,7 +164,7 @@ def test_an_objective_without_reports_runs_once_to_its_end() -> None:
 
 
 def test_a_loop_longer_than_max_epochs_is_cut_off() -> None:
-    """The loop is ended in the first report beyond max_epochs, whose value does not count."""
+    """Check that the first report beyond max_epochs ends the loop, and that its value does not count."""
     reports: list[int] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -235,7 +235,7 @@ def faulty(trial: optuna.Trial) -> Any:
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
 def test_a_failed_trial_keeps_its_suggestions(places: dict[str, Any], tmp_path: Path) -> None:
-    """The values are in the result, in everything made from it, and in the journal when it is read again."""
+    """Check that suggested values are in the result, in everything made from it, and in the reread journal."""
     given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
     found = run(faulty, **given, **places, journal=tmp_path / "run.ash")
     assert len(found.failures) == 13 and (3, 1) in {(each.candidate, each.rung) for each in found.failures}
@@ -284,7 +284,7 @@ def folds(trial: optuna.Trial) -> float:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_trial_comes_from_the_highest_rung(seed: int, tmp_path: Path) -> None:
-    """Values after fewer folds are noisier, so the highest value overall often comes from a single fold."""
+    """Use noisy values: means of fewer folds vary more, so the highest value overall often comes from a single fold."""
     journal = tmp_path / "run.ash"
     given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "seed": seed}
     found = run(folds, costs=cost_of, **given, journal=journal)
@@ -327,7 +327,7 @@ def test_an_objective_without_reports_runs_once_without_max_epochs(
     states = [trial.state.name for trial in found.to_optuna().trials]
     assert states.count("COMPLETE") == 15
     more = run(objective, max_epochs=None, journal=journal, candidates=20)
-    again = numbers[16:-4] + numbers[20:]  # the best trial runs again, since the journal does not hold its attributes
+    again = numbers[16:-4] + numbers[20:]  # the best trial runs again: its attributes are not in the journal
     assert numbers[:16] == list(range(16)) and set(numbers[16:]) - set(range(16)) == set(range(16, 20))
     assert len(numbers) == 21 and more.best_candidate in again and more.params[:16] == found.params
 
@@ -356,7 +356,7 @@ def test_a_changed_objective_does_not_continue_a_journal(tmp_path: Path) -> None
 
 
 def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
-    """Its first value is the highest of all, but it must not be used in higher rungs."""
+    """Use a trial whose first value is the highest of all; it must still not be continued in higher rungs."""
 
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
@@ -380,7 +380,7 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
 
 
 def test_partial_first_values_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """A proposal equal to the first values is not a repetition, since trials draw the other values themselves."""
+    """Check that a proposal equal to `first` is no repetition, since each trial draws its other values itself."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:
@@ -434,7 +434,7 @@ FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
-    """Parameters missing from a dict are drawn as in any other trial with that number."""
+    """Check that parameters missing from a dict are drawn as in a trial of the same number without values."""
     found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
     assert found.params[0] == FIRST[0]
     assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}
@@ -498,7 +498,7 @@ def test_dynamic_bounds_and_unusual_choices_are_shown() -> None:
 
 
 def test_optuna_logs_nothing_during_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds on several threads too. The user's own studies are logged as before."""
+    """Check this on more than one thread, and that the user's own studies are logged as before."""
     logged: list[str] = []
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", lambda record: logged.append(record.getMessage()))
@@ -535,7 +535,7 @@ def test_one_thread_runs_one_objective_at_a_time() -> None:
 
 
 def test_attributes_of_a_cut_off_trial_are_those_of_its_last_report() -> None:
-    """The objective continues to set attributes while those of the last report are read."""
+    """Let the objective set more attributes while those of the last report are read."""
 
     def objective(trial: optuna.Trial) -> float:
         value = trial.suggest_float("x", 0, 1)

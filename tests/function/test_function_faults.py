@@ -1,4 +1,4 @@
-"""Faults of the user's function: it raises, returns invalid values, hangs or dies. None of these ends the run."""
+"""Tests faults of the user's function, which raises, returns invalid values, hangs or dies; the run continues."""
 
 import itertools
 import math
@@ -176,7 +176,7 @@ def test_f43_a_traceback_starts_with_the_users_function(function: Any, places: d
 
 
 def test_f43_a_traceback_without_user_code_is_complete() -> None:
-    answer = attempt(ash.uniform, job_of(), {}, None)  # called with a dict as its lower bound
+    answer = attempt(ash.uniform, job_of(), {}, None)  # `ash.uniform` is called with a dict as its lower bound
     assert "in attempt" in answer.text.splitlines()[1] and "both bounds must be" in answer.text
 
 
@@ -251,7 +251,7 @@ def test_f44_side_effects_of_a_function_do_not_change_the_run(tmp_path: Path, mo
 
 
 def test_f47_a_hanging_job_in_a_thread_occupies_its_place() -> None:
-    """The other jobs take no time, so none of them is late even on a very busy machine."""
+    """Let all other jobs take no time, so that none of them is late even on a very busy machine."""
     release, calls = threading.Event(), itertools.count()
     hung: list[Any] = []
 
@@ -268,7 +268,7 @@ def test_f47_a_hanging_job_in_a_thread_occupies_its_place() -> None:
     assert result.params[result.failures[0].candidate] == hung[0]
     assert len({job.candidate for job in result.jobs}) == 40
     others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
-    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one job at a time
+    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one at a time
 
 
 def test_f47_the_run_ends_if_every_thread_hangs() -> None:
@@ -377,7 +377,7 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
 
 
 def test_a_job_cancelled_by_dask_is_not_submitted_forever() -> None:
-    """A late job is over, and a job that was submitted three times counts as died."""
+    """Check that a late job gets no answer, and that a job cancelled after three submissions counts as died."""
     with ThreadPoolExecutor(1) as executor:
         runners = job_runners.Submitted(lambda params, epochs, state: 1.0, 1, 5.0, executor)
         cancelled = job_runners._Cancelled("died", text="cancelled")

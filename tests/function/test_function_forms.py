@@ -1,4 +1,4 @@
-"""The forms of `train` (functions, generators and classes), directions, ladders with a given top, further metrics."""
+"""Tests forms of `train` (functions, generators, classes), directions, ladders with a given top, further metrics."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ begun: list[float] = []
 
 
 def yielding(params: dict[str, Any]) -> Iterator[Any]:
-    """Give the same scores as `train` as a generator. `done` is the state."""
+    """Yield the scores of `train`, as a generator function; `done` is its state."""
     begun.append(params["x"])
     done = 0
     while True:
@@ -36,7 +36,7 @@ def yielding(params: dict[str, Any]) -> Iterator[Any]:
 
 
 class Trained:
-    """Gives the same scores as an object."""
+    """Gives the scores of `train`, as a class."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params, self.done = params, 0
@@ -50,7 +50,7 @@ class Trained:
 
 
 def reporting(params: dict[str, Any], report: Any) -> None:
-    """Give the same scores through a callback."""
+    """Give the scores of `train` through a callback."""
     for done in range(1, 65):
         report(1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, state={"done": done})
 
@@ -86,7 +86,7 @@ def test_a_lost_generator_is_restarted_and_advanced() -> None:
 
 
 def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
-    """A function that checks the returned value ends at once. Others end in their next report, despite `except`."""
+    """Check that a function that tests the value ends at once, and another in its next report, despite `except`."""
     ends: dict[float, str] = {}
 
     def asks(params: dict[str, Any], report: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
         for epoch in range(8):
             try:
                 report(params["x"] + epoch)
-            except Exception as error:  # this must not catch Retired; otherwise the last assertion would show the text
+            except Exception as error:  # must not catch Retired; else the last assertion shows the text
                 ends[params["x"]] = f"an error: {error}"
             except ash.Retired:
                 ends[params["x"]] = f"retired in {epoch}"
@@ -151,7 +151,7 @@ def test_a_function_may_give_up() -> None:
 
 
 def test_the_best_state_belongs_to_the_best_score() -> None:
-    """The generator changes its yielded state in place."""
+    """Use a generator that changes its yielded state in place."""
 
     def worse(params: dict[str, Any]) -> Iterator[Any]:
         state = {"epochs": 0}
@@ -173,7 +173,7 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(short, threads=1, max_epochs=8)  # a loop that stops early
+        run(short, threads=1, max_epochs=8)  # this loop stops early
     assert {round(job.score - found.params[job.candidate]["x"], 9) for job in found.jobs if job.rung} == {1.0}
     assert found.best_state is None
 
@@ -272,7 +272,7 @@ class Another(Callable_):
 
 @pytest.mark.filterwarnings("ignore:train ended after")
 def test_a_journal_belongs_to_one_function(tmp_path: Path) -> None:
-    """This holds for objects and for partial functions too."""
+    """Check functions, objects and partial functions."""
     run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")
     with pytest.raises(ash.JournalError, match="function: 'Callable_' in the journal, 'Another' in this call"):
         run(Another(100), threads=1, costs=cost, journal=tmp_path / "object.ash")
@@ -283,7 +283,7 @@ def test_a_journal_belongs_to_one_function(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_a_refused_thread_is_not_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run ends, and the same call continues it."""
+    """Check that the run ends with an error, and that the same call continues it."""
     path, start, started = tmp_path / "run.ash", reports.start_thread, []
 
     def refuse(*given: Any) -> Any:
@@ -308,7 +308,7 @@ def test_waiting_generators_beyond_the_memory_limit_are_restarted() -> None:
 
 
 def test_the_interpreter_can_exit_while_a_retired_function_computes() -> None:
-    """Otherwise its thread would be ended during a call, which would abort the process."""
+    """Check that the thread is not ended during a call, which would abort the process."""
     code = """
 import numpy as np, scipy.fft
 import ash

@@ -1,4 +1,4 @@
-"""The journal of a function: an interrupted run resumes as if uninterrupted, on any kind of worker."""
+"""Tests a function's journal: an interrupted run resumes as if uninterrupted, on any kind of worker."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def test_an_interrupted_run_has_the_same_result_as_an_uninterrupted_one(kind: st
         found = rows(path, "SELECT candidate, rung FROM jobs")
         on_record = set(found)
         assert len(found) == len(on_record)
-        held_back = on_record - set(order)  # answers that arrived before the end but were not decided
+        held_back = on_record - set(order)  # results recorded before the end but not decided
         assert on_record >= set(order) and (kind in ("target", "patience") or not held_back)
 
 
@@ -82,7 +82,7 @@ def test_lost_states_are_recomputed(tmp_path: Path) -> None:
     result = tune(path, function=second)
     assert outcome(result) == outcome(tune(None, function=Counted()))
     after = [job for job in result.jobs if (job.candidate, job.rung) not in there]
-    # epochs below the first job of each candidate in this call
+    # per candidate, the epochs of the rungs below its first job in this call
     below = {job.candidate: 2**job.rung - 1 for job in reversed(after)}
     again = sum(below.values())
     assert (result.best_candidate, result.best_rung) not in there
@@ -137,7 +137,7 @@ def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> N
             deadline = time.monotonic() + HANG_SECONDS
             while held() < 5 and time.monotonic() < deadline:
                 time.sleep(0.01)
-            raise SystemExit  # as if the process were killed here
+            raise SystemExit  # stands for a kill of the process
         return train(params, epochs, state)
 
     def held() -> int:
@@ -148,7 +148,7 @@ def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> N
     first, second = Diary(), Diary()
     with pytest.raises(SystemExit):
         tune(path, first, function=function, threads=2, **slow)
-    assert not first.jobs and held() >= 5  # no job could be decided
+    assert not first.jobs and held() >= 5  # no job could be decided, since the first one did not finish
     release.set()
     again = tune(path, second, function=function, threads=1, **slow)
     # jobs are reported when they are decided

@@ -1,4 +1,4 @@
-"""Child processes of ash, forked from a server: they die, hang and exit, and the run continues."""
+"""Tests ash's child processes, forked from a server: they die, hang or exit, and the run continues."""
 
 import importlib
 import os
@@ -36,7 +36,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def before() -> Iterator[set[int]]:
-    """Yield the processes left by other tests, and check that the test leaves no more."""
+    """Yield the child processes left by earlier tests, and check that the test leaves no others."""
     found = descendants()
     yield found
     assert descendants() <= found
@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise each child imports the module: a process that has threads or has died cannot be forked."""
+    """Check that otherwise each child imports the module: a process with threads, or a dead one, cannot be forked."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)
@@ -166,7 +166,7 @@ def test_a_killed_fork_server_is_replaced() -> None:
         if params["depth"] == 3:
             parent = os.getppid()
             command = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"serve_forks" in command:  # not a process that has adopted its children
+            if b"serve_forks" in command:  # not a process that has adopted the orphaned child
                 os.kill(parent, signal.SIGKILL)
             time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -242,7 +242,7 @@ def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
 
 
 def test_a_fork_server_killed_before_it_reports_a_child_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unreported child must end. Otherwise it would read messages meant for its replacement."""
+    """Check that the unreported child ends; else it would read messages meant for its replacement."""
     ask, lost = ForkServer._ask, []
 
     def killed_first(self: ForkServer, message: bytes, *handles: int) -> str:

@@ -103,7 +103,7 @@ def test_a_run_ended_by_ctrl_c_is_repeated() -> None:
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
-    is_told = threading.Event()  # callbacks wait until a job is on the disk, which may be slow
+    is_told = threading.Event()  # callbacks are called when a job is on the disk, which may take long
     is_told.set()
     begun: list[int] = []
 
@@ -155,7 +155,7 @@ def test_a_run_ended_by_failures_is_repeated() -> None:
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_late_jobs_fail_at_once_in_a_repetition() -> None:
-    hangs = threading.Event()  # set once the first run is over, so the job would be fast in the repetition
+    hangs = threading.Event()  # set after the first run, so the job would be fast in the repetition
     slow: list[float] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -176,7 +176,7 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
 
 
 def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
-    """End the process as long as a file exists."""
+    """Kill the process in some jobs, as long as a certain file exists."""
     if params["depth"] == 2 and params["x"] < 0.4 and Path(os.environ["ASH_TEST_DIES"]).is_file():
         os.kill(os.getpid(), signal.SIGKILL)
     return train(params, epochs, state)
@@ -309,7 +309,7 @@ def test_a_function_with_other_scores_causes_a_warning() -> None:
 
 
 def test_a_repeated_run_does_not_wait_for_undecided_jobs() -> None:
-    whole = run(costs=cost, sampler="random")  # there is always another job to start
+    whole = run(costs=cost, sampler="random")  # with random draws there is always another job to start
     count = 20
     cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
     numbers = {tuple(params.items()): number for number, params in enumerate(whole.params)}
@@ -325,7 +325,7 @@ def test_a_repeated_run_does_not_wait_for_undecided_jobs() -> None:
         if job not in needed:
             other.set()
             over.wait(HANG_SECONDS)
-        elif is_last:  # during the last needed job, the other thread starts a job that is not needed
+        elif is_last:  # the last needed job waits until the other thread starts an unneeded job
             other.wait(HANG_SECONDS)
         return train(params, epochs, state)
 

@@ -1,4 +1,4 @@
-"""Sources of the candidates of a function: given configurations, Sobol points, Optuna samplers."""
+"""Tests sources of candidates for a function: given configurations, Sobol points, Optuna samplers."""
 
 import math
 import warnings
@@ -59,7 +59,7 @@ def test_configurations_outside_the_space_are_left_out(tmp_path: Path) -> None:
 
 
 def study_of(direction: str = "maximize") -> Any:
-    """Return a study with a trial in each state. Completed trials have the value x, and pruned trials a higher one."""
+    """Return a study with trials in each state. The value of a completed trial is x; pruned trials have higher ones."""
     import optuna
 
     study = optuna.create_study(direction=direction)
@@ -85,7 +85,7 @@ def study_of(direction: str = "maximize") -> Any:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
-    """Pruned trials come last, whatever their values."""
+    """Check that pruned trials come last, even if their values are the highest."""
     result = run(threads=1, first=study_of(direction))
     best = [0.25, 0.5, 0.75] if direction == "minimize" else [0.75, 0.5, 0.25]
     assert [params["x"] for params in result.params[:4]] == [*best, 0.9]
@@ -295,7 +295,7 @@ def test_sobol_points_are_spread_out_and_unique() -> None:
     found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
     assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
     cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
-    assert len(cells) == 64  # all 8 x 8 cells, while a random draw sometimes misses one
+    assert len(cells) == 64  # all 8 x 8 cells; random draws would miss some cells
     small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
     assert len(small.params) == 6
 
@@ -361,7 +361,7 @@ def test_no_configuration_of_a_sampler_runs_twice() -> None:
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
 @pytest.mark.parametrize("limit", [{"candidates": 15}, {"candidates": None, "epoch_limit": 40}], ids=str)
 def test_random_draws_replace_repetitions_by_a_sampler(limit: dict[str, Any]) -> None:
-    """The first configuration is proposed by the sampler. The others are drawn."""
+    """Use a sampler that always proposes one configuration, so all later configurations are drawn at random."""
     import optuna
 
     def sampler() -> Any:
@@ -434,7 +434,7 @@ def in_epochs(params: dict[str, Any], epochs: int) -> float:
 
 
 class Watched:
-    """An Optuna sampler that records, whenever it is asked, which trials with a value it sees."""
+    """An Optuna sampler that records, at each request, the completed trials that it sees."""
 
     def __new__(cls, seen: list[Any]) -> Any:
         import optuna
@@ -450,7 +450,7 @@ class Watched:
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
     """Return what a sampler should see after these jobs: per trial, the share of candidates that rank no higher."""
-    # later jobs have higher rungs
+    # a candidate's later jobs overwrite earlier ones, from lower rungs
     reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}
     return [(params[candidate], share[candidate]) for candidate in sorted(share)]
@@ -473,7 +473,7 @@ def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedu
     assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
     order = [(job.candidate, job.rung) for job in result.jobs]
     told = 0
-    for number, trials in enumerate(seen):  # the sampler is asked a little ahead, and sees all results decided by then
+    for number, trials in enumerate(seen):  # the sampler is asked a few jobs ahead
         begun = order.index((number, 0))
         told = next(count for count in range(told, begun + 1) if trials == ranked(result.jobs[:count], result.params))
         assert told >= begun - 3

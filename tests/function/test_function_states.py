@@ -1,4 +1,4 @@
-"""States of waiting candidates: limited in memory, otherwise in temporary files, and recomputed if lost."""
+"""Tests states of waiting candidates: limited in memory, otherwise in temporary files, and recomputed if lost."""
 
 import contextlib
 import errno
@@ -183,7 +183,7 @@ def test_a_rung_that_fails_during_recomputation_fails_the_job() -> None:
         if epochs == 1 and params in calls:
             raise OSError("not again")
         calls.append(params)
-        return train(params, epochs, None)[0], threading.Lock()  # cannot be stored in a file
+        return train(params, epochs, None)[0], threading.Lock()  # a lock cannot be stored in a file
 
     result = tune(None, function=function, config=ash.SearchConfig(memory_limit=1, max_rungs=2))
     above = [job for job in result.jobs if job.rung == 1]
@@ -206,7 +206,7 @@ def test_memory_is_bounded(files: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(result.jobs) > 150 and result.memory["spilled"] > 60
-    # beyond the limit: states in training, the best state, a pickle
+    # not counted by the limit: states in training, the best state, a pickle
     assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte
     assert list(files.iterdir()) == []
 

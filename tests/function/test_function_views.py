@@ -1,4 +1,4 @@
-"""Views of a run of a function: the same as those of networks, except for the best model on validation rows."""
+"""Tests views of a function's run: as for networks, except that there is no view of the model on validation rows."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A journal of a function that is continued with a larger space."""
+"""Tests a function's journal that is continued with a larger space."""
 
 import json
 import warnings
@@ -42,7 +42,7 @@ def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """Recorded candidates stay. The others are drawn from the whole space, each once, and reproducibly."""
+    """Check that recorded candidates stay, and that others are drawn reproducibly from the whole space, each once."""
     changes, path = KINDS[kind], tmp_path / "run.ash"
     broken(path, 9, space=SMALL, **changes)
     twin, space, diary = copy(path, tmp_path / "twin.ash"), ash.FunctionSpace(**LARGE), Diary()

@@ -1,4 +1,4 @@
-"""`ash.tune_function`: the rules of the ladder for a user's function, in one thread and in many."""
+"""Tests `ash.tune_function`: the rules of the ladder for a user's function, on one thread and on many."""
 
 import copy
 import itertools
@@ -96,7 +96,7 @@ def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         state = [] if state is None else state
         state.append(epochs)
-        return -float(len(state)), state  # the first rung is the best
+        return -float(len(state)), state  # a candidate's best score is in the first rung
 
     result = run(function, threads=1)
     assert result.best_rung == 0 and result.best_state == [1]
@@ -105,7 +105,7 @@ def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
 def test_a_best_state_that_cannot_be_copied_is_trained_again() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         done, _ = state or (0, None)
-        return -float(done), (done + epochs, threading.Lock())  # the first rung is the best
+        return -float(done), (done + epochs, threading.Lock())  # a candidate's best score is in the first rung
 
     with pytest.warns(UserWarning, match=r"a state cannot be copied \(TypeError: cannot pickle .*lock.*trained again"):
         result = run(function, threads=1)
@@ -135,7 +135,7 @@ def test_states_of_retired_candidates_are_freed() -> None:
         return score, State(done)
 
     result = run(function, candidates=256, threads=1, algorithm="sh")
-    assert most[0] < 256 + 3  # the states of the rung, and the best one
+    assert most[0] < 256 + 3  # the states of the first rung, the best state, one in training
     del result
     assert alive[0] == 0
 
@@ -161,7 +161,7 @@ def test_a_result_is_shown_as_tables_and_text() -> None:
 
 
 def test_jobs_run_in_parallel_but_never_in_more_threads_than_given() -> None:
-    """The first two jobs wait for each other."""
+    """Let the first two jobs wait for each other."""
     running, most, lock, calls, meeting = [0], [0], threading.Lock(), itertools.count(), threading.Barrier(2)
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:

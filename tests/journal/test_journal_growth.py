@@ -86,7 +86,7 @@ def results(path: Path) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """Recorded candidates stay, bit for bit. New ones are drawn from the whole space, each once."""
+    """Check that recorded candidates stay bit-identical, and new ones are drawn from the whole space, each once."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
     first = stopped(path, 9, space=small, **given)

@@ -1,4 +1,4 @@
-"""Training further: k epochs and l more equal k + l at once, nothing is repeated, and earlier stages can be scored."""
+"""Tests training further: k epochs and l more equal k + l at once, nothing is repeated, early stages can be scored."""
 
 import pickle
 from functools import partial

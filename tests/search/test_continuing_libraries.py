@@ -416,7 +416,7 @@ def test_early_stopping_works_across_rungs(make: Any, params: dict[str, Any]) ->
         under.more(rows, epochs)
         losses[under.kept] = log_loss(Y[HALVES[1]], under.predictor.predict_proba(X[HALVES[1]]))
         done.append(under.done)
-    assert done[:2] == [4, 8] and done[2] == done[3] < 108 and under.stopped  # once stopped, it is not trained further
+    assert done[:2] == [4, 8] and done[2] == done[3] < 108 and under.stopped  # a stopped fit is not trained further
     assert losses[under.kept] == min(losses.values()) and under.kept < under.done
     alone, best = stopped_alone(estimator, rounds)
     assert make is lightgbm or under.kept == best

@@ -1,4 +1,4 @@
-"""`ASHSearchCV(record=)`: a search that was ended by time is repeated, including the best estimator's predictions."""
+"""Tests `ASHSearchCV(record=)`: a search ended by a time limit is repeated, with the best estimator's predictions."""
 
 from dataclasses import replace
 from typing import Any

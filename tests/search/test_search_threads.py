@@ -1,4 +1,4 @@
-"""Parallel jobs times threads of their libraries never exceed the CPUs, and idle threads run folds of other jobs."""
+"""Tests that jobs times their libraries' threads never exceed the CPUs, and that idle threads run other jobs' folds."""
 
 import os
 import pickle

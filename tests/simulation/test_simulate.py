@@ -1,4 +1,4 @@
-"""Simulated threads and clusters: cases computed by hand, the oracles, bounds, arguments, and recorded runs."""
+"""Tests simulated threads and clusters: cases computed by hand, the oracles, bounds, arguments, and recorded runs."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ def makespans(simulation: Simulation) -> list[float]:
 
 
 def test_four_candidates_match_a_calculation_by_hand() -> None:
-    """Costs are 3, 1, 2, 2 seconds per epoch. Candidates 1 and 2 are promoted for two epochs. Greedy, on two threads:
+    """Compute a greedy run on two threads: costs are 3, 1, 2, 2 seconds per epoch; 1 and 2 are promoted for two epochs.
 
     thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first. Of two finished
     thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better. "2" must wait for all four.
@@ -51,7 +51,7 @@ def test_four_candidates_match_a_calculation_by_hand() -> None:
 
 
 def test_helpers_match_a_calculation_by_hand() -> None:
-    """One job takes 12 seconds on three threads. Each helper contributes half of its time."""
+    """Simulate one job of 12 seconds on three threads. Two helpers at efficiency 0.5 double its speed."""
     alone, helped = (simulate(1, costs=12, threads=3, team_efficiency=0.5, teams=teams) for teams in (False, True))
     assert makespans(alone) == [12] and makespans(helped) == [6]
     assert alone.rows[0]["utilization"] == pytest.approx(1 / 3) and helped.rows[0]["utilization"] == 1
@@ -79,7 +79,7 @@ def test_halving_with_enough_threads_takes_the_longest_job_of_each_rung(schedule
 
 
 class Drawn:
-    """Arguments of a run that are drawn from a seed, and the oracle's clock, which decides the run."""
+    """Arguments of a run, drawn from a seed, and the oracle's clock, which makes the decisions of the run."""
 
     def __init__(self, seed: int) -> None:
         self.draw, self.generator = random.Random(seed), np.random.default_rng(seed)
@@ -283,7 +283,7 @@ def row_of(candidates: int, threads: int, cluster: Cluster, **arguments: Any) ->
 
 
 def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
-    """Four jobs of 10 seconds run on two processes. A decision takes 0.5 seconds, and a message 1 second.
+    """Simulate four jobs of 10 seconds on two processes. A decision takes 0.5 seconds, and a message 1 second.
 
     in flight 1   0.5 1.5 [ 0      ] 11.5 12.5 13 14 [ 2     ] 24 25       in flight 2   1.5 [ 0    ] 11.5 [ 2    ] 21.5
                   1.0 2.0 [ 1      ] 12.0 13.0 13.5 14.5 [ 3 ] 24.5 25.5                 2.0 [ 1    ] 12.0 [ 3    ] 22.0
@@ -464,7 +464,7 @@ CANDIDATES, RUNGS = 40, 5
 
 
 def tables(seed: int) -> dict[str, np.ndarray]:
-    """Return integer multiply-adds, seconds almost unrelated to them, and scores, some of which are NaN."""
+    """Return tables of a run: integer multiply-adds, seconds almost unrelated to them, scores (some NaN), and so on."""
     generator = np.random.default_rng(seed)
     epochs = 2 ** np.arange(RUNGS)
     shape = (CANDIDATES, RUNGS)
@@ -483,7 +483,7 @@ RULE = ("eta", "min_epochs", "max_rungs", "algorithm", "promotion")
 
 
 def recorded(seed: int = 0, **arguments: Any) -> Any:
-    """Run the core on such tables, and return what a Result would hold."""
+    """Run the core on the tables of `tables`, and return the parts of a Result that simulations use."""
     own = tables(seed)
     own |= {name: table[:, : arguments.get("max_rungs")].copy() for name, table in own.items() if table.ndim == 2}
     options = {
@@ -615,8 +615,8 @@ def test_the_default_team_efficiency_matches_the_measured_one() -> None:
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
     measured = Record(RESULTS / "teams.json").values()[f"{WIDE.name}, 2 threads"]["speedup"]
-    # The speed-up depends on the distance of the cores: 1.56 to 1.86 on machines of one kind. The lowest value is
-    # assumed.
+    # The speed-up depends on the distance between the cores: it was 1.56 to 1.86 on machines of one kind.
+    # TEAM_EFFICIENCY assumes the lowest value.
     assert measured["min"] - 1 > TEAM_EFFICIENCY - 0.02 and measured["max"] - 1 < TEAM_EFFICIENCY + 0.3
 
 

@@ -1,4 +1,4 @@
-"""Levels that are computed on demand: their order, bounds and indices, and how they are drawn."""
+"""Tests levels that are computed on demand: their order, bounds and indices, and how they are drawn."""
 
 import copy
 import math
@@ -21,7 +21,7 @@ POSITIVE = st.floats(1e-300, allow_infinity=False)
 
 
 def check_levels(domain: Domain, low: float, high: float) -> None:
-    """Check properties of the levels: at both ends, around the default, and in between."""
+    """Check properties of levels at both ends, around the default, and in between."""
     levels, count = domain.levels, len(domain.levels)
     assert (levels[0], levels[-1], count) == (low, high, len(domain.drawn))
     assert domain.default in levels and low <= domain.default <= high
@@ -212,7 +212,7 @@ def test_draws_are_distinct_and_start_with_the_default() -> None:
 
 
 def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
-    """The expected values are fixed. They are computed in decimal arithmetic, which is the same everywhere."""
+    """Compare with fixed values: levels are computed in decimal arithmetic, which is the same everywhere."""
     domains = {"rate": ash.log(1e-4, 1e-1), "share": ash.uniform(0, 0.9)}
     assert ash.FunctionSpace(**domains, trees=ash.integers(1, 10**9)).sample(3, seed=2026) == [
         {"rate": 0.00316, "share": 0.45, "trees": 500000000},
@@ -265,7 +265,7 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
 
 @st.composite
 def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
-    """Return a space with all kinds of domains, some of which depend on earlier ones."""
+    """Return a space with all kinds of domains, some of them with conditions on earlier hyperparameters."""
     kinds = [
         ash.uniform(0, 1),
         ash.log(1e-3, 2, default=0.5),

@@ -1,4 +1,4 @@
-"""The pruner and the sampler for Optuna studies: their rules, and Optuna's own tests of samplers."""
+"""Tests the pruner and the sampler for Optuna studies: their rules, and Optuna's own tests of samplers."""
 
 import importlib.util
 import math
@@ -36,7 +36,7 @@ class TestLevelSamplerOfSeveralObjectives(samplers.MultiObjectiveSamplerTestCase
 
 
 def study(scores: list[list[float]], direction: str = "maximize", **settings: Any) -> list[int]:
-    """Return how many steps each trial reported before it was pruned. `scores` has one list of steps per trial."""
+    """Return how many steps each trial reported before it was pruned. `scores` has a list of scores per trial."""
     reported: list[int] = []
 
     def objective(trial: Any) -> float:
@@ -55,8 +55,8 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
 
 def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
-    # The only trial; the worse of two; the best of three; the last; the second of five, then of three in rung 1; the
-    # best.
+    # In turn: the only trial; the worse of two; the best of three; the worst of four; the second of five, then worse
+    # than half in rung 1; the best.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
     assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
     assert study(flat, min_epochs=3)[1] == 3

@@ -1,4 +1,4 @@
-"""The table of hyperparameters: allowed values, errors for others, and the settings passed to the core."""
+"""Tests the table of hyperparameters: allowed values, errors for all others, and the settings passed to the core."""
 
 import inspect
 from typing import Any

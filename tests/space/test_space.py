@@ -1,4 +1,4 @@
-"""Domains and spaces of hyperparameters: levels, conditions, sizes, and how candidates are drawn (F33-F35)."""
+"""Tests domains and spaces of hyperparameters: levels, conditions, sizes, and how candidates are drawn (F33-F35)."""
 
 import math
 from collections import Counter
@@ -328,7 +328,7 @@ def spaces(draw: st.DrawFn) -> tuple[Space, dict[str, tuple[list[Any], list[tupl
 
 
 def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]) -> set[Any]:
-    """Return all configurations by brute force: every assignment, without its inactive hyperparameters."""
+    """Return all configurations by brute force: every assignment of levels, reduced to its active hyperparameters."""
     found = set()
     for values in product(*(levels for levels, _ in plain.values())):
         params: dict[str, Any] = {}
@@ -400,7 +400,7 @@ def test_label_smoothing_depends_on_classes_and_metric(classes: int, metric: str
     assert "label_smoothing" not in default_space(6000, 8, 1, 0, numbers=8, metric="r2").domains
 
 
-# Draws: the default first, no repetition, uniform, the same everywhere
+# Draws: the default comes first, then uniform draws without repetition, the same on every machine
 
 
 def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
@@ -428,7 +428,7 @@ def test_seeds_are_integers_of_any_size() -> None:
 
 
 def test_draws_do_not_depend_on_library_versions() -> None:
-    """The expected values are fixed: PCG64's raw words and the levels are the same everywhere."""
+    """Compare with fixed values, since PCG64's raw words and the levels are the same everywhere."""
     fixed = [
         {"learning_rate": 0.00316, "hidden": (64,), "momentum": 0.45},
         {"learning_rate": 0.000398, "hidden": (64,), "momentum": 0.63},
@@ -473,7 +473,7 @@ def test_a_stream_starts_like_every_sample_and_ends_with_the_space() -> None:
 
 
 def test_every_order_of_a_small_space_is_equally_likely() -> None:
-    """After the default, all six orders are equally frequent, so the shuffle is correct to its end."""
+    """Check that the six orders after the default are equally frequent, so that the whole shuffle is uniform."""
     space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
     counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)

@@ -1,4 +1,4 @@
-"""The argument `space` of the entry points, and runs with domains whose levels are not listed."""
+"""Tests the argument `space` of the entry points, and runs with domains whose levels are not listed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`candidates=None`: an endless stream from the space, drawn when the core asks for more."""
+"""Tests `candidates=None`: an endless stream of candidates from the space, drawn when the core asks for more."""
 
 import itertools
 

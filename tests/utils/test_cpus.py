@@ -1,4 +1,4 @@
-"""The number of allowed CPUs: affinity, both versions of cgroups in simulated trees and in the kernel, OpenMP."""
+"""Tests the number of allowed CPUs: affinity, both cgroup versions (simulated and in the kernel), OpenMP."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Names that are suggested for a misspelt one are near, and names that merely share letters are not suggested."""
+"""Tests that names suggested for a misspelt name are near, and that merely sharing letters is not enough."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Jobs in daemon threads when the interpreter exits."""
+"""Tests jobs in daemon threads when the interpreter exits."""
 
 import subprocess
 import sys

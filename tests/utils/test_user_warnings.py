@@ -1,4 +1,4 @@
-"""Warnings point at the user's line, whichever calls lead from there to ash."""
+"""Tests that warnings point at the user's line, whichever calls lead from there to ash."""
 
 import warnings
 from collections.abc import Callable
@@ -38,7 +38,7 @@ CALLS: dict[str, Callable[[], object]] = {
 def test_a_warning_points_at_the_line_of_the_user(name: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # caused by only two candidates; tested in test_options.py
+        # this warning comes from having only two candidates; test_options.py tests it
         warnings.filterwarnings("ignore", "the ladder has one rung")
         CALLS[name]()
     assert [(warning.filename, warning.category) for warning in caught] == [(__file__, UserWarning)]

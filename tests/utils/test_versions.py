@@ -1,4 +1,4 @@
-"""The output of show_versions, and what importing ash leaves unchanged."""
+"""Tests the output of show_versions, and that importing ash changes no global state."""
 
 import io
 import subprocess
