@@ -52,7 +52,7 @@ HERE = {
     "scipy": scipy.__version__,
     "instruction set": ash.versions()["instruction set"],
 }
-"""What the last bit of a prediction may depend on."""
+"""The facts on which the last bit of a prediction may depend."""
 
 Record = dict[str, dict[str, Any]]
 SMALL = ash.Space(
@@ -110,7 +110,7 @@ def holes() -> tuple[Any, Any]:
     return X.mask(missing), y
 
 
-# What is recorded
+# The recorded facts
 
 
 def tensors(model: Any, folder: Path) -> str:
@@ -204,7 +204,7 @@ def executed(folder: Path) -> Record:
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return a function that records exports. scikit-learn needs a `space` without embeddings, the default."""
+    """Return a function that records exports; the one to scikit-learn needs a `space`, since the default embeds."""
 
     def run(folder: Path) -> Record:
         X, y = data()
@@ -458,7 +458,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
 
 
 def near(here: Any, there: Any) -> bool:
-    """Return whether all numbers are equal within 1e-6, relative or absolute."""
+    """Return whether all numbers are equal within 1e-6, either relatively or absolutely."""
     return bool(np.allclose(np.asarray(here, float), np.asarray(there, float), rtol=1e-6, atol=1e-6, equal_nan=True))
 
 

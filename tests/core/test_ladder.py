@@ -398,7 +398,7 @@ def agree(core: Any, oracle: Any, retired: list[int]) -> None:
     assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
     new = core.take_retired()
     assert sorted(new) == oracle.take_retired()
-    assert len(new) <= 1 + len(core.rungs)  # a diverged candidate, and one candidate per rung
+    assert len(new) <= 1 + len(core.rungs)  # at most a diverged candidate and one per rung
     retired += new
 
 

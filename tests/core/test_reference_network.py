@@ -305,7 +305,11 @@ def test_an_embedding_equals_its_formula_written_as_loops() -> None:
 
 
 def test_an_update_by_hand() -> None:
-    """x = 2, f = 3, w = 0.5, y = 1: loss (f x w - y)^2 = 4, gradients 4 x w for f, 4 f x for w and 4 for b; ntk."""
+    """Check one update by hand, in parametrization "ntk".
+
+    With x = 2, factor f = 3, w = 0.5, b = 0 and y = 1, the loss (f x w + b - y)^2 is 4. The gradients are 4 x w = 4
+    for f, 4 f x = 24 for w, and 4 for b.
+    """
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", parametrization="ntk", l2=0.5)
     network = Network([np.array([[0.5]])], [np.zeros(1)], settings, 0, scaling=Scaling(np.array([3.0])))
     assert Trainer(network, settings).job(np.array([[2.0]]), np.array([[1.0]]), epochs=1) == [4.0]

@@ -5,8 +5,9 @@ of magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are nea
 about 1e-6. Later steps hardly increase it, so the error after five steps is below 2e-5. The largest error observed is
 1.7e-6, relative to 1 + |value|; three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With the
 usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests use
-epsilon 1e-2, which is at least every rate here, so that no error grows. Only one test below uses 1e-8. A pre-activation
-within 1e-6 of 0, the corner of relu, could get either sign. With the fixed seeds there is none.
+epsilon 1e-2, which is at least every rate here, so that no error grows. Only one test below uses 1e-8.
+
+A pre-activation within 1e-6 of 0, the corner of relu, could get either sign. With the fixed seeds there is none.
 """
 
 from typing import Any

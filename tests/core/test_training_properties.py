@@ -111,7 +111,7 @@ def test_same_seed_same_bits() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
-    """F57: compare all sets with fused multiply-add. The baseline set lacks it and also rounds each product.
+    """F57: compare all instruction sets with fused multiply-add; the baseline set, without it, also rounds products.
 
     On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by up to 30 * 33 * 6e-8 = 6e-5 relative
     to sums near 1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.
@@ -191,8 +191,9 @@ VARIANCES = {"he": 2 / 400, "xavier": 2 / 700, "lecun": 1 / 400}
 @pytest.mark.parametrize("initialization", ["he", "xavier", "auto"])
 @pytest.mark.parametrize("activation", sorted(GAINS))
 def test_initialization_has_its_variance_and_its_bound(activation: str, initialization: str) -> None:
-    """He et al. 2015: variance 2 / inputs; Glorot and Bengio 2010: 2 / (inputs + outputs); LeCun 1998: 1 / inputs.
+    """Compare the variance of weights with the papers' formulas.
 
+    It is 2 / inputs (He et al. 2015), 2 / (inputs + outputs) (Glorot and Bengio 2010) or 1 / inputs (LeCun 1998).
     Weights are uniform within sqrt(3 variance). The variance of 400 * 300 uniform weights has a standard error of
     sqrt(0.8 / 120,000) = 0.26 %; five of these are allowed.
     """
@@ -279,7 +280,7 @@ def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: s
 
 @pytest.mark.parametrize("frequency", [0.1, 3.0])
 def test_an_embedding_starts_as_documented(frequency: float) -> None:
-    """Check that frequencies are normal, and phases (over a turn), mixes and biases (as of 16 inputs) are uniform.
+    """Check that frequencies are normal, and phases (over a turn), mixes and biases (those of 16 inputs) are uniform.
 
     The variance of 16 * 2000 frequencies has a standard error of sqrt(2 / 32,000) = 0.8 %; five of these are allowed.
     """

@@ -41,7 +41,7 @@ WORDS = {
 """Regular expressions for types that docstrings describe by other words than their names."""
 BASIC = {"bool", "dict", "float", "int", "str"}
 IMPLIED = {"float": ["int"], "Mapping": ["dict"]}
-"""Types that an annotation also allows."""
+"""For each type in an annotation, other types that it allows."""
 
 
 def by_name(names: list[Public]) -> Any:

@@ -240,7 +240,7 @@ def recording(estimator: Any, X: Any, y: Any) -> float:
 
 @pytest.mark.parametrize("n_jobs", [None, -1])
 def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F81: workers use at most one thread per processor in total, each at least one (joblib keeps user settings)."""
+    """F81: workers use at least one thread each, in total at most one per processor (joblib keeps user settings)."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cpus = resolve_threads(None)
     found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)

@@ -1,4 +1,4 @@
-"""`ash.tune_function(..., record=)`: a run that was ended by time is repeated without a clock, to the same digest."""
+"""Tests `ash.tune_function(..., record=)`: a run ended by a time limit is repeated without a clock, digests agree."""
 
 import json
 import os

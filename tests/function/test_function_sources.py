@@ -449,7 +449,7 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """Return what a sampler should see after these jobs: per trial, the share of candidates that rank no higher."""
+    """Return the trials that a sampler should see after these jobs; a value is the share of trials not above it."""
     # a candidate's later jobs overwrite earlier ones, from lower rungs
     reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}

@@ -15,7 +15,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1100, "height": 900}
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-"""Chromium runs without its sandbox, which does not work as root and is not needed for our own pages."""
+"""Chromium runs without its sandbox, which does not work as root and is not needed for the tests' own pages."""
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ libfiu's preloaded library intercepts the system calls of all libraries, so SQLi
 disk. Before each system call that has a point of failure, libfiu asks a callback whether the call must fail. For
 example, at posix/io/rw/pwrite a write fails, and at posix/io/rw/pwrite/reduce it writes fewer bytes than requested.
 After each failure the journal must contain all reported results, and repeating the run must give the expected outcome.
-Prints one JSON object: the number of failed calls, and how many of them ended the run with a JournalError. Source:
-libfiu, fiu-control.h and its documentation of the POSIX preload library.
+
+Prints one JSON object: the number of failed calls, and how many of them ended the run with a JournalError.
+Source: libfiu, fiu-control.h and its documentation of the POSIX preload library.
 """
 
 import contextlib

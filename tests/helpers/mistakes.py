@@ -1,8 +1,7 @@
 """Likely mistakes and messy inputs, and how ash responds to them; writes docs/project/mistakes.md.
 
     python tests/helpers/mistakes.py now            writes the current outcomes into the page, next to the earlier ones
-    python tests/helpers/mistakes.py before FILE    prints the outcomes of another version of ash, on PYTHONPATH, as
-    JSON
+    python tests/helpers/mistakes.py before FILE    prints as JSON the outcomes of another ash, on PYTHONPATH
 
 Each case is a line of Python. Its outcome is an error, or the value of its last expression, with any warnings.
 """
@@ -340,7 +339,7 @@ def outcomes() -> dict[str, str]:
 
 
 def made_with() -> str:
-    """Name the versions of the libraries whose messages and types occur in outcomes."""
+    """Return the versions of the libraries whose messages and types occur in outcomes."""
     names = ("numpy", "pandas", "polars", "scikit-learn")
     return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
 

@@ -1,4 +1,4 @@
-"""Requirements of some tests that the extra `test` does not install: large packages and system programs.
+"""Requirements that some tests have and the extra `test` does not install: large packages and system programs.
 
 A test whose requirement is missing is skipped, and the reason says how to install the requirement. ASH_REQUIRE turns
 such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by

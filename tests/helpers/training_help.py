@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Return settings for comparisons with the oracle: rounding errors hardly grow, and no term of an update is 0."""
+    """Return settings for comparisons with the oracle; rounding errors hardly grow, and each term affects updates."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],

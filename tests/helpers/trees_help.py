@@ -22,7 +22,7 @@ TREE: Entries = {
     **{"leaf_weight": "9 9 9", "leaf_count": "9 9 9", "internal_value": "0 0", "internal_weight": "27 18"},
     **{"internal_count": "27 18", "is_linear": "0", "shrinkage": "0.1"},
 }
-"""A tree whose root has leaf 1 as right child; its left child splits feature 0 into leaves 0 and 2."""
+"""A tree: the root's right child is leaf 1; its left child splits feature 0 into leaves 0 and 2."""
 LEAF: Entries = {**dict.fromkeys(TREE, ""), "num_leaves": "1", "num_cat": "0", "leaf_value": "4", "is_linear": "0"}
 END = "end of trees\n"
 REST = "\nfeature_importances:\na=1\n\nparameters:\n[num_threads: 7]\n\nend of parameters\n\npandas_categorical:null\n"

@@ -63,7 +63,7 @@ class Rung:
 
 
 def rung_sizes(candidates: int, eta: int) -> list[int]:
-    """Return the places of every rung: floor(n / eta^k) in rung k. The rung below the last has at least eta places."""
+    """Return floor(n / eta^k) for every rung k; the last rung is the highest with at least eta places."""
     sizes = [candidates]
     k = 1
     while candidates // eta**k >= eta:

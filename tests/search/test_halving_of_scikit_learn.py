@@ -28,7 +28,7 @@ HELPERS = """from sklearn.model_selection.tests.test_search import (
 """
 """An import to remove: only a test that is left out needs it, and the imported module needs a pytest plugin."""
 TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
-"""A text to replace by a number, since our search requires the resource to be a number in the estimator."""
+"""A text to replace by a number, since ash's search requires the resource to be a number in the estimator."""
 
 
 class HalvingRandomSearchCV(ash.HalvingSearchCV):

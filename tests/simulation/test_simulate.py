@@ -300,7 +300,7 @@ def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
 
 
 def test_moving_a_state_matches_a_calculation_by_hand() -> None:
-    """At 3, candidate 0 may be promoted, but 2 occupies its home process. At 4 it is told, at 5 its state has left.
+    """At 3, candidate 0 is promoted, but 2 occupies its home process, which is told at 4. At 5 the state has left it.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
     process 1   1 [ 1 ] 2           6 [ 0: rung 1 ] 7   9 [ 3 ] 10              16 [ 3: rung 1 ] 17

@@ -33,7 +33,7 @@ OF_THEIRS = {
 
 
 made: list[str] = []
-"""The names of the classes that our estimators have replaced in this process."""
+"""The names of the classes that ash's estimators have replaced in this process."""
 
 
 def replaced(name: str) -> Any:
