@@ -368,7 +368,7 @@ class TestBudgets:
         assert ladder.ending == "stop_score"
 
 
-# Both ladders with the same random histories: jobs, counts, retirement and ending must agree
+# Both ladders, given the same random histories, must agree in jobs, counts, retirement and ending
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
 LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])

@@ -276,7 +276,7 @@ def test_runs_with_folds_and_weights_have_the_same_bits(tune: Run, training: str
 
 
 def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
-    """Use folds whose networks have different numbers of inputs. The model is trained on all rows."""
+    """Use folds whose networks have different numbers of inputs. The final model is trained on all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
     x[30:, 2] = 1.0  # constant in the fold that validates on the first rows
     folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]

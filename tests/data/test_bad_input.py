@@ -1,4 +1,4 @@
-"""Tests that invalid input of any kind raises an ash error that names the argument, and no exception leaks out."""
+"""Tests that invalid input of any kind raises an ash error that names the argument, and never another exception."""
 
 import tempfile
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tests that sources share one schema: a model trained on any library's table or file predicts alike from others."""
+"""Tests that sources share one schema: a model trained on any table or file predicts the same from all others."""
 
 import datetime
 from pathlib import Path

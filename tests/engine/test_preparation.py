@@ -1,4 +1,4 @@
-"""Tests the way from a table to the core: scales compared with NumPy, any block size, equal bits from every library."""
+"""Tests how tables are prepared for the core: scales as by NumPy, any block size, equal bits from every library."""
 
 from typing import Any
 

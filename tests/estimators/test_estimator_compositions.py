@@ -1,4 +1,4 @@
-"""Tests the estimators in meta-estimators of scikit-learn and in joblib; results do not depend on the threads."""
+"""Tests the estimators in scikit-learn's meta-estimators and in joblib; the number of threads changes no result."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Tests the estimators' ensemble: members and predictions, also with other threads, rows and weights, and pickled."""
+"""Tests the estimators' ensemble: its members and predictions, for any threads, rows and weights, and pickled."""
 
 import importlib
 import pickle

@@ -189,7 +189,7 @@ def test_a_scorer_sees_the_scikit_learn_configuration_of_the_caller() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
 def test_an_error_in_a_scorer_ends_the_run(error: BaseException) -> None:
-    """F48, F86: check that its error is raised at once, that the scorer is not called again, and no thread stays."""
+    """F48, F86: check that the error is raised at once, the scorer is not called again, and no thread keeps running."""
     before = threading.active_count()
     calls = []
 

@@ -290,7 +290,7 @@ def test_a_two_dimensional_target_with_one_column_causes_a_warning(y: np.ndarray
     ],
 )
 def test_rungs_are_integers(candidates: int, eta: int, epochs: list[int]) -> None:
-    """Check integer arithmetic: a floating-point logarithm would lose the last rung of (243, 3) and of (1000, 10)."""
+    """Check powers of integers: floating-point logarithms lose a rung of 243 candidates at eta 3 and of 1000 at 10."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
 
 

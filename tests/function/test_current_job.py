@@ -224,7 +224,7 @@ class Kept:
 
 
 def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
-    """Yield, for each job, the candidates whose directories should exist, by the rules of the ladder."""
+    """Yield, for each job, the candidates whose directories should exist by the rules of the ladder."""
     ladder, retired, started = ash.Ladder(len(result.params)), set[int](), set[int]()
     best: Any = None
     for job in result.jobs:
@@ -327,7 +327,7 @@ print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 
 
 @pytest.mark.parametrize("returns_state", [False, True])
 def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> None:
-    """Check this even with lost states, for which candidates are called again in their lower rungs."""
+    """Include lost states, after which candidates are called again in their lower rungs."""
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)

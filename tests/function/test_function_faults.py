@@ -1,4 +1,4 @@
-"""Tests faults of the user's function, which raises, returns invalid values, hangs or dies; the run continues."""
+"""Tests faults of the user's function: it raises, returns invalid values, hangs or dies, and the run continues."""
 
 import itertools
 import math

@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Check that otherwise each child imports the module: a process with threads, or a dead one, cannot be forked."""
+    """Include cases in which each child imports the module, since a process with threads or a dead one cannot fork."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)

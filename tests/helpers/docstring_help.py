@@ -1,4 +1,4 @@
-"""Reads parameters from numpydoc docstrings, and lists the public functions, classes and methods that need one."""
+"""Reads parameters from numpydoc docstrings, and lists the public names that need a docstring."""
 
 import inspect
 import re

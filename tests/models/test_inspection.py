@@ -58,7 +58,7 @@ def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
 
 
 def test_importance_with_a_scoring_function_uses_the_log_loss() -> None:
-    """Check that the log loss weights rows by their sample weights."""
+    """Compare with the log loss, in which rows have their sample weights."""
     weights = 1.0 + np.arange(ROWS) % 3
 
     def scorer(model: Any, X: Any, y: Any) -> float:

@@ -163,7 +163,7 @@ DRAWN, CLASSES = 400, 4
 
 
 def drawn(seed: int, evenness: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Return powers of true probabilities, normalized, labels drawn from the true probabilities, and weights."""
+    """Return normalized powers of true probabilities, labels drawn from the true probabilities, and weights."""
     random = np.random.default_rng(seed)
     right = random.dirichlet([0.4] * CLASSES, DRAWN)
     labels = np.array([random.choice(CLASSES, p=p) for p in right])

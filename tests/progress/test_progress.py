@@ -258,7 +258,7 @@ def test_an_error_in_a_run_restores_the_terminal(monkeypatch):
     assert stream.getvalue().count("\x1b[?25h") == 1
 
 
-# Notebooks: a real notebook is executed, and the messages of its kernel are read
+# Notebooks: a real notebook is executed, and its kernel's messages are read
 
 
 CELL = """

@@ -1,4 +1,4 @@
-"""Tests training further: k epochs and l more equal k + l at once, nothing is repeated, early stages can be scored."""
+"""Tests training further: k epochs and then l equal k + l at once, nothing is repeated, early stages can be scored."""
 
 import pickle
 from functools import partial

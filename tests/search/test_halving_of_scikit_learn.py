@@ -1,7 +1,7 @@
 """Runs scikit-learn's installed tests of its halving searches on `ash.HalvingSearchCV`.
 
-test_successive_halving.py -> its source, in which HalvingRandomSearchCV is replaced by ours with barriers, without
-                              the cases of HalvingGridSearchCV
+test_successive_halving.py -> its source, in which HalvingRandomSearchCV is replaced by ash's search with barriers
+                              and the cases of HalvingGridSearchCV are removed
                            -> each of its tests becomes a test of this file, or is listed in LEFT_OUT with the reason
 """
 
