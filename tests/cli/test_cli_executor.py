@@ -80,7 +80,7 @@ def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str])
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
     assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
-    gc.collect()  # later, it could run while Dask starts, which then fails: both need one lock
+    gc.collect()  # while Dask starts, a collection would make the start fail: both need one lock
 
 
 def test_a_scheduler_without_workers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

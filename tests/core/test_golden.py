@@ -204,7 +204,7 @@ def executed(folder: Path) -> Record:
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return a function that records exports; the one to scikit-learn needs a `space`, since the default embeds."""
+    """Return a function that records exports; only with a `space` to scikit-learn, since the default space embeds."""
 
     def run(folder: Path) -> Record:
         X, y = data()

@@ -295,7 +295,7 @@ def test_sobol_points_are_spread_out_and_unique() -> None:
     found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
     assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
     cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
-    assert len(cells) == 64  # all 8 x 8 cells; random draws would miss some cells
+    assert len(cells) == 64  # all 8 x 8 cells; random draws sometimes miss a cell
     small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
     assert len(small.params) == 6
 

@@ -47,7 +47,7 @@ def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]]
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until `count` processes are in this function at once, so that they do different jobs."""
+    """Wait until `count` processes have called this function, so that at least so many processes get jobs."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 

@@ -47,7 +47,7 @@ def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended_well(path: Path, expected: list[Any]) -> bool:
-    """Resume a journal that may be damaged. Return False if damage is reported; else check the result, return True."""
+    """Resume a journal that may be damaged. If damage is reported, return False, else check the result."""
     try:
         result = run(path)
     except DAMAGED as error:

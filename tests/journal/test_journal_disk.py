@@ -174,7 +174,7 @@ def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str, disk: Any) -> None:
-    folder, long = disk(1024), {"min_epochs": 400}  # long enough to look at the run before it ends
+    folder, long = disk(1024), {"min_epochs": 400}  # so long that callbacks are called before the run ends
     path = folder / "run.ash"
     code = "import os; from callback_help import After; from journal_help import run; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), min_epochs=400)").returncode == 9
@@ -220,7 +220,7 @@ def test_f62_deleting_or_moving_a_journal_during_a_run_is_noticed(
 ) -> None:
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
     monkeypatch.setattr("ash.engine.event_loop.WAKE_SECONDS", 1e-3)
-    long = {"min_epochs": 400}  # long enough to look at the run before it ends
+    long = {"min_epochs": 400}  # so long that callbacks are called before the run ends
     path = tmp_path / "run.ash"
     stopped(tmp_path / "other.ash", 5)
 

@@ -222,7 +222,7 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
     assert twin.kept.networks[0] is twin.model
 
 
-# The border
+# Edge cases
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])

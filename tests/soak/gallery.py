@@ -46,7 +46,7 @@ def replaced(name: str) -> Any:
         own = [each for each in given if each not in signature(kind).parameters]
         if values or own:
             print(f"parameters of {name} alone: {', '.join(own) or values}", file=sys.stderr)
-            os._exit(LEFT_OUT)  # at once; the example could catch an exception
+            os._exit(LEFT_OUT)  # at once, since the example could catch an exception
         made.append(name)
         return kind(**{"candidates": CANDIDATES, **given})
 

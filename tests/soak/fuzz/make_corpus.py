@@ -1,4 +1,4 @@
-"""Writes the first files of the corpus: small valid files, which the fuzzers then mutate.
+"""Writes the first files of the corpus: small valid files, from which the fuzzers make others.
 
 python tests/soak/fuzz/make_corpus.py
 """
