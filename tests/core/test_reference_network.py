@@ -369,7 +369,7 @@ def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, A
 
 
 def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
-    """Return torch's optimizer. Each group's rate is a share of the rate; decay is divided by it to use the full rate.
+    """Return torch's optimizer. Each group has a share of the rate; decay is divided by the share to use the full rate.
 
     Phases in ash are in turns and have 1 / (2 pi) of the rate. Phases in torch are in radians, so without Adam they
     need 2 pi times the rate.
