@@ -9,8 +9,8 @@ Dask's scheduler sends a job to the worker that has the candidate's state, and m
 is lost, Dask repeats its jobs and computes lost results again. If all workers that had the data are lost, the data are
 sent again. Candidates whose state is lost are trained from scratch, which gives the same bits.
 
-A call to a client whose event loop is ending never returns, because Dask waits for a loop that no longer runs. So `ask`
-makes each call that waits for the scheduler in a separate thread, and gives up once the client is closed.
+A call that waits for the scheduler never returns if the client's event loop has ended meanwhile. So `ask` makes each
+such call in a separate thread, and gives up once the client is closed.
 """
 
 import contextlib
@@ -171,7 +171,7 @@ def closed(client: Any) -> str:
 
 
 def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> Any:
-    """Call a method of a client or of a future that waits for the scheduler, and return its result.
+    """Call a client's or future's method, which may wait for the scheduler, and return its result.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
 
 
 def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
-    """Return the first non-empty result of `look`; raise ExecutorFailed if there is none within `timeout` seconds."""
+    """Call `look` until its result is not empty; raise ExecutorFailed if this takes more than `timeout` seconds."""
     until = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() >= until:

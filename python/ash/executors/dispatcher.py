@@ -46,7 +46,7 @@ COUNT_SECONDS = 1.0
 class Status(NamedTuple):
     """The status of the workers."""
 
-    workers: int  # Dask worker processes; for other executors, the maximum number of jobs at the same time
+    workers: int  # number of Dask worker processes; for other executors, the maximum number of concurrent jobs
     lost: int  # workers that no longer exist
     underway: int  # submitted jobs without an answer
     moved: int  # bytes of states sent with jobs or received with results
@@ -86,14 +86,14 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run, which is a plain `NoDispatcher` if `elsewhere` is None."""
+    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, it is a `NoDispatcher`."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # the clock has at most this many jobs open
+        capacity = min(capacity, virtual_workers(options))  # the clock never has more unfinished jobs
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 
@@ -247,7 +247,7 @@ class Dispatcher(NoDispatcher):
             self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
 
     def _has_worker(self) -> bool:
-        """Check for workers if a check is due, and return whether it found one; return False if no check is due."""
+        """If a check for workers is due, return whether there is a worker; otherwise return False."""
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
             return False

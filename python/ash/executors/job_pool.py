@@ -88,7 +88,7 @@ class Pool:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return the states from these jobs, keyed by (candidate, rung), as far as workers have them."""
+        """Return those states from these jobs that workers still have, keyed by (candidate, rung)."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:

@@ -99,7 +99,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Run a job in a worker; `packed` has the pickled data if a worker lacked them before."""
+    """Run a job in a worker; `packed` has the pickled data if a worker has answered LACKS before."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)
@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return why this process would compute other bits than the calling process, in a sentence; None for equal bits."""
+    """Return a sentence on why this process would compute different bits than the calling process, or None."""
     own = versions()
     if own == expected:
         return None

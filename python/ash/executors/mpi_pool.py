@@ -5,9 +5,9 @@
     submit --> queue --exchange: at most as many jobs as free threads--> threads of a rank
                      <--available answers, and the number of free threads--
 
-Data are sent once, by collectives. A collective is a set of tasks, one per rank, each of which waits until all of them
-have started, so no rank gets two of them. Another collective tells the ranks to drop the data. If no rank sees the
-file, because all ranks are on other machines, the data are sent in pieces, with one collective per piece.
+Data are sent once, by collectives. A collective is a set of tasks, one per rank. Each task waits until all of them have
+started, so no rank gets two. Another collective tells the ranks to drop the data. If no rank sees the file, because all
+ranks are on other machines, the data are sent in pieces, with one collective per piece.
 An exchange is a task that takes jobs to a rank and returns answers. A rank has at most one exchange at a time. If the
 jobs use all threads of the rank, the exchange lasts until there is an answer. If a thread is free, the exchange returns
 soon, to fetch more jobs. A rank with one thread runs its job within the exchange. While there are unanswered jobs that
@@ -21,7 +21,7 @@ Threads: `_lock` guards all attributes that change. `_land` is called by an mpi4
 the executor down and meanwhile holds the executor's lock. So nothing is submitted after an exchange has failed, nor
 while `_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor.
 That thread owns all data except `_done`, where the rank's other threads put answers.
-Cost: an exchange is one message each way. Of the exchanges that wait although their ranks have free threads, one
+Cost: an exchange is one message each way. Some exchanges wait although their ranks have free threads. One of these
 returns every LOOK_SECONDS, so a new job may have to wait that long.
 """
 
@@ -97,7 +97,7 @@ class MPIPool(Pool):
         return future
 
     def _fill(self, free: int) -> None:
-        """Start exchanges (at most one per rank) while jobs or answers wait; the first carries up to `free` jobs."""
+        """Start exchanges, at most one per rank, while they are needed; the first carries up to `free` jobs."""
         while (jobs := self._next(free)) is not None:
             free = 1
             try:
@@ -193,7 +193,7 @@ class RankThreads:
 
         The exchange waits for an answer: at most `seconds` if a thread is free, otherwise until there is an answer.
         """
-        if self._count == 1:  # this thread would only wait for the other one; running the job here saves two wake-ups
+        if self._count == 1:  # this thread would only wait for the job; running it here saves two wake-ups
             return 1, [(number, _answer(packed)) for number, packed in jobs]
         for number, packed in jobs:
             self._underway += 1

@@ -2,9 +2,9 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score: this is an error in the first job, and recorded as failed later
+    wrong      the function did not return a score; an error in the first job, recorded as failed in later jobs
     late       the job took longer than `job_limit`
-    died       the process of the job has ended
+    died       the process ended during the job
 
 The run continues after every outcome of a job. Only exceptions that are meant to end the whole program, such as
 SystemExit and KeyboardInterrupt, are raised by the run.
@@ -116,7 +116,7 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank`, kept below `target`."""
+        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank`, capped below `target`."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:
@@ -139,7 +139,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that raised an error. The traceback begins in the user's code if it was reached."""
+    """Return the answer of a job that raised an error, with a traceback that leaves out ash's own first frames."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next
@@ -172,7 +172,7 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any, verb: str = "return") -> "Outcome | Answer":
-    """Convert the return value of a function to an outcome of plain numbers, or to an answer that explains the fault.
+    """Convert the return value of a function to an outcome of plain numbers, or to an answer that says what is wrong.
 
     An `Answer` is returned unchanged. `verb` is the word in messages for how the function gave the value, such as
     "yield".

@@ -2,7 +2,7 @@
 
 A run continues from its journal as if the recorded jobs had just finished:
 
-    virtual clock   asks for the same jobs in any order of results, so a table of results is enough
+    virtual clock   asks for the same jobs whatever the order of results, so a table of results is enough
     greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
 
 Jobs that were handed out but have no recorded result run first. If the clock asks for a different job than the
@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs by a result's mean seconds per epoch, over jobs with the same parameters or else over all jobs."""
+    """Return a cost function: epochs times a result's mean seconds per epoch, of equal parameters if possible."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

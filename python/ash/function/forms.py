@@ -1,7 +1,7 @@
 """Converts every form of `train` to a function of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
-    whole        train(params) trains completely and returns the same values; it is called once per candidate
+    whole        train(params) trains completely and returns one of these; it is called once per candidate
     reports      train(params, report) calls report(score) after each epoch (reports.py); becomes a generator
     generator    train(params) yields a score, (score, state) or an Outcome after each epoch; is paused between jobs
     objective    an Optuna objective (objective.py); becomes a generator
@@ -71,7 +71,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with only params; not if it has `*args` or `epochs` in second place."""
+    """Return whether a function takes only params: it has neither `*args` nor a second parameter named `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     takes_any = any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(train).parameters.values())

@@ -47,7 +47,7 @@ class Log:
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # a task with its params, its answer, or None if recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer); (task, None) if recalled
 
 
 class FunctionJournal(OpenJournal):
@@ -228,7 +228,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. The last column, which has fold scores for networks, holds the info of a failure."""
+    """Return the row of a job. The last column, used for fold scores of networks, holds the info of a failure."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]

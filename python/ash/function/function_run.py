@@ -79,8 +79,8 @@ class FunctionRun:
     - `given_rungs`: the rungs for `clock_of`.
     - `is_objective`: whether `train` is an Optuna objective, whose scores in different rungs are not comparable.
     - `failure_warning`: the category of warnings about failures.
-    - `refit_seconds`: a function of the infos of the best candidate's jobs that returns the seconds of the time limit
-      to reserve for the refit.
+    - `refit_seconds`: a function that takes the infos of the best candidate's jobs, and returns how many seconds of the
+      time limit to reserve for the refit.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class FunctionRun:
 
     @property
     def _has_failed_enough(self) -> bool:
-        """Return whether consecutive failures end the run; for FIRST_FAILURES, only this call's failures count."""
+        """Return whether consecutive failures end the run. FIRST_FAILURES limits only the failures in this call."""
         most = self._options.most_failures or MOST_FAILURES
         is_first = self._best is None and self._options.most_failures is None
         return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
@@ -315,7 +315,7 @@ class FunctionRun:
     def _state(self, candidate: int) -> Any:
         """Return the state that the candidate's last job returned.
 
-        A function may change the state in place. So if it is the best state, a copy is kept as the best state. If it
+        A function may change the state in place. So if this state is the best, a copy is kept as the best state. If it
         cannot be copied, the best state is lost, and is trained again at the end.
         """
         if self._options.training == "restart":

@@ -54,7 +54,7 @@ class JobRunners(AbstractContextManager["JobRunners"]):
         raise NotImplementedError
 
     def open(self, state: Any) -> Any:
-        """Return the state that the function returned, given the state in an answer."""
+        """Convert the state in an answer to the state that the function returned."""
         return state
 
 
@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, `_sent` when it was last submitted, and the number of submissions."""
+    """A job submitted to Dask: its arguments, the value of `_sent` at its last submission, and the submissions."""
 
     job: Job
     params: dict[str, Any]
@@ -239,7 +239,7 @@ class Submitted(ConcurrentRunners):
             self._packed = self._function
         if self._client is not None:
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # so that Dask runs both jobs if two are equal
+            self._submit = partial(executor.submit, pure=False)  # otherwise Dask runs equal jobs only once
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())

@@ -1,6 +1,6 @@
 """Defines `ash.from_optuna`, which makes an unchanged Optuna objective a form of `train`.
 
-The objective gets an Optuna trial. The trial draws its values by the seed and its number. Its reports are passed to
+The objective gets an Optuna trial. The trial draws its values from the seed and its number. Its reports are passed to
 the ladder (reports.py). An epoch is one report.
 """
 
@@ -157,7 +157,7 @@ def is_whole(options: FunctionOptions) -> bool:
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
     """Return the only trial of a new study.
 
-    It reports to a ladder. Values that are not given are drawn by the seed and the trial's number.
+    It reports to a ladder. Values that are not given are drawn from the seed and the trial's number.
     """
     import optuna
 

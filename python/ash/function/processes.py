@@ -88,7 +88,7 @@ class ForkServer:
                     os.kill(child, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the server and all its children; their connections must be closed."""
+        """End the server and all its children; the connections to the children must have been closed."""
         with self._lock:
             self._end()
             for each in self._inputs:

@@ -7,8 +7,8 @@
 
 The virtual time at which the clock waits for candidates depends only on decisions. By then `tell` has received all
 earlier decisions. With a reproducible schedule, proposals therefore do not depend on timing.
-Cost: a random draw takes about 10 microseconds per hyperparameter, and a draw near a good candidate about 100. Ranks
-are kept in a sorted list.
+Cost: a random draw takes about 10 microseconds per hyperparameter, a draw near a good candidate about 100 microseconds.
+Ranks are kept in a sorted list.
 Sources: scipy.stats.qmc.Sobol (Owen-scrambled Sobol points); Optuna (Study.ask and Study.tell).
 """
 
@@ -118,7 +118,7 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Rank a candidate by its score in a rung that is above its earlier rungs."""
+        """Rank a candidate by its score in a rung, which must be above its earlier rungs."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
@@ -272,7 +272,7 @@ class OptunaSource(Source):
         self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, raises an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
-        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
+        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None: the sampler was not asked
         self._ranks = Ranks()
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
         self._is_ranked = True

@@ -11,10 +11,10 @@ A file is a pickle, which runs code when it is loaded. So only files written by 
 authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
 is deleted at the end of the run.
 
-Order:       states of lower rungs are spilled first; in a rung, those with lower scores, and among equal scores those
-             with higher candidate numbers.
-Invariants:  (1) a candidate has at most one state; (2) bytes in memory <= limit after each `keep`, as far as bytes can
-             be measured; (3) a file whose bytes have changed is not unpickled.
+Order:       states of lower rungs are spilled first. Within a rung, lower scores come first. Among equal scores, higher
+             candidate numbers come first.
+Invariants:  (1) a candidate has at most one state; (2) bytes in memory, as estimated by `_size`, <= limit after each
+             `keep`; (3) a file whose bytes have changed is not unpickled.
 Threads:     only the calling thread.
 Cost:        a fraction of a microsecond for numbers, text and arrays. Other states are pickled to measure their size,
              which takes at most the share MEASURING of the time.

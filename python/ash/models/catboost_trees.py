@@ -82,7 +82,7 @@ def _column(feature: Mapping[str, Any], features: int) -> int:
 
 
 def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int) -> tuple[Splits, NDArray[np.float64]]:
-    """Return the splits of an oblivious tree and its leaves [leaves, dimensions]."""
+    """Return the splits of an oblivious tree and its leaf values [leaves, dimensions]."""
     splits: Splits = []
     for split in reversed(tree["splits"] or []):
         check_format(split["split_type"] == "FloatFeature", f"the CatBoost model splits by {split['split_type']}")

@@ -15,11 +15,11 @@ Selection is greedy, with replacement, by the predictions for the validation row
     after `size` draws: all draws after the lowest loss (ties: the earliest) are undone, but never the first draws; the
                  weight of a model is its share of the remaining draws
 
-Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
-several models follows their section 2.2: otherwise, with few validation rows, a single lucky model might be drawn
-alone. If there are more trees than networks, lucky trees are more likely than lucky networks, so both the best network
-and the best trees are tried first. A model is clearly worse if the mean of the loss differences per row is more than
-two standard errors above 0. Unlike in the paper, there is no bagging.
+Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Selection
+starts with several models, as their section 2.2 proposes. Otherwise, with few validation rows, only a single lucky
+model might be drawn. If there are more trees than networks, lucky trees are more likely than lucky networks, so both
+the best network and the best trees are tried first. A model is clearly worse if the mean of the loss differences per
+row is more than two standard errors above 0. Unlike in the paper, there is no bagging.
 
 Loss:        per row, the squared error of probabilities (Brier score) or of standardized targets, averaged over
              outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss the

@@ -1,7 +1,7 @@
-"""Computes the effect of each column on a model: permutation importance and partial dependence.
+"""Computes the effect of each column on a model's predictions: permutation importance and partial dependence.
 
     cells of one column shuffled among the rows  ->  the score falls by the importance of the column
-    all rows have the same value in one column   ->  the mean prediction is the partial dependence for this value
+    one value in all rows of one column          ->  the mean prediction is the partial dependence for this value
 
 Both are computed on a sample of the validation rows. A result has its own copy of the sample, so it does not keep the
 user's table in memory. The sample is encoded once, and all features of a column are shuffled together. If there are

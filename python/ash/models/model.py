@@ -218,7 +218,7 @@ class Model(ABC):
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
-        """Return a table's features as a network gets them: scaled and clipped numbers, one-hot levels, statistics.
+        """Return the features that a network gets for a table: scaled and clipped numbers, one-hot levels, statistics.
 
         The module that `to_torch` returns accepts these features. `encoding.names` has their names.
 
@@ -417,7 +417,7 @@ class Model(ABC):
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
-        """Return probabilities or targets, as `predict_frame` does, for encoded rows.
+        """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
         ----------

@@ -79,7 +79,7 @@ _TINY = np.finfo(np.float32).tiny
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The best candidates of a run, each in its best rung; the best first (ties: lower loss, candidate, rung).
+    """The best candidates of a run, each in its best rung, from best to worst (ties: lower loss, candidate, rung).
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Kept:
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
-        """Return a copy with only these candidates, in their current order, or with all if none of these is kept."""
+        """Return a copy with only these candidates, in their current order; if none of them is kept, return all."""
         places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
         if not places:
             return self
@@ -183,7 +183,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, from 1 to KEEP."""
+    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, between 1 and KEEP."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))

@@ -9,7 +9,7 @@
       forecast.py            forecasts the score after the next rung
       search_threads.py      limits the threads that libraries start, and lets idle threads help jobs
     halving_search_cv.py     `HalvingSearchCV`: the same search, with the parameters of `HalvingRandomSearchCV`
-      param_distributions.py draws candidates as scikit-learn does
+      param_distributions.py draws the same candidates as scikit-learn
     resumable/               resumes the training of estimators
     cv_results.py            builds `cv_results_` of both estimators and both searches
 

@@ -85,14 +85,14 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle, without data that only methods of `result_` need, such as other kept networks."""
+        """Return the state to pickle, without the kept networks and the rows that only methods of `result_` need."""
         state = dict(super().__getstate__())
         if "result_" in state:
             state["result_"] = replace(state["result_"], kept=None, sample=None)
         return state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Tune networks on a table; keep the best network, or an ensemble of the best.
+        """Tune networks on a table; keep the best network, or an ensemble of the best networks.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class _Estimator(Configured):
         self.n_iter_ = _epochs_of_best(result)
 
     def _check_names(self, frame: Frame) -> None:
-        """Raise DataError if column names or their order differ from those in `fit`, as in scikit-learn.
+        """Raise DataError, like scikit-learn, if column names or their order differ from those in `fit`.
 
         Warn if only one of the two tables has column names.
         """

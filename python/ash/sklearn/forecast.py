@@ -10,6 +10,7 @@ so far allow a forecast:
                                      where (s(u) - s(t)) / (s(t) - s(0)) = (r^t - r^u) / (1 - r^t)
     rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
 
+Here s(t) is the score after t epochs, and r is the share of the gap to the final score that remains after a round.
 average: apart from errors that all trees have in common, the mean of t trees has 1/t of the variance of a single tree
 (Breiman, Random Forests, 2001).
 rounds: each round first closes a constant share of the gap to the final score. So the early gains form a geometric
@@ -70,7 +71,7 @@ def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> floa
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0
-    low, high = 0.0, 1.0  # a rate of 1 is a straight line
+    low, high = 0.0, 1.0  # with a rate of 1, all rounds gain the same
     for _ in range(HALVINGS):
         rate = (low + high) / 2
         is_low = _sum(rate, t, u) / _sum(rate, 0, t) < second / first

@@ -60,9 +60,9 @@ class Iterations(Rungs):
 class HalvingSearchCV(ASHSearchCV):
     """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
 
-    All candidates are trained with few resources, such as trees or rows. The best candidates then get
-    `factor` times the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's
-    names and meanings, so a program only has to change one import:
+    All candidates are trained with few resources, such as trees or rows. The best candidates then get `factor` times
+    the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's names and
+    meanings, so a program only has to change one import:
     ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
 
     Parameters
@@ -303,7 +303,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the rungs for the core, in which jobs add epochs (or training rows per fold)."""
+        """Return the iterations with the core's rungs: the candidates, and the epochs or rows per fold that a job adds."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
@@ -352,5 +352,5 @@ class HalvingSearchCV(ASHSearchCV):
 
 def _times(factor: float, most: int) -> int:
     """Return the number of times that 1 can be multiplied by the factor without exceeding `most`."""
-    near = int(log(most, factor))  # due to rounding, this is too small by 1 for 243 and 3
+    near = int(log(most, factor))  # due to rounding, this is too small by 1 for most=243 and factor=3
     return near + 1 if factor ** (near + 1) <= most else near

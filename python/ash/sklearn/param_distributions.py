@@ -1,4 +1,4 @@
-"""Draws candidates from `param_distributions` as scikit-learn does, and builds an ash space that contains them.
+"""Draws the candidates that scikit-learn draws from `param_distributions`, and builds an ash space that contains them.
 
 {"depth": [3, None], "alpha": loguniform(1e-3, 1)}  --ParameterSampler-->  [{"depth": None, "alpha": 0.017}, ...]
 """

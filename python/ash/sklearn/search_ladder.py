@@ -5,10 +5,10 @@ With training="resume" rung k trains min_epochs * eta^k more epochs, so that aft
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
 epochs. By default the ladder has as many rungs as possible, provided that the first rung has at least 1/21 of this
-total. With fewer epochs, scores would decide too early: those after a single tree or round say little about those after
-a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. So a job in the top
-rung trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs are 6, 18, 42 and
-100.
+total. With fewer epochs, scores would decide too early: the score after a single tree or round says little about the
+score after a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. So a job
+in the top rung trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs are 6,
+18, 42 and 100.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # last rung: at least eta
+    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # the last rung has >= eta
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)

@@ -137,7 +137,7 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit the threads of BLAS and PyTorch, and those of OpenMP in this thread; never raise a number."""
+    """Limit the threads of BLAS and PyTorch, and those of OpenMP in this thread; never raise a limit."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
     controller = ThreadpoolController()

@@ -1,4 +1,4 @@
-"""Resumes the training of estimators, in a different way for each library, and retrains all other estimators.
+"""Resumes the training of estimators in the way that suits their library, or retrains them if this is impossible.
 
     way_of(estimator, resource) -> Way                        what an epoch is, and how training is resumed
         way.begin(estimator) -> Continued                     an estimator in training

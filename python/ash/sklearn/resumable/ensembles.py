@@ -269,7 +269,7 @@ class LightGBM(Boosted):
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return each metric's values and the best round's index; the model itself has lost all later rounds."""
+        """Return each metric's values and the best round's index; the fitted model ends with the best round."""
         before = len(self._history)
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
