@@ -9,7 +9,7 @@ Dask's scheduler sends a job to the worker that has the candidate's state, and m
 is lost, Dask repeats its jobs and computes lost results again. If all workers that had the data are lost, the data are
 sent again. Candidates whose state is lost are trained from scratch, which gives the same bits.
 
-A call that waits for the scheduler never returns if the client's event loop has ended meanwhile. So `ask` makes each
+A call that waits for the scheduler never returns if the client's event loop ends meanwhile. So `ask` makes each
 such call in a separate thread, and gives up once the client is closed.
 """
 

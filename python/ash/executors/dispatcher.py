@@ -36,8 +36,8 @@ MOST_LOST = 20
 """Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
 job's fault."""
 AHEAD = 2
-"""The number of jobs submitted per job that can run at the same time. It is above 1, so that an idle worker always
-finds another job."""
+"""The number of submitted jobs, as a multiple of the jobs that can run at the same time. It is above 1, so that an idle
+worker always finds another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
 """Seconds between checks of the number of workers while jobs are submitted and unanswered."""
@@ -86,7 +86,7 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, it is a `NoDispatcher`."""
+    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, it is a plain `NoDispatcher`."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")

@@ -139,7 +139,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that raised an error, with a traceback that leaves out ash's own first frames."""
+    """Return the answer of a job that raised an error, with a traceback that starts after ash's own frames."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next

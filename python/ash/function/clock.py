@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return a cost function: epochs times a result's mean seconds per epoch, of equal parameters if possible."""
+    """Return costs from a result's mean seconds per epoch, over jobs with equal parameters or, if none, all jobs."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

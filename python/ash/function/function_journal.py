@@ -37,7 +37,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 NO_HASH = "0" * 16
-"""The recorded hash of weights, since functions have no weights."""
+"""Recorded in place of the hash of weights, since functions have no weights."""
 ALONE = (1, 1)
 """The recorded `team` and `team_limit` of a job, since each job runs on one thread."""
 

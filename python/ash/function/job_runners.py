@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, the value of `_sent` at its last submission, and the submissions."""
+    """A job submitted to Dask: its arguments, `_sent` as of its last submission, and the number of submissions."""
 
     job: Job
     params: dict[str, Any]

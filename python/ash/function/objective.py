@@ -71,7 +71,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     values. `best_state` holds the user attributes of the best trial. Finite numbers among the user attributes of any
     trial are metrics of its jobs.
 
-    Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. If a trial resumes in
+    Limits: a waiting trial keeps its thread and all objects of the objective in memory. If a trial resumes in
     another process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts
     again and runs to the same report. A waiting trial counts as one megabyte toward `memory_limit`. While it reports,
     the objective must not hold a lock or change a global setting. ``trial.study`` contains only this trial. If an

@@ -37,7 +37,7 @@ MOST_COLUMNS = 200
 """The maximum number of columns of a sampled table, since the cost grows with the square of this number."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
-"""The maximum number of values in partial dependence: for numeric and date columns, and for categories."""
+"""The maximum number of values in partial dependence: VALUES for numbers and dates, LEVELS for categories."""
 
 Order = NDArray[np.int64]
 Numbers = NDArray[np.float64]

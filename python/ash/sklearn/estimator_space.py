@@ -202,8 +202,8 @@ class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
     A parameter such as clf__C has an owner: the hyperparameter with objects whose name is the longest prefix of the
-    parameter's name, such as clf. If no name is a prefix, the owner is a hyperparameter such as steps, whose options
-    are lists of named parts, provided that one of these lists has a part named clf.
+    parameter's name, such as clf. If no name is a prefix, the owner is a hyperparameter whose options are lists of
+    named parts, such as steps. One of these lists must have a part named clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -284,7 +284,7 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part to which a parameter belongs, and the parameter's name in the part: "" if it is the part itself.
+    """Return the part to which a parameter belongs, and its name in the part ("" if the parameter is the part itself).
 
     `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
     """

@@ -85,9 +85,9 @@ class HalvingSearchCV(ASHSearchCV):
     max_resources : int or "auto", default="auto"
         The maximum resources of a candidate. "auto": the number of rows. Any other resource requires an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
-        The resources of the first iteration. "smallest": 1, or if the resource is rows ``n_splits * 2``, times the
-        number of classes for classification. "exhaust": the largest number with which the last iteration stays within
-        `max_resources`; this requires an int as `n_candidates`.
+        The resources of the first iteration. "smallest": 1; for rows it is ``n_splits * 2``, which is multiplied by
+        the number of classes for classification. "exhaust": the largest number with which the last iteration stays
+        within `max_resources`; this requires an int as `n_candidates`.
     aggressive_elimination : bool, default=False
         Whether to repeat the first iteration, without more resources, if `max_resources` allows too few iterations to
         get down to `factor` candidates. Each repetition eliminates candidates. Estimators whose training can be resumed
@@ -303,7 +303,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: the candidates, and the epochs or rows per fold that a job adds."""
+        """Return the iterations with the core's rungs: the candidates, and the epochs (or rows per fold) of a job."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)

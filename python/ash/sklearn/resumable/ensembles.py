@@ -35,7 +35,7 @@ METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
 """Prefixes of the XGBoost metrics for which higher is better. The metric mape begins with map, but lower is better."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
-"""Modules whose `score` methods of estimators return accuracy or R2."""
+"""Modules whose estimators have a `score` method that returns accuracy or R2."""
 
 
 class Trees(Continued):
