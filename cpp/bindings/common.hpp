@@ -68,8 +68,8 @@ inline double checked_seconds(double seconds) {
     return std::clamp(seconds, 0.0, kLongest);
 }
 
-// Returns a new array of this shape. If NumPy were out of memory, pybind11's copying constructor would return a null
-// array.
+// Returns a new array of this shape. pybind11's copying constructor is not used, since it would return a null array if
+// NumPy were out of memory.
 template <typename T>
 Array<T> array(const T* values, py::array::ShapeContainer shape) {
     Array<T> copy(std::move(shape));

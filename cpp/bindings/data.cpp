@@ -77,7 +77,7 @@ std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, 
                       targets.columns, classes};
     const auto training_rows = view(training);
     const auto validation_rows = view(validation);
-    const Released release;  // only plain memory from here on, kept alive by the arguments
+    const Released release;  // from here on only plain memory is used, which the arguments keep alive
     return std::make_shared<Data>(table, training_rows, validation_rows, standardize);
 }
 

@@ -1,5 +1,6 @@
 // Compares the periodic embedding and the input factors with naive twins, on every instruction set. Checks values,
-// gradients, and the errors of cosine and sine. Also checks that no other memory is read into the results or written.
+// gradients, and the errors of cosine and sine. Also checks that memory outside the embedding neither affects the
+// results nor is written.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ constexpr float kUntouched = 7.0F;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr double kPi = 3.14159265358979323846;
 
-// An embedding of `count` numbers in kMostRows rows and the deltas of its values. They are stored as in a network,
+// An embedding of `count` numbers in kMostRows rows, and the deltas of its values. They are stored as in a network,
 // between features and memory that does not belong to the embedding.
 struct Given {
     std::int64_t numbers;
@@ -165,9 +166,9 @@ TEST_CASE("cosine and sine have the error bounds of periodic.hpp") {
     }
 }
 
-// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17. The error is at most 2e-5; the
-// observed errors were at most a tenth of that. Without fma, an angle of 4 turns is rounded once more, which adds 16 *
-// 2 pi * 2e-7.
+// A value is a sum of 16 cosines, each times a factor of at most 1. The sum is rounded 16 times and is at most 17. The
+// error is at most 2e-5; the observed errors were at most a tenth of that. Without fma, an angle of 4 turns is rounded
+// once more, which adds 16 * 2 pi * 2e-7.
 TEST_CASE("embedded numbers equal their definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);

@@ -230,7 +230,7 @@ TEST_CASE("quartiles of many rows come from the sample, range and constancy from
             CHECK(quartiles.constant(1));
             CHECK_FALSE(quartiles.constant(1023));
             CHECK(scaling.center[1023] == 1.0);
-            CHECK(scaling.scale[1023] == 1.0);  // half of 3 - 1
+            CHECK(scaling.scale[1023] == 1.0);  // (3 - 1) / 2
         }
     }
 }

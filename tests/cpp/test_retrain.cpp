@@ -1,5 +1,5 @@
 // Tests refits, that is, one more job for each of several candidates. The results must equal those of each job run
-// separately, on any thread. Refits can be stopped.
+// separately, on any thread. Also tests that refits can be stopped.
 #include <doctest/doctest.h>
 
 #include <algorithm>

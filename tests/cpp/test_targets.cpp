@@ -29,7 +29,7 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the non-zero cells, so the cells are moved
+constexpr std::int64_t kCells = kRows * kFeatures / 10;  // room for half of the non-zero cells, so they are moved
 
 struct Given {
     std::vector<double> x;  // mostly zeros

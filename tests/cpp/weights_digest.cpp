@@ -52,8 +52,8 @@ ash::Data make_data(int classes) {
         {x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
 }
 
-// Returns settings that together use every activation, optimizer, part of the recipe and initialization, and dropout,
-// decay and label smoothing.
+// Returns settings that together use every activation, optimizer, initialization and part of the recipe, as well as
+// dropout, decay and label smoothing.
 std::vector<ash::Settings> make_settings() {
     using enum ash::Activation;
     std::vector<ash::Settings> all;

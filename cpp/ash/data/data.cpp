@@ -97,8 +97,8 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// Returns rows of a part, not yet filled. sparse_cells: the number of cells to reserve for the whole table; this part
-// reserves its share of them. 0 for dense rows.
+// Allocates the rows of a part without filling them. sparse_cells: the number of cells reserved for the whole table, of
+// which this part gets its share; 0 for dense rows.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;

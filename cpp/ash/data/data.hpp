@@ -18,8 +18,8 @@
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm. Until
-//             all rows are observed, the sample of quartiles.hpp exists as well. If there are more sparse cells than
-//             were reserved, their memory is doubled.
+//             all rows are observed, memory also holds the sample of quartiles.hpp. If there are more sparse cells than
+//             were reserved, the memory reserved for them is doubled.
 #pragma once
 
 #include <cstdint>
@@ -146,11 +146,11 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], whether each is standardized. epoch_rows: the maximum number of rows per epoch; 0 for
-    // all. sparse_cells: the number of non-zero cells in the whole table for which memory is reserved; 0 for dense
-    // rows. Throws std::invalid_argument for invalid shapes, row numbers, weights or class numbers, for more classes
-    // than rows, for negative epoch_rows or sparse_cells, and for targets or a quantile level that the loss does not
-    // allow.
+    // standardized: [features], whether each feature is standardized. epoch_rows: the maximum number of rows per epoch;
+    // 0 for all. sparse_cells: the number of non-zero cells in the whole table for which memory is reserved; 0 for
+    // dense rows. Throws std::invalid_argument for invalid shapes, row numbers, weights or class numbers, for more
+    // classes than rows, for negative epoch_rows or sparse_cells, and for targets or a quantile level that the loss
+    // does not allow.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 

@@ -27,8 +27,8 @@
 // Threads:    one.
 // Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core of 2026
 //             (selection), or about 80 ns if rows have weights (sorting).
-// Memory:     the sample. It takes at most 32 MiB if quartiles are computed for up to 2048 columns, and 16 KiB per
-//             column if for more.
+// Memory:     the sample. If quartiles are computed for up to 2048 columns, it takes at most 32 MiB. For more columns,
+//             it takes 16 KiB per column.
 #pragma once
 
 #include <array>

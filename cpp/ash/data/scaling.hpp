@@ -25,7 +25,7 @@ struct Scaling {  // every field: [columns]
     std::vector<double> limit;  // kClip, or 0 for no clip
 };
 
-// Returns the scaling of columns that stay unchanged.
+// Returns the identity scaling, which leaves all columns unchanged.
 inline Scaling no_scaling(std::size_t columns) {
     return {std::vector<double>(columns, 0.0), std::vector<double>(columns, 1.0), std::vector<double>(columns, 0.0)};
 }

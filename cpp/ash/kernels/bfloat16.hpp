@@ -6,7 +6,8 @@
 // rounded to nearest even when the product starts. Denormal factors become zero. Denormal results become zero if the
 // thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
 //
-// Here factors are stored as floats, in rounded copies of A and B, and each element has two sums.
+// This implementation stores the rounded factors as floats, in copies of A and B. It keeps two sums (even and odd) for
+// each element of C.
 // Included only by unit_*.cpp.
 #pragma once
 

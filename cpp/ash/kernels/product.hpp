@@ -35,8 +35,8 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
-// The initial values of the sums of a row: the bias, zeros, or the values in C. A pointer and a stride replace branches
-// between the loads.
+// The initial values of the sums of a row: the bias, zeros, or the values in C. They are given by a pointer and a
+// stride, so that no branches are needed between the loads.
 struct SumStart {
     const float* first;
     int64_t stride;  // from one row to the next; 0 if all rows have the same initial values

@@ -103,8 +103,8 @@ ASH_INLINE __m256i rounded(const float* from) {
     return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_load_ps(from)));
 }
 
-// Returns words of one number from each of two rows of 16 numbers, the first row in the lower halves. A null second row
-// counts as zeros.
+// Rounds two rows of 16 numbers and returns 16 words. Each word holds a number of the first row in its lower half, and
+// a number of the second row in its upper half. A null second row counts as zeros.
 ASH_INLINE __m512i paired(const float* first, const float* second) {
     const __m512i low = _mm512_cvtepu16_epi32(rounded(first));
     if (second == nullptr) return low;

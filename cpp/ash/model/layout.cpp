@@ -44,7 +44,7 @@ Layout::Layout(const Shape& shape, const Settings& settings)
         const Layer layer{inputs, width, activation, padded(width), size_, copies_size_, row_floats_, rate,
                           ntk ? kBiasRate : 1.0F, parametric, ntk ? kShareRate : 1.0F,
                           // Numeric features need more than bfloat16's eight bits, so the products of layer 0 are
-                          // rounded only if there are none.
+                          // rounded only if there are no numeric features.
                           settings.precision == Precision::bf16 && (!layers_.empty() || shape.numbers == 0)};
         if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
         size_ += layer.size();

@@ -47,8 +47,8 @@ class Seats {
     // Returns whether other threads may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
-    // Selects, among the open teams with room, the team whose job has the most work left per thread. The caller counts
-    // as its helper from now on. bell: the value of the bell when the caller found nothing else to do.
+    // Selects, among the open teams with room, the team whose job has the most work left per thread. From now on the
+    // caller counts as a helper of that team. bell: the value of the bell when the caller found nothing else to do.
     std::optional<Invited> invite(std::uint32_t bell);
     void helped(int owner);
 

@@ -8,8 +8,8 @@
 //                              +-- publish: shared from then on, never written again; resume returns a copy
 //
 // A dropped state can be recomputed, since training is deterministic. So the store is a cache: dropping costs time but
-// changes no result. A candidate's state has the same size in every rung, but is cheaper to train again after a lower
-// rung. So states of the lowest rung are dropped first, starting with the worst candidate.
+// changes no result. A candidate's state has the same size in every rung, but a state of a lower rung is cheaper to
+// train again. So states of the lowest rung are dropped first, starting with the worst candidate.
 //
 // Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just

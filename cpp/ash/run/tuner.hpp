@@ -140,8 +140,8 @@ class Tuner {
     // std::runtime_error if a recreated state differs from the recorded job's.
     void complete(int most, const std::function<bool()>& stop);
 
-    // Adds the states [folds] to the kept job of this candidate in this rung. Does nothing if it has states or is no
-    // longer kept. Throws like Candidates::checked().
+    // Adds the states [folds] to the kept job of this candidate in this rung. Does nothing if that job already has
+    // states or is no longer kept. Throws like Candidates::checked().
     void fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     std::vector<RungCounts> rungs() const { return records_.rungs(); }

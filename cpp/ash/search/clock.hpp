@@ -95,8 +95,8 @@ class Clock {
     // virtual time that depends only on decisions.
     virtual bool starved() const = 0;
 
-    // Ends the run: next() returns nothing from now on. A virtual clock also makes no more decisions. Otherwise these
-    // would depend on timing, that is, on the results that happen to have arrived.
+    // Ends the run: next() returns nothing from now on. A virtual clock also makes no more decisions, since these would
+    // depend on which results happen to have arrived.
     virtual void release() = 0;
 
     // Returns whether nothing is running and no job is left.

@@ -200,14 +200,15 @@ std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
 }
 
-// Returns L(k), which DESIGN.md ("Who retires") defines.
+// Returns L(k), the number of ranks that may still be promoted (DESIGN.md, "Who retires").
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
     return share(rung, most_finished_[rung]);
 }
 
-// Returns F(k + 1), which DESIGN.md ("Who retires") defines. REQUIRES: there is a rung above.
+// Returns F(k + 1), the largest number of candidates that can ever finish in the rung above (DESIGN.md, "Who retires").
+// REQUIRES: there is a rung above.
 std::int64_t Ladder::most_promoted(std::size_t index) const {
     const Rung& rung = rungs_[index];
     const std::int64_t to_come = most_finished_[index] - rung.finished();

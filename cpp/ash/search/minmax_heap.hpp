@@ -56,7 +56,8 @@ class MinMaxHeap {
   private:
     static bool on_even_level(std::size_t place) { return std::bit_width(place + 1) % 2 == 1; }
 
-    // Returns whether a belongs nearer to the root than b. even: whether even or odd levels are meant.
+    // Returns whether a belongs nearer to the root than b. even: whether they are compared as elements of an even
+    // level.
     static bool before(bool even, const T& a, const T& b) { return even ? Better{}(a, b) : Better{}(b, a); }
 
     std::size_t worst_place() const {
@@ -87,7 +88,7 @@ class MinMaxHeap {
         for (std::size_t next = first_below(hole, even); next != hole; next = first_below(hole, even)) {
             if (!before(even, all_[next], element)) break;
             all_[hole] = all_[next];
-            const bool child = next <= 2 * hole + 2;  // a child; it has no children
+            const bool child = next <= 2 * hole + 2;  // not a grandchild, so it has no children
             hole = next;
             if (child) break;
             T& parent = all_[(hole - 1) / 2];

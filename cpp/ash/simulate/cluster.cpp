@@ -51,7 +51,7 @@ class Run {
         double time;
         Kind kind;
         std::int64_t tie;
-        int flight;  // number of the job's flight
+        int flight;  // index of the job in flights_
 
         bool operator>(const Event& other) const {
             return std::tie(time, kind, tie) > std::tie(other.time, other.kind, other.tie);
@@ -62,7 +62,7 @@ class Run {
     struct Flight {
         Task task;
         int process = 0;
-        int thread = 0;  // number in the process
+        int thread = 0;  // number within the process
         double start = 0.0;
         double end = 0.0;
     };
@@ -193,7 +193,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // if a target ended the run, other threads were still working
+        for (; !events_.empty(); events_.pop()) {  // jobs still running if the run ended early
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);

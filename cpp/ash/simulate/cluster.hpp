@@ -59,7 +59,7 @@ struct Cluster {
 struct ClusterSimulation {
     Simulation run;
     int processes = 0;
-    double bytes = 0.0;        // of data and states, each time they are sent
+    double bytes = 0.0;        // total bytes of data and states, counted each time they are sent
     std::int64_t moves = 0;    // number of states moved between processes
     double coordinator = 0.0;  // seconds spent on decisions
     double line = 0.0;         // seconds in which the busiest line, in one direction, passed bytes

@@ -49,7 +49,7 @@ struct Process {
     Line out;
     double data = 0.0;  // time from which the process has the data
     int vacancies;
-    ThreadSet idle;             // by their numbers in the process
+    ThreadSet idle;             // idle threads, by their numbers within the process
     std::deque<int> waiting{};  // flights of arrived jobs
 };
 

@@ -5,9 +5,9 @@
 //                           5: { (end, owner) }                           of each size in open_ may be the
 //                                                                         job with the greatest need of help
 //
-// A job is a number of seconds. A team of s threads, at most `most`, reduces it by 1 + (s - 1) * efficiency per second.
-// The end of a job changes only when a thread joins or leaves it, so nothing is recomputed as time passes. Among teams
-// of one size, the team that ends last always has the most seconds left.
+// A job starts with a number of seconds left. A team of s threads, at most `most`, reduces this number by 1 + (s - 1) *
+// efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is recomputed as
+// time passes. Among teams of one size, the team that ends last always has the most seconds left.
 //
 // Order:       jobs end by (end, owner), lowest first. The greatest need is the most seconds left per member, then the
 //              highest owner.

@@ -5,9 +5,9 @@
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
 //               0 ------------------------- seconds ----------------------------------->
 //
-//     A job is a number of seconds. One thread reduces it by one second per second, a team of s threads by
-//     1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event updates only the
-//     jobs that it affects.
+//     A job starts with a number of seconds left. One thread reduces this number by 1 per second, a team of s threads
+//     by 1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event updates only
+//     the jobs that it affects.
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
 //              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
@@ -18,7 +18,7 @@
 //                  task and no running job accepts one more member;
 //              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
 //                  least the larger of work / threads and the longest chain (the jobs of one candidate);
-//              (4) reproducible: the tasks, and so work and chain, do not depend on threads, teams and job times.
+//              (4) reproducible: the tasks do not depend on threads, teams or job times. So neither do work and chain.
 // Threads:     none; several runs may be simulated at once.
 // Cost:        O(log p) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
 //              leaves. Memory: 8 bytes per candidate in addition to the ladder's.

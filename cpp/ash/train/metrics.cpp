@@ -12,11 +12,14 @@
 
 #include "ash/data/require.hpp"
 
-// Parts of sums_, each      accuracy            hits (one number)
-// [outputs]:                balanced_accuracy   hits, rows           of each class
-//                           f1 and its means    hits, rows, predicted rows   of each class
-//                           r2                  mean, total, residual
-//                           rmse, mae, pinball  errors
+// The parts of sums_ for each metric; each part has [outputs] numbers unless noted:
+//
+//     accuracy              hits (one number)
+//     balanced_accuracy     hits and rows of each class
+//     f1 and its means      hits, rows and predicted rows of each class
+//     r2                    mean, total, residual
+//     rmse, mae, pinball    errors
+//
 // Mean and total depend only on the targets, so begin() computes them before the first prediction.
 
 namespace ash {

@@ -8,7 +8,7 @@ namespace ash {
 namespace {
 
 constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
-constexpr double kStall = 500e-6;    // seconds; the team pauses if a wait exceeds an unshared step by more
+constexpr double kStall = 500e-6;    // seconds by which a wait must exceed an unshared step to cause a pause
 constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged
 constexpr int kTrialSteps = 6;       // minimum number of shared steps before a team is judged
 constexpr int kColdSteps = 2;        // number of first shared steps, not counted since caches are cold
