@@ -5,8 +5,8 @@
 // before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
 //                 cannot create an object, that is also a MemoryError (guards.cpp).
-// Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own
-//                 locks).
+// Free threading: objects are const after construction, except Ladder, Clock and Settings (which have one owner) and
+//                 Tuner (which has its own locks).
 #pragma once
 
 // By the one definition rule, either all files include the casters of stl.h or none.

@@ -1,5 +1,5 @@
-// guards.cpp: translates errors that pybind11 does not know or would replace, and refuses objects whose constructor has
-// not run.
+// guards.cpp: translates errors that pybind11 does not know or would turn into other errors, and refuses objects whose
+// constructor has not run.
 
 #include <exception>
 #include <stdexcept>

@@ -123,7 +123,7 @@ class Data {
     // Returns the units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
-    std::span<const int> numbers() const { return numbers_; }  // standardized, non-constant features
+    std::span<const int> numbers() const { return numbers_; }  // of the standardized, non-constant features
 
   private:
     friend class DataBuilder;

@@ -2,8 +2,9 @@
 //
 //     scale = q75 - q25, or (max - min) / 2 if these quartiles are equal     center = q50
 //
-// Minimum and maximum are those of all rows. Quartiles are those of all rows if the table is small. Otherwise they are
-// those of a sample: the rows are divided into equal strata in their given order, and one row of each stratum is drawn.
+// Minimum and maximum are computed from all rows. Quartiles are computed from all rows if the table is small, otherwise
+// from a sample. For the sample, the rows are divided into equal strata in their given order, and one row of each
+// stratum is drawn.
 //
 //     rows     | . . x . | x . . . | . . . x | . x . . |     x: in the sample
 //

@@ -24,8 +24,8 @@ enum class Purpose : std::uint32_t {
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // below 2^24, as check(Settings) ensures; for an embedding: the row of parameters
-    std::uint32_t time;  // the pass of a shuffle, the update of a dropout mask, both modulo 2^32; 0 for initial weights
+    std::uint32_t layer;  // layer, or row of parameters of an embedding; below 2^24, as check(Settings) ensures
+    std::uint32_t time;   // number of the shuffled pass or of the update (dropout), modulo 2^32; 0 for initial weights
 };
 
 using Words = std::array<std::uint32_t, 4>;

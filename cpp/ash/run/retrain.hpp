@@ -1,7 +1,7 @@
 // retrain.hpp: trains networks again outside of the ladder, without scoring them.
 //
 //     refit: state of a kept candidate  ->  one more cycle of the learning rate, on all rows
-//     completion: a kept candidate whose state is missing here: initial state  ->  all rungs up to its kept rung
+//     completion: initial state of a kept candidate whose state is missing here  ->  all rungs up to its kept rung
 //
 // Order:    a job's result depends only on its state, data, settings and rules, not on the order of jobs or on threads.
 // Threads:  a separate tuner with one rung runs the jobs, so threads without a job help with running jobs (team.hpp).

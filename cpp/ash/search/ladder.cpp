@@ -180,8 +180,8 @@ bool Ladder::promotable(std::size_t index) const {
     return rung.promoted() < share(index, rung.finished());
 }
 
-// Call after a report in this rung. Continues with higher rungs until the number of candidates that can still reach the
-// next rung is unchanged.
+// Retires candidates after a report in this rung. Continues with higher rungs until the number of candidates that can
+// ever finish in the next rung is unchanged.
 void Ladder::retire_from(std::size_t rung) {
     for (;; ++rung) {
         const std::int64_t unranked = ranks_all(settings_) ? 0 : rungs_[rung].promoted();

@@ -3,7 +3,7 @@
 //     the clock gives a job:   known    ->  its result is reported immediately, as if the job had just been trained
 //                              unknown  ->  a thread trains it
 //
-//     virtual clock   requests the same jobs whenever results arrive, so a table of results is enough
+//     virtual clock   requests the same jobs no matter when results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
 // So a resumed run makes the same decisions as an uninterrupted one. With more candidates or time, it makes the same
@@ -32,7 +32,7 @@
 namespace ash {
 
 struct KnownJob {
-    JobRecord record;                      // only its task's job is used, as virtual times follow from the decisions
+    JobRecord record;  // of its task, only the job is used, since virtual times follow from decisions
     std::vector<double> fold_scores = {};  // [folds]; empty if the job diverged
 };
 

@@ -5,8 +5,8 @@
 // 150 cycles, so a job takes 20 times as long.
 //
 // Promise: all x86 instruction sets flush in the same way. 64-bit Arm decides before rounding whether a result is
-//          flushed, x86 after rounding. So the two can differ only for results that round up to 2^-126, about 1 in 2^24
-//          of the smallest results.
+//          flushed; x86 decides after rounding. So the two can differ only for results that round up to 2^-126, about 1
+//          in 2^24 of the smallest results.
 // Threads: the mode belongs to a thread. The destructor restores the previous mode. Cost: tens of cycles.
 #pragma once
 

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// Computes a product. rounded: its scratch if the factors are rounded to bfloat16, else null.
+// Computes a product. rounded: scratch memory if the factors are rounded to bfloat16, else null.
 void multiply(const Kernels& kernels, const Product& product, float* rounded) {
     if (rounded == nullptr) return kernels.product(product);
     kernels.product_bfloat16(product, rounded);

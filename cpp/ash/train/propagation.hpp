@@ -4,7 +4,8 @@
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
-//     parametric f: y = x + a Q with the excess Q = f(x) - x. If y has the delta E, x has S * E and a has Q * E
+//     parametric f: y = x + a Q with the excess Q = f(x) - x. If y has the delta E, the delta of x is S * E, and
+//                   the delta of a is Q * E
 //     inputs of layer 0: x; with an embedding, x and the embedded numbers of x
 // Layouts (B: capacity of the buffers in rows):
 //     outputs, deltas   layer after layer: [B][stride]. The last layer's outputs are stored in deltas and replaced by D

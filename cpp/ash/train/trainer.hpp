@@ -39,7 +39,7 @@ struct Training {
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean over the rows of the last epoch, before each row's update; with label smoothing
+    double loss = 0.0;      // mean over the rows of the last epoch, each before its update; with label smoothing
     bool diverged = false;  // a loss or weight is not finite; training ended with that epoch
     bool stopped = false;   // whether the flag stopped the job; the state is then not usable
 };
