@@ -293,7 +293,7 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
     return py::make_tuple(networks, stopped);
 }
 
-// Trains a kept candidate on other data, from the beginning up to its rung, as in the run.
+// Trains a kept candidate on other data in the same way as in the run: from the beginning up to its rung.
 py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
     const Kept kept = kept_of_candidate(owner, candidate);
     const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};

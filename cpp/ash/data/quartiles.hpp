@@ -23,8 +23,8 @@
 //             (2) a column is constant if all its values in all rows are exactly equal, or if it has no value;
 //             (3) quantiles of equal values are exactly that value;
 //             (4) the choice of rows in the sample depends only on the number of rows and the number of columns;
-//             (5) if the sample holds no value of a column but some row does, all its quartiles are the middle of its
-//                 range.
+//             (5) if the sample holds no value of a column but some row does, all quartiles of that column are the
+//                 middle of its range.
 // Threads:    one.
 // Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core of 2026
 //             (selection), or about 80 ns if rows have weights (sorting).

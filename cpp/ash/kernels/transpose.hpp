@@ -10,8 +10,8 @@ namespace {
 
 using Four = float __attribute__((vector_size(16), may_alias));
 
-// Transposes a square of 4 x 4 with 16-byte vectors. Wider vectors would gain nothing, since the stores are the cost,
-// not the shuffles.
+// Transposes a square of 4 x 4 with 16-byte vectors. Wider vectors would gain nothing, since most of the time goes to
+// the stores, not to the shuffles.
 ASH_INLINE void transpose_four(const float* from, int64_t stride, float* to, int64_t to_stride) {
     const auto row = [&](int i) { return *reinterpret_cast<const Four*>(from + i * stride); };
     const Four low01 = __builtin_shufflevector(row(0), row(1), 0, 4, 1, 5);

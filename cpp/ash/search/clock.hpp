@@ -17,8 +17,8 @@
 //              choice changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
-//              (3) reproducible: between two calls, a clock that is not waiting for candidates has no result yet for
-//                  the undecided task with the earliest virtual end, and the ladder has no job for its idle workers;
+//              (3) reproducible: between two calls, unless the clock is waiting for candidates, the undecided task with
+//                  the earliest virtual end has no result yet, and the ladder has no job for idle workers;
 //              (4) finished() never becomes false again.
 // Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. This
 //              depends only on earlier jobs, so it is as reproducible as the decisions.

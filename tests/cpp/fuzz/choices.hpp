@@ -29,7 +29,7 @@ class Choices {
         return options[static_cast<std::size_t>(below(static_cast<int>(kCount)))];
     }
 
-    // Returns any number of the type, often one of its limits.
+    // Returns an arbitrary number of the type, often one of its limits.
     template <typename T>
     T integer() {
         if (coin()) return bytes_.ConsumeIntegral<T>();
