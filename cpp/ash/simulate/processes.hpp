@@ -50,7 +50,7 @@ struct Process {
     double data = 0.0;  // time from which the process has the data
     int vacancies;
     ThreadSet idle;             // idle threads, by their numbers within the process
-    std::deque<int> waiting{};  // flights of arrived jobs
+    std::deque<int> waiting{};  // flights of arrived jobs that have not started
 };
 
 class Processes {

@@ -43,8 +43,8 @@ constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes
 constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
-// Returns the bytes in OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, or a number of KiB without
-// a letter. Returns 0 if it is unset or invalid.
+// Returns the bytes in OMP_STACKSIZE or, if that is unset, in GOMP_STACKSIZE. As in OpenMP, the value is a number
+// followed by B, K, M or G, or a number of KiB without a letter. Returns 0 if both are unset or the value is invalid.
 std::size_t stack_bytes() {
     const char* text = std::getenv("OMP_STACKSIZE");
     if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");
