@@ -22,7 +22,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes per stored cell and per row in the core's copy of a sparse table
-_ALWAYS_FITS = 2**20  # bytes; smaller tables are not checked: reading the free memory takes longer than a prediction
+_ALWAYS_FITS = 2**20  # bytes; smaller tables are not checked, since reading the free memory would slow down predictions
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -178,7 +178,7 @@ def refuse_values(
 
 
 def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
-    """Return the approximate bytes of the core's copy of a table; `stored` is the number of cells of a sparse table."""
+    """Return the approximate bytes of the core's copy of a table; `stored` counts a sparse table's stored cells."""
     dense = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     return dense if stored is None else min(dense, int(rows) * _SPARSE_ROW + int(stored) * _SPARSE_CELL)
 

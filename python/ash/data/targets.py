@@ -1,10 +1,10 @@
 """Reads the target y: infers its task, and returns its classes or numbers.
 
-The task, unless the caller names it:
-    two or more columns                                            regression of each
+Rules that infer the task if the caller does not name it:
+    two or more columns                                            regression for each column
     text, booleans, categories                                     classification; but text that spells numbers counts
-                                                                   as numbers, unless all are plain whole numbers such
-                                                                   as "11"
+                                                                   as numbers, unless all cells are plain whole numbers
+                                                                   such as "11"
     numbers that are not all whole                                 regression
     whole numbers with few distinct values, each seen at least twice on average, or with at most two distinct values
                                                                    classification

@@ -79,7 +79,7 @@ class Fold:
 
     @property
     def sparse_cells(self) -> int:
-        """Return about how many cells the core stores sparsely; 0 if dense storage takes less memory."""
+        """Return the approximate number of cells that the core stores sparsely; 0 if dense storage is smaller."""
         rows = len(self.y)
         stored = self._stored(rows)
         is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
@@ -135,7 +135,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
-    weighted = table.weights is not None and np.ptp(table.weights) > 0  # repeated rows do not count as recurring
+    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for their weight do not recur
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )

@@ -54,7 +54,7 @@ def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
     found: list[int] = []
     for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
         places = numbers[first:stop]
-        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # sorts missing cells last
+        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing cells come last
         there = len(rows) - np.isnan(seen).sum(axis=1)
         column = np.arange(len(places))
         equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # False for NaN

@@ -5,12 +5,11 @@ far. It has one source of networks and one source of boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    a source: the defaults, then the portfolio (portfolio.py), then random and near draws in turn
+    order in a source: the defaults, the portfolio (portfolio.py), then random draws and near draws alternately
 
 A draw near a good candidate keeps about three quarters of that candidate's hyperparameters; the others are drawn from
-the space.
-The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best candidates
-so far.
+the space. The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best
+candidates so far.
 
 Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has no
 candidate left. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
@@ -105,7 +104,7 @@ class Candidates:
 
 
 class AdaptiveCandidates(Candidates):
-    """Candidates guided by the results so far: more from the better source, and some near good candidates.
+    """Candidates guided by the results so far: more from the better source, and some draws near good candidates.
 
     Parameters
     ----------
@@ -192,7 +191,7 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """Draws each network (or each tree model) of a space once: the defaults, the ones in `begin`, then the rest.
+    """Draws each network (or each tree model) of a space once: first the defaults, then `begin`, then the others.
 
     The caller takes the configurations in `own` with `take` before the first draw.
     """
@@ -251,9 +250,9 @@ def draw(
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
-        The number of candidates whose training earlier calls have started.
+        The number of candidates whose training was started in earlier calls.
     known : callable
-        Returns the candidates that earlier calls have drawn, in order of number. Called only for the adaptive sampler.
+        Returns the candidates drawn in earlier calls, in order of number. Called only for the adaptive sampler.
     own : sequence of dict
         The configurations of the argument `first`.
     before : dict of dict
@@ -298,7 +297,7 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return the configurations that a space contains, every second one with the log target transform if possible.
+    """Return the configurations that fit a space; every second one gets the log target transform if the space has it.
 
     Values for the embedding of numbers are dropped if the space has no such embedding, which is the case for tables
     with no or with many numeric columns.

@@ -2,9 +2,9 @@
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
-Memory: one block of at most BLOCK_CELLS cells, and the core's float32 matrix of the encoded table. The matrix takes 4
-bytes per cell, with rows padded to 64 bytes, or 8 bytes per nonzero cell if the table is sparse. The table itself is
-never copied.
+Memory: one block of at most BLOCK_CELLS cells, and the core's float32 matrix of the encoded table. A dense matrix takes
+4 bytes per cell, with each row padded to a multiple of 64 bytes. A sparse matrix takes 8 bytes per nonzero cell. The
+table itself is never copied.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@
 The number of networks to select from and to refit, and the time that both steps take, are known only at the end. So a
 maximum time is reserved at first. When only this reserve is left, or the next job would reach into it, the deadline
 asks how long selection and refit would take now, and returns the surplus to training. It asks again when training has
-used the surplus, until an answer gains too little time.
+used the surplus, until the surplus is too small to be useful.
 """
 
 import math

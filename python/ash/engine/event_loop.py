@@ -159,7 +159,7 @@ class EventLoop:
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Retrain the networks that the result needs, but whose states are in no journal or were on lost workers.
+    """Retrain networks that the result needs if their states are in no journal or were lost with a worker.
 
     After Ctrl-C only the best network is retrained, and only if no other network is available.
     """

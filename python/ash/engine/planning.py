@@ -15,8 +15,8 @@ first rung has one epoch, since early scores are better than none. The time for 
 epoch takes at least as long as scoring, since a shorter epoch would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
---variants rungs` compares first rungs and reduction factors at equal epochs on two tables. No factor is better than 2
-on both. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
+--variants rungs` compared first rungs and reduction factors at equal epochs on two tables. No factor was better than 2
+on both tables. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
 """
 
 import math
@@ -295,7 +295,7 @@ def ladder(
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
-        jobs = (eta**rungs - 1) / (eta - 1)  # for each finisher
+        jobs = (eta**rungs - 1) / (eta - 1)  # per candidate that finishes the highest rung
         highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
         first = int(highest / eta ** (rungs - 1))
         if first >= shortest:

@@ -5,21 +5,21 @@
                      -> the mean of their networks of all folds
                      or, if one network is requested: the best candidate, trained from scratch on all rows
 
-After one fold, the last cycle is half as long as the network's last job, and starts at 0.3 of its learning rate.
-Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares this method
-with no refit. At commit 9abf357, the variant "final" of that benchmark also compares it with a whole cycle at the full
-rate, and with training from scratch on all rows, which costs four times as much.
+With one fold, the cycle on all rows is half as long as the network's last job, and starts at 0.3 of that job's
+learning rate. Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares
+this method with no refit. An earlier benchmark (variant "final", commit 9abf357) also compared it with a whole cycle at
+the full rate, and with training from scratch on all rows, which costs four times as much.
 
 With several folds, a network per fold already exists when the search ends. The mean of these networks has a lower error
 than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). If a
-single network is requested, it is trained through all rungs that its candidate was trained in.
+single network is requested, it is trained through the same rungs as its candidate.
 
 After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
 on the validation rows.
 
-After one fold, networks that diverge in the last cycle, or for which no time is left, stay as they were. After several
-folds, if the single network diverges or no time is left for it, the candidate's network of the first fold is used
-instead. The order of training has no effect: a network depends only on its candidate, its rung and the data.
+With one fold, a network is left unchanged if its last cycle diverges or no time is left for it. With several folds, the
+candidate's network of the first fold is used if the single network diverges or no time is left for it. The order of
+training has no effect: a network depends only on its candidate, its rung and the data.
 
 Threads: the core's threads train the networks, the most costly first. A thread without a network joins another
 thread's team.
@@ -333,7 +333,8 @@ class Refit:
     def _jobs(self, place: int) -> NDArray[np.bool_]:
         """Return a mask of the jobs that the refit repeats or extends.
 
-        This is the last job of the candidate or, after several folds, all its jobs if each resumed the previous one.
+        With one fold, this is the candidate's last job. With several folds, these are all jobs of the candidate if each
+        of them resumed the previous one; otherwise this is only the last job.
         """
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)

@@ -125,7 +125,7 @@ class TreeTrainer:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of decided jobs that are not kept; jobs that earlier calls got as `decided` are included."""
+        """Free the results of the jobs that are not in `kept` but were in `decided` in this or an earlier call."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):

@@ -52,8 +52,8 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
     Warns
     -----
     UserWarning
-        Configurations of an earlier run, or names in a study, are not in the space and are left out. Or an earlier run
-        lacks names of the space.
+        Configurations of an earlier run, or names in a study, are not in the space and are left out. Or the
+        configurations of an earlier run lack names that the space has.
     """
     if first is None:
         return []

@@ -161,7 +161,7 @@ ended (True) or was started (False)."""
         """Raise JournalCorrupt unless all recorded candidates fit the space."""
 
     def grow(self, space: Space) -> None:
-        """Load the candidates of smaller spaces before any draw: all recorded candidates if the space has grown."""
+        """Load the candidates of smaller spaces (all recorded ones if the space has grown); called before any draw."""
 
     def look(self) -> None:
         """Write the new results since the previous call; the run may still be training."""

@@ -250,7 +250,7 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # first, since the length of `_known` numbers the next new rows
+            self._known.update(_keys(self.read))  # before the counters: new rows are numbered from its length
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
