@@ -291,7 +291,7 @@ class Encoding:
 
     @property
     def _which(self) -> list[str]:
-        """For each statistic, the part of its name that says which target it describes."""
+        """The part of each statistic's name that says which target the statistic describes."""
         return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
 
     def _names_of(self, place: int) -> list[str]:

@@ -10,8 +10,8 @@ training rows that equal it. Let r be the largest d, and let the prior p be the 
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
-matter which of several equally far rows is chosen. Both features are continuous. During training, the sums of a
-training row leave out the row itself.
+matter which of several rows at the largest distance is chosen. Both features are continuous. During training, the sums
+of a training row leave out the row itself.
 
 Only regressions on numbers without weights have these features, and only if rows recur (see `with_neighbors`). In
 trials outside of `bench`, they reduced accuracy in other cases.

@@ -31,7 +31,7 @@ MOST_COLUMNS = 32
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
-_OFTEN = 2  # a value that occurs only once is no evidence about other rows
+_OFTEN = 2  # a value that occurs only once says nothing about other rows
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:

@@ -15,7 +15,7 @@ Adaptive draws depend on results. So the core asks for candidates only when an i
 candidate left. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
 neither do the draws.
 
-Threads: only the calling thread.
+Threads: used only by the calling thread.
 Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH log(n)
          requests, and about 50 microseconds per candidate.
 """
@@ -73,7 +73,7 @@ class Candidates:
     params, count
         As above; `params` grows.
     ahead : int
-        As for `_core.Tuner`: the core asks for more candidates when fewer than this many wait to enter the first rung.
+        The core asks for more candidates when fewer than this number wait to enter the first rung; see `_core.Tuner`.
     epoch_cost : float
         The multiply-adds per epoch that are assumed for boosted trees; they equal those of an average network.
     """
@@ -299,8 +299,8 @@ def _is_trees(params: Params) -> bool:
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
     """Return the configurations that fit a space; every second one gets the log target transform if the space has it.
 
-    Values for the embedding of numbers are dropped if the space has no such embedding, which is the case for tables
-    with no or with many numeric columns.
+    The hyperparameters of embeddings are dropped if the space has no embeddings, which is the case for tables without
+    numeric columns or with many of them.
     """
     found = []
     for place, params in enumerate(begin):

@@ -62,7 +62,7 @@ class Deadline:
         needed : callable, optional
             Returns the seconds that selection and refit would take now; called when only the reserve is left.
         is_short : bool
-            Whether the next job would take longer than the time that is left.
+            Whether the next job would take longer than the remaining time.
         """
         left = self._at - monotonic()
         if (left > 0 and not is_short) or needed is None or self._most == 0:

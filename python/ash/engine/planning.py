@@ -331,7 +331,7 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Fill in the rows of an epoch and, if the ladder is to be planned, the ladder; return the new options.
+    """Return the options with `epoch_rows` filled in; the ladder and `keep` are also filled in if they are planned.
 
     The ladder is planned for `seconds` of training or, if the options have a `work_limit`, for that limit.
     """

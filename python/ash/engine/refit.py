@@ -362,7 +362,7 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Replace the networks at these places, except if the core is None.
+        """Return the kept networks with new ones from `cores` at these places; None in `cores` keeps the old network.
 
         A new network is calibrated in the same way as the network that it replaces.
         """

@@ -118,7 +118,7 @@ def was_promoted(result: "History") -> NDArray[np.bool_]:
 
 
 def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
-    """Return the epochs of a rung's jobs as text; with a plus sign if they are added to those of lower rungs."""
+    """Return the epochs of a rung's jobs as text; a plus sign means that they are added to those of lower rungs."""
     epochs = f"{rung['epochs']:,}"
     if rung["rung"] and result.options.training == "resume":
         return f"+{epochs} epochs"
@@ -205,7 +205,7 @@ def varying_axes(history: "History", rows: Sequence[int] | None = None) -> list[
 
 
 def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
-    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # distinguishes True and 1
+    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # the type tells True from 1
     values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
     levels = {key: number for number, key in enumerate(values)}
     level = np.array([-1 if key is None else levels[key] for key in keys], np.int64)

@@ -97,7 +97,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Turn any error from reading invalid contents into JournalCorrupt; contents may be invalid even if hashes fit."""
+    """Turn any error from reading invalid contents into JournalCorrupt; contents may be bad even if hashes match."""
     try:
         yield
     except (AshError, MemoryError):
@@ -202,7 +202,7 @@ ended (True) or was started (False)."""
         return False
 
     def recall(self, task: _core.Task) -> Any:
-        """Return and remove the recorded answer of a function's job, or None; times count from the run's start."""
+        """Return and remove the recorded answer of a function's job or None; its times count from the run's start."""
         return None
 
     def retraced(self, exactly: bool) -> None:

@@ -1,8 +1,8 @@
 """The base class of open journals: the lock, the database, the facts of the run, and the timing of commits.
 
     open     takes the lock and opens the database. If another process has the lock, or the file is not a journal,
-             JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens,
-             but a completed run can still be read
+             JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens;
+             in any case a completed run can still be read
     agree    writes the facts of the run, after comparing them with those that an earlier call has written
     write    writes new results in one commit, which is postponed if the last commit was recent and slow
 
