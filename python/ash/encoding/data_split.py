@@ -54,7 +54,7 @@ class Fold:
     ----------
     table : Table
     held_out : Frame or None
-        The columns of a separate validation table, if there is one; its row numbers follow those of `table`.
+        The columns of a separate validation table, or None without one. Its row numbers follow those of `table`.
     encoding : TrainingEncoding
         The encoding of the columns of both tables.
     y : array [rows, outputs]

@@ -16,7 +16,7 @@ of a training row leave out the row itself.
 Only regressions on numbers without weights have these features, and only if rows recur (see `with_neighbors`). In
 trials outside of `bench`, they reduced accuracy in other cases.
 
-Bits:   apart from the choice of the nearest rows, only sums in a fixed order, quotients and roots are computed.
+Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed.
 Cost:   one search in a k-d tree per row. In the worst case a search compares the row with all others. MOST_CELLS bounds
         the size of the table.
 Memory: 8 bytes per cell of the distinct training rows, also in the model and its file.
@@ -41,7 +41,7 @@ Doubles = NDArray[np.float64]
 NEAREST = 20
 """Number of distinct training rows with which a row is compared."""
 SOFT = 0.01
-"""Rows nearer than this count almost as equal; numbers are scaled by their quartile distance."""
+"""Rows at a smaller distance than this count almost like equal rows. Numbers are scaled by their quartile distance."""
 LIMIT = 3.0
 """Scaled numbers are clipped smoothly to magnitudes below this, as in the network."""
 FAR = 2.0**30

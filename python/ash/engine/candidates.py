@@ -45,12 +45,12 @@ takes about a fifth of a second. It draws more only if the core needs more."""
 LEARNS = 20_000
 """After this many candidates, results are no longer used, since ranking them would take ever longer."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and the weight of this prior: it counts as much as WEIGHT of the best candidates."""
+"""The share of trees at the start, and the number of candidates that this prior counts as."""
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
-"""The best 1/BEST of the scored candidates, but at least BEST, determine the share of trees. "Good" candidates are the
-best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
+"""The best 1/BEST of the scored candidates (at least BEST of them) determine the share of trees. "Good" candidates are
+the best 1/BEST of the networks and the best 1/BEST of the trees (at least BEST of each)."""
 KEPT = 3 / 4
 """The expected share of hyperparameters that a draw near a good candidate takes from that candidate."""
 _NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1

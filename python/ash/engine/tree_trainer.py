@@ -47,13 +47,13 @@ MOST_OBLIVIOUS = 1_024
 MOST_LEAVES = 200_000
 """Maximum number of leaves of a model. A model of this size takes about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
-"""LightGBM parameters that are the same for all candidates, so that these share the table's bins."""
+"""LightGBM parameters that are the same for all candidates, so that all can use the same table of bins."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 Key = tuple[int, int]
-"""(candidate, rung)"""
+"""The candidate and the rung of a job."""
 
 
 class TreeJob(NamedTuple):
@@ -139,7 +139,7 @@ class TreeTrainer:
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
-        """Run kept jobs of an earlier call again; each is given as (candidate, rung, epochs, hash).
+        """Run the kept jobs of an earlier call again; each job is given as (candidate, rung, epochs, hash).
 
         Raises
         ------

@@ -34,8 +34,8 @@ LEAST_PAIRS = 3
 METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
 OBJECTIVE = "objective"
-"""The name in a journal for the source code of an Optuna objective, which also defines the space. Its scores in
-different rungs are not comparable, so candidates rank by their highest rung first."""
+"""The name in a journal for the source code of an Optuna objective, which also defines the space. Scores of an
+objective in different rungs are not comparable, so candidates rank by their highest rung first."""
 
 
 class JobRecord(NamedTuple):

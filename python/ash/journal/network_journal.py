@@ -59,7 +59,7 @@ class NetworkJournal(OpenJournal):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder that the journal has, or None without a planned ladder."""
+        """Return the options with the planned ladder of the journal, or None if there is none or none is needed."""
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None

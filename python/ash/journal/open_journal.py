@@ -48,7 +48,8 @@ MOST_RUNGS = 63
 HEARTBEAT = 1.0
 """The elapsed time is written at least once in this many seconds, even if no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.005
-"""Share of the calling thread's time that commits may take, so a crash loses at most 200 times a commit's duration."""
+"""The maximum share of the calling thread's time for commits. So a crash loses the results of a period that is at most
+200 times as long as a commit."""
 
 
 class OpenJournal(NullJournal):
