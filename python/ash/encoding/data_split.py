@@ -135,7 +135,8 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
-    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for their weight do not recur
+    # Rows that are repeated for their weight do not count as recurring.
+    weighted = table.weights is not None and np.ptp(table.weights) > 0
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
