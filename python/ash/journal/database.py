@@ -9,7 +9,7 @@ memory shared between processes, which network file systems do not provide (sqli
 journal is used instead. A warning is given, since locks are unreliable there as well. Readers see the last commit and
 change nothing. With the log, readers do not block commits. Without the log, a commit waits for readers.
 Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt. If
-the disk or the system refuses access, JournalUnwritable is raised. It is also raised if the file was deleted or
+the disk or the system refuses an operation, JournalUnwritable is raised. It is also raised if the file was deleted or
 replaced during the run, since SQLite would continue to write to the old file.
 Threads: a database is used only by the thread that opened it. Use in a forked child is refused, since SQLite does not
 support it.
