@@ -281,7 +281,7 @@ class Trees:
         NaN counts as a missing value; infinity is refused.
         """
     def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
-        """Return the sums of leaves [rows, scores] that predictions are computed from; one score for two classes."""
+        """Return the sums of leaves [rows, scores] that predictions are computed from; two classes have one score."""
     @property
     def features(self) -> int: ...
     @property
@@ -379,18 +379,18 @@ class Tuner:
         # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN: the job diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        mailbox: Mailbox | None = None,  # sends up to `capacity` jobs at a time elsewhere; `threads` run the rest
+        mailbox: Mailbox | None = None,  # passes jobs to other processes, up to its capacity; `threads` run the rest
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # requests more if fewer candidates wait to enter; 0: only for an idle worker
+        ahead: int = 1024,  # more candidates are requested if fewer wait for rung 0; 0: only for an idle worker
     ) -> None: ...
     def start(self) -> None: ...
     # Waits at most `seconds`, or until candidates are wanted. Returns whether all threads have ended. Raises exceptions
     # of the threads.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
-    def limit(self, seconds: float) -> None: ...  # sets the deadline, from now; only for a reproducible schedule
+    def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
     @property
@@ -409,7 +409,8 @@ class Tuner:
     # One row per finished job from row `first` on, in order of decision (greedy: of finishing). Columns: the fields of
     # JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
-    def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0 for begun or 1 for ended), in order
+    # One row per start or end of a job, in order of time: candidate, rung, and 0 (start) or 1 (end).
+    def steps(self, first: int = 0) -> _Integers: ...
     def assists(self, first: int = 0) -> _Columns: ...  # one row per assist: candidate, rung, thread, start, end, busy
     @property
     def threads(self) -> tuple[int, int]: ...  # number of threads started, and number requested
@@ -434,11 +435,12 @@ class Tuner:
     # Returns one state per fold if the candidate waits or is kept, else an empty list.
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
-    # Retrains kept networks without states, at most `most`, best first. Call it after all threads have ended.
+    # Retrains at most `most` kept networks whose states are not stored, best first. Call it after all threads have
+    # ended.
     def complete(self, most: int) -> None: ...
     def retired(self) -> NDArray[np.int32]: ...  # candidates retired since the last call; they get no further job
-    # Refits candidates of kept(). A network is None if it diverged, was not finished in time (then the second list
-    # contains True), or has other features.
+    # Refits candidates of kept(). A network is None if it diverged or was not finished in time (then the second list
+    # contains True). All are None if the constant features of `data` differ from those of the training data.
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
@@ -454,7 +456,7 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # number of jobs, of `epochs`, `epochs` * growth, ... epochs; each resumes the previous one
+    cycles: int = 1,  # number of jobs; they take `epochs`, `epochs` * growth, ... epochs, each resumes the last
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
@@ -491,8 +493,8 @@ def workspace_bytes(
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
 
 # For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
-# `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one run by one thread and one by a
-# team of `threads` >= 2; in addition the number of "blocks" that helpers ran and the "round_trip" of a cache line.
+# `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one by a single thread and one by a
+# team of `threads` >= 2. It also returns the number of "blocks" that helpers ran and the "round_trip" of a cache line.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(

@@ -83,7 +83,8 @@ class Ladder:
         A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that are still running
         may be reported. None: no score ends the run.
     patience : int or None, default None
-        After this many reports in a row without a new best score, the ladder is `finished`, as after `stop_score`.
+        After this many reports in a row without a new best score, the ladder is `finished`; jobs that are still running
+        may be reported.
 
     Raises
     ------
@@ -234,7 +235,7 @@ def ladder_settings(
     stop_score: float | None = None,
     patience: int | None = None,
 ) -> LadderSettings:
-    """Check the arguments that `Ladder` and `tune` share and return them as the core takes them; see `Ladder`."""
+    """Check the arguments that `Ladder` and `tune` share and return them in the core's form; see `Ladder`."""
     checked = read_score("stop_score", stop_score)
     settings = LadderSettings(
         candidates=whole("candidates", candidates, 1, _MOST_CANDIDATES),

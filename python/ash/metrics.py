@@ -58,7 +58,10 @@ def native_metric(name: object) -> str | None:
 
 
 def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
-    """Return the metric if the core can compute it, else the one in `LOSSES`; deviance needs positive predictions."""
+    """Return the metric if the core can compute it, else the metric in `LOSSES`.
+
+    The Poisson deviance cannot be computed unless all predictions are positive.
+    """
     is_native = metric in METRICS[task] and (are_positive or metric != METRIC_OF_LOSS["poisson"])
     return metric if is_native else LOSSES[task]
 

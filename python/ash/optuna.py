@@ -35,8 +35,8 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     """Prune trials by asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), without pausing them.
 
     Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports there continues if it is among the best
-    ``max(1, f // eta)`` of the ``f`` trials that have reported there so far, itself included. Tied trials continue. A
-    trial that skips rungs is scored at each of them. NaN is always pruned.
+    ``max(1, f // eta)`` of the ``f`` trials that have reported there so far, itself included. Tied trials continue. If
+    a trial passes several rungs between two reports, the later report counts at each of them. NaN is always pruned.
 
     Parameters
     ----------
@@ -93,14 +93,15 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
 
 
 class LevelSampler(BaseSampler):  # type: ignore[misc]
-    """Draw a level of each distribution by a hash of seed, trial number and name, as `ash.FunctionSpace` does.
+    """Draw a level of each distribution by a hash of seed, trial number and name.
 
-    The proposals for a trial do not depend on other trials, on their order or on the number of workers.
+    The levels are those that `ash.FunctionSpace` gives the distribution. The proposals for a trial do not depend on
+    other trials, on their order or on the number of workers.
 
     Parameters
     ----------
     seed : int, default 0
-        At least 0.
+        The seed of the hash, at least 0.
 
     Raises
     ------

@@ -92,12 +92,12 @@ class RunResult(History):
         return plot_rungs(self, ax)
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw the speed-up by number of threads: simulated from this run's costs, as measured, and upper bounds.
+        """Draw the simulated and the measured speed-up of this run, and upper bounds, against the number of threads.
 
-        W is the work of all jobs, D the largest work of one candidate. The plot also shows successive halving (SH) with
-        barriers, which waits for each rung to end and has no teams. The curve of SH assumes that all jobs of a rung
-        take the same time, so it may be above the bounds. The measured speed-up of this run is
-        `core_seconds / wall_seconds`.
+        The simulation uses this run's costs. W is the work of all jobs, D the largest work of one candidate. The plot
+        also shows successive halving (SH) with barriers, which waits for each rung to end and has no teams. The curve
+        of SH assumes that all jobs of a rung take the same time, so it may be above the bounds. The measured speed-up
+        of this run is `core_seconds / wall_seconds`.
 
         Parameters
         ----------
@@ -621,16 +621,16 @@ class FunctionResult(RunResult):
     memory : dict of str to int
         Memory of waiting states. `limit` and `peak_bytes` are about states in memory. `spilled` is the number of states
         that were written to files, `dropped` the number of states that were deleted because there was no room for files
-        either. `retrained_epochs` counts all epochs that were trained again, including those for states that were lost
-        with an earlier process.
+        either. `retrained_epochs` counts all epochs that were trained again, including those that restored states of an
+        earlier process.
     infos : tuple
         Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
         are none. Facts read from a journal have only JSON types.
     params : tuple of dict
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
-        The fields of `jobs` as arrays; rows are the finished jobs in order of decision. `loss` is the negated value by
-        which the ladder ranked candidates: the score, or for `ash.ASHSearchCV` the score forecast for the next rung.
+        The fields of `jobs` as arrays; rows are the finished jobs in order of decision. The ladder ranked candidates by
+        the score, or for `ash.ASHSearchCV` by the score forecast for the next rung. `loss` is this value, negated.
     assists : dict of str to ndarray
         Empty, since threads do not help each other with the jobs of a function.
     ladder : list of dict

@@ -252,7 +252,10 @@ def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
 
 @cache
 def _mounts(controller: str, proc: Path) -> list[Mount]:
-    """Return the hierarchies of mountinfo: ``id parent dev visible point options [fields] - type source options``."""
+    """Return the hierarchies in mountinfo.
+
+    Its lines have the form ``id parent dev visible point options [fields] - type source options``.
+    """
     mounts = []
     for line in read_text(proc / "mountinfo").splitlines():
         left, _, right = line.partition(" - ")

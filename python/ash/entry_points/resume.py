@@ -65,9 +65,9 @@ def resume(
     Raises
     ------
     JournalError
-        There is no such journal, or it is in use or damaged. Or the journal was not begun by `ash.tune`; then repeat
-        the call that began it, or fit the same estimator again. Or the data or options differ; the message names every
-        difference.
+        There is no such journal, it is in use or damaged, or the data or options differ (the message names every
+        difference). A journal that was not begun by `ash.tune` is refused as well: repeat the call that began it, or
+        fit the same estimator again.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.
 

@@ -119,10 +119,10 @@ def tune_function(
         rungs as the candidates can fill. By default the ladder starts with `min_epochs`, and rung ``k`` trains
         ``min_epochs * eta**k`` more epochs. Required for an Optuna objective that reports.
     costs : callable or FunctionResult, optional
-        How long a job takes on the virtual clock, in any unit. Either a function ``costs(params, epochs) -> float``
-        with positive values, or an earlier result, from which the seconds per epoch are taken. With costs the schedule
-        is reproducible: the outcome depends only on arguments and scores, not on the number of threads. Costs need not
-        be exact.
+        How long a job takes on the virtual clock, in any unit: a function ``costs(params, epochs) -> float`` with
+        positive values, or an earlier result, whose seconds per epoch are used. With costs the schedule is
+        reproducible: the outcome depends only on arguments and scores, not on the number of threads. Costs need not be
+        exact.
     sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are proposed.
 

@@ -11,14 +11,14 @@ Lines of runtime.hpp after `#if` are only for models that meet the condition, an
 models. A header contains only the lines for its model, without these directives. The conditions are:
 
     TREES      the model has boosted trees
-    SCALINGS   the networks of an ensemble scale their inputs differently, as with several folds
+    SCALINGS   the networks of an ensemble scale their inputs differently, since each fold has its own scaling
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
 
 The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
 so each further scaling is applied only once per row.
 
-Levels are sorted by their UTF-8 bytes, like std::string_view. The user's names, levels and labels are written only as
-literals, so they cannot be interpreted as code.
+Levels are sorted by their UTF-8 bytes, the order of std::string_view. The user's names, levels and labels are written
+only as literals, so they cannot be interpreted as code.
 """
 
 import math

@@ -97,7 +97,8 @@ class ExportColumn:
     part: str
     """The part of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
     kind: Kind
-    """The kind of the column or part: "date" for a part with levels; a date itself and its other parts are "number"."""
+    """The kind of the column or part. A part of a date is a "date" if it has levels, otherwise a "number". The date
+    itself is a "number"."""
     levels: tuple[str, ...] | tuple[float, ...]
     """The sorted levels; most columns of numbers have none."""
     first: int

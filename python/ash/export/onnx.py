@@ -8,7 +8,7 @@
                                                                           members, weighted mean
     rows that `predict` refuses -------------------------------------- NaN ----> | --> probabilities, label; or target
 
-If the networks of an ensemble scale their inputs differently, as with several folds, the graph computes the scaled
+With several folds, the networks of an ensemble scale their inputs differently. The graph then computes the scaled
 features once per scaling.
 
 The angles of an embedding are computed in double and rounded once, like the core's fused multiply-add. This file
@@ -129,7 +129,7 @@ class _Writer:
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
-        self.codes: dict[int, str] = {}  # for each column, the name of the value with its cells' table rows
+        self.codes: dict[int, str] = {}  # for each column, the name of the value with its codes (see `_code`)
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:

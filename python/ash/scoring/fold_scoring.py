@@ -98,7 +98,7 @@ def read_scoring(
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
-    """Return one scorer per fold for a function, which gets rows of X or `validation` in the user's form."""
+    """Return one scorer per fold; each passes rows of X or `validation` to the function, in the user's form."""
     if scoring is None:
         return []
     lock = Lock()
@@ -137,7 +137,7 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise the error of the user's function, or AllDiverged if no score was finite, including in earlier calls."""
+    """Raise the error of the user's function, or AllDiverged if no score of this or an earlier call was finite."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error
@@ -152,7 +152,7 @@ POSITIVE = ("f1", "average_precision")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric; if it is undefined on the validation rows, replace a default metric or refuse a user's."""
+    """Return the metric. If it is undefined on the validation rows, a default is replaced, a chosen metric refused."""
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]

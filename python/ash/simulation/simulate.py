@@ -104,8 +104,8 @@ class Simulation:
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds that messages were in transit: twice the latency, times the number of rungs that were reached, or
-            times the number of jobs per place in flight if that is larger.
+            Seconds of the round trips that follow one another: twice the latency, times the number of rungs that were
+            reached or the number of jobs per place in flight, whichever is larger.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
             "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If

@@ -7,8 +7,8 @@
 
 A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
 be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
-(levels.py). All levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), so they
-are the same on every machine. For readability, listed levels are rounded to three significant digits (of the value in a
+(levels.py). All levels are computed by the module ``decimal``, which rounds exp and ln correctly, so they are the same
+on every machine. For readability, listed levels are rounded to three significant digits (of the value in a
 log domain, of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the
 default are kept exactly as given.
 """
@@ -153,7 +153,7 @@ class Domain:
 
 
 def choice(*options: Any, default: Any = None) -> Domain:
-    """Return a domain of the given options, in this order; the first is the default unless one is named.
+    """Return a domain of the given options, in this order; by default the first is the default option.
 
     Lists become tuples. Duplicate options are removed (compared by type and value, so NaN equals itself).
 

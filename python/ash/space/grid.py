@@ -4,7 +4,7 @@ Conditions make the grid irregular, so it is split into regular pieces:
 
     component   hyperparameters joined by conditions; the sizes of components are multiplied
     group       levels of one domain that fulfill the same conditions
-    case        one group for each active hyperparameter of a component; contains every combination of their levels
+    case        one group for each active hyperparameter of a component, with every combination of the groups' levels
 
     optimizer {sgd | momentum, nesterov}   case 1: sgd                  1 x 1      configurations 0
       `- momentum {0.8, 0.9, 0.95}         case 2: momentum, nesterov   2 x 3      configurations 1..6
@@ -88,7 +88,7 @@ class Grid:
         self.default = self._default(variants)
 
     def configuration(self, number: int) -> dict[str, Any]:
-        """Return the configuration with the given number, below `size`; inactive hyperparameters are absent."""
+        """Return the configuration of a number below `size`; inactive hyperparameters are absent."""
         found: dict[str, Any] = {}
         for component in self._components:
             number, rest = divmod(number, component.ends[-1])

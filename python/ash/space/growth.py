@@ -1,6 +1,6 @@
 """Checks whether one domain contains another, so that a run can be continued with a larger space.
 
-listed levels      each must be a level of the other domain, or a number between its bounds if it is a domain of floats
+listed levels      each must be a level of the other domain, or a number between its bounds if that domain has floats
 unlisted levels    the other domain must be of the same kind and contain their bounds; for whole numbers, its steps must
                    also fit
 """
@@ -15,7 +15,7 @@ IN_JOURNAL, IN_CALL = "in the journal", "in this call"
 def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
     """Return why the `outer` domains of a name do not contain the `inner` ones, or None if they do.
 
-    In a message the text follows the name. `inner` comes from a journal, `outer` from this call.
+    The returned text follows the name in a message. `inner` comes from a journal, `outer` from this call.
     """
     if [each.conditions for each in inner] != [each.conditions for each in outer]:
         return "has other conditions in the space"

@@ -270,7 +270,7 @@ class Space:
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return the domain of a name that applies to these values, after its index; None if no domain applies."""
+        """Return the domain of a name that applies to these values, with its index; None if no domain applies."""
         for number, variant in enumerate(self._variants[name]):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
