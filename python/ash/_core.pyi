@@ -84,7 +84,7 @@ class Decision:
     def rung(self) -> int: ...
 
 class Clock:
-    """A ladder with its clock, for jobs that Python executes (cpp/ash/search/clock.hpp). Not thread-safe."""
+    """A ladder with its virtual clock, for jobs that Python executes (cpp/ash/search/clock.hpp). Not thread-safe."""
 
     def __init__(
         self,
@@ -167,8 +167,8 @@ class Data:
     @property
     def epoch_rows(self) -> int: ...  # rows per epoch, except for full-batch candidates, which use all rows
     def digests(self) -> dict[str, list[int]]: ...  # hashes of training and validation inputs, targets and weights
-    # For the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
-    # targets [rows].
+    # Returns the targets of the training rows: class numbers [rows], standardized targets [rows, outputs], or
+    # standardized logarithms of targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
     def training_weights(self) -> NDArray[np.float32]: ...  # empty if all weights are equal
     def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments that convert scores to targets

@@ -1,4 +1,4 @@
-"""Small helpers that need nothing else of ash: argument checks, the machine, text for display, atomic file writing.
+"""Small helpers for argument checks, limits of the machine, text for display, threads and atomic file writing.
 
 Any module may import them; they import only `ash.errors` and the core. Start with checks.py.
 """

@@ -331,7 +331,7 @@ def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
 
 
 class WandB(Tracker):
-    """Logs to Weights & Biases as one run: the active run (`wandb.run`), which then stays open, or else a new run.
+    """Logs to Weights & Biases as one run: the active run (`wandb.run`), which stays open, or else a new run.
 
     The config has the run's `settings` and, at the end, `best_params`. The history has `best_score` by the total
     `epochs` of all jobs, and the winner's `score` and `loss` by `winner_epochs`. The summary has best_score, epochs,

@@ -134,7 +134,7 @@ def tune(
 
 
 def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments, but with None for `threads` if there is an executor, whose jobs run elsewhere."""
+    """Return the arguments; with an executor, `threads` is None, since the jobs run elsewhere."""
     return {**given, "threads": given["threads"] if given["executor"] is None else None}
 
 

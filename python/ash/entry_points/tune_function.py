@@ -351,7 +351,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space for an Optuna objective, which contains trial numbers; refuse arguments without effect."""
+    """Return the space of trial numbers for an Optuna objective; refuse arguments that would have no effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

@@ -1,4 +1,4 @@
-"""Exports trained models for use elsewhere: as PyTorch module, ONNX graph, C++ header or scikit-learn pipeline.
+"""Exports trained models for use elsewhere: as a PyTorch module, ONNX graph, C++ header or scikit-learn pipeline.
 
     model --describe()--> Description --+--> torch_module.py      a module that can be trained further
                     (description.py)    +--> onnx.py              a graph from cells to labels, for any runtime

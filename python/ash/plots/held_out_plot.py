@@ -1,4 +1,4 @@
-"""Plots the winner on its validation rows: confusion and calibration of classes, or predictions of targets."""
+"""Plots the winner on its validation rows: confusion matrix and calibration of classes, or predictions of targets."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ MOST_NUMBERS = 12
 
 
 def plot_winner(result: History, output: int = 0, ax: "Axes | None" = None) -> "Axes":
-    """Draw the confusion or the predictions and return the axes; see `Result.plot_held_out`."""
+    """Draw the confusion matrix or the predictions and return the axes; see `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     check_output(kept, output)
     regression = kept.networks[0].classes_ is None

@@ -46,7 +46,7 @@ def open_view(
 
 
 def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
-    """Return stderr, or None if it should show no progress, and whether it is a terminal that can move its cursor."""
+    """Return stderr (None if it should show no progress), and whether it is a terminal that can move its cursor."""
     stream = sys.stderr
     terminal = is_terminal(stream)
     shown = terminal if progress is None else progress

@@ -558,7 +558,8 @@ class Speedups:
         `bound` is the upper bound without teams, W divided by max(W/p, D). `halving` is the speed-up of successive
         halving with barriers. `alone` is the speed-up of the run's schedule without teams.
     shared : list of float or None
-        The speed-up of the run's schedule with teams of `TEAM_EFFICIENCY`; None if teams were turned off.
+        The speed-up of the run's schedule with teams, whose `team_efficiency` is TEAM_EFFICIENCY; None if teams were
+        turned off.
     measured : float
         The measured speed-up of the run on its own number of threads: `core_seconds / wall_seconds`.
     """

@@ -224,7 +224,7 @@ def check_params(params: Mapping[str, Any]) -> Params:
 
 
 def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.Settings:
-    """Return the core's settings for one candidate's hyperparameters; raise as `check_params` does.
+    """Return the core's settings for one candidate's hyperparameters; raise the errors of `check_params`.
 
     `external_cost` is the cost in multiply-adds of one epoch of a candidate that is not a network.
     """
