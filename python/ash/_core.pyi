@@ -212,7 +212,7 @@ class Network:
         input_limit: NDArray[np.float64],  # 3: clipped smoothly at 3; 0: not clipped
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
-        numbers: Sequence[int] = ...,  # the features that are embedded, in order
+        numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
         embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; empty if activations are plain
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
@@ -456,8 +456,8 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # number of jobs; they take `epochs`, `epochs` * growth, ... epochs, each resumes the last
-    growth: int = 1,
+    cycles: int = 1,  # number of jobs, each of which resumes the previous one; the first takes `epochs` epochs
+    growth: int = 1,  # each job takes this many times the epochs of the previous one
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
     """Train one candidate and return its network and the loss of each epoch (NaN once it diverged); epochs may be 0."""

@@ -516,7 +516,7 @@ _TABLES: dict[type[RunOptions], Mapping[str, Option]] = {kind: _options_of(kind)
 
 
 def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
-    """Return the options of a run on a table, or of a function, by name."""
+    """Return the options by name, for a run on a table or for a run of a function."""
     return _TABLES[kind]
 
 

@@ -444,7 +444,7 @@ def nearly_zero_as_zero(graph: Graph, features: str) -> str:
 
 
 def _nodes(member: TreesMember) -> dict[str, Any]:
-    """Return the attributes of a tree operator, which list for each tree its splits in order, then its leaves."""
+    """Return the attributes of a tree operator; for each tree they list its splits in order, then its leaves."""
     starts, trees, leaves = member.leaf_starts[:-1], np.arange(len(member.outputs)), np.diff(member.leaf_starts)
     split_tree, leaf_tree = np.repeat(trees, leaves - 1), np.repeat(trees, leaves)
     split_number = np.arange(len(split_tree)) - (starts - trees)[split_tree]

@@ -152,7 +152,10 @@ POSITIVE = ("f1", "average_precision")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric. If it is undefined on the validation rows, a default is replaced, a chosen metric refused."""
+    """Return the metric, or another one if the default metric is undefined on the validation rows.
+
+    An undefined metric is refused if the user chose it, or set a stop score.
+    """
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]
