@@ -255,7 +255,7 @@ def test_a_wrong_answer_is_not_timed(tmp_path: Path) -> None:
 def test_parallel_cases_are_recorded_as_they_finish(tmp_path: Path) -> None:
     measured: list[str] = []
     [first, second] = two_cases(measured).cases(options(tmp_path))
-    both = Barrier(2)  # each case waits here for the other
+    both = Barrier(2)  # the first case runs only after the second case has run
     last = Case("first", lambda: (both.wait(timeout=60), first.run())[1])
     early = Case("second", lambda: (second.run(), both.wait(timeout=60))[0])
     measure(two_cases([], cases=lambda _: [last, early], at_once=lambda: 2), options(tmp_path))

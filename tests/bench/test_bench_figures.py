@@ -1,4 +1,4 @@
-"""Tests what is made from the benches' JSON: the student project's tables, pages, the README, outdated figures."""
+"""Tests texts made from the benches' JSON: the student project's tables, pages, the README, and outdated figures."""
 
 import importlib
 import math
@@ -31,7 +31,7 @@ def run(wall: float, over_sh: float, over_ash: float, job: float = 1.0) -> dict[
 
 
 def values(**changes: Any) -> dict[str, Any]:
-    """Return all cases of the page, one of them with 128 models on 1 and 2 threads, simulated on 4 threads."""
+    """Return the page's three cases. The case of 128 models has runs on 1 and 2 threads, and simulated runs on 4."""
     runs = {"sh 1": run(10, 1, 0.8), "ash 1": run(8, 1.25, 1), "sh 2": run(5, 2, 1.6)}
     runs |= {"ash 2": run(5, 2, 1.6, 1.1), "teams 2": run(4, 2.5, 2)}
     simulated = {"ash": {"4": 3.2}, "teams": {"4": 2.0}, "bound": {"4": 2.5}, "sh": {"4": 4.0}}

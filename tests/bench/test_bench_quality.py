@@ -290,7 +290,7 @@ def test_a_fit_that_takes_far_too_long_fails(monkeypatch: pytest.MonkeyPatch) ->
 def made(
     table: str, contender: str, errors: Iterable[float], limit: float = 60.0, first: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """Return recorded fits with these errors, one per seed; the seeds start at `first`."""
+    """Return records of fits with these errors, one fit per seed. The first seed is `first`."""
     names = {BINARY: ("error", "log_loss", "auc_error"), CLASSES: ("error", "log_loss"), REGRESSION: ("error",)}
     value = {
         "on": "one",
@@ -330,7 +330,7 @@ def test_each_table_is_compared_with_its_best_peer_and_losses_come_first() -> No
 
 
 def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
-    """Write a record of ash's fits with these errors of each table, and return the record's path."""
+    """Write a record of ash's fits, which have the given errors for each table. Return the record's path."""
     record = Record(path)
     for name, values in errors.items():
         for key, value in made(name, OURS, values).items():

@@ -1,4 +1,4 @@
-"""Tests callbacks: the events that they receive, with order and thread, how they end a run, and their errors."""
+"""Tests callbacks: which events they receive, in which order and thread, how they end a run, and their errors."""
 
 import contextlib
 import copy
@@ -231,7 +231,7 @@ def test_an_error_in_on_end_does_not_lose_the_result() -> None:
 
 
 def test_no_thread_trains_after_an_error() -> None:
-    tune()  # after this, OpenMP has started the threads that it keeps
+    tune()  # this run makes OpenMP start its threads, which it keeps
     ours = ticks_of_threads().keys()
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
@@ -246,7 +246,7 @@ def test_no_thread_trains_after_an_error() -> None:
     [
         (None, []),
         (MemoryError("no room"), ["the threads raised MemoryError: no room"]),
-        (LookupError("no such experiment"), []),  # the core raises the same error object again
+        (LookupError("no such experiment"), []),  # no note, since the core raises the same error object again
     ],
 )
 def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:

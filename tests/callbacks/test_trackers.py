@@ -148,7 +148,7 @@ def records(folder: Path) -> Iterator[Any]:
     import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 
-    wandb.teardown()  # the process of wandb writes the rest of the file when it exits
+    wandb.teardown()  # wandb's own process writes the rest of the file when it exits
     (path,) = folder.glob("wandb/offline-run-*/*.wandb")
     data, at, whole = path.read_bytes(), 7, b""
     while at + 7 <= len(data):

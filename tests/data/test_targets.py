@@ -56,7 +56,7 @@ def test_the_task_is_inferred_as_documented() -> None:
     def task(y: Any) -> str:
         y = np.asarray(y)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as that floats are treated as classes
+            warnings.simplefilter("ignore")  # for example, the warning that floats are treated as classes
             return read_training(np.arange(len(y), dtype=float)[:, None], y).task
 
     assert task([0.5, 1, 2, 3]) == "regression"

@@ -26,7 +26,7 @@ ROWS = 600
 
 
 def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
-    """Return rows, a share of them copies of others, and targets: a smooth function plus one value per distinct row."""
+    """Return rows, some of them copies, and targets: a smooth function of the row plus one value per distinct row."""
     random = np.random.default_rng(seed)
     fresh = rows - int(share * rows)
     x = random.normal(size=(fresh, columns)).round(3)
@@ -124,7 +124,7 @@ def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
 
 
 def naive(where: list[tuple[float, ...]], y: Doubles, weights: Doubles, known: list[int], row: int) -> list[float]:
-    """Return a row's features, computed from the rows `known` except the row itself, in plain Python."""
+    """Return a row's features, computed in plain Python from all rows in `known` except the row itself."""
     prior = np.average(y[known], axis=0, weights=weights[known]).tolist()
     groups: dict[tuple[float, ...], list[int]] = {}
     for other in known:

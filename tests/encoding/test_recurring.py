@@ -116,7 +116,7 @@ def test_features_are_the_number_and_the_statistics_of_its_level() -> None:
         (numbers.fitting_block(slice(3, ROWS)), category.fitting_block(slice(3, ROWS))),
         (numbers.block(numbers.frame, slice(3, ROWS)), category.block(twin, slice(3, ROWS))),
     ):
-        # sums are added in the order of the levels, which differs here, so the last bits may differ
+        # sums are added in the order of the levels, which differs between the columns, so the last bits may differ
         assert block[:, 2:5] == pytest.approx(expected[:, :3], rel=1e-12, abs=1e-14)
         assert np.array_equal(block[:, 0], values[3:], equal_nan=True)
         assert np.array_equal(block[:, 1], np.isnan(values[3:]))

@@ -1,4 +1,4 @@
-"""Tests that rows are ordered independently of their given order: by content, repeated by integer weights (F18)."""
+"""Tests that rows are ordered by content, not by their given order, and repeated by integer weights (F18)."""
 
 from typing import Any
 

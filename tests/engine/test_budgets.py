@@ -219,7 +219,7 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
 
 
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
-    """Check that the time limit holds even with a user's ladder, whose refit would add a third to the time."""
+    """Check that the time limit holds even for a ladder set by the user, with which a refit adds a third to the time."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -248,7 +248,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Train until no time is left, and return that moment. `needed` has the refit time found at each look."""
+    """Advance the clock until no time is left, and return its time. `needed` lists each estimate of the refit time."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left

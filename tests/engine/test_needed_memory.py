@@ -86,7 +86,7 @@ def test_the_advice_concerns_the_largest_part(
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
     leave(monkeypatch, 100_000)
-    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table's own check would refuse
+    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # else this check would refuse the table first
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
     parts = needs[0].parts(1)
@@ -152,7 +152,7 @@ def test_scratch_and_states_are_counted_per_thread_and_candidate(needs: list[Nee
     one, many = needs
     assert one.parts(1)["scratch"] == one.parts(2)["scratch"] < many.parts(2)["scratch"] == 2 * many.parts(1)["scratch"]
     assert one.parts(1)["states"] == 2 * one.states[0]  # one state in training, one kept
-    assert many.parts(1)["states"] == 2 * sum(many.states)  # all may be in training, and all may be kept
+    assert many.parts(1)["states"] == 2 * sum(many.states)  # each candidate may have a state in training and a kept one
     assert list(many.states) == sorted(many.states, reverse=True)
     quick(candidates=8, threads=1, schedule="greedy", keep=2)
     assert needs[2].parts(2)["states"] == 2 * sum(many.states[:2])

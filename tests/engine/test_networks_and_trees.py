@@ -839,11 +839,11 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
         return len(asked) >= 3
 
     assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped=is_stopped) is None
-    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # three rounds, and once more at the end
+    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # in each of three rounds, and at the end
 
 
 def test_catboost_trains_in_several_threads_at_once() -> None:
-    """Check that neither the GIL nor CatBoost's shared pool makes a job wait for another, and that trees are equal."""
+    """Check that jobs do not wait for each other (for the GIL or CatBoost's shared pool), and that trees are equal."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)
     inside = threading.Barrier(2, timeout=60)

@@ -97,7 +97,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
 
 
 def test_a_few_seconds_on_a_million_rows_allow_comparisons() -> None:
-    """Use the speed of one core in 2026, on which one epoch of all rows would take the whole time."""
+    """Use the speed of a core in 2026. At this speed, one epoch of all rows would take the whole time limit."""
     given = {"threads": 2, "classes": 3, "validation": 1_000}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "_seconds_a_cost", lambda *_: 2e-11)

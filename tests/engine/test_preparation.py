@@ -1,4 +1,4 @@
-"""Tests how tables are prepared for the core: scales as by NumPy, any block size, equal bits from every library."""
+"""Tests how tables are prepared for the core: scales equal NumPy's, for any block size, in tables of any library."""
 
 from typing import Any
 

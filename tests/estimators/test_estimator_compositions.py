@@ -240,8 +240,8 @@ def recording(estimator: Any, X: Any, y: Any) -> float:
 
 @pytest.mark.parametrize("n_jobs", [None, -1])
 def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F81: workers use at least one thread each, in total at most one per processor (joblib keeps user settings)."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    """F81: each worker uses at least one thread, and all together use at most one per processor."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # joblib would keep a user's setting
     cpus = resolve_threads(None)
     found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)
     assert found["test_score"].max() <= max(1, cpus // 2)
@@ -250,7 +250,7 @@ def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: py
     )
     search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
-    # the refit runs without other jobs
+    # no other job runs during the refit, so it may use all CPUs
     assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)
 
 

@@ -129,7 +129,7 @@ def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_the_last_cycle_uses_a_share_of_the_learning_rate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
-    monkeypatch.setattr("ash.engine.refit.RATE", 0.0)  # so the last cycle changes no weights
+    monkeypatch.setattr("ash.engine.refit.RATE", 0.0)  # at this rate, the last cycle changes no weights
     plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
     for one, other in zip(members(trained), members(plain), strict=True):
         assert all(np.array_equal(*pair) for pair in zip(one.core.weights, other.core.weights, strict=True))
@@ -161,7 +161,7 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
 
 
 def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that planned runs reserve 1/25 of their time for the selection; in other runs it may take longer."""
+    """Check that planned runs that train nothing after the search reserve 1/25 of their time, and other runs more."""
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
     trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]

@@ -86,7 +86,7 @@ def test_an_estimator_refits_networks_whose_states_are_on_workers(client: Any) -
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("most", [1, 2])
 def test_f93_dead_workers_do_not_change_the_result(most: int) -> None:
-    """Twice in a run, kill one of the two worker processes, or both, with which all copies of the data are lost."""
+    """Twice in a run, kill one or both of the two worker processes. If both die, all copies of the data are lost."""
     given: dict[str, Any] = {"candidates": 64, "min_epochs": 4}
     wanted = tuned(threads=2, **given)
 

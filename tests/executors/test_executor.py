@@ -347,7 +347,7 @@ def test_inconsistent_units_of_targets_are_refused(place: int, inner: int, wrong
 
 
 def wrong_parts(parts: Any, place: int, inner: int, wrong: Any) -> Any:
-    """Return copies of the parts, each with one entry of one part replaced."""
+    """Return a copy of the parts in which `wrong` replaces entry `inner` of part `place`."""
     own = (*parts[place][:inner], wrong, *parts[place][inner + 1 :])
     return (*parts[:place], own, *parts[place + 1 :])
 

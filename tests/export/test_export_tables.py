@@ -90,7 +90,7 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
 
 @cache
 def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
-    """Return the models of a short run on most rows of a table (best network and ensemble), and the remaining rows."""
+    """Run a short search on most rows of a table. Return its best network, its ensemble and the remaining rows."""
     read, settings = (TABLES | TABLES_OF_TREES)[name]
     if settings is CATBOOST:
         needs.installed("catboost")

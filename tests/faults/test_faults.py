@@ -290,7 +290,7 @@ def test_a_two_dimensional_target_with_one_column_causes_a_warning(y: np.ndarray
     ],
 )
 def test_rungs_are_integers(candidates: int, eta: int, epochs: list[int]) -> None:
-    """Check powers of integers: floating-point logarithms lose a rung of 243 candidates at eta 3 and of 1000 at 10."""
+    """Check powers of eta: with logarithms in floating point, 243 candidates (eta 3) or 1000 (eta 10) lose a rung."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
 
 

@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
-    """Return the outcome of a run resumed from a failed run's journal. Jobs are sorted: their order may differ."""
+    """Resume a failed run from its journal and return the outcome. Jobs are sorted, since their order may differ."""
     return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
 
 

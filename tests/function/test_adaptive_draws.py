@@ -30,7 +30,7 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """Return a source that draws `count` candidates; each in `places` gets its rung and score right after its draw."""
+    """Return a source that has drawn `count` candidates and was told the rung and score of each one in `places`."""
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()
@@ -41,7 +41,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near a candidate of the best sixteenth (at least two candidates), as a simple reference implementation."""
+    """Draw near one of the best candidates (a sixteenth, at least two), by a simple reference implementation."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
     good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))

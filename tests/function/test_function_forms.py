@@ -86,7 +86,7 @@ def test_a_lost_generator_is_restarted_and_advanced() -> None:
 
 
 def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
-    """Check that a function that tests the value ends at once, and another in its next report, despite `except`."""
+    """Check that a function that tests the value ends at once, while one that ignores it ends in its next report."""
     ends: dict[float, str] = {}
 
     def asks(params: dict[str, Any], report: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
         for epoch in range(8):
             try:
                 report(params["x"] + epoch)
-            except Exception as error:  # must not catch Retired; else the last assertion shows the text
+            except Exception as error:  # does not catch Retired, or the last assertion would show this text
                 ends[params["x"]] = f"an error: {error}"
             except ash.Retired:
                 ends[params["x"]] = f"retired in {epoch}"

@@ -62,7 +62,7 @@ def test_an_interrupted_run_has_the_same_result_as_an_uninterrupted_one(kind: st
         found = rows(path, "SELECT candidate, rung FROM jobs")
         on_record = set(found)
         assert len(found) == len(on_record)
-        held_back = on_record - set(order)  # results recorded before the end but not decided
+        held_back = on_record - set(order)  # results recorded but not yet decided when the run ended
         assert on_record >= set(order) and (kind in ("target", "patience") or not held_back)
 
 
@@ -137,7 +137,7 @@ def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> N
             deadline = time.monotonic() + HANG_SECONDS
             while held() < 5 and time.monotonic() < deadline:
                 time.sleep(0.01)
-            raise SystemExit  # stands for a kill of the process
+            raise SystemExit  # simulates that the process is killed
         return train(params, epochs, state)
 
     def held() -> int:

@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Include cases in which each child imports the module, since a process with threads or a dead one cannot fork."""
+    """Include cases in which each child imports the module: a server that has threads, or has died, cannot fork."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)
@@ -166,7 +166,7 @@ def test_a_killed_fork_server_is_replaced() -> None:
         if params["depth"] == 3:
             parent = os.getppid()
             command = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"serve_forks" in command:  # not a process that has adopted the orphaned child
+            if b"serve_forks" in command:  # do not kill a process that has adopted the orphaned child
                 os.kill(parent, signal.SIGKILL)
             time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -103,7 +103,7 @@ def test_a_run_ended_by_ctrl_c_is_repeated() -> None:
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
-    is_told = threading.Event()  # callbacks are called when a job is on the disk, which may take long
+    is_told = threading.Event()  # callbacks are called after a job was written to the disk, which may take long
     is_told.set()
     begun: list[int] = []
 

@@ -59,7 +59,7 @@ def test_configurations_outside_the_space_are_left_out(tmp_path: Path) -> None:
 
 
 def study_of(direction: str = "maximize") -> Any:
-    """Return a study with trials in each state. The value of a completed trial is x; pruned trials have higher ones."""
+    """Return a study with trials in each state. Completed trials have the value x, and pruned trials higher values."""
     import optuna
 
     study = optuna.create_study(direction=direction)
@@ -449,8 +449,8 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """Return the trials that a sampler should see after these jobs; a value is the share of trials not above it."""
-    # a candidate's later jobs overwrite earlier ones, from lower rungs
+    """Return the trials that a sampler should see after these jobs. A value is the share of trials ranked no higher."""
+    # a candidate's later jobs replace its earlier ones, which are from lower rungs
     reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}
     return [(params[candidate], share[candidate]) for candidate in sorted(share)]
@@ -473,7 +473,7 @@ def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedu
     assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
     order = [(job.candidate, job.rung) for job in result.jobs]
     told = 0
-    for number, trials in enumerate(seen):  # the sampler is asked a few jobs ahead
+    for number, trials in enumerate(seen):  # candidates are drawn up to three jobs before they start
         begun = order.index((number, 0))
         told = next(count for count in range(told, begun + 1) if trials == ranked(result.jobs[:count], result.params))
         assert told >= begun - 3

@@ -206,7 +206,7 @@ def test_memory_is_bounded(files: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(result.jobs) > 150 and result.memory["spilled"] > 60
-    # not counted by the limit: states in training, the best state, a pickle
+    # the limit does not count states in training, the best state and a pickle
     assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte
     assert list(files.iterdir()) == []
 

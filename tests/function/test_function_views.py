@@ -1,4 +1,4 @@
-"""Tests views of a function's run: as for networks, except that there is no view of the model on validation rows."""
+"""Tests views of a function's run: those of a network's run, without the view of the model on validation rows."""
 
 import json
 import math

@@ -42,7 +42,7 @@ def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """Check that recorded candidates stay, and that others are drawn reproducibly from the whole space, each once."""
+    """Check that recorded candidates stay, and that new ones are drawn reproducibly from the whole space, each once."""
     changes, path = KINDS[kind], tmp_path / "run.ash"
     broken(path, 9, space=SMALL, **changes)
     twin, space, diary = copy(path, tmp_path / "twin.ash"), ash.FunctionSpace(**LARGE), Diary()

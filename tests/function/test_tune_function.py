@@ -135,7 +135,7 @@ def test_states_of_retired_candidates_are_freed() -> None:
         return score, State(done)
 
     result = run(function, candidates=256, threads=1, algorithm="sh")
-    assert most[0] < 256 + 3  # the states of the first rung, the best state, one in training
+    assert most[0] < 256 + 3  # 256 states of the first rung, the best state and one in training
     del result
     assert alive[0] == 0
 

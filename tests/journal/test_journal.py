@@ -77,7 +77,7 @@ def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
     last = Diary()
     assert outcome(run(path, last)) == outcome(expected)
     told += [(job.candidate, job.rung) for job, _ in last.jobs]
-    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each job once
+    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each job is reported once
 
 
 def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended_well(path: Path, expected: list[Any]) -> bool:
-    """Resume a journal that may be damaged. If damage is reported, return False, else check the result."""
+    """Resume a journal that may be damaged. Return False if damage is reported; otherwise check the result."""
     try:
         result = run(path)
     except DAMAGED as error:
@@ -232,7 +232,7 @@ def test_f62_a_run_continues_without_writing_states(tmp_path: Path, monkeypatch:
         first = run(tmp_path / "run.ash")
     assert outcome(first) == outcome(run(None))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there may be no state to write
+        warnings.simplefilter("ignore")  # a run without a state to write does not warn
         assert outcome(run(tmp_path / "run.ash")) == outcome(first)
 
 

@@ -1,4 +1,4 @@
-"""Tests a journal on full, read-only and failing disks, whose first, second, ... system call fails, and with kills."""
+"""Tests a journal on full, read-only and failing disks (the first, second, ... system call fails), and with kills."""
 
 import contextlib
 import errno
@@ -262,7 +262,7 @@ def test_the_nth_failing_call_of_sqlite_or_ash_loses_nothing(point: str, step: i
     if not library.exists():
         needs.lacks("libfiu")
     name, code, needed = POINTS[point]
-    step = 1 if point == "truncation" else step  # there are only three truncations
+    step = 1 if point == "truncation" else step  # only three truncations occur, so try each
     done = python_file("fail_calls.py", name, str(code), str(step), str(tmp_path), LD_PRELOAD=str(library))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -28,7 +28,7 @@ from journal_help import change, copy, run, stopped, with_states
 
 pytestmark = [
     pytest.mark.core,
-    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged space is smaller
+    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged space is smaller than the run's
 ]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
@@ -76,7 +76,7 @@ def forgeries(path: Path) -> Iterator[Forgery]:
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the paths to the parts of a fact, first the whole fact. Of lists, only the first two items are used."""
+    """Yield the path of a fact, then the paths of its parts. Only the first two items of each list are used."""
     yield at
     parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for name, part in parts:
@@ -129,7 +129,7 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     settings = {"threads": 1, **changes}
     path = tmp_path / "run.ash"
     stopped(path, 20, **settings)
-    limit = ash.SearchConfig(epoch_limit=320)  # ends runs that forged arguments make longer
+    limit = ash.SearchConfig(epoch_limit=320)  # ends runs that would be longer because of forged arguments
 
     def resume(forged: Path) -> None:
         ash.resume(forged, X, Y, threads=1, progress=False, config=limit)

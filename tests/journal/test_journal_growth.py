@@ -146,7 +146,7 @@ def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("names", [["jobs"], ["jobs", "candidates"]], ids=" and ".join)
 def test_running_candidates_are_kept_if_they_are_recorded(names: list[str], tmp_path: Path) -> None:
-    """Remove two candidates' results from the journal, as after a crash, or also the candidates, as in ash 0.1."""
+    """Remove two candidates' results, as after a crash. The second case also removes the candidates, as in ash 0.1."""
     path, lost = tmp_path / "run.ash", (3, 5)
     first = run(path, space=ash.Space(**SMALL), candidates=12, max_rungs=1)
     changes, database = Changes(), Database(path)

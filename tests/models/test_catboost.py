@@ -46,7 +46,7 @@ def trained(loss: str, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]
 
 def cells_around(borders: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return doubles: each border, its neighbors, points half a step away, and some special values."""
-    borders = borders[borders > -3e38]  # without a border that only separates missing cells
+    borders = borders[borders > -3e38]  # leave out the border that only separates missing cells
     upper, lower = (np.nextafter(borders, np.float32(end)) for end in (np.inf, -np.inf))
     doubles = borders.astype(np.float64)
     halves = [(doubles + upper) / 2, (doubles + lower) / 2]

@@ -103,7 +103,7 @@ def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def of_tree(**changes: str) -> str:
-    """Return a text of two trees, with these changes in the second tree, whose stated size matches."""
+    """Return a text of two trees, with these changes in the second tree. Its stated size is correct."""
     return text_of([TREE, {**TREE, **changes}])
 
 

@@ -41,7 +41,7 @@ def restless(monkeypatch):
 
 
 class Reader(ash.Callback):
-    """A callback that requests the updates after every `every` jobs during the run."""
+    """A callback that requests the dashboard's updates during the run, each time after `every` jobs."""
 
     def __init__(self, dashboard, every=5):
         self.dashboard, self.every, self.jobs, self.seen = dashboard, every, 0, []

@@ -195,7 +195,7 @@ def test_a_candidate_without_partial_fit_is_refused() -> None:
         way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
 
 
-# An ensemble cut to its first trees predicts and scores like one trained for only these
+# An ensemble truncated to its first trees predicts and scores like a model trained with only that many trees
 
 ALL, FEW = 7, 3
 

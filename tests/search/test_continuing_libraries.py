@@ -27,7 +27,7 @@ FITS: list[Any] = []
 
 
 class Scaler(StandardScaler):
-    """Records each fit and its sample weights."""
+    """A scaler that records each of its fits and the sample weights."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         FITS.append(sample_weight)
@@ -84,7 +84,7 @@ def test_equal_transformers_are_fitted_once_for_all_candidates() -> None:
 
 
 class Spoiler(SGDClassifier):
-    """Overwrites the rows that it receives."""
+    """An estimator that overwrites the rows that it receives."""
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         super().partial_fit(X, y, classes, sample_weight)
@@ -131,7 +131,7 @@ def test_transformers_that_cannot_be_compared_are_not_shared() -> None:
 
 
 class Apart(TransformerMixin, BaseEstimator):
-    """Like TargetEncoder, transforms the rows of its fit in another way than later rows."""
+    """Transforms the rows of its fit differently from later rows, like TargetEncoder."""
 
     def fit(self, X: Any, y: Any) -> Any:
         self.mean_ = np.asarray(y).mean()
@@ -153,7 +153,7 @@ def test_transformers_that_exclude_a_rows_own_target_are_refitted() -> None:
 
 
 class Late(TransformerMixin, BaseEstimator):
-    """Transforms the rows of its fit as it does later rows, except for the last bit of the last row."""
+    """Transforms the rows of its fit like later rows, except for the last bit of the last row."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
         self.fitted_ = True
@@ -348,7 +348,7 @@ def test_libraries_print_nothing_in_jobs_that_train_from_scratch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if package == "lightgbm":  # a fit without `verbose` uses the verbosity of the fit before
+    if package == "lightgbm":  # a fit without `verbose` uses the verbosity of the previous fit
         lightgbm(n_estimators=1).set_params(verbose=1).fit(X, Y)
     capfd.readouterr()
     count = "iterations" if package == "catboost" else "n_estimators"
@@ -374,7 +374,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """Return an estimator fitted in one go, with early stopping on the second half of the rows, and its best round."""
+    """Fit an estimator in one go, with early stopping on the second part of the rows. Return it and its best round."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -456,7 +456,7 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
-    """Check that the user's metric chooses, though LightGBM also stops by other metrics, even in rungs of one round."""
+    """Check that the user's metric chooses, even if LightGBM stops by another metric, and if rungs have one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}

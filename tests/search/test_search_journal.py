@@ -62,7 +62,7 @@ def test_a_finished_search_is_read_without_training(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(type(forest()), "fit", lambda *given, **more: calls.append(1) or fit(*given, **more))
     again = fitted(journal=tmp_path / "run.ash")
     check_equal(again, whole)
-    best = 2 * (again.result_.best_rung + 1)  # two folds per rung of the best candidate, for `best_state`
+    best = 2 * (again.result_.best_rung + 1)  # fits for `best_state`: two folds in each rung of the best candidate
     assert len(calls) == best + 1
     assert again.trained_ == whole.trained_ + again.result_.memory["retrained_epochs"]
 

@@ -1,4 +1,4 @@
-"""Tests that jobs times their libraries' threads never exceed the CPUs, and that idle threads run other jobs' folds."""
+"""Tests that jobs and their libraries never use more threads than CPUs, and that idle threads run other jobs' folds."""
 
 import os
 import pickle

@@ -33,10 +33,10 @@ def makespans(simulation: Simulation) -> list[float]:
 
 
 def test_four_candidates_match_a_calculation_by_hand() -> None:
-    """Compute a greedy run on two threads: costs are 3, 1, 2, 2 seconds per epoch; 1 and 2 are promoted for two epochs.
+    """Compute a greedy run on two threads. Candidates cost 3, 1, 2 and 2 seconds per epoch. Rung 1 adds two epochs.
 
-    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first. Of two finished
-    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better. "2" must wait for all four.
+    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first: 1 is better
+    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             than 0. 2 must wait until all four have ended.
               0  1             3            5                      9
     """
     arguments = {"costs": [3, 1, 2, 2], "scores": [0.1, 0.3, 0.4, 0.2], "schedule": "greedy", "teams": False}
@@ -300,7 +300,7 @@ def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
 
 
 def test_moving_a_state_matches_a_calculation_by_hand() -> None:
-    """At 3, candidate 0 is promoted, but 2 occupies its home process, which is told at 4. At 5 the state has left it.
+    """At 3, candidate 0 is promoted, but its process is busy with 2. It is told at 4, and has sent 0's state at 5.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
     process 1   1 [ 1 ] 2           6 [ 0: rung 1 ] 7   9 [ 3 ] 10              16 [ 3: rung 1 ] 17

@@ -10,7 +10,7 @@ receives to a pipe: these are the acknowledged results. There are three kinds of
 candidates, with folds, and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed
 from states, restarted, with states that exceed the memory, and an endless stream. One run in four is greedy. SIGKILL
 ends a run after a random time. The runs that resume its journal are killed in the same way, until one of them finishes.
-States and rows are written however long that takes, so that most kills happen during writes to the folder or the file.
+States and rows are always written, even if that takes most of the time, so most kills happen during these writes.
 
 Prints one line of JSON: kills, runs, acknowledged results, and the counts that must be 0 (lost, changed, twice, unlike,
 stray).

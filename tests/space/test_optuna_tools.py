@@ -55,8 +55,8 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
 
 def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
-    # In turn: the only trial; the worse of two; the best of three; the worst of four; the second of five, but also only
-    # the second of three in rung 1; the best of six.
+    # Ranks of the trials when they report: the only one; the worse of two; the best of three; the worst of four; the
+    # second of five, but in rung 1 only the second of three; the best of six.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
     assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
     assert study(flat, min_epochs=3)[1] == 3
