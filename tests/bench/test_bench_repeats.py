@@ -36,7 +36,7 @@ def test_a_case_without_its_package_is_skipped(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a variant on a table that is always available."""
+    """Add a variant on a table that is always available, and return the variant's name."""
     monkeypatch.setitem(VARIANTS, "small", repeats.Variant("wine", {"validation": 0.3}, weighted=True))
     return "small"
 

@@ -46,7 +46,7 @@ def made(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(model: Path, folder: Path, change: Any) -> Path:
-    """Return the path of a copy of the model; `change` has changed the copy's record in place."""
+    """Copy the model, let `change` modify the copy's record in place, and return the copy's path."""
     with safe_open(model, framework="numpy") as file:
         about, tensors = json.loads(file.metadata()[KEY]), {name: file.get_tensor(name) for name in list(file.keys())}
     change(about["record"])

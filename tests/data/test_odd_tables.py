@@ -33,7 +33,7 @@ def numbers(path: str, *form: str) -> list[list[float]]:
     return [column.numbers(slice(None)).tolist() for column in X.columns]
 
 
-# Categories of numbers
+# Numbers as categories
 
 
 def test_long_ids_are_separate_levels() -> None:

@@ -141,7 +141,7 @@ def test_a_time_limit_has_no_upper_bound(time_limit: float, eta: int) -> None:
 
 
 def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -> None:
-    """Check that numbers are embedded, which costs about 600 multiply-adds per row for each, but not 0/1 features."""
+    """Check that numbers are embedded (about 600 multiply-adds per row and number), and 0/1 features are not."""
     data = plans._random_table(50, (12, 3, 5), 3)
     assert (data.features, data.outputs, list(data.constant_features)) == (12, 3, [])
     params = {**SPACE.default, "embedding": "periodic"}

@@ -207,7 +207,7 @@ def test_f112_the_command_executes_no_code_in_a_file(tmp_path: Path) -> None:
     )
     subprocess.run(command_line(str(table_file), "--candidates", "1"), cwd=tmp_path, capture_output=True, check=False)
     assert not mark.exists()
-    # Only these files unpickle data: the data that a run sends to its own workers.
+    # Only these files unpickle data, namely data that a run exchanges with its own workers.
     workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool")}
     workers |= {"function/answers.py"}
     files = [

@@ -498,7 +498,7 @@ def test_dynamic_bounds_and_unusual_choices_are_shown() -> None:
 
 
 def test_optuna_logs_nothing_during_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check a run on two threads, and that the user's own studies are logged as before."""
+    """Check that a run on two threads logs nothing, and that the user's own studies are logged as before."""
     logged: list[str] = []
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", lambda record: logged.append(record.getMessage()))

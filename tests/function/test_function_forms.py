@@ -36,7 +36,7 @@ def yielding(params: dict[str, Any]) -> Iterator[Any]:
 
 
 class Trained:
-    """Gives the scores of `train`, as a class."""
+    """A class that gives the scores of `train`."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params, self.done = params, 0
@@ -257,7 +257,7 @@ def test_errors_of_generators_and_objects_are_reported() -> None:
 
 
 class Callable_:
-    """A function that is an object."""
+    """An object that can be called like a function."""
 
     def __init__(self, add: float) -> None:
         self.add = add

@@ -1,4 +1,4 @@
-"""Tests reasons to refuse a function's journal: a different run, or changes by another program."""
+"""Tests that a function's journal is refused if it is from a different run or was changed by another program."""
 
 import importlib.util
 import itertools

@@ -222,14 +222,14 @@ def draw(module: str, name: str, study: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # about axes whose values are all equal
+@pytest.mark.filterwarnings("ignore::UserWarning")  # warnings about axes whose values are all equal
 @pytest.mark.parametrize(("module", "name"), plots("optuna.visualization") + plots("optuna.visualization.matplotlib"))
 def test_every_plot_draws_a_study(module: str, name: str, small: ash.Result) -> None:
     draw(module, name, small.to_optuna(pruned=False))
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # about plots with few trials left
+@pytest.mark.filterwarnings("ignore::UserWarning")  # warnings about plots with few trials left
 @pytest.mark.parametrize("name", ["plot_intermediate_values", "plot_timeline", "plot_slice", "plot_param_importances"])
 def test_plots_accept_a_study_with_pruned_trials(name: str, small: ash.Result) -> None:
     draw("optuna.visualization", name, small.to_optuna())

@@ -106,7 +106,7 @@ def test_the_importance_of_an_estimators_model_is_computed() -> None:
 
 
 def test_importance_works_with_neighbor_features() -> None:
-    """Check that rows are encoded again, since neighbor features depend on all columns."""
+    """Check that rows are encoded again after a column has changed, since neighbor features depend on all columns."""
     x = RANDOM.normal(size=(ROWS, 3)).round(2)
     x = np.vstack([x, x[:60]])
     y = x[:, 0] + x[:, 1] + x[:, 2] / 20

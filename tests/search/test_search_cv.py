@@ -86,7 +86,7 @@ def test_results_are_the_same_on_any_number_of_threads_and_in_processes() -> Non
 
 
 class Counting(HistGradientBoostingClassifier):
-    """Records the epochs at the start and the end of each fit."""
+    """A classifier that records its number of epochs at the start and at the end of each fit."""
 
     fits: list[tuple[int, int]] = []  # noqa: RUF012
 

@@ -65,7 +65,7 @@ def table() -> tuple[Any, Any]:
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """Return a score that grows with the epochs, and sometimes fail."""
+    """Return a score that grows with the epochs, or fail for some values of x."""
     time.sleep(0.0003 * params["depth"])
     if round(params["x"] * 1000) % 7 == 0:
         raise ValueError(params["x"])
@@ -101,7 +101,7 @@ def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
 
 
 def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
-    """Run to the end, and end this process."""
+    """Train a run to its end, and exit this process."""
     status = 1
     try:
         state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
@@ -154,7 +154,7 @@ def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Count
 
 
 def stray(path: Path) -> int:
-    """Return the number of files beside the journal of a finished run that the journal does not name."""
+    """Count the state files of a finished run that exist but are not named in its journal, or the other way round."""
     connection = sqlite3.connect(path)
     named = {name for (name,) in connection.execute("SELECT DISTINCT file FROM states")}
     connection.close()

@@ -1,4 +1,4 @@
-"""Writes the first files of the corpus: small valid files, from which the fuzzers make others.
+"""Writes the first files of the corpus: small valid files, from which the fuzzers derive new ones.
 
 python tests/soak/fuzz/make_corpus.py
 """
