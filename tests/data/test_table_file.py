@@ -16,7 +16,7 @@ import ash
 from ash.data.files import Roles, read_file, read_table
 from ash.errors import DataError
 
-BLOCK = 2**14  # rows, which fill more than one block of 1 MiB
+BLOCK = 2**14  # a number of rows that fills more than one block of 1 MiB
 WINE = load_wine(as_frame=True).frame
 TEXT = '''id;color;gap;code;note;y
 1;red;0.5;007;"two

@@ -1,4 +1,4 @@
-"""Tests the encoding: features of columns, in memory and from a file, and target statistics compared row by row."""
+"""Tests the encoding: features of columns, in memory and from a file, and target statistics, checked row by row."""
 
 import json
 import math

@@ -143,7 +143,7 @@ def test_the_refit_is_skipped_if_no_memory_is_left(monkeypatch: pytest.MonkeyPat
     assert np.array_equal(estimator.model_.core.weights[0], estimator.result_.model.core.weights[0])
 
 
-# What the estimate counts
+# Parts counted in the estimate
 
 
 def test_scratch_and_states_are_counted_per_thread_and_candidate(needs: list[Needs]) -> None:

@@ -143,7 +143,7 @@ def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path) -> None:
-    """Networks missing from the journal are retrained, even if the run was ended early."""
+    """Check that networks missing from the journal are retrained, even if the run was ended early."""
     given: dict[str, Any] = {"candidates": 512, "progress": False, "journal": tmp_path / "run.ash"}
     first = ash.tune(*WINE, **given, callbacks=Stopper(30))
     assert not (tmp_path / "run.ash-states").exists(), "the run was too short for states to be written"

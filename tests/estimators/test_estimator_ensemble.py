@@ -1,4 +1,4 @@
-"""Tests the estimators' ensemble: its members and predictions, for any threads, rows and weights, and pickled."""
+"""Tests the estimators' ensemble: members and predictions, for any threads, rows and weights, and after pickling."""
 
 import importlib
 import pickle

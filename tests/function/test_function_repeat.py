@@ -1,4 +1,4 @@
-"""Tests `ash.tune_function(..., record=)`: a run ended by a time limit is repeated without a clock, digests agree."""
+"""Tests `ash.tune_function(..., record=)`: runs ended by a time limit are repeated exactly, without a clock."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tests the report in a browser: charts, selecting, filtering, sorting, dark and light, phones, and hostile names."""
+"""Tests the report in a browser: charts, selecting, filtering, sorting, dark and light mode, phones, hostile names."""
 
 import pytest
 from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""Tests `ASHSearchCV(record=)`: a search ended by a time limit is repeated, with the best estimator's predictions."""
+"""Tests `ASHSearchCV(record=)`: a search ended by a time limit is repeated, with equal predictions at the end."""
 
 from dataclasses import replace
 from typing import Any
