@@ -70,7 +70,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return refused(capsys, "wine", "--candidates", "2", "--quiet", *words)
 
 
-@pytest.mark.filterwarnings("ignore")  # Dask warns when it drops a partly created client
+@pytest.mark.filterwarnings("ignore")  # dropping a partly created Dask client causes warnings
 def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("distributed").setLevel(logging.INFO)  # Dask's default
     with socket.socket() as silent:  # it holds a port on which nothing listens

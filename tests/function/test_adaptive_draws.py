@@ -30,7 +30,7 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """Return a source that has drawn `count` candidates and was told the rung and score of each one in `places`."""
+    """Return a source after `count` draws. Each candidate in `places` got its rung and score right after its draw."""
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()
