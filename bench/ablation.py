@@ -6,8 +6,8 @@ and the rest is held out. Most variants are single networks, so that no search c
 are trained for 64 epochs, for 32 if the table has at least 10,000 rows, and for 8 if it has at least 20,000. Steps that
 run after the ladder are measured with whole searches by the estimators.
 
-What this favors. The recipe: its rates and widths were chosen with all parts in place. The variants: if a variant has
-several rates, the one that is best on the held-out rows is used.
+What this favors. The recipe: its rates and widths were chosen with all parts in place. The variants: if a variant is
+tried with several rates, the rate that is best on the held-out rows counts.
 
 Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
 mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits
@@ -48,7 +48,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Times:
-    """A factor for the recipe's value. If the recipe lacks the hyperparameter, the change is not measured."""
+    """A factor for the recipe's value. The change is not measured if the recipe lacks the hyperparameter."""
 
     factor: float
 
@@ -76,7 +76,7 @@ OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on tables with skewed target
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # A network with neighbors soon learns everything but noise, and a search stops early. Also measure 8 epochs.
+    # A network with neighbors soon learns only noise, so a search stops it early. Also measure 8 epochs.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
@@ -128,7 +128,7 @@ SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabet
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
 SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
 QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
-HELD_OUT = 1  # validation rows of a single network: ash requires one, although nothing is selected by it
+HELD_OUT = 1  # validation rows of a single network: ash requires at least one, although nothing is selected
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
 DIGITS = 4  # digits of a recorded loss
@@ -174,7 +174,7 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed, without configurations if the variant equals the recipe here.
+    """Return the losses by configuration and seed; no configurations if the variant equals the recipe here.
 
     The entry `work` has the multiply-adds of the training by configuration, averaged over the seeds.
     """
@@ -236,7 +236,7 @@ def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
 
 
 def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
-    """Train one configuration and return the run; if None, train the recipe, the first candidate for these rows."""
+    """Train one configuration and return the run; if `params` is None, train the recipe (the first candidate)."""
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
@@ -251,7 +251,7 @@ def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.R
 
 
 def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
-    """Return a network's losses; if it diverged, those of a guess from the class frequencies or the mean."""
+    """Return a network's losses; if it diverged, the losses of predicting the class frequencies or the mean."""
     try:
         run = trained(data, params, epochs, seed)
     except ash.AllDiverged:
@@ -275,7 +275,7 @@ def _losses(model: Any, data: Split) -> dict[str, float]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless the recipe learns, and gives the same result if its values are passed explicitly."""
+    """End the bench unless the recipe learns, and learns the same if its values are passed explicitly."""
     rows = split("digits", None, 0, categories=False)
     first = trained(rows, None, EPOCHS, seed=0)
     second = trained(rows, first.best_params, EPOCHS, seed=0)
@@ -323,7 +323,7 @@ def ratio(logs: Iterable[float]) -> Ratio | None:
 
 
 def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -> list[float]:
-    """Return log(variant's loss / recipe's loss) for each seed, with the configuration whose mean is lowest."""
+    """Return log(variant's loss / recipe's loss) for each seed, for the configuration with the lowest mean."""
     own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
     if not own.get(what) or not base.get(what):
         return []

@@ -13,12 +13,12 @@ from bench.machine import ROOT
 Array = NDArray[np.float64]
 Classes = NDArray[np.int64]
 FILES = ("optdigits_train.csv.gz", "optdigits_test.csv.gz")
-BESIDE = ROOT.parent / "shared" / "data"  # the tests also look for larger tables here
+BESIDE = ROOT.parent / "shared" / "data"  # the default folder of larger tables, also for the tests
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Rows to tune on and rows to test on, with 64 features and 10 classes."""
+    """The rows for tuning and the rows for testing, with 64 features and 10 classes."""
 
     name: str
     x: Array

@@ -8,7 +8,7 @@ this process that form no teams. All digests must be equal.
 What this favors. `ash`: all processes are on one machine, so no real network is involved. Against `ash`: the deciding
 process shares two cores with the workers, and jobs take about a millisecond, which is the worst case.
 
-    mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       command of an MPI case: candidates and threads
+    mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2      an MPI case with 128 candidates and 2 threads
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def missing(place: str) -> str | None:
 
 
 def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
-    """Time the run on an executor and on this process's threads in turn; end the bench if a digest differs."""
+    """Time the run in turn on an executor and on this process's threads; end the bench if a digest differs."""
     if (why := missing(place)) is not None:
         return {"skipped": why}
     base = partial(once, candidates, **HERE[BASE])

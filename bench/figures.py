@@ -30,7 +30,7 @@ def shown(line: Mapping[str, float], form: str = ".3f") -> str:
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Return the spread of the ratios above / below of pairs."""
+    """Return the spread of the ratios `above[i] / below[i]`."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
@@ -43,12 +43,12 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each function once and return the results; if `number` is odd, in reverse, so that none is always first."""
+    """Call each function once and return the results; if `number` is odd, call them in reverse order."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 
 def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
-    """Call all functions in turn for this many rounds, every other round in reverse; return the results by name."""
+    """Call all functions in turn in each round, in reverse in every other round; return the results by name."""
     results = [one_round(functions, number) for number in range(rounds)]
     return {name: [result[name] for result in results] for name in functions}
 
@@ -113,7 +113,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot: measured, simulated, published or bound. Without a label it looks like the line before it."""
+    """A line of a plot: measured, simulated, published or bound. A line without a label looks like the previous one."""
 
     label: str
     points: Mapping[float, float]
@@ -152,7 +152,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Dots:
-    """One dot per name, from top to bottom, on a logarithmic axis, each with a note beside it."""
+    """A plot with one dot per name on a logarithmic axis, from top to bottom; each dot has a note."""
 
     title: str
     x: str
@@ -187,7 +187,7 @@ class Picture:
         return "; ".join(dict.fromkeys(plot.title for plot in self.plots))
 
     def as_text(self) -> str:
-        """Return the title; a nearby table has the figures."""
+        """Return only the title, since a nearby table has the figures."""
         return f"picture {self.name}: {self.title}"
 
     def as_markdown(self) -> str:

@@ -1,4 +1,4 @@
-"""Stamps that say what a figure was measured on: machine, build, packages, commit, and the code that it depends on.
+"""Stamps of figures: the machine, build, packages, commit and code with which a figure was measured.
 
 `trees` has git's hashes of the measured folders and files, with a + if the working tree had uncommitted changes. A
 figure is outdated once one of these hashes has changed.
@@ -69,7 +69,7 @@ def _tree(path: str) -> str | None:
 
 @cache
 def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return the stamp of a case measured now: everything that it depends on, and the commit, date and load."""
+    """Return the stamp of a case measured now: all that its figures depend on, and the commit, date and load."""
     build = _core.build_info()
     return {
         "commit": git("rev-parse", "--short=12", "HEAD"),
@@ -89,7 +89,7 @@ def check_build() -> None:
     """End the bench unless the imported ash was built from the code of this checkout's commit."""
     built = _core.build_info()["commit"]
     if git("cat-file", "-e", f"{built}^{{commit}}") is None:
-        return  # not a clone, or too shallow a clone to tell
+        return  # this is not a clone, or the clone is too shallow to tell
     if git("diff", "--quiet", built, "HEAD", "--", *CORE) is None:
         raise SystemExit(
             f"the ash that is installed was built from commit {built[:12]}, and its code has changed since: "
@@ -98,7 +98,7 @@ def check_build() -> None:
 
 
 class Age(NamedTuple):
-    """The changes to the code that a figure measured, since it was measured."""
+    """How much the measured code of a figure has changed since the measurement."""
 
     changed: tuple[str, ...]  # folders and files that have changed since
     commits: int | None  # number of commits that changed them; None if the clone lacks the measured commit

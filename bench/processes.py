@@ -33,7 +33,7 @@ def call(
     environment: Mapping[str, str | None] | None = None,
     most_seconds: float | None = None,
 ) -> Any:
-    """Return the function's result; if the child fails or takes too long, exit with the end of its output.
+    """Return the function's result; if the child fails or takes too long, exit and print the end of its output.
 
     An environment variable whose value is None is unset.
     """
@@ -78,12 +78,12 @@ def program(target: str, *definitions: str) -> Path:
 
 
 def native() -> ctypes.CDLL:
-    """Return the C++ library that benches call: the ladder, and the products of all libraries that were found."""
+    """Return the C++ library for benches: it has the ladder, and the products of all libraries that were found."""
     return ctypes.CDLL(str(program("bench_native").with_suffix(".so")))
 
 
 def build(target: str, command: Sequence[str]) -> None:
-    """Run a command that builds the target; if it fails, exit with the end of its output."""
+    """Run a command that builds the target; if it fails, exit and print the end of its output."""
     found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if found.returncode != 0:
         words = "\n".join(found.stdout.splitlines()[-LAST_WORDS:])

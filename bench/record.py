@@ -40,7 +40,7 @@ class Case:
     key: str
     run: Callable[[], Any]
     told: Mapping[str, Any] = field(default_factory=dict)  # options that affect the value and are not in the key
-    measures: Sequence[str] | None = None  # measured folders and files; None for those of the bench
+    measures: Sequence[str] | None = None  # measured folders and files; if None, those of the bench
     packages: Sequence[str] | None = None
 
 
@@ -55,7 +55,7 @@ class Bench:
     sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page from the values by case key
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
     packages: Sequence[str] = ()  # packages, besides Python and NumPy, on whose versions the figures depend
-    anywhere: bool = False  # whether cases of other machines count; their bits are equal, or `on` names the processor
+    anywhere: bool = False  # whether cases of other machines count: the bits are equal, or `on` names the processor
     at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; more than one only if times do not matter
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README
 
@@ -73,7 +73,7 @@ class Record:
             self.lines = {key: {"told": {}, **line} for key, line in found["cases"].items()}
 
     def values(self, anywhere: bool = False) -> dict[str, Any]:
-        """Return the values by case key. If `anywhere`, each has its processor's name as the entry `on`."""
+        """Return the values by case key. If `anywhere`, each value names its processor in the entry `on`."""
         if not anywhere:
             return {key: line["value"] for key, line in self.lines.items()}
         processors = [stamp["machine"].get("processor") for stamp in self.stamps]

@@ -1,6 +1,6 @@
 """Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
-Proof. A timed fit is repeated without a time limit, on another number of threads. Both fits must make the same
+Proof. A fit with a time limit is repeated without the limit, on another number of threads. Both fits must make the same
 decisions and save identical model files. During some fits, every core runs another program. Some fits run through Dask
 or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads, for timing.
 
@@ -54,7 +54,7 @@ QUICK_LIMIT = 2.0
 LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
 FEW_ROWS = 500
-COPIES = 5  # number of fits (of different variants) in each place
+COPIES = 5  # number of fits in each place, all of different variants
 LOAD = "import time\nwhile True: pass"
 
 
@@ -101,7 +101,7 @@ def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | No
 
 
 class Fitting:
-    """Fits of one variant in this process."""
+    """Fits one variant in this process."""
 
     def __init__(self, variant: str, data: str | None) -> None:
         import ash
@@ -159,7 +159,7 @@ def _load() -> Iterator[None]:
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
-    """Fit in this process and repeat the fit through an executor, or fit there and repeat here; return the outcome."""
+    """Fit in this process and repeat through an executor, or (unless `here_first`) in reverse; return the outcome."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     with EXECUTORS[place]() as executor:
@@ -222,7 +222,7 @@ def _keys(columns: Mapping[str, Any]) -> tuple[list[int], list[int]]:
 
 
 def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Return the highest rung that a timed search over LightGBM reaches, and whether a repetition equals the search."""
+    """Search over LightGBM with a limit; return the highest rung, and whether a repeated search has the same result."""
     from lightgbm import LGBMClassifier
 
     import ash

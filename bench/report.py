@@ -83,7 +83,7 @@ def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str,
 
 
 def _renamed(section: Section, name: str, other: str) -> Section:
-    """Return the section; a picture from a NAME-WHERE.json file is renamed after that file."""
+    """Return the section; if its results are from NAME-WHERE.json, its picture is renamed to match."""
     if other and isinstance(section, Picture):
         return replace(section, name=section.name.replace(name, other))
     return section
@@ -140,7 +140,7 @@ def filled(readme: str, results: Path) -> str:
 
 
 def _origin_of_all(records: Iterable[Record]) -> str:
-    """Return in small print when, where and at which commits the cases of these records were measured."""
+    """Return a line in small print: when, where and at which commits the cases of these records were measured."""
     stamps = [stamp for record in records for stamp in record.stamps]
     days = sorted({stamp["date"][:10] for stamp in stamps})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -1,5 +1,5 @@
-// Products by our kernel and LIBXSMM, as bench/kernels/products.py calls them by ctypes. LIBXSMM is there if it was
-// found when this was built.
+// Matrix products by ash's kernel and by LIBXSMM, which bench/kernels/products.py calls through ctypes. LIBXSMM is
+// included only if CMake found it.
 #include "products.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace ash_bench {
 namespace {
 
-constexpr std::int64_t kBlockTerms = 256;  // as training does it (cpp/ash/train/propagation.cpp)
+constexpr std::int64_t kBlockTerms = 256;  // terms per call, as in cpp/ash/train/propagation.cpp
 
 Multiply ours(const Problem& problem) {
     const bool transposed = problem.use == Use::weight_gradient;
@@ -46,7 +46,7 @@ Multiply ours(const Problem& problem) {
 }
 
 #ifdef ASH_BENCH_LIBXSMM
-// Kernels made at run time for one size each. LIBXSMM counts by columns, so it is asked for C^T = B^T A^T.
+// LIBXSMM generates one kernel per size at run time. It is column-major, so it is asked for C^T = B^T A^T.
 Multiply libxsmm(const Problem& problem) {
     const auto narrow = [](std::int64_t size) { return static_cast<libxsmm_blasint>(size); };
     const bool transposed = problem.use == Use::weight_gradient;
@@ -81,7 +81,7 @@ Multiply multiply_of(std::string_view library, const Problem& problem) {
 
 extern "C" {
 
-// Of a library; empty where it was not found.
+// Returns the version of a library; empty if the library was not found.
 const char* bench_version(const char* library) {
     static std::string version;
     version.clear();
@@ -95,7 +95,7 @@ const char* bench_version(const char* library) {
 
 std::int64_t bench_padded(std::int64_t columns) { return ash::padded(columns); }
 
-// Multiplies so many times; false where the library has no kernel for this problem.
+// Multiplies `repeats` times. Returns false if the library has no kernel for this problem.
 bool bench_multiply(const char* library, const ash_bench::Problem* problem, std::int64_t repeats) {
     const ash_bench::Multiply multiply = ash_bench::multiply_of(library, *problem);
     if (!multiply) return false;

@@ -1,12 +1,12 @@
-// products.hpp: a product of matrices as all libraries get it, and those libraries.
+// products.hpp: a matrix product in the form in which it is passed to each library.
 //
 //     use                 C [rows][columns]   A                       B
 //     forward             Y [batch][out]      X [batch][in]           W [in][out]
 //     weight gradient     G [in][out]         X [batch][in], by rows  D [batch][out]
 //     input gradient      E [batch][in]       D [batch][out]          W^T [out][in], or W [in][out]
 //
-// All rows start on 64 bytes, a little apart where their length is a power of two (ash/data/shape.hpp): good for libraries
-// that do not pack, no harm to those that do. Libraries that multiply by a transposed matrix as it lies get W.
+// Rows are aligned to 64 bytes, and padded if their length is a power of two (ash/data/shape.hpp). This helps libraries
+// that do not pack, and does not harm the others. Libraries that can read a transposed matrix in place get W.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +20,18 @@ struct Matrix {
     float* data;
     std::int64_t rows;
     std::int64_t columns;
-    std::int64_t stride;  // floats from row to row
+    std::int64_t stride;  // floats between the starts of two rows
 };
 
-struct Problem {  // bench/kernels/products.py has it too
+struct Problem {  // _Problem in bench/kernels/products.py has the same layout
     Use use;
     Matrix a;
     Matrix b;             // input gradient: W^T
-    Matrix b_transposed;  // input gradient: W; else nothing
+    Matrix b_transposed;  // input gradient: W; otherwise unused
     Matrix c;
 };
 
-// C := the product, again at each call; empty: the library has no kernel for it
+// Each call stores the product in C. The function is empty if the library has no kernel for the problem.
 using Multiply = std::function<void()>;
 
 }  // namespace ash_bench

@@ -46,7 +46,7 @@ TITLES = {
     "weight_gradient": "Gradient of the weights, G = X^T D",
     "input_gradient": "Gradient of the inputs, E = D W^T",
 }
-# Names of the libraries in tables, by their keys in the results.
+# The libraries' names in tables, by their keys in the results.
 LIBRARIES = {"ash": "ash", "numpy": "NumPy", "libxsmm": "LIBXSMM"}
 INSTALL = {"libxsmm": "libxsmm-dev"}  # package in Debian and Ubuntu
 
@@ -93,7 +93,7 @@ class _Problem(ctypes.Structure):  # as declared in products.hpp
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Return the C++ functions for our products and those of the libraries found, built if they are out of date."""
+    """Return the C++ functions for products by our kernel and the libraries found; build them if out of date."""
     found = native()
     found.bench_version.restype = ctypes.c_char_p
     found.bench_padded.restype, found.bench_padded.argtypes = ctypes.c_int64, [ctypes.c_int64]
@@ -144,7 +144,7 @@ class Product:
         return True
 
     def check(self, name: str) -> bool:
-        """End the script if the result is wrong (beyond rounding errors); return False if the library has no kernel."""
+        """End the script if the error exceeds rounding errors; return False if the library has no kernel."""
         c = self.c if name == "numpy" else self.operands[-1]
         c[...] = np.nan
         if not self.run(name, 1):
@@ -237,7 +237,7 @@ def _rates_table(use: str, results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _by(products: Sequence[Mapping[str, Any]], library: str) -> list[float]:
-    """Return the time of this library divided by ours, for each product for which it has a kernel."""
+    """Return the time of this library divided by ours, for each product that it has a kernel for."""
     medians = [{name: rates["percent"]["median"] for name, rates in p["libraries"].items()} for p in products]
     return [median["ash"] / median[library] for median in medians if library in median]
 
@@ -267,7 +267,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return one case per layer. It runs in a fresh process with one thread, and checks answers before timing them."""
+    """Return one case per layer. It runs in a fresh process with one thread, and checks answers before timing."""
     rounds = 3 if options.quick else ROUNDS
 
     def run(layer: Layer) -> Any:

@@ -8,7 +8,7 @@ best of a few short stretches, so that disturbances favor none of them. Ratios a
 Multiply-adds of a step: batch * weights for the forward pass, the same for the gradient of the weights, and the same
 without the first layer for the gradient of the inputs.
 
-A time includes everything between two updates, and the shuffling once per epoch. What this favors: PyTorch is called as
+A time includes everything between two updates, and one shuffling per epoch. What this favors: PyTorch is called as
 in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of `partial_fit`, so its
 argument checks are shared by 32 to 128 steps; for two classes it has one output instead of two. JAX runs one compiled
 call per epoch, its fastest way; one call per step, as most people write it, takes longer. The smaller the network, the
@@ -49,9 +49,9 @@ ENVIRONMENT = {
 }
 ROWS = 4096
 RATE, MOMENTUM = 0.01, 0.9
-STRETCHES = 8  # stretches per round, of which the best counts
+STRETCHES = 8  # stretches per round; the best one counts
 PEAK_SECONDS = 0.01  # length of a stretch that measures the peak
-WARM_UP = 3  # untimed stretches of each peer, of which the first compiles
+WARM_UP = 3  # untimed stretches of each peer; the first one compiles
 ALLOWED = 1e-5  # largest allowed difference of weights
 ONE = 1.1  # CPU time of the process / CPU time of its main thread; a larger ratio means more than one thread
 
@@ -265,13 +265,13 @@ def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return the times, and the ratios of the peers' times to ours by the size of a step."""
+    """Return the tables of times, and a picture of the peers' times divided by ours."""
     found = list(values.values())
     return [_table(found), _rounded(found), _picture(found)]
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return the README's lines: PyTorch's time per step divided by ours, for the smallest and the widest network."""
+    """Return the README's lines: PyTorch's time per step / ours, for the smallest and the widest network."""
     found = [(name, values[name]["times_torch"]) for name in (next(iter(values)), WIDE)]
     if any(times is None for _, times in found):
         return ["A training step has not been measured beside PyTorch."]

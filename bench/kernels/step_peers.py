@@ -1,6 +1,6 @@
 """The training step of bench/kernels/step.py in other libraries, with the same weights, rows and optimizer.
 
-The code is written as users of each library write it. Each class trains a number of steps and returns its weights.
+The code is written as users of each library write it. Each class trains for a number of steps and returns its weights.
 `stretch` is a suitable number of steps to time: whole epochs if the library is called once per epoch. All classes use
 single precision and a new order of the rows in each epoch, except the oracle, which checks answers and is not timed.
 """
@@ -40,7 +40,7 @@ class Problem:
 
 
 class Steps:
-    """A network made from a problem: run(steps) trains and waits for the end; weights() returns copies."""
+    """A network made from a problem: run(steps) trains and returns at the end; weights() returns copies."""
 
     package: ClassVar[str]  # the package that must be importable
     rounded: ClassVar[bool] = False  # whether products are in bfloat16; the weights are then not compared

@@ -1,11 +1,11 @@
 """Times a training step on one thread ("alone") and shared by a team of threads, in turn.
 
-A speed-up compares a pair of adjacent runs. The gain of a team depends on the distance between its cores. "round trip"
+A speed-up is the ratio of two adjacent runs. The gain of a team depends on the distance between its cores. "round trip"
 is the time that a cache line takes from one thread to another and back, measured just before the steps. On a virtual
 machine this time changes from minute to minute. Waiting helpers spin here, so "quiet" is also shown: the same steps
 with no other thread in the process. The team is formed even if it does not pay. "tuner" says whether the tuner would
-form it, by the multiply-adds per thread and step (kLeastShare in cpp/ash/run/seats.cpp). Before anything is timed, the
-weights from both ways must be equal bit for bit.
+form it. This depends on the multiply-adds per thread and step (kLeastShare in cpp/ash/run/seats.cpp). Before anything
+is timed, one thread and the team must produce bit-identical weights.
 """
 
 from __future__ import annotations

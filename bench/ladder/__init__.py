@@ -1,9 +1,9 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
 `ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), with one process per size. `ash.Ladder` is the same ladder
-for Python users, by ask and tell. If installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores from
-Python; bench/ladder/peers.py says how, and whom that favors. The cost of their decisions grows with the number of
-candidates, so each peer's sizes end when the next run would take more than 20 s by extrapolation. The bench compares
+in Python, with ask and tell. If installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores from
+Python; bench/ladder/peers.py says how, and what favors whom. The cost of their decisions grows with the number of
+candidates, so a peer gets no further size once its next run is expected to take more than 20 s. The bench compares
 the cost of answers, not their quality: a peer decides once whether a running trial continues, while our ladder lets
 candidates wait and promotes the best.
 """
@@ -115,7 +115,7 @@ def lines_of(scheduler: str, rows: Mapping[int, Any], ours: Mapping[int, Any]) -
 
 
 def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
-    """Return which sizes of a peer were not run, and why."""
+    """Return a text that says which sizes of a peer were not run, and why."""
     if found is None:
         return f"{peer}, which is not on record"
     if "not_run" not in found:

@@ -1,5 +1,5 @@
-// The ladder in C++, as bench/ladder calls it by ctypes: next(), report() and take_retired() of 32 jobs that are out at
-// any time and end in the order they began. Scores are a hash of the candidate and the rung.
+// Runs the C++ ladder (next(), report(), take_retired()) for bench/ladder, which calls this through ctypes. 32 jobs run
+// at any time and end in the order of their start. A score is a hash of the candidate and the rung.
 #include "ash/search/ladder.hpp"
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kWorkers = 32;
 
-// Uniform in [0, 1), the same on every machine (the finalizer of splitmix64).
+// Returns a number uniform in [0, 1), the same on every machine (by the finalizer of splitmix64).
 double hashed_score(std::int32_t candidate, std::int32_t rung) {
     std::uint64_t x =
         (static_cast<std::uint64_t>(candidate) << 6) + static_cast<std::uint64_t>(rung) + 0x9e3779b97f4a7c15ULL;
@@ -42,7 +42,7 @@ Counts run(ash::Ladder& ladder) {
     }
 }
 
-// The paper's rule may overfill a rung, never leave a place empty.
+// The paper's rule may overfill a rung, but it never leaves a place empty.
 bool answer_is_right(ash::Promotion promotion, const ash::Ladder& ladder) {
     std::int64_t places = ladder.candidates();
     for (const ash::Rung& rung : ladder.rungs()) {
@@ -60,8 +60,8 @@ extern "C" {
 
 double bench_score(std::int32_t candidate, std::int32_t rung) { return hashed_score(candidate, rung); }
 
-// Plays so many ladders; kind: "ash capped", "ash paper" or "sh". Returns the decisions of one of them, or 0 unless in
-// each every rung has finished exactly its places and every candidate has retired.
+// Runs `repeats` ladders; `kind` is "ash capped", "ash paper" or "sh". Returns the number of decisions of one ladder; 0
+// if a ladder ended with a wrong number of finished jobs in a rung, or with a candidate that has not retired.
 std::int64_t bench_ladder(const char* kind, std::int64_t candidates, std::int64_t repeats) {
     const std::string_view name(kind);
     ash::LadderSettings settings;

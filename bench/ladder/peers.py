@@ -4,7 +4,7 @@
                                                     continue -> the trial rejoins the queue, one rung higher
                                                     stop     -> the next candidate joins the queue
 
-The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets a candidate wait and says which candidate to
+The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets a candidate wait, and chooses which one to
 train next. A decision is one answer to one reported score. The timing includes everything that a candidate costs the
 scheduler: its registration, its reports, the answers and its completion. It excludes the scores (generated beforehand),
 the settings (the same for all), and the machinery around the scheduler: Ray's controller, actors and checkpoints, and
@@ -31,13 +31,13 @@ from bench.figures import spread, timed
 from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
-MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: maximum seconds for all runs; SHORT: minimum seconds per run
+MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # maximum number of runs, maximum seconds of all, minimum seconds of each
 Scores = Sequence[Sequence[float]]  # indexed by rung and candidate
 METRIC, TIME = "score", "training_iteration"
 
 
 def hashed_scores(candidates: NDArray[np.uint64], rung: int) -> NDArray[np.float64]:
-    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1), bit for bit as in ladder.cpp."""
+    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1); ladder.cpp has the same bits."""
     x = (candidates << np.uint64(6)) + np.uint64(rung) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -53,7 +53,7 @@ def count_rungs(candidates: int) -> int:
 
 
 def all_scores(candidates: int) -> Scores:
-    """Return all scores that may be needed, as arrays of floats, so that reading a score is only an index."""
+    """Return all scores that may be needed as arrays of floats, so that looking up a score is fast."""
     scores = [array("d") for _ in range(count_rungs(candidates))]
     for start in range(0, candidates, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, candidates), dtype=np.uint64)
@@ -156,7 +156,7 @@ def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
     if ended != candidates or held != sum(reported):
         raise SystemExit(f"{ended} of {candidates} trials have ended, {held} of {sum(reported)} scores are held")
     for below, above in zip([2 * candidates, *reported], reported, strict=False):
-        # The scores are random, so each candidate continues with probability 1/2 (different for the first of a rung).
+        # The scores are random, so a candidate continues with probability 1/2 (except the first candidates of a rung).
         # Allow five standard deviations.
         if above != candidates and abs(above - below / 2) > 2.5 * math.sqrt(below) + math.log(below + 1) + 2:
             raise SystemExit(f"{above} of {below} candidates went on: about one in {ETA} was expected")

@@ -9,8 +9,8 @@ What this favors. The peers: rows are standardized in single precision before th
 numbers and its scaling counts. Their candidates are scored only at the ends of rungs. Their modules are loaded, and
 their workers, clients and `ray.init` started, before the clock. scikit-learn stops early. `ash`: its learning rate
 follows half a cosine in each job, while the peers' rates are constant, which is their default. The processes of Ray's
-trials start while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary. Random
-search is the baseline: 14 fully trained candidates take as many epochs as the ladder.
+trials start while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary.
+Random search is the baseline: 14 fully trained candidates take as many epochs as the ladder.
 
 Settings that can take minutes have one seed. The second space, of small networks, has two seeds.
 """
@@ -49,10 +49,10 @@ class Way:
     setting: str
     threads: int | None  # threads of BLAS and PyTorch per process; None for their defaults
     seeds: int
-    required: float | None = None  # required multiple of the time of ash
+    required: float | None = None  # required ratio of the peer's time to ash's
     needs: tuple[str, ...] = ()
     quick: bool = False
-    second: bool = False  # whether it also runs on the second space
+    second: bool = False  # whether the peer also runs on the second space
 
     def missing(self) -> str | None:
         """Return which package is missing, in a few words; None if nothing is missing."""
@@ -97,7 +97,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Run a peer's searches, each paired with ash's search of the same seed; return a summary or why there is none."""
+    """Run a peer's searches, each paired with ash's search of the same seed; return a summary, or why it is missing."""
     whose = {"space": task["space"], "name": way.name, "setting": way.setting, "required": way.required}
     if (missing := way.missing()) is not None:
         return {**whose, "skipped": missing}
@@ -112,7 +112,7 @@ def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
 
 
 def check(options: Namespace) -> None:
-    """End the bench unless ash learns from the candidates that the peers get, with the same result twice.
+    """End the bench unless ash learns from the peers' candidates, and two runs have the same result.
 
     bench/peers/task.py checks the predictions of a peer's final model in each search.
     """

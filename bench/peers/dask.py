@@ -1,7 +1,7 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
-Its interface does not accept a split. It makes its own: of all rows but the test rows, it holds out 20 %, unstratified.
-So its scores are on other rows than those of the other peers. Its brackets determine the number of models (163 if a
+Its interface does not accept a split. It holds out 20 % of all rows except the test rows, without stratification. So
+its scores are not on the rows that score the other peers. Its brackets determine the number of models (163 if a
 ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, but Dask-ML gets
 POOL times as many as the other peers. A model resumes where it stopped. While a worker is idle, the next epoch of each
 model is trained in advance; these epochs also count.
@@ -10,7 +10,7 @@ dask-ml 2025.1 fails on tuples of widths with different lengths, on hyperparamet
 with newer releases of dask, without a named scheduler. This is why `Candidate` has a single text parameter, and why the
 scheduler is set.
 
-Settings: "1 thread x N workers" (N processes), or "default" (chosen by LocalCluster; the same with up to 4 CPUs). The
+Settings: "1 thread x N workers" (N processes), or "default" (LocalCluster chooses; the same on up to 4 CPUs). The
 client starts before the clock.
 """
 

@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-INTERVAL, SHARE = 0.05, 0.02  # seconds between samples, and the largest share of the time that sampling may take
+INTERVAL, SHARE = 0.05, 0.02  # seconds between samples, and the maximum share of the time for sampling
 
 
 def process_bytes(process: psutil.Process) -> int:

@@ -57,7 +57,7 @@ def optimizer(params: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimi
 def train(
     params: Mapping[str, Any], data: Tensors, most_epochs: int, seed: int, kept: Path
 ) -> Iterator[tuple[int, float]]:
-    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs; write the weights into the file `kept`."""
+    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs; save the weights in the file `kept`."""
     torch.manual_seed(seed)
     model = network(params, data.x.shape[1])
     steps = optimizer(params, model)

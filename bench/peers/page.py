@@ -2,9 +2,9 @@
 
 A row has spreads over the seeds. `times_ash` is the spread of the ratios of the peer's seconds to those of the paired
 search by ash. `test_ash` is the median of ash's test accuracy minus the peer's. `reached` has the seconds until a
-candidate had at least a certain score (any score, TARGET, the final score of ash, and for ash the final score of the
-peer): the median over the seeds that reached the score, and the number of these seeds. `path` has the best score so far
-over time, for the first seed.
+candidate had at least a certain score: any score, TARGET, ash's final score and, for ash, the peer's final score. Each
+is the median over the seeds that reached the score, with the number of these seeds. `path` has the best score so far by
+time, for the first seed.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _plot(space: str, rows: Sequence[Row]) -> Plot:
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
-    """Return the README's lines: the other tuners' times relative to ash in the first space, and test accuracies."""
+    """Return the README's lines: the other tuners' times divided by ash's in the first space, and test accuracies."""
     others = _best_settings(next(iter(spaces(values).values())))
     if OURS not in others:
         return ["  Searches have not been measured."]

@@ -26,7 +26,7 @@ from bench.peers.task import Found, Tables, Task, as_scikit_learn, note
 
 
 class LoggedClassifier(MLPClassifier):
-    """An MLPClassifier that logs the epochs of each training and its scores on rows that it was not trained on."""
+    """An MLPClassifier that logs the epochs of each training, and its scores on rows outside its training rows."""
 
     def fit(self, x: Any, y: Any) -> LoggedClassifier:
         """Train, and log the number of epochs even if the training diverges."""
@@ -86,7 +86,7 @@ def _search(task: Task, fold: Any) -> Any:
         return RandomizedSearchCV(classifier, listed, n_iter=random_candidates(task.candidates), **common)
     return HalvingRandomSearchCV(
         LoggedClassifier(random_state=task.seed),
-        listed,  # a list of lists is drawn without repetition, so all candidates are drawn, in another order
+        listed,  # values of a list are drawn without repetition, so all candidates are drawn, in another order
         n_candidates=task.candidates,
         factor=2,
         resource="max_iter",

@@ -39,7 +39,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 PENALTIES = (0.0, 1e-5, 1e-4, 1e-3)
-ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # our names, and scikit-learn's
+ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # scikit-learn's names by ours
 Params = dict[str, Any]
 
 
@@ -73,7 +73,7 @@ class Shared:
 
 
 def as_scikit_learn(params: Mapping[str, Any]) -> Params:
-    """Convert one of our candidates into arguments of MLPClassifier."""
+    """Convert a candidate of ash into arguments of MLPClassifier."""
     adam = params["optimizer"] == "adam"
     return {
         "hidden_layer_sizes": params["hidden"],
@@ -123,7 +123,7 @@ class Tables:
     y_test: Classes
 
     def scaled(self) -> Tables:
-        """Return the rows standardized by the training rows, in single precision, in which `ash` computes."""
+        """Return the rows standardized by the training rows, in single precision as in `ash`."""
         mean, deviation = self.x.mean(axis=0), self.x.std(axis=0)
         deviation[deviation == 0] = 1
 
@@ -135,7 +135,7 @@ class Tables:
         )
 
     def together(self) -> tuple[NDArray[Any], Classes, NDArray[np.int64]]:
-        """Return training and validation rows as one table, and -1 or 0 for each row, as PredefinedSplit expects."""
+        """Return the training and validation rows as one table, and PredefinedSplit's -1 (train) or 0 for each row."""
         fold = np.repeat([-1, 0], [len(self.y), len(self.y_validation)])
         x, y = np.concatenate([self.x, self.x_validation]), np.concatenate([self.y, self.y_validation])
         return x, y, fold

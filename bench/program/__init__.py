@@ -2,7 +2,7 @@
 
 The program contains the table and the candidates and is linked statically, so it runs on any Linux with the same
 architecture. Before its path is printed, its runs are compared with those of the Python module: the jobs, their order,
-the scores and the weights must be equal bit for bit.
+the scores and the weights must be bit-identical.
 """
 
 from __future__ import annotations

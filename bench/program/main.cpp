@@ -41,7 +41,7 @@
 namespace {
 
 struct Candidate {
-    std::array<int, 3> widths;  // 0 if the layer does not exist
+    std::array<int, 3> widths;  // of the hidden layers; 0 if a layer does not exist
     std::array<const char*, 3> activations;
     std::array<const char*, 3> names;  // optimizer, learning rate schedule, initialization
     std::array<double, 9> numbers;     // learning rate, momentum, beta1, beta2, epsilon, l2, weight decay, dropout,
@@ -310,7 +310,7 @@ double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2.0;
 }
 
-// Returns, for each round, the ratio of the value in one case to the value in another case.
+// Returns, for each round, the value in one case divided by the value in another case.
 std::vector<double> ratios(const Case& above, const Case& below, const std::function<double(const Run&)>& value) {
     std::vector<double> found;
     for (std::size_t i = 0; i < above.runs.size(); ++i) found.push_back(value(above.runs[i]) / value(below.runs[i]));

@@ -54,7 +54,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
-    """Measure a fit; return its values or why there are none. A peer may fail; if `ash` fails, the bench ends."""
+    """Measure a fit; return its values, or why it has none. If `ash` fails, the bench ends; a peer may fail."""
     missing = CONTENDERS[fit.contender].missing() or TABLES[fit.table].missing(folder)
     if missing is not None:
         return {"skipped": missing}
@@ -94,7 +94,7 @@ def _cores() -> queue.SimpleQueue[int]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless ash learns, and repeats the same result without a time limit."""
+    """End the bench unless ash learns, and two fits without a time limit have the same result."""
     from ash import ASHClassifier
 
     rows = split("digits", None, 0, categories=False)

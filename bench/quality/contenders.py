@@ -3,7 +3,7 @@
 A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
 The model is saved by its method `save` if it has one, else by pickle. Its method `persist`, if any, is called before
 predictions are timed. All contenders are told the metric: AUC for two classes, log loss for more, squared error for
-numbers. Each function imports its own packages, so that a contender can be measured without the packages of the others.
+numeric targets. Each function imports its own packages, so no contender needs the packages of the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_TREES, PATIENCE = 5_000, 50
 
 @dataclass(frozen=True)
 class Task:
-    """The task of a contender. `few` marks the first fit on few rows, which only loads code that is loaded once."""
+    """The task of a contender. `few` marks the first fit, on few rows, which only serves to load code."""
 
     kind: str  # kind of target: BINARY, CLASSES or REGRESSION
     seed: int
@@ -43,12 +43,12 @@ class Task:
         return self.kind != REGRESSION
 
     def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
-        """Return one of these three names: that of the metric which is compared on this task."""
+        """Return one of these three names: the name of the metric that is compared on this task."""
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
 def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
-    """Search until the limit with all defaults; if `few`, only train a few candidates of each kind of model."""
+    """Search until the limit with all defaults; if `task.few`, only train a few candidates per kind of model."""
     from ash import ASHClassifier, ASHRegressor, SearchConfig
 
     estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)
@@ -101,7 +101,7 @@ def flaml(task: Task, x: Any, y: Any) -> Any:
 
 
 def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
-    """Let AutoGluon train, bag and stack its models until the limit; if `few`, only load its packages."""
+    """Let AutoGluon train, bag and stack its models until the limit; if `task.few`, only load its packages."""
     from autogluon.tabular import TabularPredictor
 
     if task.few:
@@ -255,7 +255,7 @@ class Contender:
     fit: Callable[[Task, Any, Any], Any]
     modules: tuple[str, ...] = ()  # required modules besides ash and scikit-learn; their packages have the same names
     limited: bool = True  # whether it has a time limit
-    categories: bool = True  # whether it takes text as pandas categories
+    categories: bool = True  # whether text is passed as pandas categories
     seeds: tuple[int, ...] = (0,)
 
     def missing(self) -> str | None:

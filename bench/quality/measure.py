@@ -23,7 +23,7 @@ from bench.quality.contenders import CONTENDERS, Task
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, split
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
-PREDICTED, CALLS = 1_000, 5  # rows per timed call, and number of calls
+PREDICTED, CALLS = 1_000, 5  # rows per timed call, and number of timed calls
 PARTS = 10  # parts of the held-out rows; the jackknife computes the compared error without each part
 LEAST_PROBABILITY = 1e-7  # lower bound of probabilities: about the rounding error of single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}

@@ -26,7 +26,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
-RISE = 2.0  # standard errors; a larger rise of the error with the time limit is counted
+RISE = 2.0  # in standard errors; larger rises of the error under a longer time limit are counted
 WORSE, STUDENT = 1.02, 1.833  # STUDENT: half a 90 % interval in standard errors, for PARTS - 1 degrees of freedom
 FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
@@ -74,7 +74,7 @@ class Fits:
         return max(found, default=None)
 
     def worse(self, tables: Sequence[str], peer: str, limit: float) -> str:
-        """Return "n of m": on n of the m tables on which both have a jackknife, our error is clearly worse."""
+        """Return "n of m": our error is clearly worse on n of the m tables on which both have a jackknife."""
         runs = [[self.of(t, *of).get(SEEDS[0], {}) for of in ((OURS,), (peer, limit))] for t in tables]
         low = [lowest(t, *both) for t, both in zip(tables, runs, strict=True) if all("without" in run for run in both)]
         return f"{sum(each > WORSE for each in low)} of {len(low)}"
@@ -267,7 +267,7 @@ def scoring_table(fits: Fits) -> Table:
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return our errors by time limit, and their picture relative to a minute; [] if only one limit was measured."""
+    """Return our errors by time limit, and a picture of their ratios to one minute; [] if there is only one limit."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:
@@ -297,7 +297,7 @@ def in_deviations(table: str, one: Run, other: Run) -> float:
 
 
 def largest_rise(table: str, points: Mapping[float, Run]) -> float:
-    """Return the largest rise of the error from a shorter to a longer limit, in standard errors of the former."""
+    """Return the largest rise of the error from a limit to a longer one, in standard errors of the first error."""
     return max(in_deviations(table, points[late], points[early]) for early, late in combinations(sorted(points), 2))
 
 

@@ -99,7 +99,7 @@ def missing(file: Path, *needed: str) -> str | None:
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
-    """Return a table that compares ash with each other search in pairs, and one results table per data table."""
+    """Return a table of paired comparisons of ash with each other search, and one results table per data table."""
     found = {name: [each for each in values.values() if each["table"] == name] for name in TABLES}
     pairs = _pairs([run for run in values.values() if "skipped" not in run])
     return [pairs] * bool(pairs.rows) + [_table(name, runs) for name, runs in found.items() if runs]

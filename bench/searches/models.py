@@ -1,4 +1,4 @@
-"""The models of the searches: estimator, space, the parameter that sets the length of training, and the form of rows.
+"""The models of the searches: estimator, space, the parameter for the length of training, and the form of rows.
 
 Spaces are made with `ash.choice`, `ash.log` and similar functions. `levels` returns the values of each hyperparameter
 for the other searches, so that all searches draw from the same grid.
@@ -84,7 +84,7 @@ def _torch(classes: int, columns: int, threads: int) -> Estimator:
 
 
 def network(columns: int, outputs: int, width: int = 64, layers: int = 2, dropout: float = 0.0) -> Any:
-    """Return a PyTorch module whose hidden layers have equal widths; outputs are class logits or a target column."""
+    """Return a PyTorch module whose hidden layers have equal widths; it outputs class logits or one target."""
     import torch
 
     parts: list[Any] = []

@@ -1,6 +1,6 @@
-// Counts the bytes asked of operator new; bench/tables/memory.py compiles this and preloads it into a process of Python.
+// Counts the bytes that operator new allocates. bench/tables/memory.py compiles this and preloads it into Python.
 //
-// Held bytes are those of blocks not freed yet, as malloc rounds them up, beyond what was held when counting began.
+// The held bytes are those of blocks not freed yet (as malloc rounds them up), minus those held when counting started.
 #include <malloc.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ std::int64_t count_bytes() { return bytes; }
 std::int64_t count_peak() { return peak; }
 }
 
-// The forms with nothrow, which the standard library makes of these, are its own.
+// The nothrow forms of the standard library call these functions, so they need no replacement.
 void* operator new(std::size_t size) { return allocate(size, kUsual); }
 void* operator new[](std::size_t size) { return allocate(size, kUsual); }
 void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, number(alignment)); }

@@ -1,7 +1,7 @@
 """Measures SH and ASH by number of threads, the schedules, and one epoch of the student project's network.
 
-A round runs each number of threads in a fresh process; every other round goes from most to fewest threads. Ratios are
-taken within a round. The bench ends unless an algorithm's outcomes are equal bit for bit on all numbers of threads.
+A round runs each number of threads in a fresh process; every other round starts with the most threads. Ratios are
+taken within a round. The bench ends unless an algorithm's outcomes are bit-identical on all numbers of threads.
 """
 
 from __future__ import annotations

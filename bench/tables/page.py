@@ -1,8 +1,8 @@
 """Generates the tables, the picture and the README's lines from the values of bench/tables.
 
 Measured figures, simulated figures and those published by the student project are in separate tables. Speed-ups are
-shown over SH and over ASH on one thread. ASH promotes other candidates than SH, often smaller networks, since their
-jobs end first. ASH is therefore faster than SH even on one thread, which is not due to parallelism.
+shown over SH and over ASH on one thread. ASH promotes other candidates than SH, often smaller networks, since those end
+their jobs first. So ASH is faster than SH even on one thread, and this gain is not due to parallelism.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _seconds(run: Any) -> str:
 
 
 def job_times(runs: Runs, epoch: Any) -> Table:
-    """Return Table 1 for the fewest models: average job times by rung, on one thread and on the most measured."""
+    """Return Table 1 for the fewest models: average job times by rung, on one thread and on the most threads."""
     least = min(models for _, models in runs)
     chosen = {setting: own for (setting, models), own in runs.items() if models == least}
     most = max(set.intersection(*({_threads(name) for name in own["runs"]} for own in chosen.values())))
@@ -311,7 +311,7 @@ def _scaling_plot(setting: str, models: int, own: Any) -> Plot:
 
 
 def readme(values: Values) -> Sequence[str]:
-    """Return the speed-up of ASH on the most threads measured."""
+    """Return the README's line: the speed-up of ASH on the most threads measured."""
     runs = runs_of(values, "load_digits")
     most = max(_threads(name) for own in runs.values() for name in own["runs"])
     times = [own["runs"][f"{kind} {most}"]["over_ash"]["median"] for own in runs.values() for kind in ("ash", "teams")]

@@ -19,8 +19,8 @@ ASH_SECONDS = {
 JOB_SECONDS_SH = (0.35, 0.62, 1.2, 2.26, 4.45, 8.91, 17.63)
 JOB_SECONDS_ASH_4 = (1.08, 2.07, 4.08, 8.58, 16.39, 18.34, 22.04)
 
-# Table 3: core hours by number of models and threads, as published. They are the wall times of Table 2 times the
-# threads, except for 256 models on 16 threads: 1.1678 hours would be 262.8 s, but Table 2 has 178.89.
+# Table 3: core hours by number of models and threads, as published. Each is a wall time of Table 2 times the
+# threads, except for 256 models on 16 threads: 1.1678 core hours would be 262.8 s, but Table 2 has 178.89 s.
 CORE_HOURS_SH = {128: 0.07381, 256: 0.1586}
 CORE_HOURS_ASH = {
     128: {4: 0.2447, 8: 0.3701, 16: 0.4313, 32: 0.7815},

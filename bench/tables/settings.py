@@ -2,7 +2,7 @@
 
     full-batch    the student project's: 64-64-10 and similar networks, an activation per layer, L2, plain gradient
                   descent at a constant rate, one update per epoch; a job of rung k trains 2^k epochs from scratch
-    mini-batch    networks with zero to three hidden layers, Adam and similar, dropout; jobs resume from the last rung
+    mini-batch    networks with 0 to 3 hidden layers, optimizers such as Adam, dropout; jobs resume from the last rung
 
 The candidates are those that `ash.tune` draws with seed 0. Its draw of k candidates is a prefix of any larger draw, so
 one list serves all numbers of models.
