@@ -5,15 +5,15 @@
     random     random draws without repetition
     adaptive   the default: two in three draws are near good candidates
     Sobol      points that fill the space evenly
-    TPE        optuna.samplers.TPESampler, told the ranks of all candidates; multivariate: models parameters jointly
-    forest     points that a forest of extra trees ranks best; one in five is drawn at random
+    TPE        optuna.samplers.TPESampler (multivariate: models parameters jointly), told the ranks of all candidates
+    forest     points that a forest of extra trees ranks best; one point in five is drawn at random
 
 Functions: Branin, Ackley, Rosenbrock, Levy and Hartmann 6 (Surjanovic and Bingham, Virtual Library of Simulation
 Experiments). Two hyperparameters are added: a rate, and a choice among four shifts of the value. The score after t
 epochs is the negated value minus the rest of a learning curve. All "steady" curves fall at the same pace. "crossing"
 curves fall faster at higher rates and end higher. Tables: LightGBM on scikit-learn's data, with a quarter held out.
 
-All samplers have the same number of epochs, which would train 15 or 50 candidates in full. The ladder has four rungs
+All samplers get the same number of epochs, enough to train 15 or 50 candidates in full. The ladder has four rungs
 and eta 3. The error is that of a run's best candidate after full training. The sampler's own time is not counted.
 """
 
@@ -174,7 +174,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
         return dict(optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False)))
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        """Return the proposed point, or {} (all values are drawn at random) for the first ten and one in five."""
+        """Return the proposed point; {} (a random point) for the first ten points and one in five later ones."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 10 or self._rng.random() < 0.2 or not search_space:
             return {}
@@ -225,7 +225,7 @@ def problems() -> dict[str, dict[str, Problem]]:
 def main(seeds: int) -> None:
     """Print the ratio of each sampler's errors to those of random draws, for each group and budget.
 
-    The number in parentheses counts the problems with a ratio below 1, on which the sampler beats random draws.
+    The number in parentheses counts the problems on which the sampler beats random draws (ratio below 1).
     """
     warnings.simplefilter("ignore")
     began = time.time()

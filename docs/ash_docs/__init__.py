@@ -1,4 +1,4 @@
-"""Sphinx extensions of this documentation: they run the blocks of pages, link names, and draw pictures.
+"""Sphinx extensions of this documentation: they run the code blocks of pages, link names, and draw pictures.
 
 page.md --blocks.py--> blocks, run in order --pages.py--> page with the outputs of its blocks --> Sphinx
                             |

@@ -9,7 +9,7 @@
     ```console exits: 2                the command must exit with this status; its errors are shown
     ```python not run: why             the block is only shown
 
-Any other error is raised. No block may depend on a block that needs a package.
+Any other error is raised. No block may depend on a block that has the option `needs`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Session:
     Parameters
     ----------
     name : str
-        The name of the page, for tracebacks and file names of figures.
+        The name of the page, used in tracebacks and in file names of figures.
     folder : Path
         The folder in which the blocks run; files that they write stay there.
     """
@@ -178,7 +178,7 @@ class Session:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment variables of a command, with the width of a page and without colors."""
+    """Return the environment variables for a command: output as wide as a page, and without colors."""
     return {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
 
 

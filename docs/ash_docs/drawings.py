@@ -1,4 +1,4 @@
-"""Draws the pictures of the pages as inline SVG. All but the last show real decisions of the ladder or a real run.
+"""Draws the pictures of the pages as inline SVG. All except `team` show real decisions of the ladder or a real run.
 
     rungs        16 candidates on `ash.Ladder`, one job at a time
     promotion    the same eight candidates under the three promotion rules, one job at a time
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 def climb(candidates: int, score: Callable[[int, int], float], promotion: str = "capped") -> list[Step]:
-    """Return the jobs of a ladder that a single worker runs, in order."""
+    """Run a ladder with a single worker and return its jobs in order."""
     ladder = ash.Ladder(candidates, promotion=promotion)
     jobs = []
     while (job := ladder.next()) is not None:
@@ -149,7 +149,7 @@ def _lanes(bars: list[tuple[str, float, float]], names: list[tuple[int, int]], t
 
 @cache
 def team() -> str:
-    """Draw a training step that an owner and a member share; the member joins later and is slightly slower."""
+    """Draw a training step that two threads share, an owner and a member that joins later and is slightly slower."""
     halves = {"rows": (4, (0.0, 62.0), (84.0, 98.0), 0), "w": (12, (300.0, 306.0), (46.0, 50.0), 1)}
     parts = [
         text(80, 14, "(1) rows: forward and back, in blocks", "strong", "start"),

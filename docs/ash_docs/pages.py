@@ -77,7 +77,7 @@ def _figure(app: Sphinx, path: Path) -> list[str]:
 
 
 def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
-    """Return the lines that embed an HTML page in a frame and link to it; none if `path` is None."""
+    """Return the lines that embed an HTML page in a frame and link to it; no lines if `path` is None."""
     if path is None:
         return []
     shutil.copyfile(path, Path(app.srcdir) / FIGURES / path.name)
@@ -87,7 +87,7 @@ def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
 
 
 def hide_constructor(app: Sphinx, what: str, name: str, *others: Any) -> tuple[str, str] | None:
-    """Hide the constructor's arguments of classes whose objects only functions return."""
+    """Hide the constructor arguments of classes that users do not instantiate, since functions return their objects."""
     return ("", "") if what == "class" and name in RETURNED else None
 
 
@@ -104,7 +104,7 @@ def plain_word(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: 
 
 
 def public_name(code: str) -> str | None:
-    """Return "ash.name" or "ash.name.member" if the code is or calls this public name; otherwise None."""
+    """Return "ash.name" or "ash.name.member" if the code is this public name or a call of it; otherwise None."""
     found = re.fullmatch(r"(ash\.(\w+)(?:\.\w+)?)(?:\(.*\))?", code, re.DOTALL)
     return found[1] if found and found[2] in ash.__all__ else None
 

@@ -33,7 +33,7 @@ result.plot_ladder()
 plt.show()
 
 # %%
-# This plot shows the same scores against the number of epochs that each network has been trained for.
+# This plot shows the same scores by the number of epochs that each network had been trained for.
 
 result.plot()
 plt.show()

@@ -17,7 +17,7 @@ import ash
 
 # %%
 # The task is to predict the progress of diabetes after a year from measurements of 442 patients. Two columns are turned
-# into words and some cells are removed, so that the table looks like a real one.
+# into words and some cells are removed, to imitate an unprepared table.
 
 frame = load_diabetes(as_frame=True, scaled=False).frame
 frame["sex"] = frame["sex"].map({1: "one", 2: "other"})
@@ -28,7 +28,7 @@ train, test = train_test_split(frame, random_state=0)
 print(ash.describe(train.drop(columns="target"), train["target"]))
 
 # %%
-# The output lists the features of each column. Nothing has to be prepared: fit the table as it is.
+# The output lists the features of each column. The table can be fitted as it is, without preparation.
 
 model = ash.ASHRegressor(candidates=32, n_jobs=1, random_state=0)
 model.fit(train.drop(columns="target"), train["target"])

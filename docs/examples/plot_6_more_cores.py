@@ -2,8 +2,8 @@
 The speed-up on more cores
 ==========================
 
-This example estimates how long a run would take on more threads. A run records the time of each job. So its ladder and
-schedule can be simulated on any number of threads, without training.
+This example estimates how long a run would take on more threads. A run records the time of each job. From these times,
+its ladder and schedule can be simulated on any number of threads, without training.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ plt.show()
 
 # %%
 # Costs can also be assumed before there is a run. Here all epochs cost the same. Without teams the speed-up is at most
-# W / D, the total work divided by the work of the longest chain.
+# W / D, the work of all jobs divided by the work of the longest chain of jobs.
 
 threads = [1, 2, 4, 8, 16, 32, 64]
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")

@@ -37,12 +37,12 @@ print(f"ranked by accuracy: {held_out_cost(by_accuracy):.3f} per patient")
 print(f"ranked by cost: {held_out_cost(by_cost):.3f} per patient")
 
 # %%
-# A Python function is called for one candidate at a time, whatever the number of threads. The core itself computes
+# A Python function is called for one candidate at a time, even on many threads. The core itself computes
 # accuracy, log loss, AUC, F1, R2 and the usual errors, which is faster.
 #
 # All networks were trained to predict probabilities, and they are ranked on few validation rows. So ranking by another
-# score changes little. The threshold between the classes matters more here. scikit-learn chooses it on rows that the
-# networks were not trained on.
+# score changes little. The threshold between the classes matters more here. scikit-learn chooses the threshold on rows
+# that the networks were not trained on.
 
 tuned = TunedThresholdClassifierCV(by_cost, scoring=scorer, cv=5, store_cv_results=True)
 print(f"with a threshold: {held_out_cost(tuned):.3f} per patient")

@@ -3,7 +3,7 @@
     python compare.py FOLDER [--seconds 20] [--seeds 1] [--only NAME ...]
 
 FOLDER holds a copy of https://github.com/optuna/optuna-examples, and ask_and_tell.py (README.md says where to find it).
-A budget is a number of seconds of processor time on one core, after imports. For each example these sides are run:
+A budget is a number of seconds of processor time on one core, after imports. Each example has these sides (versions):
 
     optuna      the original; its study is stopped at the end of the budget
     unchanged   the original's objective, if there is one, run with `ash.from_optuna`
@@ -39,7 +39,7 @@ README = HERE / "README.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 SIDES = ("optuna", "unchanged", "ash")
 PATIENCE = 60
-"""A run on a busy machine ends after this many seconds of wall-clock time per second of processor time."""
+"""Maximum wall-clock seconds of a run per second of its processor time, in case the machine is busy."""
 Curve = list[tuple[float, float]]
 """Seconds and score of each trial or job."""
 
@@ -60,11 +60,11 @@ class Clock:
         self.curve.append((time.process_time() - self.began, score))
 
     def on_start(self, run: Any) -> None:
-        """Keep the run, so that it can be stopped."""
+        """Store the run, so that it can be stopped later."""
         self.run = run
 
     def on_job(self, job: Any, params: dict[str, Any]) -> None:
-        """Record a job."""
+        """Record the score of a job, and stop the run if the budget is spent."""
         self.add(job.score)
         if self.is_over:
             self.run.stop()

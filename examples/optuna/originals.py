@@ -1,4 +1,4 @@
-"""Loads and runs Optuna's original examples, changed only where they would download data, draw a split or never end.
+"""Loads and runs Optuna's original examples, changed only where they download data, draw splits or would never end.
 
 Downloads are replaced by scikit-learn's digits. All splits are drawn with seed 0, as in the ash versions, so that both
 versions are scored on the same rows.
@@ -46,7 +46,7 @@ class Original:
         return (folder / self.path).read_text(encoding="utf-8")
 
     def run(self, folder: Path, name: str, **names: Any) -> dict[str, Any]:
-        """Run the text as a module called `name` with further global `names`, and return all its global names."""
+        """Run the text as a module called `name`, with `names` as additional globals, and return all its globals."""
         sys.argv = [self.path, "--pruning"]
         text = self.text(folder)
         for old, new in self.edits.items():
@@ -111,7 +111,7 @@ def offer_digits(name: str) -> None:
         keras.datasets.mnist.load_data = lambda: _digits()
     elif name.startswith(("pytorch", "skorch")):
         if "lightning" in name:
-            importlib.import_module("lightning")  # looks for torchvision when imported, and must not find the stand-in
+            importlib.import_module("lightning")  # its import looks for torchvision, and must not find the stand-in
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
             modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that test whether a module is installed

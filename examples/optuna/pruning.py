@@ -1,6 +1,6 @@
 """Runs Optuna's objective unchanged.
 
-Trials wait in `report`, and continue once they are promoted. In Optuna, a pruned trial is lost.
+Trials wait in `report`, and continue once they are promoted. In Optuna, a pruned trial never continues.
 """
 
 import numpy as np

@@ -25,7 +25,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any]) -> Iterator[float]:
-    """Yield the mean accuracy after each fold. Remaining folds count as 0, so the best candidate has run all folds."""
+    """Yield the mean accuracy after each fold. Missing folds count as 0, so the best candidate has run all folds."""
     if params["classifier"] == "SVC":
         model = SVC(C=params["svc_c"], gamma="auto")
     else:

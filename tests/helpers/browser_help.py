@@ -41,7 +41,7 @@ class Visit:
         return float(self.page.evaluate(script))
 
     def wait_for(self, script: str) -> None:
-        """Wait until a JavaScript expression is true; the browser evaluates it, since the page forbids eval."""
+        """Wait until a JavaScript expression is true; the browser itself evaluates it, since the page forbids eval."""
         for _ in range(600):
             if self.page.evaluate(script):
                 return
@@ -59,7 +59,7 @@ class Visit:
 
 @contextlib.contextmanager
 def visit(browser: Any, address: str, **settings: Any) -> Iterator[Visit]:
-    """Open a page at an address; when the context is left, the page must have logged no error."""
+    """Open the page at an address and yield it; then assert that the page has logged no error."""
     context = browser.new_context(**{"viewport": DESKTOP, **settings})
     page = context.new_page()
     opened = Visit(page)

@@ -24,7 +24,7 @@ def press_ctrl_c(_: ash.Run) -> None:
 
 
 class TimeIsUp(ash.Callback):
-    """Advances the clock of this process by `seconds` after `jobs` jobs, so that tests of limits need not wait."""
+    """Advances this process's clock by `seconds` after `jobs` jobs, so that tests of time limits need not wait."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -75,7 +75,7 @@ def tune(*callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def endless(*callbacks: Any, **changes: Any) -> ash.Result:
-    """Start a run that does not end by itself; a callback or a limit must end it."""
+    """Start a run that ends only when a callback or a limit ends it."""
     return tune(*callbacks, **{"space": None, "candidates": None, "stop_score": 2.0, **changes})
 
 

@@ -78,7 +78,7 @@ def start(parts: Fold) -> _core.Network:
 
 
 def bits(parts: Fold) -> bytes:
-    """Return the bytes of the weights, centers and scales after two epochs on these rows."""
+    """Train two epochs on these rows; return the bytes of the weights, centers and scales."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()
     scaling = (network.input_center, network.input_scale, network.target_mean, network.target_scale)

@@ -1,4 +1,4 @@
-"""Helpers for tests of the estimators: small estimators, and a table as a frame of several libraries."""
+"""Helpers for tests of the estimators: small estimators, and a table as frames of several libraries."""
 
 import importlib
 import os
@@ -76,7 +76,7 @@ def all_switched_on(*, array_api: bool = True) -> Any:
 
 
 def scikit_learn_checks(*estimators: Any) -> pytest.MarkDecorator:
-    """Parametrize a test by scikit-learn's checks of these estimators, without the checks that it would skip."""
+    """Parametrize a test by scikit-learn's checks of these estimators, except those that it would skip."""
     pairs = [
         (estimator, check)
         for estimator, check in (pair for each in estimators for pair in estimator_checks_generator(each))

@@ -32,7 +32,7 @@ def digits() -> tuple[Any, Any]:
 
 
 def tuned(**given: Any) -> ash.Result:
-    """Return the result of the run on threads or an executor; a journal commits each job at once."""
+    """Return the result of the run on threads or an executor; if there is a journal, each job is committed at once."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
         return ash.tune(
             *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
@@ -117,7 +117,7 @@ def deadly(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]
 
 
 def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
-    """Do a job once `count` threads of all processes have started a job; each thread creates a file in the folder."""
+    """Do a job once `count` threads (of any processes) have arrived here; each creates a file in the folder."""
     Path(folder, f"{os.getpid()}-{threading.get_ident()}").touch()
     wait_until(lambda: len(os.listdir(folder)) >= count)
     return jobs.do(*arguments)
@@ -159,4 +159,4 @@ BAD: dict[str, Callable[..., Any]] = {
     "raises bad unpickle": functools.partial(raises, BadUnpickle),
     "is bad pickle": BadPickle(),
 }
-"""Faulty functions for a worker instead of a job, as in mpi4py's own tests of its executor."""
+"""Faulty functions that a worker gets in place of a job, as in mpi4py's own tests of its executor."""

@@ -1,4 +1,4 @@
-"""Helpers for tests of exports: tables of all kinds, and the outputs of other programs for an exported model."""
+"""Helpers for tests of exports: tables of all kinds, and functions that run exported models in other programs."""
 
 import datetime
 import math
@@ -162,7 +162,7 @@ def compile_header(folder: Path, name: str, *flags: str, namespace: str = "model
 
 
 def run_program(program: Path, X: Any) -> list[list[float]]:
-    """Run the driver on a table; return each row's outputs and decision, or [] for a row that the model refuses."""
+    """Run the driver on a table; return the outputs and decision for each row, or [] if the model refuses the row."""
     lines = []
     for cell in (cell for row in cells(X) for cell in row):
         if isinstance(cell, str):

@@ -194,7 +194,7 @@ def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float
 
 
 def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
-    """Return random parameters of an embedding; mixing weights are drawn smaller than frequencies and phases."""
+    """Return random parameters of an embedding; mixing weights are smaller than frequencies and phases."""
     parameters = floats(random, PARAMETERS, numbers)
     parameters[FREQUENCIES:] *= 0.3
     return parameters

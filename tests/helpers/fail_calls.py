@@ -46,12 +46,12 @@ DECIDES = ctypes.CFUNCTYPE(
     ctypes.POINTER(ctypes.c_void_p),
     ctypes.POINTER(ctypes.c_uint),
 )
-"""Type of libfiu's callback: its arguments are the point's name and values it may change; non-zero means failure."""
+"""Type of libfiu's callback: it gets the point's name, and values that it may set. A non-zero result means failure."""
 
 
 @contextlib.contextmanager
 def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
-    """Let the n-th call fail with a system error code; the yielded list gets one more element with each call."""
+    """Let call `number` fail with a system error code; each call appends an element to the yielded list."""
     library = ctypes.CDLL("libfiu.so.0")
     calls: list[int] = []
 

@@ -1,8 +1,8 @@
-// A library to be preloaded, in which the n-th call of operator new fails (tests/faults/test_refused_memory.py).
+// A preloaded library in which the n-th call of operator new fails, for tests/faults/test_refused_memory.py.
 //
-// Calls for 32 bytes or less do not count. With one of these pybind11 3.1 notes each object that Python makes; it does so
-// outside of what catches exceptions (cpp_function::dispatcher, after the call of a constructor), so that a failure would
-// end the process. tests/cpp/fail_allocations.cpp lets allocations of any size fail, without pybind11.
+// Calls for 32 bytes or less do not count. pybind11 3.1 makes such a call to register each object that Python creates.
+// This happens outside of its exception handler (cpp_function::dispatcher, after the call of a constructor), so a failure
+// would end the process. tests/cpp/fail_allocations.cpp lets allocations of any size fail, without pybind11.
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 
 namespace {
 
-std::atomic<long> until_failure{0};  // 0: never
+std::atomic<long> until_failure{0};  // 0 if no call is to fail
 
 void* allocate(std::size_t size, std::size_t alignment) {
     if (size > 32 && until_failure > 0 && until_failure-- == 1) throw std::bad_alloc();
@@ -22,7 +22,7 @@ void* allocate(std::size_t size, std::size_t alignment) {
 
 }  // namespace
 
-// Returns how many calls were still to come before one that fails.
+// Lets the n-th call from now fail, and returns the previous countdown: 0 if the planned failure has happened.
 extern "C" long fail_new_at(long n) { return until_failure.exchange(n); }
 
 void* operator new(std::size_t size) { return allocate(size, alignof(std::max_align_t)); }

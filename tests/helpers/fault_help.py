@@ -65,7 +65,7 @@ def environment_of_tests() -> dict[str, str]:
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that can import the helpers; it works in `folder` or the current folder."""
+    """Run code in a fresh interpreter that can import the helpers, in `folder` or the current folder."""
     return _run(["-c", code, *arguments], environment, folder)
 
 

@@ -40,7 +40,7 @@ def numbers_in(folder: Path) -> set[int]:
 
 
 def counts(passed: Iterable[str], failed: Iterable[str], skipped: Iterable[str]) -> list[dict[str, Any]]:
-    """Return, per section, the number of faults covered and of tests tried, survived and skipped, from tests' names."""
+    """Count for each section the covered faults, and the tests that were tried, that passed and that were skipped."""
     outcomes = {"tried": [*passed, *failed], "survived": [*passed], "skipped": [*skipped]}
     found = {kind: Counter(part for name in names for part in _sections(name)) for kind, names in outcomes.items()}
     rows = []

@@ -41,13 +41,13 @@ def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
 
 
 def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
-    """Apply the time limit of jobs in processes only to jobs that hang, since any job may be slow on a busy machine."""
+    """Apply the time limit of jobs in processes only to jobs that hang, since others may be slow on a busy machine."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until `count` processes have called this function, so that at least so many processes get jobs."""
+    """Wait until `count` processes have called this function, so that at least `count` processes get jobs."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 

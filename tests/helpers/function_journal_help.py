@@ -33,7 +33,7 @@ class Counted:
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
-    if isinstance(journal, Path):  # a path is resumed, also with functions of other names
+    if isinstance(journal, Path):  # resume the path, even if the function has another name
         journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(
         function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **configured(settings)
@@ -41,7 +41,7 @@ def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = tr
 
 
 def outcome(result: ash.FunctionResult) -> list[Any]:
-    """Return what must be equal in interrupted and uninterrupted runs: the decisions, but not times and threads."""
+    """Return what must be equal in interrupted and uninterrupted runs: the decisions, without times and threads."""
     jobs = [
         (job.candidate, job.rung, job.epochs, repr(job.score), job.worker, job.virtual_start, job.virtual_end)
         for job in result.jobs

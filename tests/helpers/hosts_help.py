@@ -50,7 +50,7 @@ class Hosts:
         return _inside(self._spaces[host])
 
     def cut(self, *hosts: int) -> None:
-        """Disconnect these hosts from all others, and reconnect all other hosts."""
+        """Disconnect each of these hosts from all hosts, and reconnect all other hosts."""
         assert self._switch.stdin is not None
         self._switch.stdin.write(" ".join(map(str, hosts)).encode() + b"\n")
 
@@ -66,7 +66,7 @@ def address(host: int) -> str:
 
 @contextlib.contextmanager
 def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
-    """Yield running hosts; a frame between hosts takes `delay` seconds, and a share `loss` of the frames is lost."""
+    """Yield running hosts; frames between hosts take `delay` seconds, and the share `loss` of them is lost."""
     with contextlib.ExitStack() as stack:
         *spaces, middle = [stack.enter_context(_held("unshare", "--net", "cat")).pid for _ in range(count + 1)]
         for host, space in enumerate(spaces):
@@ -100,7 +100,7 @@ def _inside(space: int) -> list[str]:
 
 
 def _join(host: int, space: int, middle: int) -> None:
-    """Connect a host to the switch by a virtual cable, with frames no longer than on a real cable."""
+    """Connect a host to the switch by a virtual cable, on which frames are no longer than on a real cable."""
     lines = {
         middle: f"link add cable netns {space} gso_max_segs 1 type veth peer port{host}\nlink set port{host} up\n",
         space: f"address add {address(host)}/24 dev cable\nlink set lo up\nlink set cable up\n",

@@ -8,8 +8,8 @@
 
 Each line on standard input lists the hosts that are cut off from then on. The program ends at the end of its input.
 Frames leave in the order of arrival, each DELAY later. Losses are drawn from one random stream with SEED, one draw per
-frame. A host computes no checksums on a veth device, so frames read here lack them. PACKET_VNET_HDR puts a header
-before each frame that says which checksums are missing; the kernel computes these when the switch sends the frame.
+frame. A host computes no checksums on a veth device, so frames read here lack them. PACKET_VNET_HDR prefixes
+each frame with a header that lists the missing checksums. The kernel computes them when the switch sends the frame.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import sys
 
 ETH_P_ALL, SOL_PACKET, PACKET_VNET_HDR = 3, 263, 15  # <linux/if_ether.h>, <linux/socket.h>, <linux/if_packet.h>
 HEADER, ADDRESS = 10, 6
-"""Size in bytes of struct virtio_net_hdr, and of an Ethernet address."""
+"""Sizes in bytes: struct virtio_net_hdr, and an Ethernet address."""
 LARGEST = 1 << 17
 
 

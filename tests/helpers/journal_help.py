@@ -33,7 +33,7 @@ def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
 
 
 def outcome(result: ash.Result) -> list[Any]:
-    """Return everything that a journal must restore: the decisions in order, but not the times and threads."""
+    """Return everything that a journal must restore: the decisions in order, without times and threads."""
     jobs = [
         (*decided(job), job.worker, job.virtual_start, job.virtual_end, repr(job.training_loss)) for job in result.jobs
     ]

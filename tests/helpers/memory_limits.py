@@ -43,7 +43,7 @@ SECONDS = 120
 MOST, ABOUT = 1 << 30, 1 << 17
 """Bytes that are enough for any operation, and the precision in bytes of the search for the needed amount."""
 LEAST = 1 << 22
-"""Lower bound of the largest limit: an amount that sufficed once may not suffice again if threads allocate more."""
+"""Lower bound of the largest limit: an amount that was enough once may be too little if threads allocate more in another run."""
 Operation = Callable[[], Any]
 """An operation to try under limits; it returns its outcome."""
 
@@ -185,7 +185,7 @@ def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int
 
 
 def _enough(succeeds: Callable[[int], bool]) -> int:
-    """Return approximately the fewest bytes with which an operation succeeds."""
+    """Return approximately the smallest number of bytes with which an operation succeeds."""
     low, high = 0, MOST
     while high - low > max(ABOUT, high // 20):
         middle = (low + high) // 2

@@ -339,7 +339,7 @@ def outcomes() -> dict[str, str]:
 
 
 def made_with() -> str:
-    """Return the versions of the libraries whose messages and types occur in outcomes."""
+    """Return the versions of the libraries whose messages and types appear in outcomes."""
     names = ("numpy", "pandas", "polars", "scikit-learn")
     return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
 

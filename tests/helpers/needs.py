@@ -2,7 +2,7 @@
 
 A test whose requirement is missing is skipped, and the reason says how to install the requirement. ASH_REQUIRE turns
 such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by
-`not_here`, which no installation could prevent. At the end of a run the skips are counted by reason.
+`not_here`, since no installation could prevent these. At the end of a run the skips are counted by reason.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Makes results without training: a real ladder runs on a simulated clock, and the columns of a run are filled in."""
+"""Makes results without training: a real ladder runs on a simulated clock, which fills the columns of a run."""
 
 import dataclasses
 import heapq
@@ -49,7 +49,7 @@ def options(**changes: Any) -> Options:
     """Return checked arguments of a run, by default with 16 candidates on 2 threads."""
     given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
     wanted = {**given, **changes}
-    checked = data_help.options(**{**wanted, "threads": 1})  # more threads than CPUs would be reduced
+    checked = data_help.options(**{**wanted, "threads": 1})  # the check would reduce `threads` to the number of CPUs
     return dataclasses.replace(checked, threads=wanted["threads"])
 
 
@@ -95,7 +95,7 @@ def draw_params(count: int, seed: int) -> tuple[dict[str, Any], ...]:
 def make_result(
     *, diverge: float = 0.0, noise: float = 0.3, wall_seconds: float | None = None, **changes: Any
 ) -> Result:
-    """Run a ladder on a simulated clock; each candidate's score rises with the rung along its own curve.
+    """Run a ladder on a simulated clock; each candidate's score rises from rung to rung along a separate curve.
 
     `diverge` is the share of candidates that diverge in rung 0. The larger `noise` is, the more the ranks change
     between rungs. `changes` are arguments of `ash.tune`.
@@ -177,7 +177,7 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
 
 
 def _help(rows: list[dict[str, Any]], threads: int, end: float) -> Columns:
-    """Let idle threads help jobs that run meanwhile, one thread per job, in the order in which the jobs started."""
+    """Let each idle thread help one job that runs in the same time; jobs that started earlier get help first."""
     helped = []
     for thread in range(threads):
         own = sorted((row["start"], row["end"]) for row in rows if row["thread"] == thread)

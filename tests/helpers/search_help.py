@@ -1,4 +1,4 @@
-"""Small estimators of every supported library that can be trained further, rows for them, and searches over them."""
+"""Small estimators that can be trained further, of every supported library, with rows and searches for them."""
 
 from typing import Any
 

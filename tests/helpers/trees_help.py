@@ -1,4 +1,4 @@
-"""Makes model texts in LightGBM's format, without LightGBM, and models from such texts, for tests of boosted trees."""
+"""Helpers for tests of boosted trees: write models in LightGBM's text format without LightGBM, and load them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
