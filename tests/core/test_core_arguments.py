@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """Check unaligned arrays, which other processes may send; sanitizers would report reading them in place."""
+        """Check unaligned arrays, which other processes may send; sanitizers would report a read in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -448,7 +448,7 @@ class TestClock:
     def test_tasks_that_were_not_handed_out(self):
         ahead, behind = self.clock(), self.clock()
         ahead.next()
-        task = ahead.next()  # the other clock also has this task, but has not handed it out
+        task = ahead.next()  # `behind` also has this task, but has not handed it out
         behind.next()
         with pytest.raises(ValueError, match="not running"):
             behind.finish(task, 1.0, 0.0)

@@ -1,4 +1,4 @@
-"""Tests that the core raises MemoryError, and does not crash, if memory is refused while it creates Python objects.
+"""Tests that the core raises MemoryError instead of crashing if memory for Python objects is refused.
 
 These tests are not marked `core`: sanitizers have their own allocator, and do not allow the address space to be
 limited.
@@ -104,7 +104,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def test_each_object_refused_by_the_interpreter() -> None:
-    """Make each allocation fail in turn, except for instances and keywords, for which pybind11 would crash."""
+    """Make each allocation fail in turn. Calls with instances or keywords are left out: pybind11 would crash."""
     try:
         import _testcapi
     except ImportError:

@@ -1,7 +1,7 @@
 """Compares exp, log, tanh and sigmoid of the kernels with NumPy in extended precision, for each instruction set.
 
-One unit in the last place (ulp) of an exact value is the gap above its nearest float32, that is, the distance from
-there to the normal float32 with the next larger magnitude.
+One unit in the last place (ulp) of an exact value is the gap between its nearest float32 and the float32 of the next
+larger magnitude. Below the smallest normal number, it is the gap above that number.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Return arguments: a dense grid, random numbers in the range, others of all magnitudes, and difficult points."""
+    """Return arguments: a dense grid, random numbers in the range and of all magnitudes, and difficult points."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)
@@ -88,7 +88,7 @@ def test_a_value_does_not_depend_on_its_place(length: int, instruction_set: str)
 
 
 INF, NAN = np.inf, np.nan
-SPECIAL: dict[str, tuple[list[float], list[float]]] = {  # arguments, values
+SPECIAL: dict[str, tuple[list[float], list[float]]] = {  # arguments and exact values
     "exp": ([0, -0.0, INF, -INF, NAN, 89, 1e30, -1e30, -150, 1e-40], [1, 1, INF, 0, NAN, INF, INF, 0, 0, 1]),
     "log": ([1, 0, -0.0, INF, NAN, -1, -INF, -1e-40], [0, -INF, -INF, INF, NAN, NAN, NAN, NAN]),
     "tanh": ([0, -0.0, INF, -INF, NAN, 100, -100, 1e30, -1e30], [0, -0.0, 1, -1, NAN, 1, -1, 1, -1]),

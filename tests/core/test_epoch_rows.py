@@ -1,4 +1,4 @@
-"""Tests epochs that use only some rows: which rows, equal bits on any number of threads, and the default size."""
+"""Tests epochs of only some rows: the choice of rows, equal bits on any number of threads, and the default size."""
 
 import importlib
 import itertools
@@ -65,7 +65,7 @@ def test_the_oracle_takes_no_row_twice_in_a_pass(rows: int, most: int) -> None:
 
 @pytest.mark.parametrize("classes", [0, 3])
 def test_training_on_parts_equals_the_oracle(classes: int) -> None:
-    """Train jobs that end in the middle of a pass, since a pass is three epochs of 20 rows and 7 epochs are trained."""
+    """Train jobs that end in the middle of a pass: a pass has three epochs of 20 rows, and 7 epochs are trained."""
     x, y = table(61, 6, classes or 2, classes, seed=3)
     chosen = settings(hidden=(8,), activations=("tanh",), batch_size=8, optimizer="adamw", epsilon=1e-2)
     data = cut_data(x, y, classes, 21)

@@ -3,7 +3,7 @@
 A state contains, per rung, only the facts on which the future depends: the ranking of the finished candidates, and how
 many candidates are running or have diverged. All futures are followed from each reachable state. In each step a job is
 requested or a running job ends. A job that ends either diverges or takes any place in the ranking. The rules of
-promotion are implemented here once more, for these states. Every state is then reproduced in a real ladder.
+promotion are implemented again here, for such states. Every state is then reproduced in a real ladder.
 """
 
 import math
@@ -54,7 +54,7 @@ class Futures:
     def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
         self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
         self.places = [candidates // eta**k for k in range(rungs)]
-        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of candidates that can be promoted
+        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of candidates to be promoted
         self.origin: dict[State, tuple[State, Move]] = {}
         self.start = State(0, (Standing(),) * rungs)
         self.look(self.start)
@@ -160,7 +160,7 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:  # the job diverged or is no better than in the rung below, which has the same effect
+        if move.place is None:  # diverged, or no better than in the rung below, which has the same effect
             worse = self.futures.rule == "improving" and move.rung > 0
             self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return
@@ -173,7 +173,7 @@ class Replay:
 
 
 def check_all_states(futures: Futures, make: Any) -> None:
-    """Check in each state that a candidate has retired if and only if it neither runs nor is promoted in any future."""
+    """Check each state: a candidate has retired if and only if it does not run and is promoted in no future."""
     for state, hopeful in futures.hopeful.items():
         replay = Replay(make(), futures, state)
         expected = set(range(state.entered))
@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """Return an oracle with the given number of rungs, even if so few candidates would normally get fewer rungs."""
+    """Return an oracle with this number of rungs, even if it would normally have fewer for these candidates."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))

@@ -1,4 +1,4 @@
-"""Compares the outcomes of runs with golden records, which change only if results are changed intentionally.
+"""Compares the outcomes of runs with golden records, which are rewritten only if results change intentionally.
 
 `golden/runs.json` contains one record for each run in `RUNS`:
 
@@ -80,7 +80,7 @@ def digits() -> tuple[Any, Any]:
 
 @cache
 def diabetes() -> tuple[Any, Any]:
-    """Return the table with four decimals, as in its file: the last bits differ between versions of scikit-learn."""
+    """Return the table rounded to four decimals, since the last bits differ between versions of scikit-learn."""
     X, y = load_diabetes(return_X_y=True, scaled=False)
     return np.rint(10_000 * X[:300]) / 10_000, y[:300]
 
@@ -198,13 +198,13 @@ def resumed(folder: Path) -> Record:
 
 
 def executed(folder: Path) -> Record:
-    """Record a run whose jobs an executor did."""
+    """Record a run whose jobs were done by an executor."""
     with ThreadPoolExecutor(2) as executor:
         return tuned(digits, executor=executor, workers=4)(folder)
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return a function that records exports; only with a `space` to scikit-learn, since the default space embeds."""
+    """Return a function that records exports, also to scikit-learn if a `space` (without embeddings) is given."""
 
     def run(folder: Path) -> Record:
         X, y = data()

@@ -56,8 +56,8 @@ class TestConformance:
         ("candidates", "eta", "places"),
         [
             (128, 2, [128, 64, 32, 16, 8, 4, 2]),
-            (243, 3, [243, 81, 27, 9, 3]),  # a floating-point logarithm loses a rung here
-            (1000, 10, [1000, 100, 10]),  # as above
+            (243, 3, [243, 81, 27, 9, 3]),  # a floating-point logarithm would give one rung fewer
+            (1000, 10, [1000, 100, 10]),  # so it would here
             (729, 3, [729, 243, 81, 27, 9, 3]),
             (100, 3, [100, 33, 11, 3]),
             (4, 2, [4, 2]),
@@ -248,7 +248,7 @@ class TestRetirement:
         ladder = make(8)
         jobs = start(ladder, 8)
         assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
-        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four candidates may be promoted: 0, 5, 2, 3
+        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # the best four so far may be promoted: 0, 5, 2, 3
         assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
         assert ladder.take_retired() == []  # a promotion does not change the ranks of the others
         assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
@@ -354,7 +354,7 @@ class TestBudgets:
         assert ladder.ending is None
         report(ladder, jobs[4:7], [0.6, NAN, 0.1])
         assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
-        report(ladder, jobs[7:], [0.9])  # the result of a job that was still running changes nothing
+        report(ladder, jobs[7:], [0.9])  # results of jobs that were still running change nothing
         assert ladder.ending == "patience"
 
     def test_patience_counts_from_the_first_report(self, make):
@@ -368,7 +368,7 @@ class TestBudgets:
         assert ladder.ending == "stop_score"
 
 
-# Both ladders, given the same random histories, must agree in jobs, counts, retirement and ending
+# Both ladders get the same random histories, and must agree in jobs, counts, retirement and ending
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
 LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])

@@ -24,7 +24,7 @@ def labels_and_probabilities(rows, classes, levels, seed):
 
 
 def native(metric, y, predictions, classes=0):
-    """Call the core as the Python side does, with y as float64 columns."""
+    """Call the core with y as float64 columns, as the Python side does."""
     columns = np.ascontiguousarray(y, dtype=np.float64).reshape(len(predictions), -1)
     return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes)
 

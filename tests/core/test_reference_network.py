@@ -15,8 +15,8 @@ from training_help import ACTIVATIONS, OPTIMIZERS
 
 pytestmark = pytest.mark.core
 
-# The error of a central difference with step h is about h^2/6 times the third derivative, plus 1e-16/h. Both are small
-# for 1e-5.
+# The error of a central difference with step h is about h^2/6 times the third derivative, plus 1e-16/h. Both terms are
+# small for h = 1e-5.
 STEP = 1e-5
 TOLERANCE = 1e-7
 FEATURES = 5
@@ -159,7 +159,7 @@ def sklearn_steps(
     model.partial_fit(x, target, **first)
     for mine, theirs in zip([*weights, *biases], [*model.coefs_, *model.intercepts_], strict=True):
         theirs[...] = mine
-    del model._optimizer  # partial_fit then creates a new one for the given weights
+    del model._optimizer  # partial_fit then creates a new optimizer for the given weights
     for _ in range(steps):
         model.partial_fit(x, target)
     return model
@@ -394,7 +394,7 @@ def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, A
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
-    """Compare with ntk as it is defined; use Adam, since its direction does not depend on a gradient's size."""
+    """Compare with ntk's definition; use Adam, since its direction does not depend on the size of a gradient."""
     torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),

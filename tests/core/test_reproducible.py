@@ -59,7 +59,7 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def outcome(result: ash.Result) -> tuple[Any, ...]:
-    """Return all parts of a result that must be equal: digest, virtual clock, ending, ladder, best score and model."""
+    """Return the parts of a result that must be equal: digest, virtual clock, ending, ladder, best score and model."""
     clock = tuple(result.columns[name].tobytes() for name in ("worker", "virtual_start", "virtual_end"))
     weights = parameters(result.model.core).tobytes()
     return result.digest, clock, result.ended, repr(result.rungs), len(result.params), result.best_score, weights
@@ -73,7 +73,7 @@ def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
-    settings = {"keep": 1, "seed": seed}  # kept states are exempt from the memory limit
+    settings = {"keep": 1, "seed": seed}  # the memory limit does not apply to kept states
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
         result = tune(
@@ -115,7 +115,7 @@ space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
 print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
-"""  # more weight blocks per step than 16 bits can count
+"""  # more blocks of weights per step than a 16-bit number can count
 
 
 @pytest.mark.slow
@@ -187,7 +187,7 @@ def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, dat
 
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
-    """Keep all CPUs busy with one process more than there are CPUs."""
+    """Keep all CPUs busy by running one process more than there are CPUs."""
     spinning = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
     processes = [subprocess.Popen(spinning, stdout=subprocess.PIPE) for _ in range(len(os.sched_getaffinity(0)) + 1)]
     try:
@@ -287,7 +287,7 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
 
 
 def test_a_model_reproduces_the_score_of_its_job() -> None:
-    """Compare a model with its job: only the model's weights include the input factors."""
+    """Compare a model with its job. Unlike the job's weights, the model's weights include the input factors."""
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

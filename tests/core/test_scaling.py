@@ -28,7 +28,7 @@ RULED = ("mostly 0", "two values, one rare", "one other")
 
 
 def built(x: Array, weights: Array | None = None, block: int | None = None) -> _core.Data:
-    """Return data that use these rows for training and validation, with standardized features and constant targets."""
+    """Return data with standardized features and constant targets, in which all rows both train and validate."""
     rows = np.arange(len(x), dtype=np.int64)
     y = np.zeros((len(x), 1))
     builder = _core.DataBuilder([True] * x.shape[1], y, 0, rows, rows, weights)
@@ -134,7 +134,7 @@ def test_constant_columns_are_dropped_exactly_where_they_are_constant() -> None:
 
 
 def test_quartiles_of_many_rows_come_from_a_sample_that_is_the_same_for_any_block() -> None:
-    """Allow rank errors of four standard deviations; with 2^14 sampled rows, each is at most 0.39 % of all rows."""
+    """Allow rank errors of four standard deviations; with 2^14 sampled rows, that is at most 0.39 % of the rows."""
     rows = 60_000
     x = np.column_stack([np.arange(rows), RANDOM.standard_cauchy(rows), np.sin(np.arange(rows)), np.zeros(rows)])
     x[rows // 3, 3] = -2

@@ -1,9 +1,9 @@
 """Compares the native trainer with the oracle in double precision, step by step from the same initial weights.
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
-of magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are near 1, so the error of one step is at most
-about 1e-6. Later steps hardly increase it, so the error after five steps is below 2e-5. The largest error observed is
-1.7e-6, relative to 1 + |value|; three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With the
+of their magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are near 1, so one step errs by at most
+about 1e-6. Later steps hardly increase the error, so the error after five steps is below 2e-5. The largest error observed is
+1.7e-6, relative to 1 + |value|; three times this error is allowed. Adam divides by sqrt(second moment) + epsilon. With the
 usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests use
 epsilon 1e-2, which is at least every rate here, so that no error grows. Only one test below uses 1e-8.
 
@@ -50,7 +50,7 @@ TASKS = {
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float = TOLERANCE) -> None:
-    """Compare weights (multiplied by input factors), biases, shares and the parameters of the embedding."""
+    """Compare weights (times the input factors), biases, shares and the parameters of the embedding."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]
@@ -65,7 +65,7 @@ def assert_equal(network: _core.Network, expected: Network, tolerance: float = T
 
 
 def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float = TOLERANCE) -> None:
-    """Train both networks for these jobs (epochs), and compare parameters, losses and predictions for new rows."""
+    """Train the core's network and the oracle for jobs of these epochs; compare parameters, losses and predictions."""
     outputs, classes = TASKS[task]
     x, y = table(60, 6, outputs, classes, seed=3)
     data = core_data(x, y, classes)
@@ -77,7 +77,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
     np.testing.assert_allclose(losses, expected_losses, rtol=tolerance, atol=tolerance)
     new, _ = table(37, 6, outputs, classes, seed=4)
     for layer in expected.dense:
-        layer.rounded = False  # predictions are computed in float32
+        layer.rounded = False  # predictions are computed in float32, without rounding to bfloat16
     logits = expected.forward(robust(new, network.input_center, network.input_scale))
     wanted = softmax(logits) if classes else logits * y.std(axis=0) + y.mean(axis=0)
     found = network.predict(np.ascontiguousarray(new))
@@ -141,7 +141,7 @@ def test_narrow_and_wide_layers(task: str, hidden: tuple[int, ...]) -> None:
 
 
 def test_adam_with_its_usual_epsilon() -> None:
-    """Check the first step. It is rate * sign(gradient), so rounding does not matter unless a gradient is tiny."""
+    """Check the first step. It is rate * sign(gradient), so rounding matters only if a gradient is tiny."""
     x, y = table(60, 6, 3, 3, seed=3)
     data = core_data(x, y, 3)
     chosen = settings(hidden=(8,), activations=("tanh",), optimizer="adam", learning_rate=0.01)

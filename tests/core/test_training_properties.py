@@ -45,7 +45,7 @@ def uses_of_rows(rows: int, batch: int, epochs: int = 1, seed: int = 0, candidat
 
 @pytest.mark.parametrize(("rows", "batch"), [(40, 40), (40, 8), (40, 7), (41, 8), (13, 1), (130, 64), (70, 69), (1, 1)])
 def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
-    """Include a partial last batch (F55: of one row). Its loss is the mean over its own rows."""
+    """Include a partial last batch (of one row in F55), whose loss is the mean over its own rows."""
     uses = uses_of_rows(rows, batch)
     partial = rows % batch
     expected = np.sort([1 / batch] * (rows - partial) + [1 / partial] * partial if partial else [1 / batch] * rows)
@@ -54,7 +54,7 @@ def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("batch", [50, 51, 1000])
 def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
-    """Compare with a tolerance: only the order in which sums add the shuffled rows differs."""
+    """Compare with a tolerance, since sums add the shuffled rows in another order."""
     data = core_data(*table(50, 5, 3, 3), 3)
     chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
     full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)
@@ -111,7 +111,7 @@ def test_same_seed_same_bits() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
-    """F57: compare all instruction sets with fused multiply-add; the baseline set, without it, also rounds products.
+    """F57: require equal bits with fused multiply-add. The baseline set lacks it, so it also rounds products.
 
     On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by up to 30 * 33 * 6e-8 = 6e-5 relative
     to sums near 1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.
@@ -265,7 +265,7 @@ def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
 
 @pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
 def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: str) -> None:
-    """Check that only the default initialization does so; an explicit initialization is used unchanged."""
+    """Check that only the default initialization does this; an explicitly set one is used unchanged."""
     data = core_data(*table(20, 400, 1, 0), 0)
     chosen = {"hidden": (300,), "activations": ("relu",), "initialization": initialization}
     network, _ = _core.train(data, settings(**chosen, parametrization="ntk"), 0)
@@ -280,7 +280,7 @@ def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: s
 
 @pytest.mark.parametrize("frequency", [0.1, 3.0])
 def test_an_embedding_starts_as_documented(frequency: float) -> None:
-    """Check that frequencies are normal, and phases (over a turn), mixes and biases (those of 16 inputs) are uniform.
+    """Check that frequencies are normal. Phases (over a turn), mixes and biases (as for 16 inputs) are uniform.
 
     The variance of 16 * 2000 frequencies has a standard error of sqrt(2 / 32,000) = 0.8 %; five of these are allowed.
     """
@@ -292,7 +292,7 @@ def test_an_embedding_starts_as_documented(frequency: float) -> None:
     scaled = frequencies / frequency
     assert scaled.var() == pytest.approx(1, rel=0.04)
     assert abs(scaled.mean()) < 5 / np.sqrt(scaled.size)
-    assert (scaled**4).mean() == pytest.approx(3, rel=0.1)  # would be 2.9 for a sum of twelve uniform numbers
+    assert (scaled**4).mean() == pytest.approx(3, rel=0.1)  # a sum of twelve uniform numbers would give 2.9
     for part, bound in ((phases, 0.5), (mixes, 0.25), (biases, 0.25)):
         assert 0.99 * bound < np.abs(part).max() <= bound
         assert part.var() == pytest.approx(bound**2 / 3, rel=0.05)

@@ -37,7 +37,7 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("training", ["resume", "restart"])
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
-    """Use barriers or no promotions, so that the greedy schedule always runs the same jobs, though in any order."""
+    """Use barriers or no promotions, so that the greedy schedule runs the same jobs in whatever order."""
     settings = {"algorithm": algorithm, "training": training, "seed": 5}
     found = {
         (schedule, threads): scores(
@@ -63,7 +63,7 @@ def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Da
 
 @pytest.mark.parametrize("training", ["restart", "resume"])
 def test_a_job_equals_training_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
-    """Compare resumed rungs 0..k of 2, 4, ... epochs at a constant rate with one training of as many epochs."""
+    """Compare with one training: for the job's epochs (restart), or the epochs of all its rungs (resume)."""
     candidates = mixed_candidates(8)
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"

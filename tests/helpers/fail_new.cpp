@@ -1,7 +1,7 @@
 // A preloaded library in which the n-th call of operator new fails, for tests/faults/test_refused_memory.py.
 //
 // Calls for 32 bytes or less do not count. pybind11 3.1 makes such a call to register each object that Python creates.
-// This happens outside of its exception handler (cpp_function::dispatcher, after the call of a constructor), so a failure
+// This happens outside of its exception handler (in cpp_function::dispatcher, after a constructor's call), so a failure
 // would end the process. tests/cpp/fail_allocations.cpp lets allocations of any size fail, without pybind11.
 #include <atomic>
 #include <cstddef>

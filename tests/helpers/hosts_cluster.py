@@ -42,7 +42,7 @@ class HostCluster:
         self.workers.append(self._start(host, *dask("worker", *words)))
 
     def run(self, journal: Path, call: Callable[[], None] = lambda: None, **settings: Any) -> str:
-        """Run on the digits table; return the digest or the error. About halfway through the run, `call` is called once."""
+        """Run on the digits table, and call `call` once, about halfway; return the digest or the error."""
         words = (SCHEDULER, str(len(self.workers)), str(journal), json.dumps(settings))
         command = ("timeout", LIMIT_SECONDS, sys.executable, __file__, *words)
         with self._start(0, *command, stdout=subprocess.PIPE) as run:

@@ -43,7 +43,7 @@ SECONDS = 120
 MOST, ABOUT = 1 << 30, 1 << 17
 """Bytes that are enough for any operation, and the precision in bytes of the search for the needed amount."""
 LEAST = 1 << 22
-"""Lower bound of the largest limit: an amount that was enough once may be too little if threads allocate more in another run."""
+"""Lower bound of the largest limit: an amount that was enough once may not be later, if threads allocate more."""
 Operation = Callable[[], Any]
 """An operation to try under limits; it returns its outcome."""
 

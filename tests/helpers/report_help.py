@@ -81,7 +81,7 @@ def table(text: str, caption: str) -> list[list[str]]:
 
 
 def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Result:
-    """Return a copy of the result in which the best candidate has random predictions of these labels."""
+    """Return a copy of the result with random predictions by the best candidate, and random true labels."""
     random = np.random.default_rng(0)
     outputs = random.dirichlet(np.ones(len(labels)), (1, rows)).astype(np.float32)
     targets = random.integers(0, len(labels), (rows, 1)).astype(float)

@@ -177,7 +177,7 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
 
 
 def _help(rows: list[dict[str, Any]], threads: int, end: float) -> Columns:
-    """Let each idle thread help one job that runs in the same time; jobs that started earlier get help first."""
+    """Let idle threads help running jobs, one job at a time; jobs that started earlier get help first."""
     helped = []
     for thread in range(threads):
         own = sorted((row["start"], row["end"]) for row in rows if row["thread"] == thread)

@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Return settings for comparisons with the oracle; they keep rounding errors small, and each term affects updates."""
+    """Return settings for comparisons with the oracle: rounding errors stay small, and each term affects updates."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],
@@ -201,7 +201,7 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
-    """Return each column's center and scale, from the cells that are not missing and their weights; a constant column has scale 1."""
+    """Return each column's center and scale from its weighted cells without gaps; a constant column has scale 1."""
     found = []
     for column in x.T:
         known = ~np.isnan(column)

@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def rank(self) -> tuple[bool, float, float, int]:
-        """Return a sort key: higher score, lower loss, lower candidate; diverged and fallen results are last."""
+        """Return a sort key: by score (highest first), loss, and candidate; diverged and fallen results are last."""
         if self.diverged or self.fallen:
             return True, 0.0, 0.0, self.candidate
         return False, -self.score, self.loss, self.candidate
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass
 class Rung:
-    """The candidates that run in this rung, have finished it, or were promoted from it."""
+    """The candidates that are running in this rung, have finished it, or were promoted from it."""
 
     places: int
     epochs: int
@@ -253,5 +253,5 @@ class ReferenceLadder:
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
         # Each newcomer can be the best so far. It can then be promoted, unless fewer than eta candidates have finished.
-        # That case can be ignored, since no candidate has then reached the rung above.
+        # That exception does not matter, since no candidate has then reached the rung above.
         return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

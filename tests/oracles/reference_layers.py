@@ -34,7 +34,7 @@ def gelu_slope(x: Array) -> Array:
 
 
 def selu(x: Array) -> Array:
-    """Return selu (Klambauer et al., arXiv 1706.02515, section 2); overflow is avoided as in `sigmoid`."""
+    """Return selu (Klambauer et al., arXiv 1706.02515, section 2); as in `sigmoid`, exp cannot overflow."""
     return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
 
 
@@ -91,8 +91,8 @@ def to_bfloat16(x: Array) -> Array:
 class Embedding:
     """Appends to each row an embedding of its numbers: "PBLD" (Holzmueller et al., arXiv 2407.04491, section 3.1).
 
-    x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, in order of d and
-    then of numbers. `parameters` has one row per parameter and one column per number. The rows are, in order: all
+    x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, ordered by d and
+    then by number. `parameters` has one row per parameter and one column per number. The rows are, in order: all
     frequencies, all phases, the mixing weights of the first frequency, those of the second frequency and so on, and the
     biases.
     """

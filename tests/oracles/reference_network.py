@@ -121,7 +121,7 @@ class Network:
 
 
 class Parameter(NamedTuple):
-    """Names a learned attribute of a layer and the attribute with its gradient, and says how it is updated."""
+    """Names a learned attribute of a layer and the attribute that holds its gradient, and says how to update it."""
 
     layer: Any
     name: str
@@ -170,10 +170,10 @@ class Trainer:
             setattr(layer, name, value - rate * (share * direction + decay * value))
 
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
-        """Train, and return each epoch's loss: the mean of the rows' losses, each computed before the row's update.
+        """Train and return the loss of each epoch: the mean over rows, each scored just before its batch's update.
 
-        `orders` contains the rows of each epoch in order. All epochs have equally many rows, by default all rows 0, 1,
-        2, ...
+        `orders` contains the rows of each epoch in order. All epochs have equally many rows; by default, all rows in
+        their given order.
         """
         rows = len(x) if orders is None else len(orders[0])
         batch = min(self.settings.batch_size or rows, rows)

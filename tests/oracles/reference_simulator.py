@@ -1,11 +1,11 @@
 """Simulates runs on threads and clusters in plain Python, with the ladder of reference.py, as oracles of the simulator.
 
 The reproducible schedule is computed in another way than in the core. First only the ladder is run, on virtual workers,
-as if every job took exactly its cost. This gives a plan: the tasks, the order of their decisions, and the number of
+as if the time of every job were its cost. This gives a plan: the tasks, the order of their decisions, and the number of
 decisions that each task must wait for. Then the threads execute the plan.
 
 No value is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and each query
-computes anew when they pass. Vacancies and idle threads are counted over all jobs in each query.
+recomputes the times of their passage. Vacancies and idle threads are counted over all jobs in each query.
 """
 
 from collections.abc import Callable
@@ -105,7 +105,7 @@ class Execution:
     left: float
     helpers: set[int] = field(default_factory=set)
     team: int = 1
-    most: int = 1  # maximum number of threads, its own included
+    most: int = 1  # maximum number of threads, including its own
 
     def rate(self, efficiency: float) -> float:
         return 1 + len(self.helpers) * efficiency
@@ -120,7 +120,7 @@ class Threads:
     """Runs tasks on threads; everything is recomputed at each event."""
 
     count: int
-    efficiency: float | None  # None for no teams
+    efficiency: float | None  # None if there are no teams
     most: Callable[[Job], int] | None = None  # largest team for a job; None for all threads
     now: float = 0.0
     busy: float = 0.0
@@ -219,7 +219,7 @@ class Process:
 
 @dataclass
 class Flight:
-    """A job of a cluster, from being given out until its result is known."""
+    """A job of a cluster, from its dispatch until its result is known."""
 
     task: Task
     process: Process
