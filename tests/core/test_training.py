@@ -2,10 +2,12 @@
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
 of their magnitudes. Here K is at most 60 (rows) or 16 (inputs) and magnitudes are near 1, so one step errs by at most
-about 1e-6. Later steps hardly increase the error, so the error after five steps is below 2e-5. The largest error observed is
-1.7e-6, relative to 1 + |value|; three times this error is allowed. Adam divides by sqrt(second moment) + epsilon. With the
-usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests use
-epsilon 1e-2, which is at least every rate here, so that no error grows. Only one test below uses 1e-8.
+about 1e-6. Later steps hardly increase the error, so it is below 2e-5 after five steps. The largest error observed is
+1.7e-6, relative to 1 + |value|; three times this error is allowed.
+
+Adam divides by sqrt(second moment) + epsilon. With the usual epsilon 1e-8, a rounding error in a gradient near 0 can
+cause a step of any size up to the rate. These tests use epsilon 1e-2, which is at least every rate here, so that no
+error grows. Only one test below uses 1e-8.
 
 A pre-activation within 1e-6 of 0, the corner of relu, could get either sign. With the fixed seeds there is none.
 """
