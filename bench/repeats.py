@@ -5,8 +5,8 @@ decisions and save identical model files. During some fits, every core runs anot
 or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads, for timing.
 
 Price. The same fit is run with schedule="reproducible" and with schedule="greedy", on two threads. The bench measures
-the errors on held-out rows, the share of the trained epochs that was decided before the end, and the share of the
-cores' time that was used. The ratio of errors is smoothed as in the bench `quality`.
+the errors on held-out rows, the share of the trained epochs whose jobs were decided in time, and the used share of the
+cores' time. The ratio of errors is smoothed as in the bench `quality`.
 
 What this favors. The greedy schedule uses all results, while the reproducible one drops results that were not decided
 before the time limit. The bench takes two hours; --parts and --tables choose what to measure now. Nothing else may run

@@ -1,6 +1,6 @@
 """The two settings of the runs, with their spaces and candidates, on scikit-learn's or the full optical digits.
 
-    full-batch    the student project's: 64-64-10 and similar networks, an activation per layer, L2, plain gradient
+    full-batch    the student project's: 64-64-10 and similar networks, one activation per layer, L2, plain gradient
                   descent at a constant rate, one update per epoch; a job of rung k trains 2^k epochs from scratch
     mini-batch    networks with 0 to 3 hidden layers, optimizers such as Adam, dropout; jobs resume from the last rung
 

@@ -26,8 +26,8 @@ print(result)
 
 # %%
 # Each circle is a job at its validation score; filled circles were promoted. The dashed line is the lowest score that
-# would have been promoted if the rung ended with a barrier. Filled circles to the left of the line were promoted
-# because they finished early. The star is the best network.
+# would have been promoted if promotions had waited for the whole rung. Filled circles to the left of the line were
+# promoted because they finished early. The star is the best network.
 
 result.plot_ladder()
 plt.show()

@@ -44,7 +44,7 @@ plt.show()
 
 # %%
 # On few rows a single split judges candidates poorly. With ``cv=5`` each job trains all folds, and the score of a
-# candidate is the mean. The model averages the networks that were trained in all folds.
+# candidate is the mean. The final model averages the networks of all folds.
 
 model = ash.ASHClassifier(candidates=16, cv=5, n_jobs=1, random_state=0).fit(X, y)
 print(model.best_score_, model.best_params_["hidden"])

@@ -1,7 +1,7 @@
 """Tests that the private functions of the core refuse invalid arguments and never crash.
 
 The Python side checks users' arguments first, and the core checks them again before it reads or writes memory. So only
-a bug of the Python side or an altered pickle could cause the cases here.
+a bug on the Python side or an altered pickle could cause the cases tested here.
 """
 
 import math

@@ -159,7 +159,7 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     targets = random_targets(random, outputs, classes is None)
     fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
     members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
-    weights = np.array([0.45, 0.33, 0.22])  # no subset sums to 1/2, so certain members never tie
+    weights = np.array([0.45, 0.33, 0.22])  # no subset sums to 1/2, so members never tie, even if all are certain
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
 
 

@@ -114,7 +114,7 @@ class ReferenceLadder:
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
-        """Return a job for a promotable candidate, highest rung first, else for a new one; None if there is no job."""
+        """Return a job for a promotable candidate (highest rung first), else for a new candidate, else None."""
         job = self._next_job()
         if job is None or self._exceeds_limit(job):
             return None

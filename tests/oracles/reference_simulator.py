@@ -20,7 +20,7 @@ Outcome = Callable[[Job], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Task:
-    """A planned job; `after` is the number of results that must be known before it starts."""
+    """A planned job; `after` is the number of results that must be known before the task starts."""
 
     job: Job
     worker: int = 0
@@ -57,7 +57,7 @@ class Planned:
 
     @property
     def decided(self) -> list[Job]:
-        """Return the longest prefix of the decisions whose jobs have all ended."""
+        """Return the jobs of the longest prefix of the decisions in which all jobs have ended."""
         for count, task in enumerate(self.decisions):
             if task.job not in self.ended:
                 return [each.job for each in self.decisions[:count]]
@@ -284,7 +284,7 @@ class Cluster:
         return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
 
     def send_data(self) -> None:
-        """Distribute the data in rounds; in each round, every process that has the data sends them to another one."""
+        """Distribute the data in rounds; in each, every process that has the data sends them to another process."""
         holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
         missing = list(self.processes) if self.settings["data_bytes"] else []
         while missing:
