@@ -1,7 +1,7 @@
 """The benches of ash, from which every published figure comes. bench/README.md says how to read a figure.
 
-A subject is a package or module `bench.NAME`. The first paragraph of its docstring starts its page. The module has
-`BENCHES`, a tuple of `bench.record.Bench`. If it has its own options, it also has `arguments(parser)`.
+A subject is a package or module `bench.NAME`. Its page starts with the first paragraph of its docstring. The
+subject has `BENCHES`, a tuple of `bench.record.Bench`, and `arguments(parser)` if it has its own options.
 """
 
 from typing import NamedTuple

@@ -275,7 +275,7 @@ def _losses(model: Any, data: Split) -> dict[str, float]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless the recipe learns, and learns the same if its values are passed explicitly."""
+    """End the bench unless the recipe learns, and its values give the same result if passed explicitly."""
     rows = split("digits", None, 0, categories=False)
     first = trained(rows, None, EPOCHS, seed=0)
     second = trained(rows, first.best_params, EPOCHS, seed=0)

@@ -1,7 +1,7 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
 Its interface does not accept a split. It holds out 20 % of all rows except the test rows, without stratification. So
-its scores are not on the rows that score the other peers. Its brackets determine the number of models (163 if a
+its scores are on other rows than the other peers' scores. Its brackets determine the number of models (163 if a
 ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, but Dask-ML gets
 POOL times as many as the other peers. A model resumes where it stopped. While a worker is idle, the next epoch of each
 model is trained in advance; these epochs also count.

@@ -267,7 +267,7 @@ def scoring_table(fits: Fits) -> Table:
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return our errors by time limit, and a picture of their ratios to one minute; [] if there is only one limit."""
+    """Return our errors by time limit, and a picture of their ratios to those of a minute; [] for a single limit."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:
