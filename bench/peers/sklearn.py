@@ -86,7 +86,7 @@ def _search(task: Task, fold: Any) -> Any:
         return RandomizedSearchCV(classifier, listed, n_iter=random_candidates(task.candidates), **common)
     return HalvingRandomSearchCV(
         LoggedClassifier(random_state=task.seed),
-        listed,  # values of a list are drawn without repetition, so all candidates are drawn, in another order
+        listed,  # from lists, candidates are drawn without repetition; so all are drawn, in another order
         n_candidates=task.candidates,
         factor=2,
         resource="max_iter",

@@ -184,11 +184,11 @@ class Found:
 
     validation: float
     predicted: Callable[[], Sequence[int] | NDArray[Any]]
-    log: Sequence[dict[str, Any]] | None = None  # the search's own log, with `time` in seconds since the start
+    log: Sequence[dict[str, Any]] | None = None  # a log made by the search, with `time` in seconds since the start
 
 
 def note(**entry: Any) -> None:
-    """Append a line to the log. Any process may do so, since the system appends each write as a whole."""
+    """Append a line to the log. All processes may do this at once, since the system appends each write whole."""
     folder = os.environ.get(LOG)
     if folder is None:
         return

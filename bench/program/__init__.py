@@ -1,4 +1,4 @@
-"""The command `python -m bench program`: builds `ash_bench`, the runs of bench/tables as one file without Python.
+"""The command `python -m bench program`: builds `ash_bench`, an executable that performs the runs of bench/tables.
 
 The program contains the table and the candidates and is linked statically, so it runs on any Linux with the same
 architecture. Before its path is printed, its runs are compared with those of the Python module: the jobs, their order,

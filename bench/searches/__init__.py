@@ -6,7 +6,7 @@ and fits the best candidate to all rows. A quarter of the table is held out.
 
 What this favors. Halving trains only a few candidates to the top rungs. Optuna learns from its trials, which train in
 full unless their first folds (or rounds) are worse than the median. `ash` ranks forests and boosting by forecasts of
-their scores (python/ash/sklearn/forecast.py). Required: a score within half a percent of each peer's, in less time.
+their scores (python/ash/sklearn/forecast.py). Required of `ash`: a score within 0.5 % of each peer's, in less time.
 
 "ash in the same time" has 95 % of the time that "Optuna by rounds" took. All searches take about two hours per seed.
 """

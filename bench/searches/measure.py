@@ -9,7 +9,7 @@
 All other searches have 64 candidates. All searches have the same three folds and the metric that users would choose
 (accuracy or root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees
 or passes over the rows, summed over the folds and divided by three. The process is bound to as many CPUs as there are
-threads. OMP_NUM_THREADS would have the same effect, but then joblib's processes would not share the OpenMP threads.
+threads. OMP_NUM_THREADS would also limit threads, but then joblib's processes would not share the OpenMP threads.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The core allocates all memory with operator new. A small counting library is compiled here and preloaded into a fresh
 process. For a run of the tuner, from its construction to its end, it counts all bytes allocated and the maximum held at
-once. It then counts the bytes that one more epoch of a job allocates, which must be 0.
+once. It then counts the bytes that a further epoch of a job allocates; there must be none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FEW, MANY = 2, 10  # epochs of the two compared jobs
 
 
 def measure(folder: str | None, models: Sequence[int]) -> Any:
-    """Return a row per number of models; without a C++ compiler, say so."""
+    """Return one row per number of models; if there is no C++ compiler, say so."""
     compiler = shlex.split(os.environ.get("CXX") or "c++")
     if shutil.which(compiler[0]) is None:
         return {"skipped": f"{compiler[0]}, a C++ compiler for the library that counts, was not found"}

@@ -57,7 +57,7 @@ class TestConformance:
         [
             (128, 2, [128, 64, 32, 16, 8, 4, 2]),
             (243, 3, [243, 81, 27, 9, 3]),  # a floating-point logarithm would give one rung fewer
-            (1000, 10, [1000, 100, 10]),  # so it would here
+            (1000, 10, [1000, 100, 10]),  # the same here
             (729, 3, [729, 243, 81, 27, 9, 3]),
             (100, 3, [100, 33, 11, 3]),
             (4, 2, [4, 2]),

@@ -134,7 +134,7 @@ def test_constant_columns_are_dropped_exactly_where_they_are_constant() -> None:
 
 
 def test_quartiles_of_many_rows_come_from_a_sample_that_is_the_same_for_any_block() -> None:
-    """Allow rank errors of four standard deviations; with 2^14 sampled rows, that is at most 0.39 % of the rows."""
+    """Allow rank errors of four standard deviations, each at most 0.39 % of all rows (for 2^14 sampled rows)."""
     rows = 60_000
     x = np.column_stack([np.arange(rows), RANDOM.standard_cauchy(rows), np.sin(np.arange(rows)), np.zeros(rows)])
     x[rows // 3, 3] = -2

@@ -25,7 +25,7 @@ from training_help import (
 
 pytestmark = pytest.mark.core
 
-RATE = 3e-4  # small enough that the step of a row hardly changes the residuals of other rows
+RATE = 3e-4  # so small that the step of a row hardly changes the residuals of other rows
 
 
 def uses_of_rows(rows: int, batch: int, epochs: int = 1, seed: int = 0, candidate: int = 0) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_same_seed_same_bits() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
-    """F57: require equal bits with fused multiply-add. The baseline set lacks it, so it also rounds products.
+    """F57: require equal bits of all sets with fused multiply-add. The baseline set lacks it and also rounds products.
 
     On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by up to 30 * 33 * 6e-8 = 6e-5 relative
     to sums near 1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.

@@ -1,4 +1,4 @@
-"""Makes results without training: a real ladder runs on a simulated clock, which fills the columns of a run."""
+"""Makes results without training: a real ladder runs on a simulated clock, and its jobs become the columns."""
 
 import dataclasses
 import heapq

@@ -201,7 +201,7 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
-    """Return each column's center and scale from its weighted cells without gaps; a constant column has scale 1."""
+    """Return each column's center and scale from its weighted known cells; a constant column has scale 1."""
     found = []
     for column in x.T:
         known = ~np.isnan(column)
