@@ -1,5 +1,5 @@
 #!/bin/bash
-# MPI on any number of nodes: rank 0 takes the decisions. Each other rank trains as many networks at a time as it has
+# MPI on any number of nodes: rank 0 makes the decisions. Each other rank trains as many networks at a time as it has
 # cores, and holds one copy of the data for all of them.
 #
 #     sbatch mpi.sh
@@ -14,8 +14,8 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# If a rank dies, the job ends, and the same sbatch resumes from the journal. If srun does not support the MPI library
-# that mpi4py was built for, replace srun by mpiexec. --workers changes the outcome. Here there are two workers per
+# If a rank dies, the job ends; call the same sbatch again to resume from the journal. If srun does not support the MPI
+# library that mpi4py was built for, replace srun by mpiexec. --workers changes the outcome. Here there are two workers per
 # thread, so that no thread waits for its next job.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 \
     python -m mpi4py.futures -m ash --threads-per-worker "$SLURM_CPUS_PER_TASK" --workers 64 --journal run.ash "${@:-digits}"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One node: runs in threads on all its cores. The outcome is the same on any number of threads.
+# One node: the run uses threads on all of its cores. The outcome is the same on any number of threads.
 #
 #     sbatch one_node.sh
 #     sbatch one_node.sh table.csv --target price --candidates 1024
@@ -13,7 +13,7 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# Slurm sends TERM two minutes before the time is over, and ash-tune then writes its results so far. Whatever ends the
-# job, the same sbatch resumes from the journal. If the node fails, Slurm itself submits the job again.
+# Slurm sends TERM two minutes before the time is over, and ash-tune then writes its results so far. However the
+# job ended, call the same sbatch again to resume from the journal. If the node fails, Slurm itself submits the job again.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     ash-tune --threads "$SLURM_CPUS_PER_TASK" --journal run.ash "${@:-digits}"
