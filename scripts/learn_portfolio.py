@@ -9,7 +9,7 @@
 
 The tables are those of `python -m bench quality`, split by a seed that the bench does not use. The pool contains the
 default network, draws from the default space, draws from RealMLP's published space (Holzmueller et al.,
-arXiv:2407.04491, as in pytabkit 1.7), AutoGluon 1.6's RealMLP configuration, and boosted trees. The values are rounded
+arXiv:2407.04491, as in pytabkit 1.7), AutoGluon 1.6's RealMLP configuration, and boosted trees. All values are rounded
 to levels of the default space.
 """
 

@@ -3,10 +3,10 @@
     ash                     ASHSearchCV, two jobs at a time, with its defaults
     ash in the same time    the same in 95 % of the time of "Optuna by rounds", with as many candidates as fit
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; rungs restart training
-    Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
+    Optuna                  TPE over the same values, two threads; trials train fold by fold, pruned by the median
     Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after a step
 
-All other searches have 64 candidates. All searches have the same three folds and the metric that users would choose
+Except "in the same time", searches have 64 candidates. All have the same three folds and the metric that users would choose
 (accuracy or root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees
 or passes over the rows, summed over the folds and divided by three. The process is bound to as many CPUs as there are
 threads. OMP_NUM_THREADS would also limit threads, but then joblib's processes would not share the OpenMP threads.

@@ -15,7 +15,7 @@
 set -euo pipefail
 
 # If a rank dies, the job ends; call the same sbatch again to resume from the journal. If srun does not support the MPI
-# library that mpi4py was built for, replace srun by mpiexec. --workers changes the outcome. Here there are two workers per
-# thread, so that no thread waits for its next job.
+# library that mpi4py was built for, replace srun by mpiexec. --workers changes the outcome. Here there are two workers
+# per thread, so that no thread waits for its next job.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 \
     python -m mpi4py.futures -m ash --threads-per-worker "$SLURM_CPUS_PER_TASK" --workers 64 --journal run.ash "${@:-digits}"
