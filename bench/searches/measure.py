@@ -6,7 +6,7 @@
     Optuna                  TPE over the same values, two threads; trials train fold by fold, pruned by the median
     Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after a step
 
-Except "in the same time", searches have 64 candidates. All have the same three folds and the metric that users would choose
+All except "ash in the same time" have 64 candidates. All have the same three folds and the metric users would choose
 (accuracy or root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees
 or passes over the rows, summed over the folds and divided by three. The process is bound to as many CPUs as there are
 threads. OMP_NUM_THREADS would also limit threads, but then joblib's processes would not share the OpenMP threads.
