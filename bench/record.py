@@ -54,7 +54,7 @@ class Bench:
     cases: Callable[[Namespace], Sequence[Case]]  # makes the cases from the options
     sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page from the values by case key
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
-    packages: Sequence[str] = ()  # packages, besides Python and NumPy, on whose versions the figures depend
+    packages: Sequence[str] = ()  # packages, except Python and NumPy, whose versions affect the figures
     anywhere: bool = False  # whether cases of other machines count: the bits are equal, or `on` names the processor
     at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; more than one only if times do not matter
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README

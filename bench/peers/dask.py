@@ -36,7 +36,7 @@ POOL = 8
 
 
 class Candidate(ClassifierMixin, BaseEstimator):
-    """An MLPClassifier whose arguments are one JSON text."""
+    """An MLPClassifier whose hyperparameters are passed as one JSON text."""
 
     def __init__(self, settings: str = "{}", seed: int = 0) -> None:
         self.settings, self.seed = settings, seed

@@ -253,7 +253,7 @@ class Contender:
 
     name: str  # name in the printed tables
     fit: Callable[[Task, Any, Any], Any]
-    modules: tuple[str, ...] = ()  # required modules besides ash and scikit-learn; their packages have the same names
+    modules: tuple[str, ...] = ()  # required modules except ash and scikit-learn; their packages have the same names
     limited: bool = True  # whether it has a time limit
     categories: bool = True  # whether text is passed as pandas categories
     seeds: tuple[int, ...] = (0,)

@@ -70,7 +70,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def packages(model: str, contender: str) -> tuple[str, ...]:
-    """Return the packages besides ash on whose versions a search depends."""
+    """Return the packages, without ash, whose versions affect a search."""
     found = {"scikit-learn", MODELS[model].package, NEEDS.get(contender, "scikit-learn")} - {"sklearn"}
     return tuple(sorted(found | ({"torch"} if "skorch" in found else set())))
 

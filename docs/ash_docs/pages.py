@@ -87,7 +87,7 @@ def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
 
 
 def hide_constructor(app: Sphinx, what: str, name: str, *others: Any) -> tuple[str, str] | None:
-    """Hide the constructor arguments of classes that users do not instantiate, since functions return their objects."""
+    """Hide the constructor's arguments of classes whose objects are only returned by functions, not made by users."""
     return ("", "") if what == "class" and name in RETURNED else None
 
 

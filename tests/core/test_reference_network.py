@@ -342,7 +342,7 @@ def test_shares_of_ntk() -> None:
 
 
 def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
-    """Return the output of the same network in torch. If `scaled`, sums are divided by sqrt(inputs), as ntk defines."""
+    """Return the output of the same network in torch; if `scaled`, sums are divided by sqrt(inputs), as ntk does."""
     numbers = x[:, NUMBERS]
     angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
     values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages, which records what a page logs and requests."""
+"""A headless Chromium for tests of pages. It records the messages and the requests of each page."""
 
 import contextlib
 import io

@@ -168,7 +168,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with the most work left per member (ties: highest thread) among those whose team is not full."""
+        """Of all jobs with an incomplete team, help that with the most work left per member (ties: highest thread)."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
