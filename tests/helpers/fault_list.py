@@ -1,4 +1,4 @@
-"""The numbered faults that ash must survive, by section, with the tests that cover them, and the faults without a test.
+"""The numbers of the faults that ash must survive, by section, and functions that count the faults with tests.
 
 A test covers a fault if the fault's number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All
 such tests have the mark `faults`. `pytest -m faults` ends with a table of the faults that were tried and survived.
