@@ -142,7 +142,7 @@ def _seconds(run: Any) -> str:
 
 
 def job_times(runs: Runs, epoch: Any) -> Table:
-    """Return Table 1 for the smallest run: average job times by rung, on one thread and on the most threads."""
+    """Return Table 1 for the runs with the fewest models: mean job times by rung, on one and on the most threads."""
     least = min(models for _, models in runs)
     chosen = {setting: own for (setting, models), own in runs.items() if models == least}
     most = max(set.intersection(*({_threads(name) for name in own["runs"]} for own in chosen.values())))
