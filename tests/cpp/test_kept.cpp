@@ -74,7 +74,7 @@ std::vector<Rank> ranks(const std::vector<Kept>& kept) {
     return all;
 }
 
-// Returns jobs with few different scores and losses, so that there are ties; some jobs diverge.
+// Returns jobs whose scores and losses have few distinct values, so ties occur. Some of the jobs diverge.
 std::vector<JobRecord> random_jobs(std::mt19937& random) {
     std::vector<JobRecord> jobs;
     for (std::int32_t candidate = 0; candidate < 12; ++candidate) {

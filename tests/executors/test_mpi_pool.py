@@ -1,4 +1,4 @@
-"""Tests MPI as `executor=`: processes started by mpiexec, one of which makes all decisions, and a rank's threads."""
+"""Tests MPI as `executor=`, with processes started by mpiexec and ranks of several threads. One rank decides."""
 
 import json
 import pickle

@@ -101,7 +101,7 @@ def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, smal
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """Check that a finished run is not trained again, and that there is no warning, since no result is lost."""
+    """Check that a finished run is not trained again. It causes no warning, since no result is lost."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
