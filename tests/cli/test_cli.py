@@ -231,6 +231,29 @@ def test_invalid_arguments_are_refused_in_one_line(arguments, capsys):
     assert err.startswith("ash-tune: error: ") and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "suggested"),
+    [
+        ("--time-limt", "--time-limit"),
+        ("--timeout=5", "--time-limit"),
+        ("--n-jobs", "--threads"),
+        ("--scoring", "--metric"),
+        ("--random-state", "--seed"),
+    ],
+)
+def test_the_nearest_option_is_suggested_for_an_unknown_one(option, suggested, capsys):
+    with pytest.raises(SystemExit):
+        main(["wine", option])
+    assert f"unrecognized arguments: {option}; did you mean {suggested}?" in capsys.readouterr().err
+
+
+def test_nothing_is_suggested_for_an_argument_like_no_option(capsys):
+    for word in ("--zzz", "other.csv"):
+        with pytest.raises(SystemExit):
+            main(["wine", word])
+        assert f"unrecognized arguments: {word} (see" in capsys.readouterr().err
+
+
 def test_a_warning_is_one_line(tmp_path):
     done = run("wine", "--candidates", "4", "--quiet", "--threads", "4096", cwd=tmp_path)
     assert done.returncode == 0

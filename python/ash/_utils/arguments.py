@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import ParamSpec, TypeVar
 
 from ash._utils.checks import near_names
@@ -72,13 +72,17 @@ def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]
     return decorate
 
 
+def synonyms(name: str, names: Iterable[str]) -> list[str]:
+    """Return those of `names` that mean the same argument as `name`, which may be one of them."""
+    return sorted({name}.union(*(group for group in SYNONYMS if name in group)).intersection(names))
+
+
 def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
     """Return a hint that suggests what to pass instead of an unknown argument."""
-    alike = {name}.union(*(group for group in SYNONYMS if name in group))
     for known, text in ((names, "did you mean {}?"), (fields, "pass config=ash.SearchConfig({}=...)")):
-        if found := sorted(alike.intersection(known)):
+        if found := synonyms(name, known):
             return text.format(found[0])
-    for one in sorted(alike.intersection(NOTES)):
+    for one in synonyms(name, NOTES):
         return NOTES[one]
     for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
         if close := near_names(name, known, 1, 0.75):

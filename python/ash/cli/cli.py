@@ -232,8 +232,8 @@ def _bytes(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ash-tune",
-        description="Train many neural networks on a table by asynchronous successive halving and keep the best, as "
-        "ASHClassifier and ASHRegressor do.",
+        description="Train many neural networks, and boosted trees if LightGBM is installed, on a table by "
+        "asynchronous successive halving, and write an ensemble of the best, as ASHClassifier and ASHRegressor do.",
         epilog="See also --help of ash-tune predict, show, export, check and repeat. "
         "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write the results so far).",
     )
@@ -289,7 +289,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=16,
         metavar="N",
-        help="how many times a network is drawn for the ensemble (default: 16)",
+        help="how many times a model is drawn for the ensemble (default: 16)",
     )
     parser.add_argument(
         "--candidates",
@@ -307,7 +307,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="stop after this time and keep what has finished"
     )
-    parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs, summed over all jobs")
+    parser.add_argument(
+        "--epoch-limit", type=int, metavar="N", help="stop after this many epochs, summed over all jobs"
+    )
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after this many multiply-adds")
     parser.add_argument(
         "--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches this value"

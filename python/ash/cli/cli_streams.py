@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from ash._utils.arguments import synonyms
+from ash._utils.checks import near_names
 from ash._utils.display import printable
 from ash.data.csv import CsvFormat
 from ash.data.files import BUILT_IN
@@ -18,11 +20,30 @@ FAILED = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line."""
+    """A parser that reports an error in one line, and suggests an option for an unknown one."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the parsed arguments, or exit if there are unknown ones."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown[0])}")
+        return found
+
+    def _hint(self, word: str) -> str:
+        """Return a suggestion for an unknown option: another tool's name for one of ours, or a misspelling."""
+        options = {_name(option): option for option in self._option_string_actions if option.startswith("--")}
+        name = _name(word.split("=")[0]) if word.startswith("--") else ""
+        near = [*synonyms(name, options), *near_names(name, options, 1)]
+        return f"; did you mean {options[near[0]]}?" if near else ""
 
     def error(self, message: str) -> NoReturn:
         """Exit with one line, like all errors of the commands."""
         self.exit(FAILED, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _name(option: str) -> str:
+    """Return the name that an option has as an argument in Python."""
+    return option.removeprefix("--").replace("-", "_")
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
