@@ -1,5 +1,5 @@
-// bindings.cpp: the native core for Python, as a table of contents. python/ash/_core.pyi lists the same functions and
-// classes with types.
+// bindings.cpp: defines the Python module of the native core. Each call below binds the functions and classes named
+// beside it; python/ash/_core.pyi lists them with types.
 #include "bindings/common.hpp"
 
 // mod_gil_not_used: promises free-threaded Python that the module is thread-safe; common.hpp says how.

@@ -56,7 +56,8 @@ std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t abo
     return rung;
 }
 
-// Does a job of another process's run in the calling thread. Returns its result, the states after it, and its seconds.
+// Executes, in the calling thread, a job of a run in another process. Returns the result, the states after the job, and
+// the seconds that the job took.
 // states: the states to continue from, or none. Raises ValueError if they belong to other networks.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,

@@ -22,7 +22,7 @@ Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     return values;
 }
 
-// Converts a candidate, a rung or a thread count.
+// Converts a candidate, a rung, a thread or a number of threads to 32 bits.
 std::int32_t number(std::int64_t value) { return narrow<std::int32_t>(value, "a number of a record is out of range"); }
 
 std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& fold_scores) {
@@ -118,7 +118,8 @@ py::object states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung)
     return made(bindings::parts_of(owner.tuner.states(candidate, rung)));
 }
 
-// Raises ValueError or RuntimeError if these are not the states after the job.
+// Adds states to a kept job that lacks them. Raises ValueError or RuntimeError if they are not the states after that
+// job.
 void fill_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung, const std::vector<StateParts>& folds) {
     owner.tuner.fill(candidate, rung, states_of(folds));
 }

@@ -35,7 +35,8 @@ std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64
     return lengths;
 }
 
-// Trains cycles of `epochs`, `epochs` * growth, ... epochs, in the same way as a candidate is trained rung by rung.
+// Trains a network in cycles of `epochs`, `epochs` * growth, ... epochs, one after the other, in the same way as a
+// candidate is trained rung by rung.
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);

@@ -128,7 +128,7 @@ Result Candidates::take(const Job& job, Answer answer) {
     require(answer.fold_scores.empty() || std::ssize(answer.fold_scores) == folds(), "scores: one per fold, or none");
     require(answer.states.empty() || !is_external(job.candidate), "states: an external candidate must have none");
     if (answer.states.empty()) {
-        release(job.candidate);  // frees the state after a lower rung
+        release(job.candidate);  // frees the candidate's state from a lower rung
     } else {
         put(job.candidate, with_layouts(job, std::move(answer.states)));
     }

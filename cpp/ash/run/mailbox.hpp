@@ -10,11 +10,13 @@
 // Otherwise they stay with the worker, and notes say which of them are needed at the end (kept) and which are no longer
 // needed (dropped).
 //
-// Order:       notes and letters are taken in the order in which they were written, the notes first.
+// Order:       take() returns a list of notes and a list of letters, each in the order of writing. The dispatcher
+//              processes the notes first.
 // Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
 //              (2) after close() no thread sleeps here; a job without an answer counts as stopped;
 //              (3) the mutex is held for a few memory moves, and never while waiting for anything else.
-// Threads:     the tuner's threads call send(), and note() in its critical section; any thread may call all others.
+// Threads:     the tuner's threads call send(), and note() in its critical section; any thread may call all other
+//              functions.
 // Cost:        two wake-ups per job.
 #pragma once
 

@@ -98,7 +98,7 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// The ladder never receives the results of undecided tasks, so it counts them as running.
+// The ladder never receives the results of undecided tasks, so it continues to count these tasks as running.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;

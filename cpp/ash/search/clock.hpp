@@ -81,7 +81,7 @@ class Clock {
     // Throws std::invalid_argument and changes nothing unless next() returned this task and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
-    // Returns the tasks whose results the ladder received in the last finish() or provide(), in that order.
+    // Returns the tasks whose results the ladder received in the last finish() or provide(), in order of receipt.
     std::span<const Report> decided() const { return decided_; }
 
     // Returns whether next() would return a task.

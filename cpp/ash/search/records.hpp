@@ -29,9 +29,9 @@ enum class EventKind : std::uint8_t { started, finished, diverged, promoted };
 struct Event {
     EventKind kind;
     std::int32_t candidate;
-    std::int32_t rung;  // for promoted: the rung from which the candidate was promoted
+    std::int32_t rung;  // in a `promoted` event, the rung from which the candidate was promoted
     double seconds;
-    double score;  // NaN except for finished
+    double score;  // NaN except in a `finished` event
 };
 
 struct JobRecord {

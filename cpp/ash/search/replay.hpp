@@ -11,8 +11,8 @@
 //
 // Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the
-//                  ladder gives another job than the step says, the ladder is not the same. retrace() then stops, and
-//                  the remaining results are reported when the clock requests their jobs.
+//                  ladder gives another job than the step says, the ladder differs from that of the earlier run.
+//                  retrace() then stops, and the remaining results are reported when the clock requests their jobs.
 // Threads:     none: the tuner holds its critical section around every call.
 // Cost:        O(log n) per result.
 

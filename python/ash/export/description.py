@@ -1,4 +1,4 @@
-"""Describes a model as plain steps from the cells of a row to its outputs, which is the basis of every export format.
+"""Describes a model as plain steps from the cells of a row to its outputs; every export format uses this description.
 
     number              --> scaled value, 0 if missing -----+
                         and number of its level --> table --+--> features --> members --> mean --> outputs
@@ -113,7 +113,7 @@ class ExportColumn:
 
     @property
     def is_number(self) -> bool:
-        """Return whether the column is a number; otherwise all its features come from the table."""
+        """Return whether the first feature is the number itself; otherwise all features come from the table."""
         return self.kind == "number"
 
     @property
@@ -187,8 +187,8 @@ class NetworkMember(Member):
 class TreesMember(Member):
     """A member that is a boosted-tree model, in the core's tables (cpp/ash/train/trees.hpp).
 
-    A row goes to the left child if its feature is at most the threshold. An output is the sum of the leaves that the
-    row reaches in the trees of that output.
+    At each node a row goes to the left child if its value of the node's feature is at most the threshold. An output is
+    the sum of the leaves that the row reaches in the trees of that output.
     """
 
     leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t start at leaf_starts[t] - t
@@ -238,7 +238,7 @@ class Description:
 
     @property
     def is_numeric(self) -> bool:
-        """Return whether all columns are numbers."""
+        """Return whether all columns of the input table contain numbers."""
         return all(each.kind == "number" for each in self.inputs)
 
     @property

@@ -161,7 +161,7 @@ class _Writer:
         ]
 
     def _features(self, scaling: Scaling | None) -> str:
-        """Return the features [rows, features] in order: scaled, as float; without `scaling` unscaled, as double."""
+        """Return the features [rows, features] in order: scaled floats, or unscaled doubles if `scaling` is None."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
@@ -325,7 +325,7 @@ class _Writer:
 
 
 class Graph:
-    """The nodes and constants of a graph, in order; their names differ from `names` (the inputs and outputs)."""
+    """The nodes and constants of a graph, in order; their names differ from the inputs' and outputs' `names`."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"
@@ -430,7 +430,7 @@ def network_outputs(graph: Graph, member: NetworkMember, features: str, classifi
 
 
 def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: bool) -> str:
-    """Add trees that take features, double [rows, features]; return the name of outputs as in `network_outputs`."""
+    """Add trees for `features`, double [rows, features]; return the name of the outputs, as `network_outputs` does."""
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
@@ -474,7 +474,7 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
 
 
 def _in_units(graph: Graph, member: Member, x: str) -> str:
-    """Add the conversion of a last layer or sums of leaves (float) to targets (double); return the targets' name."""
+    """Add the conversion of a member's raw outputs `x` (float) to targets (double); return the targets' name."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:

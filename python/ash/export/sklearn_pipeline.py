@@ -8,10 +8,10 @@ A TransformedTargetRegressor around an MLP exponentiates predicted logarithms an
 
 The clip z / sqrt(1 + (z / 3)^2) equals 3 sin(arctan(z / 3)). So the scaler also divides by 3, and the first layer
 multiplies by 3. The table row of a level is a linear function of the level's one-hot code. So the first layer's weights
-contain the table rows minus the row of unknown levels. An unknown level is all zeros, and its row is added to the
-biases. For two classes scikit-learn's MLP has a single output, which is the difference of the model's two outputs. All
-steps are first fitted to a few artificial rows, so that they are complete in any scikit-learn version. Then their
-public attributes are set to the model's numbers.
+contain the table rows minus the row of unknown levels. An unknown level is encoded as all zeros, and its table row
+is added to the biases. For two classes scikit-learn's MLP has a single output, which is the difference of the model's
+two outputs. All steps are first fitted to a few artificial rows, so that they are complete in any scikit-learn version.
+Then their public attributes are set to the model's numbers.
 """
 
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
 
 
 def _obstacles(description: Description) -> Iterator[str]:
-    """Yield descriptions of what scikit-learn cannot express in the model as a whole."""
+    """Yield a description of each property of the model as a whole that scikit-learn cannot express."""
     if any(each.kind == "date" for each in description.inputs):
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
@@ -97,7 +97,7 @@ def _obstacles(description: Description) -> Iterator[str]:
 
 
 def _obstacles_of(member: NetworkMember) -> Iterator[str]:
-    """Yield descriptions of what scikit-learn cannot express in a network."""
+    """Yield a description of each property of a network that scikit-learn cannot express."""
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
     names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))

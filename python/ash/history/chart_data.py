@@ -126,7 +126,7 @@ def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
-    """Return the lowest score that a barrier would have promoted, keyed by rung; rungs without recall are left out."""
+    """Return the lowest score that a barrier would have promoted, keyed by rung; rungs with NaN recall are left out."""
     cuts, columns = {}, result.ranking
     for rung in result.rungs:
         best = survivors(columns, rung["rung"], result.options.eta)
@@ -183,7 +183,7 @@ class ParameterAxis:
         return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the entry of `of_values` for the value of each candidate; NaN if the candidate has no value."""
+        """Return, for each candidate, the entry of `of_values` that belongs to its value; NaN without a value."""
         return np.append(of_values, np.nan)[self.level]
 
     @cached_property

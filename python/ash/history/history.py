@@ -93,7 +93,7 @@ class History(WithOptions):
 
     @property
     def ranking(self) -> Columns:
-        """Return `columns` with the scores by which the ladder ranked jobs; for functions these may be forecasts."""
+        """Return `columns` with the scores that the ladder used to rank jobs; for functions they may be forecasts."""
         return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
 
     @cached_property

@@ -1,7 +1,7 @@
 """Converts a run to an Optuna study, for `Result.to_optuna`.
 
-Each candidate with a finished job becomes a trial with params and distributions, scores by epochs, a state, and the
-times of its jobs. The states are:
+Each candidate with a finished job becomes a trial with params and distributions, a score for each number of epochs, a
+state, and the times of its jobs. The states are:
 
     COMPLETE   the best candidate, and all candidates that have reached the highest rung
     PRUNED     candidates that have not reached the highest rung; they are COMPLETE if `pruned` is False
@@ -15,7 +15,8 @@ distribution (logarithmic if the domain is), and a choice becomes a categorical 
 the domains are joined, since Optuna allows one distribution per name. A name with only one level was not searched, so
 it is not a parameter; it is listed in the study's user attribute "fixed". A tuple becomes text such as "(64, 32)",
 which every Optuna storage can hold and `ast.literal_eval` can read. Among trials with equal values, Optuna takes the
-first as the best, and ash the one with the lowest loss; the study's user attribute "best_candidate" has ash's choice.
+first as the best, whereas ash takes the one with the lowest loss. The study's user attribute "best_candidate" contains
+ash's choice.
 """
 
 import logging

@@ -34,8 +34,8 @@ LEAST_PAIRS = 3
 METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
 OBJECTIVE = "objective"
-"""The name in a journal for the source code of an Optuna objective, which also defines the space. Scores of an
-objective in different rungs are not comparable, so candidates rank by their highest rung first."""
+"""The name under which a journal keeps the source code of an Optuna objective. The objective also defines the space.
+Its scores in different rungs are not comparable, so candidates rank by their highest rung first."""
 
 
 class JobRecord(NamedTuple):
@@ -120,7 +120,7 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
 def rung_rows(
     columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool, ranking: Columns
 ) -> list[dict[str, Any]]:
-    """Return one row per rung; see `Result.rungs`. `ranking` has the scores by which the ladder ranked.
+    """Return one row per rung; see `Result.rungs`. `ranking` has the scores by which the ladder ranked jobs.
 
     In an endless run, the number of places is None, and rungs that no candidate has reached are left out, since the
     ladder has more rungs and places than are ever used.

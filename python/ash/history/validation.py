@@ -114,7 +114,7 @@ def _labels(kept: "Kept", what: str) -> list[str]:
 
 
 def confusion_of(result: "History") -> Confusion:
-    """Return the confusion matrix of the winner; raise the errors of `Result.plot_held_out`."""
+    """Return the confusion matrix of the winner; raise the same errors as `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     labels = _labels(kept, "plot_held_out")
     true, predicted = kept.targets[:, 0].astype(np.int64), kept.predictions[0].argmax(axis=1)
@@ -131,7 +131,7 @@ def confusion_of(result: "History") -> Confusion:
 
 
 def calibration_of(result: "History") -> Calibration:
-    """Return the calibration of the winner; raise the errors of `Result.plot_calibration`."""
+    """Return the calibration of the winner; raise the same errors as `Result.plot_calibration`."""
     kept = winner_on_held_out(result, "plot_calibration")
     _labels(kept, "plot_calibration")
     probabilities = kept.predictions[0].astype(np.float64)
@@ -147,7 +147,7 @@ def calibration_of(result: "History") -> Calibration:
 
 
 def residuals_of(result: "History", output: int = 0) -> Residuals:
-    """Return the true and predicted values of an output; raise the errors of `Result.plot_held_out`."""
+    """Return the true and predicted values of an output; raise the same errors as `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     check_output(kept, output)
     names = kept.networks[0].target_names

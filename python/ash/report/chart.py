@@ -162,12 +162,12 @@ def polyline(places: Iterable[tuple[float, float]], candidate: int | None = None
 
 
 def coordinates(places: Iterable[tuple[float, float]]) -> str:
-    """Return the value of the attribute `points`."""
+    """Return the value of the SVG attribute `points` for a line through these places."""
     return " ".join(f"{num(x)},{num(y)}" for x, y in places)
 
 
 def grouped(marks: Iterable[tuple[str, Markup]]) -> list[Markup]:
-    """Return one group of marks per class, in the order of the classes."""
+    """Return one group of marks per CSS class, sorted by class."""
     groups: dict[str, list[Markup]] = {}
     for classes, mark in marks:
         groups.setdefault(classes, []).append(mark)
@@ -236,7 +236,7 @@ def axes(
 
 
 def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Markup:
-    """Return a bar chart of (name, length, text); a negative length has no bar."""
+    """Return a chart with one bar per (name, length, text); a negative length is drawn like 0."""
     canvas = replace(BARS, height=BARS.height + BAR * len(values))
     most = max(value for _, value, _ in values)
     x = canvas.across(0.0, most if most > 0 else 1.0)
@@ -251,7 +251,7 @@ def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Mar
 
 
 def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:
-    """Return a list of marks and their meanings; each mark is drawn within -8..8 by -8..8."""
+    """Return a list of marks and their meanings; the coordinates of each mark range from -8 to 8."""
     items = []
     for mark, text in entries:
         picture = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")

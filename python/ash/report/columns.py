@@ -1,4 +1,4 @@
-"""Draws the columns within the section on the winner: their permutation importance and partial dependence."""
+"""Draws the part of the winner's section on the table's columns: permutation importance and partial dependence."""
 
 import math
 from collections.abc import Sequence

@@ -91,12 +91,12 @@ class Facts:
 
     @cached_property
     def axes(self) -> list[ParameterAxis]:
-        """Return all hyperparameters."""
+        """Return the axes of all hyperparameters."""
         return parameter_axes(self.history)
 
     @cached_property
     def varying(self) -> list[ParameterAxis]:
-        """Return the hyperparameters in which candidates differ."""
+        """Return the axes of the hyperparameters in which candidates differ."""
         return [axis for axis in self.axes if axis.varies]
 
     def shade(self, rung: int) -> str:

@@ -110,7 +110,7 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
-    """Yield the CSS classes of the group and the mark of each candidate except the winner."""
+    """Yield, for each candidate except the winner, the CSS classes of its group and its mark."""
     for number in facts.others:
         if axis.level[number] < 0:
             continue

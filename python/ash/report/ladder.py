@@ -80,7 +80,7 @@ def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
 
 
 def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
-    """Return one group of marks per kind."""
+    """Return one group of marks per job outcome, in the order of `KINDS`."""
     candidates = facts.history.columns["candidate"]
     radius = 3.6 if len(places) <= FEW else 2.2
     groups = []

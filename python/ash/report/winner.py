@@ -65,7 +65,7 @@ def _held_out(facts: Facts) -> Markup:
 
 
 def _confusion(found: Confusion) -> Markup:
-    """Return a cell per true and predicted class, shaded by its share of the rows of the true class."""
+    """Return the confusion matrix as a chart, whose cells are shaded by their share of the true class, and a table."""
     cell = LARGE_CELL if len(found.labels) <= FEW else CELL
     side = cell * len(found.labels)
     canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)
