@@ -18,10 +18,10 @@
 // Invariants:  (1) a state is written only by the job of its candidate and that job's team; a candidate runs one job at
 //                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
-//              (3) with training `resume`, a job continues from the state of the previous job. If that state was dropped
-//                  or never existed here, the missing lower rungs are trained first. Each is trained as in its original
-//                  job, so the bits are the same. With training `restart`, each job starts from the initial state, and
-//                  no state is kept. The random stream depends only on seed, candidate and epoch;
+//              (3) with Continuation::resume, a job continues from the state of the previous job. If that state was
+//                  dropped or never existed here, the missing lower rungs are trained first. Each is trained as in its
+//                  original job, so the bits are the same. With Continuation::restart, each job starts from the initial
+//                  state, and no state is kept. The random stream depends only on seed, candidate and epoch;
 //              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
 //                  states;
 //              (5) settings of a known candidate are never written again and never move.
