@@ -1,4 +1,4 @@
-"""Checks single arguments. NumPy's integers and numbers are accepted like Python's; booleans are refused as numbers."""
+"""Checks single arguments. NumPy's numbers are accepted like Python's, but booleans are not accepted as numbers."""
 
 import inspect
 import math

@@ -54,7 +54,10 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Run a job for which the interpreter waits at exit, up to `END_SECONDS`; block forever once exit has begun."""
+    """Let the interpreter wait at exit for the job in this context, at most `END_SECONDS`.
+
+    Once the exit has begun, entering the context blocks forever, except in the main thread.
+    """
     if threading.current_thread() is threading.main_thread():
         yield  # the main thread cannot begin the exit before this job ends
         return

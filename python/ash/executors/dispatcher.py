@@ -6,8 +6,8 @@
 
 Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
 gets one answer: the result of a replaced future is ignored; (3) the dispatcher's thread raises nothing. It stores its
-error in `error`, and the calling thread raises that error. The error ends the run like any other, with all finished
-jobs in the journal.
+error in `error`, and the calling thread raises that error. The error ends the run like any other error, with all
+finished jobs in the journal.
 Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. A future
 may complete in any thread; that thread puts the future's number into the queue. Everything else runs in the
 dispatcher's thread. Only the dispatcher's thread writes the values that `status` reads.
@@ -31,7 +31,7 @@ from ash.options import MOST_WORKERS, Options, virtual_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
-"""Maximum number of attempts to run a job; the run fails after the last."""
+"""Maximum number of attempts to run a job. If the last attempt fails, the run fails."""
 MOST_LOST = 20
 """Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
 job's fault."""
@@ -77,7 +77,7 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
 
 
 class Elsewhere(NamedTuple):
-    """The pool that runs the jobs of a run, and the maximum seconds for which the run waits without a worker."""
+    """The pool that runs the jobs of a run, and for how many seconds the run waits if there is no worker."""
 
     pool: Pool
     worker_timeout: float

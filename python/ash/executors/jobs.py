@@ -85,7 +85,7 @@ class JobAnswer(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The data of a run that a process holds."""
+    """A run's data, as kept by a process."""
 
     shared: Shared
     path: str | None
@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return a sentence on why this process would compute different bits than the calling process, or None."""
+    """Return a sentence on why this process would compute different bits than the caller's, or None if it would not."""
     own = versions()
     if own == expected:
         return None

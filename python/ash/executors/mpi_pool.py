@@ -6,8 +6,8 @@
                      <--available answers, and the number of free threads--
 
 Data are sent once, by collectives. A collective is a set of tasks, one per rank. Each task waits until all of them have
-started, so no rank gets two. Another collective tells the ranks to drop the data. If no rank sees the file, because all
-ranks are on other machines, the data are sent in pieces, with one collective per piece.
+started, so no rank gets two tasks. Another collective tells the ranks to drop the data. If no rank sees the file,
+because all ranks are on other machines, the data are sent in pieces, with one collective per piece.
 An exchange is a task that takes jobs to a rank and returns answers. A rank has at most one exchange at a time. If the
 jobs use all threads of the rank, the exchange lasts until there is an answer. If a thread is free, the exchange returns
 soon, to fetch more jobs. A rank with one thread runs its job within the exchange. While there are unanswered jobs that
@@ -21,8 +21,8 @@ Threads: `_lock` guards all attributes that change. `_land` is called by an mpi4
 the executor down and meanwhile holds the executor's lock. So nothing is submitted after an exchange has failed, nor
 while `_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor.
 That thread owns all data except `_done`, where the rank's other threads put answers.
-Cost: an exchange is one message each way. Some exchanges wait although their ranks have free threads. One of these
-returns every LOOK_SECONDS, so a new job may have to wait that long.
+Cost: an exchange is one message each way. Some exchanges wait although their ranks have free threads. Every
+LOOK_SECONDS one of them returns, so a new job may have to wait that long.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class MPIPool(Pool):
     def bring(self, shared: Shared) -> str | None:
         """Send the data to all ranks, from a rank that sees their file or, if there is none, from this process."""
         with border("the executor does not accept the data"):
-            self._ranks = int(self.executor.num_workers or 1)  # 0 if broken; the calls below then raise the cause
+            self._ranks = int(self.executor.num_workers or 1)  # 0 if broken; then the calls below raise an error
             threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))
             if not all(self._all(read, [(shared.token, str(path))] * self._ranks)):

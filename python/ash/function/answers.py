@@ -2,12 +2,12 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score; an error in the first job, recorded as failed in later jobs
+    wrong      the function did not return a score; ends the run if it is the first job, else is recorded as a failure
     late       the job took longer than `job_limit`
     died       the process ended during the job
 
-The run continues after every outcome of a job. Only exceptions that are meant to end the whole program, such as
-SystemExit and KeyboardInterrupt, are raised by the run.
+By default no other single outcome ends the run. Exceptions that are meant to end the whole program, such as SystemExit
+and KeyboardInterrupt, are not outcomes; the run raises them.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
 too. Answers are returned as plain tuples. A state is pickled where it was created, and unpickled where the next job
@@ -116,7 +116,7 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank`, capped below `target`."""
+        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank` capped below `target`."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:
@@ -234,7 +234,7 @@ def can_pack(value: Any) -> bool:
 
 
 def unpack(packed: bytes | None) -> Any:
-    """Return the value that `pack` has packed; None for None."""
+    """Return the value that `pack` has packed, or None if `packed` is None."""
     return None if packed is None else pickle.loads(packed)
 
 
@@ -250,7 +250,7 @@ def prepare(packed: bytes) -> None:
 def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
     """Run a job in another process.
 
-    The state is passed and returned as bytes; exceptions are raised as by `attempt`.
+    The state is passed and returned as bytes. The exceptions are the same as those of `attempt`.
     """
     try:
         train, before = _function(packed), unpack(state)

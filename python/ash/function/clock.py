@@ -41,7 +41,7 @@ def clock_of(
 ) -> _core.Clock:
     """Return the clock with the ladder of the options.
 
-    `rungs` replaces the ladder of the options. It has the number of places and the epochs of a job for each rung. If
+    `rungs` replaces the ladder of the options. For each rung, it has the number of places and the epochs of a job. If
     `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after
     `decisions` decisions; 0 means no such limit.
     """
@@ -118,7 +118,7 @@ def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Calla
     """Replay the recorded results on a virtual clock; return the tasks without a recorded result, which must be run.
 
     `following` returns the clock's next task, or None. `start` starts a task, which ends at once if its result is
-    recorded. `is_over` returns whether the run has ended; a result may end it.
+    recorded. `is_over` returns whether the run has ended, which a replayed result may cause.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:
@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs from a result's mean seconds per epoch, over jobs with equal parameters or, if none, all jobs."""
+    """Return costs: the mean seconds per epoch of the result's jobs with equal parameters or, if none, of all jobs."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

@@ -17,7 +17,7 @@ from ash.function.directories import made
 class CurrentJob(NamedTuple):
     """A job of a function: one candidate that is trained for one rung.
 
-    It may be pickled and passed to other threads and processes, on machines with the same file system.
+    It may be pickled and passed to other threads and processes, on machines that share the file system.
     """
 
     candidate: int
@@ -70,8 +70,8 @@ def current_job() -> CurrentJob:
     -----
     With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept after a
     crash, so that the same call can resume. Without a journal the directory is in a temporary folder that is deleted at
-    the end of the run. In both cases the directory is deleted soon after its candidate has retired, which means that it
-    will not be trained further. With a journal the directory of the best candidate is kept.
+    the end of the run. In both cases the directory is deleted soon after its candidate has retired, that is, when
+    the candidate will not be trained further. With a journal the directory of the best candidate is kept.
 
     Examples
     --------

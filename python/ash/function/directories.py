@@ -2,7 +2,7 @@
 
     <folder>/candidate-000012/      <folder> has the journal's states; without a journal it is temporary
 
-The run does not know which directories a function has created, perhaps on another machine. So when a candidate has
+A function may create directories without the run's knowledge, perhaps on another machine. So when a candidate has
 retired, the run looks for its directory and deletes it, unless the candidate is the best.
 Threads: `made` may be called in any thread or process, everything else only in the calling thread.
 Cost: for functions without directories, one check of the folder per call of `tidy` after candidates have retired.
@@ -20,7 +20,7 @@ CANDIDATE = "candidate-"
 
 
 def made(folder: str, candidate: int) -> Path:
-    """Return the directory of a candidate, accessible to its owner only; create it if it does not exist.
+    """Return the directory of a candidate, which only this user can access; create it if it does not exist.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def record_of(
     best : (int, int)
         The best candidate and its rung.
     ended : str
-        As `FunctionResult.ended`.
+        The value of `FunctionResult.ended`.
     """
     lost = [[failure.candidate, failure.rung] for failure in failures if failure.kind in (LATE, DIED)]
     record = RunRecord(

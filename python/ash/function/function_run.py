@@ -1,4 +1,4 @@
-"""Runs `ash.tune_function` in the calling thread: asks the clock for jobs, hands them out, and returns their answers.
+"""Runs `ash.tune_function` in the calling thread: asks the clock for jobs, hands them out, and reports their answers.
 
     source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
@@ -66,8 +66,8 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""The numbers of consecutive failures that end a run before and after the first score. The option `most_failures`
-replaces both."""
+"""FIRST_FAILURES consecutive failures end a run that has no score yet, MOST_FAILURES end any other run. The option
+`most_failures` replaces both numbers."""
 
 
 class FunctionRun:
@@ -124,7 +124,7 @@ class FunctionRun:
         self._without_better = 0  # decisions since the decision of the best job
         self._events: list[Event] = []
         self._ended: str | None = None
-        self.started = 0.0  # second 0 of the run, on the monotonic clock
+        self.started = 0.0  # the start of the run on the monotonic clock
 
     @property
     def rungs(self) -> list[dict[str, int]]:

@@ -47,7 +47,7 @@ BEST, FEWEST = 16, 2
 KEPT, WIDTH = 0.75, 0.15
 """A draw near a good candidate keeps the share KEPT of its hyperparameters; kept numbers move by up to WIDTH of their
 range."""
-_NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
+_NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the spawn key 1
 MOST_REPEATS = 20
 """After this many consecutive repeated proposals, a sampler is assumed to have no new proposals."""
 
@@ -234,7 +234,7 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return the hyperparameters that a draw keeps, each with the share of its range by which a number moves."""
+    """Return, by name, how far each kept hyperparameter of a draw moves if it is a number, as a share of its range."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
@@ -396,7 +396,7 @@ def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | No
 
 
 def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
-    """Return whether candidates have only levels of the space; an Optuna sampler may propose numbers between levels."""
+    """Return whether all values are levels of the space; an Optuna sampler may propose numbers between levels."""
     domains = (domain for domains in space.domains.values() for domain in domains)
     return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
 

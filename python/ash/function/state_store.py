@@ -232,7 +232,7 @@ class States(contextlib.AbstractContextManager["States"]):
             return known
         try:
             size = len(pack(state))
-        except Exception:  # the state cannot be pickled, like a lock
+        except Exception:  # the state cannot be pickled, for example a lock
             size = sys.getsizeof(state)
         self._measuring += time.monotonic() - began
         self._sizes[key] = size

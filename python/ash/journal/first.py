@@ -197,7 +197,7 @@ def _of_study(study: Any) -> Iterator[Ranked]:
 
 
 def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
-    """Return a configuration of an earlier run with defaults for missing names, or unchanged if it has no known name.
+    """Return an earlier configuration with defaults for missing names, or unchanged if the space has none of its names.
 
     A study's names that are not in the space are left out. Optuna cannot store tuples, so a tuple may be given as text.
     """

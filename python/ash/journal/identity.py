@@ -67,7 +67,7 @@ _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOp
 _OLD_NAMES = {"target": "stop_score"}
 """The current names of arguments, keyed by their names in ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
-"""Options that journals of ash 0.1 lack. Its runs behaved as with the current defaults of these options."""
+"""Options that journals of ash 0.1 lack. Runs of ash 0.1 behaved as with the current defaults of these options."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or use a separate journal for each fold"
@@ -199,7 +199,7 @@ def differences(
     if "settings" in here:
         older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
-        if there["settings"].get("sampler", "") is None:  # None meant random draws before 0.2
+        if there["settings"].get("sampler", "") is None:  # before ash 0.2, None meant random draws
             there["settings"]["sampler"] = RANDOM
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed), where)
     if "space" in here:

@@ -33,7 +33,7 @@ Restored = frozenset[tuple[int, int]]
 class Journal:
     """The file in which a run records its results, and from which it can be resumed.
 
-    Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class has rarely needed options.
+    Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class adds rarely needed options.
 
     Parameters
     ----------
@@ -161,7 +161,10 @@ ended (True) or was started (False)."""
         """Raise JournalCorrupt unless all recorded candidates fit the space."""
 
     def grow(self, space: Space) -> None:
-        """Load the candidates of smaller spaces (all recorded ones if the space has grown); called before any draw."""
+        """Load the candidates drawn from smaller spaces; called before any draw.
+
+        If the space has grown, these are all recorded candidates.
+        """
 
     def look(self) -> None:
         """Write the new results since the previous call; the run may still be training."""
@@ -171,7 +174,7 @@ ended (True) or was started (False)."""
         return []
 
     def finish(self, ended: str) -> None:
-        """Write the remaining results, and how the run ended (`Result.ended`); called after its threads have ended."""
+        """Write the remaining results and `Result.ended`; called after the run's threads have ended."""
 
     def sign(self, record: RunRecord) -> None:
         """Write the record of the completed run."""
@@ -202,7 +205,7 @@ ended (True) or was started (False)."""
         return False
 
     def recall(self, task: _core.Task) -> Any:
-        """Return and remove the recorded answer of a function's job or None; its times count from the run's start."""
+        """Remove and return a job's recorded answer, or return None; an answer's times count from the run's start."""
         return None
 
     def retraced(self, exactly: bool) -> None:

@@ -238,7 +238,7 @@ class PendingRows:
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
         assists = assist_rows(tuner.assists(self._assists), self._assists)
-        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # a single fold's score is in the job
+        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # a single fold's score is in the job's row
         changes.add("jobs", job_rows(self.new, len(self._known), scores))
         changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
         changes.add("assists", assists)
@@ -250,7 +250,7 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # before the counters: new rows are numbered from its length
+            self._known.update(_keys(self.read))  # before the counters: new rows are numbered from len(_known)
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:

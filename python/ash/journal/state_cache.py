@@ -12,7 +12,7 @@ written first, and writing takes only a small share of the training time. Networ
 training them again is faster than reading them.
 
 Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken; a file is started only
-if it is expected to stay within that share. (2) The files take at most `limit` bytes. (3) A file is named in the
+if writing is expected to stay within that share. (2) The files take at most `limit` bytes. (3) A file is named in the
 journal only after it exists, and deleted only after a commit has removed its name.
 """
 

@@ -38,8 +38,8 @@ class Cluster:
     process_bandwidth : float, optional
         Bytes per second of each process's line, each way. Unlimited by default.
     data_bytes : float, default 0.0
-        Bytes that each process needs before its first job. Processes that have received them pass them on to other
-        processes.
+        Bytes that each process needs before its first job. Processes that have received these data pass them on to
+        other processes.
     state_bytes : number, array, distribution or callable, default 0.0
         Bytes of a candidate's state after a job. An array of shape (candidates,) has one size per candidate. An array
         of shape (candidates, rungs) has one size per candidate and rung. Distributions and callables are used as for

@@ -75,7 +75,7 @@ class Simulation:
         makespan
             Time from the start to the end of the last job.
         utilization
-            The share of the threads' time that they spent in jobs, including jobs of other threads, 0 to 1.
+            The share of the threads' time that was spent in jobs, including help with other threads' jobs, 0 to 1.
         speedup
             The makespan on one thread without a cluster, divided by the makespan of this row.
         bound
@@ -104,8 +104,8 @@ class Simulation:
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds of the round trips that follow one another: twice the latency, times the number of rungs that were
-            reached or the number of jobs per place in flight, whichever is larger.
+            Seconds of the round trips that follow one another: twice the latency, times the larger of two
+            numbers: the rungs that were reached, and the jobs divided by ``p * in_flight``.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
             "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
@@ -197,8 +197,8 @@ def simulate(
     scores : None or array, default None
         Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN means diverged. By default a
         score is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise
-        is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like that of an
-        average over the epochs.
+        is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like the noise of
+        an average over the epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
@@ -220,7 +220,7 @@ def simulate(
         The network between the coordinator and many processes, with its latency and bandwidths, the bytes that are
         sent, and the time that decisions take. By default all threads are in one process, and decisions are free.
     seed : int, default 0
-        Seeds all draws.
+        The seed of all draws.
 
     Returns
     -------
@@ -353,7 +353,7 @@ def _simulation(
 
 
 def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
-    """Return the entries of every row; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
+    """Return the entries that every row has; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
     return {
         "threads": threads,
         "makespan": totals["makespan"],
@@ -481,8 +481,8 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
 
     A recorded job keeps its virtual cost (after a greedy run, its seconds) and takes its recorded `core_seconds`. An
     unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its score and loss are
-    the candidate's latest. A candidate without recorded jobs gets the medians over the other candidates, including the
-    median team limit.
+    those of the candidate's job in the highest recorded rung. A candidate without recorded jobs gets the medians over
+    the other candidates, including the median team limit.
 
     Parameters
     ----------
