@@ -35,7 +35,7 @@ def is_installed(module: str) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of ash, Python and packages, ash's build, the platform, and the CPU limit with its reason.
+    """Return the versions of ash, Python and packages, and facts about ash's build, the platform and the CPU limit.
 
     The versions of scikit-learn and rich are looked up without importing them.
 

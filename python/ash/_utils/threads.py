@@ -2,9 +2,9 @@
 
 The system may refuse a thread because of a process limit, a control group or too little memory.
 
-Before 3.14, CPython unwinds a daemon thread that asks for the GIL after the interpreter has ended. C++ code that must
-not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run inside the context manager
-`at_work`. At exit the interpreter waits for the running jobs, and no further job starts.
+Before 3.14, CPython unwinds a daemon thread that asks for the GIL after the interpreter has ended. If the thread is in
+C++ code that must not throw, such as NumPy's, this aborts the process. Therefore jobs that call other libraries run
+inside the context manager `at_work`. At exit the interpreter waits for the running jobs, and no further job starts.
 """
 
 import atexit
@@ -54,7 +54,7 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Let the interpreter wait at exit for the job in this context, at most `END_SECONDS`.
+    """Let the interpreter wait at exit for the job in this context, for at most `END_SECONDS`.
 
     Once the exit has begun, entering the context blocks forever, except in the main thread.
     """

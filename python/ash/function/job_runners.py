@@ -209,7 +209,7 @@ class Submitted(ConcurrentRunners):
     """Runs jobs in a user's executor: from concurrent.futures, loky, Dask or MPI, or any other object with `submit`.
 
     ash cannot end the executor's processes. A process that hangs is abandoned, and its slot is lost. If a process dies,
-    an executor of the standard library fails all its jobs, so all these jobs are answered DIED.
+    an executor of the standard library fails all its jobs, so all these jobs get the answer DIED.
     Threads: futures complete in any thread. The thread that removes the future of a job from `_futures` answers the
     job.
 
@@ -271,7 +271,7 @@ class Submitted(ConcurrentRunners):
             self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
-        """Return answers as the base class does. If a Dask client is closed, all its jobs are answered DIED."""
+        """Return answers as the base class does. If a Dask client is closed, all its jobs get the answer DIED."""
         answers = super().wait(seconds)
         if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):

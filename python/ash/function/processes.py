@@ -2,7 +2,7 @@
 
     thread of this process --job, params, state--> child (runs child.py) --answer--> queue
 
-A child is forked from a new interpreter, not from this process. So no threads and locks are copied, and the user's
+A child is forked from a new interpreter, not from this process. So no threads or locks are copied, and the user's
 script does not run again, as it would with multiprocessing. A child gets the parent's module path, and the function as
 bytes.
 Invariants: (1) a child runs one job at a time, so if it dies, it is known which job failed; (2) no child outlives the
@@ -29,7 +29,7 @@ from ash.function.job_runners import RunnerThreads
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
 MESSAGE = 32
 START_SECONDS = 300.0
-"""The maximum seconds that a child may take to start and to import the function's modules."""
+"""The maximum number of seconds that a child may take to start and to import the function's modules."""
 
 
 class ForkServer:

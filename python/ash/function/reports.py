@@ -22,7 +22,7 @@ from ash.function.answers import WRONG, Answer, Report
 from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
-"""The maximum seconds to wait for a retired function to end."""
+"""The maximum number of seconds to wait for a retired function to end."""
 MISSING = object()
 """The sentinel for the score if `report` is called without a score."""
 
@@ -39,8 +39,8 @@ class Reports:
     function : callable
         A function that is called with this object, and reports by calling the object's method `send`.
     most : int or None
-        Number of reports after which the candidate has all its epochs. The function then continues without waiting,
-        until it ends or reports once more.
+        Number of reports after which the candidate has been trained for all its epochs. The function then continues
+        without waiting, until it ends or reports once more.
     """
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:

@@ -112,7 +112,7 @@ class OpenJournal(NullJournal):
             raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close the journal, after a last commit if an error ended the run; if that fails, the error gets a note."""
+        """Close the journal. If an error ended the run, commit first; if the commit fails, the error gets a note."""
         try:
             if error is not None and self._is_kept:
                 self._write()
@@ -248,7 +248,7 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise the error of the disk, unless the run ended in an earlier call and there is no new result."""
+        """Raise the disk's error, unless the run ended in an earlier call and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal

@@ -51,7 +51,7 @@ SHARE = 0.0025
 END_SHARE = 0.0025
 """Additional share at the end of the run, for the networks that the result holds."""
 MOST_AT_END = 0.2
-"""The maximum seconds that writing may take at the end, when the user waits after a time limit or Ctrl-C."""
+"""The maximum number of seconds for writing at the end, when the user waits after a time limit or Ctrl-C."""
 WORTH = 10.0
 """A state is written only if its training took at least this many times as long as writing a file."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
