@@ -209,12 +209,12 @@ class Network:
         classes: int,
         input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
-        input_limit: NDArray[np.float64],  # 3: clipped smoothly at 3; 0: not clipped
+        input_limit: NDArray[np.float64],  # per feature: 3 if clipped smoothly at 3, 0 if not clipped
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
         embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
-        shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; empty if activations are plain
+        shares: Sequence[NDArray[np.float32]] = ...,  # [outputs] per hidden layer; empty without parametric activations
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
@@ -295,7 +295,7 @@ class Trees:
     @property
     def right(self) -> NDArray[np.int32]: ...
     @property
-    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2; each 0 was replaced by the side to which 0.0 goes
+    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2 per node; each 0 was replaced by the side to which 0.0 goes
     @property
     def leaf_values(self) -> _Floats: ...
     @property
@@ -383,13 +383,13 @@ class Tuner:
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more candidates are requested if fewer wait for rung 0; 0: only for an idle worker
+        ahead: int = 1024,  # request more candidates if fewer than this wait for rung 0; 0: if a worker is idle
     ) -> None: ...
     def start(self) -> None: ...
-    # Waits at most `seconds`, or until candidates are wanted. Returns whether all threads have ended. Raises exceptions
-    # of the threads.
+    # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
+    # Raises exceptions of the threads.
     def wait(self, seconds: float) -> bool: ...
-    def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
+    def stop(self) -> None: ...  # returns at once; running jobs stop within a block of rows, without a record
     def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
@@ -406,8 +406,8 @@ class Tuner:
         """
     # Returns candidate, rung and scores [jobs, folds], in the order in which the jobs finished.
     def fold_scores(self) -> dict[str, NDArray[Any]]: ...
-    # One row per finished job from row `first` on, in order of decision (greedy: of finishing). Columns: the fields of
-    # JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
+    # One row per finished job from row `first` on, in order of decision (in the greedy schedule, of finishing).
+    # Columns: the fields of JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
     # One row per start or end of a job, in order of time: candidate, rung, and 0 (start) or 1 (end).
     def steps(self, first: int = 0) -> _Integers: ...
@@ -421,8 +421,8 @@ class Tuner:
         self,
     ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
-    # [kept, validation rows of all folds, outputs]. Returns as many as can predict within `work` multiply-adds, but at
-    # least one.
+    # [kept, validation rows of all folds, outputs]. Returns as many candidates as can predict within `work`
+    # multiply-adds, but at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
     # Restores the records of earlier runs: the columns of jobs() and assists(), scores [jobs, folds], the rows of
     # steps() if greedy, and the seconds that those runs took. Call it after restore_state() and before start().
@@ -439,8 +439,9 @@ class Tuner:
     # ended.
     def complete(self, most: int) -> None: ...
     def retired(self) -> NDArray[np.int32]: ...  # candidates retired since the last call; they get no further job
-    # Refits candidates of kept(). A network is None if it diverged or was not finished in time (then the second list
-    # contains True). All are None if the constant features of `data` differ from those of the training data.
+    # Refits candidates of kept(). A network is None if it diverged or was not finished in time. In the latter case, its
+    # entry in the second list is True. All networks are None if the constant features of `data` differ from those of
+    # the training data.
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...

@@ -109,7 +109,7 @@ class FitsFailed(AllFailed, ValueError):
 class ExecutorFailed(AshError):
     """An executor has no worker left, is broken, or has failed too often with the same job.
 
-    A journal keeps what has finished. Start a new executor and make the same call again to continue.
+    A journal keeps all finished jobs. Start a new executor and make the same call again to continue.
     """
 
 

@@ -82,7 +82,8 @@ MOST_WORKERS = 2**16
 and enlarge the virtual clock."""
 
 MOST_KEPT = 1024
-"""The maximum number of networks that a run keeps; a decision moves at most this many entries of the list."""
+"""The maximum number of networks that a run keeps; a decision moves at most this many entries of the list of kept
+networks."""
 
 LARGEST_COUNT = 2**63 - 1
 """The largest number of bytes or of summed epochs, since the core counts in 64 bits."""
@@ -187,7 +188,7 @@ def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
 
 
 def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] | None:
-    """Return "balanced" or None unchanged, or the weight of each class as pairs, which JSON can hold."""
+    """Return "balanced" or None unchanged, or (class, weight) pairs, which JSON can hold."""
     if value is None or (isinstance(value, str) and value == BALANCED):
         return value
     pairs = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
@@ -303,7 +304,7 @@ class SearchConfig:
         True. Tables only.
     epoch_rows : int, optional
         The maximum number of rows of an epoch. A pass over a larger table is cut into equal epochs, except for
-        ``batch_size="full"``. Default: all training rows up to 100,000, and about 65,536 for larger tables; fewer if
+        ``batch_size="full"``. Default: all training rows if there are at most 100,000, otherwise about 65,536; fewer if
         `ash.plan` says so. Tables only.
     epoch_limit : int, optional
         The maximum number of epochs of all jobs together. The first job that would exceed this limit ends the run.
@@ -521,7 +522,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of all options, or only of those that decide `decides` and that `caller` takes."""
+    """Return the names of the options that decide `decides` and that `caller` takes; "" selects all."""
     return tuple(
         name
         for name, option in option_table(kind).items()
@@ -611,7 +612,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
 
 
 def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """Return the options of a repeated run, from the `facts` of its record and the given options that decide nothing.
+    """Return the options of a repeated run, from its record's `facts` and the given options that decide nothing.
 
     Raises
     ------

@@ -630,7 +630,8 @@ class FunctionResult(RunResult):
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
         The fields of `jobs` as arrays; rows are the finished jobs in order of decision. The ladder ranked candidates by
-        the score, or for `ash.ASHSearchCV` by the score forecast for the next rung. `loss` is this value, negated.
+        the score, or for `ash.ASHSearchCV` by the score forecast for the next rung. `loss` is the ranking value,
+        negated.
     assists : dict of str to ndarray
         Empty, since threads do not help each other with the jobs of a function.
     ladder : list of dict

@@ -136,8 +136,8 @@ class Reporter:
         events : iterable
             The events since the last look.
         most : int, optional
-            The number of jobs that may be reported, in order of decision, since they are already in the journal; by
-            default all.
+            The number of jobs, in order of decision, that are already in the journal and so may be reported; by default
+            all jobs may be reported.
         """
         if not self._callbacks:
             return

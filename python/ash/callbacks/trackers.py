@@ -141,9 +141,9 @@ class MLflow(Tracker):
     """Logs to MLflow as one run, which is active while ash tunes; a run that was active before becomes its parent.
 
     Logged parameters are the run's settings as "settings.<name>", and the winner's hyperparameters. Logged metrics are
-    `best_score` (by the total epochs of all jobs), the winner's `score` and `loss` (by its own epochs), and the totals
-    epochs, jobs, candidates and wall_seconds. Tags are task, metric, ended, best_candidate and digest. Artifacts are
-    model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). Choose the destination with
+    `best_score` (against the total epochs of all jobs), the winner's `score` and `loss` (against its own epochs), and
+    the totals epochs, jobs, candidates and wall_seconds. Tags are task, metric, ended, best_candidate and digest.
+    Artifacts are model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). Choose the destination with
     `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
 
     Parameters
@@ -235,7 +235,7 @@ class TensorBoard(Tracker):
 
     TensorFlow is not needed. Besides the curve, `logdir` contains the settings and the outcome as text,
     model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). A subfolder such as "candidate 17" has the
-    hyperparameters of that candidate, shown in the tab HPARAMS, and its score and loss by its own epochs.
+    hyperparameters of that candidate, shown in the tab HPARAMS, and its score and loss against its own epochs.
 
     Parameters
     ----------
@@ -333,10 +333,10 @@ def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
 class WandB(Tracker):
     """Logs to Weights & Biases as one run: the active run (`wandb.run`), which stays open, or else a new run.
 
-    The config has the run's `settings` and, at the end, `best_params`. The history has `best_score` by the total
-    `epochs` of all jobs, and the winner's `score` and `loss` by `winner_epochs`. The summary has best_score, epochs,
-    jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has one row
-    per candidate. An artifact of type "model" has model.safetensors (for `ash.load`) and run.json (from
+    The config has the run's `settings` and, at the end, `best_params`. The history has `best_score` against the total
+    `epochs` of all jobs, and the winner's `score` and `loss` against `winner_epochs`. The summary has best_score,
+    epochs, jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has
+    one row per candidate. An artifact of type "model" has model.safetensors (for `ash.load`) and run.json (from
     `Result.to_json`).
 
     Parameters

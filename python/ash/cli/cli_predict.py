@@ -144,7 +144,7 @@ def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[l
 
 
 def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
-    """Print the score on rows with a known target; only warn of invalid targets, since the predictions are written."""
+    """Print the score on rows with a known target; invalid targets only cause a warning, as predictions are written."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
         return

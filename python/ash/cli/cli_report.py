@@ -20,7 +20,8 @@ MODEL = "model.safetensors"
 LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
 """For each limit that can end a run, the option that raises the limit."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of text cells that spreadsheets run as formulas; a leading apostrophe prevents that."""
+"""Spreadsheets run a text cell as a formula if it starts with one of these characters; an apostrophe before it prevents
+this."""
 
 FOUND = ("best_candidate", "best_rung", "best_params", "settings", "rungs")
 SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "ended", "digest")

@@ -21,7 +21,7 @@ HATCH = "/////"
 MOST_TICKS = 16
 """The maximum number of ticks on the thread axis, and of rungs in a column of the legend."""
 FEW = 60
-"""With at least this many jobs per thread there is no room for white lines between them."""
+"""With at least this many jobs per thread there is no room for white lines between their bars."""
 
 
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":

@@ -150,7 +150,7 @@ def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: boo
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
     They are its `rung`, its `resource` (total epochs after the job), `continued` (False if training cannot be resumed,
-    or with `restart` must not be resumed), and `fit_time` (seconds of all jobs of the candidate).
+    or if `restart` is True), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),

@@ -127,10 +127,11 @@ estimator : estimator
     An estimator with scikit-learn's interface: forests, boosting (scikit-learn, LightGBM, XGBoost or CatBoost),
     anything with `partial_fit`, skorch nets (PyTorch), a Pipeline that ends in one of these, or anything with `fit`.
 space : FunctionSpace, dict or list of dicts
-    Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats distributions.
-    Options may be objects, such as alternative estimators of a pipeline: ``{{"clf": [forest, svc], "clf__C": ...}}``. A
-    nested parameter is searched only with the options that have it; ``.when(clf=svc)`` restricts a domain further. Each
-    dict in a list of dicts is a separate space, and each candidate is drawn from one of them.
+    Domains of the estimator's parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats
+    distributions. Options may be objects, such as alternative estimators of a pipeline:
+    ``{{"clf": [forest, svc], "clf__C": ...}}``. A nested parameter is searched only with the options that have it;
+    ``.when(clf=svc)`` restricts a domain further. Each dict in a list of dicts is a separate space, and each candidate
+    is drawn from one of them.
 candidates : int or None, default=64
     The number of candidates to try. None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`,
     `stop_score` or `patience` in the config.
@@ -138,16 +139,16 @@ time_limit : float, optional
     Seconds for search and refit. No job is started once only the expected time of the refit is left.
 resource : str, default="auto"
     What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can continue;
-    "epochs" (passes over the rows) for those with `partial_fit`; otherwise, and for alternatives without a common
-    resource, "n_samples" (rows in a fixed order). It can also be the name of any parameter that counts something; an
-    estimator that cannot continue by this parameter is trained from scratch for all its epochs.
+    "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed order) for all others,
+    and for alternative estimators without a common resource. It can also be the name of any parameter that counts
+    something; an estimator that cannot continue by this parameter is trained from scratch for all its epochs.
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
     the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
     the totals are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from that number and stop before they
     exceed `max_epochs`.
 scoring : str, callable, list, dict or None, default=None
-    As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
+    As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None
     As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
 refit : bool, str or callable, default=True
@@ -175,15 +176,15 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and parameters
-    resumes the search, if `random_state` is an int or None (the journal's seed is used then). The file has no
-    estimators, so promoted ones are trained again.
+    resumes the search, if `random_state` is an int or None (the journal's seed is used then). The file does not contain
+    estimators, so promoted candidates are trained again.
 executor : None, "processes", or an object with `submit`, default=None
     Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
     jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads would wait
     for the GIL. For these, None means processes if the estimator and the scorer can be pickled.
 record : ash.RunRecord or None, default=None
-    ``result_.record`` of an earlier fit. With it and the same rows, the same search repeats that fit, independently of
-    the clock, on any number of threads. The libraries get as many threads per job as in that fit.
+    ``result_.record`` of an earlier fit. With this record and the same rows, the same search repeats that fit,
+    independently of the clock, on any number of threads. The libraries get as many threads per job as in that fit.
 config : ash.SearchConfig or None, default=None
     All other options: the ladder, the schedule, limits. Its fields are parameters too: ``set_params(config__eta=3)``.
 
@@ -201,7 +202,7 @@ continued_ : bool
 retrained_ : dict of str to int
     The reasons why jobs trained from scratch, and the number of jobs for each.
 trained_ : int
-    Total epochs trained, each in all folds, including those that were trained again.
+    Total epochs trained, including repeated ones. An epoch counts once, although it trains all folds.
 result_ : ash.FunctionResult
     The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
 classes_, n_features_in_, feature_names_in_
@@ -221,7 +222,7 @@ refit, which does not stop early. Such scores are a little optimistic, since the
 scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
 within each rung.
 
-Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at that of a
+Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
 constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score
 grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated
 forecast, which ranks the candidates and guides a `sampler`. The best candidate, however, is the one with the best

@@ -303,7 +303,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: the candidates, and the epochs (or rows per fold) of a job."""
+        """Return the iterations with the core's rungs: each rung's candidates, and its epochs (or rows) per job."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)

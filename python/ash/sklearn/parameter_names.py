@@ -15,8 +15,8 @@ from ash.sklearn.resumable.protocol import is_a
 
 MOST_LISTED = 30
 LIKENESS = 0.85
-"""The least similarity of a keyword to a listed parameter that causes a warning. It is high, since libraries have valid
-parameters that their estimators do not list."""
+"""A keyword causes a warning if its similarity to a listed parameter is at least this. The bound is high, since
+libraries have valid parameters that their estimators do not list."""
 
 
 def hint_at_parameter(estimator: Any, name: str) -> str:

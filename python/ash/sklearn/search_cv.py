@@ -323,7 +323,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed of `random_state`; if that is None, the record's seed, or else that of the journal's run."""
+        """Return the seed of `random_state`; if that is None, the seed of the record, or else of the journal's run."""
         if self.record is None or self.random_state is not None:
             return seed_of(self.random_state, read_journal(self.journal))
         repeat_of(self.record)

@@ -8,9 +8,9 @@ jobs never exceeds the number of CPUs. Inner threads are limited by:
     PyTorch          set_num_threads, per process
 
 Limits per process are set once for the whole run if jobs run in threads of this process, and in each job otherwise.
-Arguments that the user has set to a positive number are kept. Arguments such as -1, which count from all CPUs, are
-replaced: for the estimators above by the number of inner threads, for all others by 1. The others, such as
-ColumnTransformer, would start processes.
+Arguments that the user has set to a positive number are kept. Arguments such as -1, which are relative to the number of
+CPUs, are replaced: for the estimators above by the number of inner threads, and for all other estimators by 1. The
+other estimators, such as ColumnTransformer, would start processes.
 """
 
 import sys

@@ -10,7 +10,7 @@ trees or rounds. This trains nothing and does not change the ensemble:
     HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
     LightGBM, XGBoost, CatBoost   the argument of `predict` that limits the rounds
 
-If this is impossible, the result is None, or the scorer raises an AttributeError. The cost is one prediction with the
+If this is impossible, `at` returns None, or the scorer raises an AttributeError. The cost is one prediction with the
 first trees or rounds.
 """
 
@@ -274,7 +274,7 @@ class LightGBM(Boosted):
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # a metric named by the user comes first
+        return self._directions.get(name)  # LightGBM lists a metric named by the user first
 
     def _remember(self) -> int:
         ran = super()._remember()
