@@ -331,13 +331,13 @@ class SearchConfig:
         fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the planned
         time.
     missing : {"indicator", "error"}, optional
-        Missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the default), or raise
-        an error. Tables only.
+        What to do with missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the
+        default), or raise an error. Tables only.
     unknown : {"bucket", "error"}, optional
-        Levels of a category that were not seen in training: treat all of them as one level (the default), or raise an
-        error. Tables only.
+        What to do with levels of a category that were not seen in training: treat all of them as one level (the
+        default), or raise an error. Tables only.
     infinite : {"error", "missing"}, optional
-        Infinite numbers: raise an error (the default), or treat them as missing cells. Tables only.
+        What to do with infinite numbers: raise an error (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
         Seconds without any worker in the Dask cluster after which the run ends. Default 60; with `math.inf` the run
         waits forever. Tables only.

@@ -80,7 +80,7 @@ class RunResult(History):
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each candidate's score in each rung, whether it was promoted, and where a barrier would have cut.
+        """Draw each candidate's score in each rung, whether it was promoted, and the cuts that barriers would make.
 
         Parameters
         ----------
@@ -323,8 +323,8 @@ class Result(RunResult):
     ----------
     model : Network or Trees
         The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for the same number of epochs. In the `result_` of an estimator with an ensemble it is instead the
-        network of the first fold.
+        on all rows for the same number of epochs, except in the `result_` of an estimator with an ensemble. There it is
+        the network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None
@@ -769,7 +769,7 @@ def causes(failures: Sequence[FailureRecord]) -> str:
 
 
 def interruption(result: Result | FunctionResult, journal: object) -> str:
-    """Return the message for an interrupted run: the number of finished jobs, and whether the same call resumes it."""
+    """Return the message for an interrupted run: how many jobs finished, and whether the same call resumes the run."""
     rest = "" if journal is None else "; the same call continues from the journal"
     return f"interrupted after {counted(len(result.columns['rung']), 'job')}{rest}"
 

@@ -145,8 +145,8 @@ resource : str, default="auto"
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
     the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
-    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from that number and stop before they
-    exceed `max_epochs`.
+    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, the first rung has that many epochs, and there
+    are as many rungs as `max_epochs` allows.
 scoring : str, callable, list, dict or None, default=None
     As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None

@@ -11,11 +11,14 @@ so far allow a forecast:
     rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
 
 Here s(t) is the score after t epochs, and r is the share of the gap to the final score that remains after a round.
-average: apart from errors that all trees have in common, the mean of t trees has 1/t of the variance of a single tree
-(Breiman, Random Forests, 2001).
-rounds: each round first closes a constant share of the gap to the final score. So the early gains form a geometric
-sequence, counted from the score of a constant prediction. Later this share falls, and the score grows by a constant
-amount whenever the epochs grow by a constant factor.
+
+Law "average": apart from errors that all trees have in common, the mean of t trees has 1/t of the variance of a single
+tree (Breiman, Random Forests, 2001).
+
+Law "rounds": each round first closes a constant share of the gap to the final score. So the early gains form a
+geometric sequence, counted from the score of a constant prediction. Later this share falls, and the score grows by a
+constant amount whenever the epochs grow by a constant factor.
+
 In the first rung, the score after half of the epochs is also measured, but only in one fold. In later rungs, the score
 in the previous rung is known. Forecasts are used only for ranking, and do not change any score.
 """

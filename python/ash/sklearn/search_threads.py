@@ -36,8 +36,8 @@ Given = TypeVar("Given")
 class IdleThreads:
     """Lets threads without a job train folds of running jobs, mostly toward the end of a run.
 
-    There are never more jobs and helpers than threads, except when a job starts while helpers are running. Helpers then
-    stop after their current fold. Results do not depend on which thread trains a fold.
+    The total number of jobs and helpers exceeds the number of threads only if a job starts while helpers are running.
+    Helpers then stop after their current fold. Results do not depend on which thread trains a fold.
     Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
     """
 
@@ -60,7 +60,7 @@ class IdleThreads:
             self._leave()
 
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
-        """Return the function's results for all items; idle threads compute some of them.
+        """Return the function's results for all items; idle threads compute some of the results.
 
         If items fail, the error of the first failed item is raised. This method must be called within a job.
         """
