@@ -315,9 +315,9 @@ class Mailbox:
     """Passes a tuner's jobs to other processes and machines (cpp/ash/run/mailbox.hpp). Thread-safe."""
 
     def __init__(self, capacity: int) -> None: ...  # maximum number of jobs sent but not yet answered
-    # Waits at most `seconds` for messages or wake(), and returns the notes and the letters. A note, ("kept" or
-    # "dropped", candidate), says whether the candidate's states are still needed. A letter is a job to run: (number,
-    # candidate, rung, epochs, states to resume from).
+    # Waits at most `seconds` for messages or wake(), and returns the notes and the letters. A note is a pair ("kept" or
+    # "dropped", candidate), which says whether the candidate's states are still needed. A letter is a job to run:
+    # (number, candidate, rung, epochs, states to resume from).
     def take(
         self, seconds: float
     ) -> tuple[list[tuple[str, int]], list[tuple[int, int, int, int, list[_StateParts]]]]: ...
@@ -495,7 +495,8 @@ def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -
 
 # For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
 # `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one by a single thread and one by a
-# team of `threads` >= 2. It also returns the number of "blocks" that helpers ran and the "round_trip" of a cache line.
+# team of `threads` >= 2. time_team also returns the number of "blocks" that helpers ran and the "round_trip" of a cache
+# line.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(

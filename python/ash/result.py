@@ -239,7 +239,7 @@ class RunResult(History):
         return plot_shares(self, ax)
 
     def plot_parameter(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw the best score of each candidate against a hyperparameter; higher rungs are larger and brighter.
+        """Draw the best score of each candidate against a hyperparameter; higher rungs have larger and brighter points.
 
         Parameters
         ----------

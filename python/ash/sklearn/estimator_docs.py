@@ -138,10 +138,11 @@ candidates : int or None, default=64
 time_limit : float, optional
     Seconds for search and refit. No job is started once only the expected time of the refit is left.
 resource : str, default="auto"
-    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can continue;
-    "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed order) for all others,
-    and for alternative estimators without a common resource. It can also be the name of any parameter that counts
-    something; an estimator that cannot continue by this parameter is trained from scratch for all its epochs.
+    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can resume
+    training; "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed order) for all
+    others, and for alternative estimators without a common resource. It can also be the name of any parameter that
+    counts something; an estimator that cannot resume training by this parameter is trained from scratch for all its
+    epochs.
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
     the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs

@@ -4,7 +4,7 @@
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
 A forecast needs the gain of the later trees or rounds. So an ensemble can also be scored as it was after its first
-trees or rounds. This trains nothing and does not change the ensemble:
+trees or rounds. This needs no training and leaves the ensemble unchanged. The score is taken from:
 
     forests, GradientBoosting     a copy with only the first `estimators_`
     HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
