@@ -148,7 +148,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Warns
     -----
     UserWarning
-        The first column has no name and numbers the rows, as written by `DataFrame.to_csv`; it is left out.
+        The first column has no name and contains row numbers, as written by `DataFrame.to_csv`; it is left out.
     """
     roles = roles or Roles()
     beside = [each for each in (roles.groups, roles.weight) if each is not None]

@@ -157,7 +157,7 @@ class Frame:
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
-        """Return rows of the frame's matrix as a dense array; a dense matrix without an order gives a view."""
+        """Return rows of the frame's matrix as a dense array; for a dense matrix without an order, this is a view."""
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
@@ -321,7 +321,7 @@ def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories; Arrow data take one call, which is ten times as fast."""
+    """Return the cells of a series of text or categories; Arrow data are converted in one call, ten times as fast."""
     native = series.to_native()
     arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
     if not hasattr(arrow, "type"):

@@ -69,7 +69,7 @@ class SparseMatrix:
     def standardized_cells(self) -> int:
         """The number of non-zero cells after standardization.
 
-        A column that stores over half of its cells counts with all its cells, other columns with their stored cells.
+        All cells of a column are counted if more than half of them are stored, otherwise only its stored cells.
         """
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())

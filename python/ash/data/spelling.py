@@ -215,7 +215,10 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows the spelling best; for Python's own spelling, text that Python cannot read, if any."""
+    """Return the text that shows the spelling best.
+
+    For Python's own spelling, this is a text that Python cannot read as a number, or an empty text if there is none.
+    """
     if spelling == NumberSpelling("."):
         odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
         return min(odd, default="")

@@ -1,7 +1,7 @@
 """Splits a table: decides which rows train and which validate, and learns the encoding of each fold.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
-    validation = (X, y) -> rows whose numbers follow those of the training rows
+    validation = (X, y) -> validation rows, numbered after the training rows
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 

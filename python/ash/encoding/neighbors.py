@@ -2,8 +2,8 @@
 
     numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. For each of
-the NEAREST distinct rows, let d be its distance, and let c and t be the total weight and the mean target of the
+A network, which is a smooth function, hardly recognizes a row that it has seen. Two features help the network. For each
+of the NEAREST distinct rows, let d be its distance, and let c and t be the total weight and the mean target of the
 training rows that equal it. Let r be the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
@@ -13,8 +13,8 @@ So an equal row counts about a thousand times as much as a near one. The farthes
 matter which of several rows at the largest distance is chosen. Both features are continuous. During training, the sums
 of a training row leave out the row itself.
 
-Only regressions on numbers without weights have these features, and only if rows recur (see `with_neighbors`). In
-trials outside of `bench`, they reduced accuracy in other cases.
+Only regressions on tables of numbers without row weights have these features, and only if rows recur (see
+`with_neighbors`). In trials outside of `bench`, these features reduced accuracy in other cases.
 
 Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed.
 Cost:   one search in a k-d tree per row. In the worst case a search compares the row with all others. MOST_CELLS bounds
@@ -174,7 +174,7 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
 
 
 def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
-    """Return whether `with_neighbors` applies: a regression on numbers with at most MOST_CELLS cells."""
+    """Return whether `with_neighbors` applies: a regression on a table of numbers with at most MOST_CELLS cells."""
     return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
 
 

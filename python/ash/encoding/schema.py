@@ -59,12 +59,12 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr: journals hash the parsed numbers
+    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr; journals hash parsed numbers instead
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def has_plain_level(self) -> bool:
-        """Whether a number or a boolean can be one of its levels."""
+        """Whether a number or a boolean can be one of the column's levels."""
         return self.kind == "category" and any(plain_text(str(level)) == level for level in self.levels)
 
     def is_missing(self, cell: str | None) -> bool:

@@ -21,7 +21,7 @@ def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArra
     """Return the parts that `encoding_from_parts` reads: a dict for JSON, and arrays by name."""
     tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
     tables |= neighbors_parts(encoding.neighbors)
-    schema = encoding.schema.without_dtypes.to_json()  # bytes do not depend on the table's library
+    schema = encoding.schema.without_dtypes.to_json()  # so that a file's bytes do not depend on the table's library
     return {"schema": schema, "targets": list(encoding.targets)}, tables
 
 

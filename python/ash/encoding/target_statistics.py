@@ -5,7 +5,7 @@ Let W be the total weight of a level's rows. Let each of these rows have target 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
 For a training row, the sums run over the rows before it in a given order, so no row sees its own target or that of a
-later row. For all other rows they run over all training rows. Source: ordered target statistics of CatBoost
+later row. For all other rows, the sums run over all training rows. Source: ordered target statistics of CatBoost
 (Prokhorenkova et al. 2018, arXiv:1706.09516). Unlike in CatBoost, there is one order instead of one per tree. The order
 should be random, since an order by the target would reveal the target.
 

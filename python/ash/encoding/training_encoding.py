@@ -60,7 +60,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
-        """Return the feature slice of each set of ordered statistics, with the statistics."""
+        """Return, for each column with ordered statistics, the slice of their features and the statistics."""
         found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:

@@ -35,17 +35,17 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""The number of random candidates drawn at a time. Drawing them takes about 25 ms on one core in 2026, so no thread
-waits."""
+"""The number of random candidates drawn at a time. Drawing them takes about 25 ms on a CPU core of 2026, so no
+thread waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
 """Each request for adaptive candidates draws one new candidate per GROWTH drawn so far, but at most MOST_AT_ONCE, which
 takes about a fifth of a second. It draws more only if the core needs more."""
 LEARNS = 20_000
-"""After this many candidates, results are no longer used, since ranking them would take ever longer."""
+"""After this many candidates, draws no longer use results, since ranking them takes longer with each candidate."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and the number of candidates that this prior counts as."""
+"""The share of trees at the start, and the weight of this prior, as a number of candidates."""
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
@@ -111,13 +111,13 @@ class AdaptiveCandidates(Candidates):
     space : Space
     seed : int
     begin : sequence of dict
-        The portfolio. Its configurations that are not in the space are skipped.
+        The portfolio. Configurations that are not in the space are skipped.
     known : sequence of dict
         The candidates drawn in earlier calls, if the run is resumed.
     first : int
         The number of candidates drawn at the start of a run that is not resumed.
     own : sequence of dict
-        Configurations of the space that come before all others.
+        Configurations of the space that are drawn before all others.
     before : sequence of dict
         Candidates drawn before the space grew. `known` begins with them, or is empty if no later candidates are known.
     """
@@ -191,9 +191,9 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """Draws each network (or each tree model) of a space once: first the defaults, then `begin`, then the others.
+    """Draws each network (or each tree model) of a space once: first the defaults, then `begin`, then the rest.
 
-    The caller takes the configurations in `own` with `take` before the first draw.
+    Before the first draw, the caller passes the configurations in `own` to `take`, so they are not drawn again.
     """
 
     def __init__(self, space: Space, seed: int, begin: Sequence[Params], own: Sequence[Params]) -> None:
@@ -207,7 +207,7 @@ class _Source:
         self._begin = len(set(map(key_of, first)))
 
     def draw(self, good: Sequence[Params]) -> Params | None:
-        """Draw the next candidate, every second time near a good candidate; return None if no candidate is left."""
+        """Draw the next candidate, or return None if none is left. Every second draw is near a good candidate."""
         fresh, drawn = self._next, len(self._is_drawn)
         if fresh is None:
             return None

@@ -36,8 +36,8 @@ def prepare(
 ) -> _core.Data:
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
-    `report` is called with the finished share, from 0 to 1. Of `options`, only `epoch_rows` and the loss are used.
-    Without options, an epoch has all rows, and the loss is the squared error.
+    `report` is called with the share of the work that is done, from 0 to 1. Of `options`, only `epoch_rows` and the
+    loss are used. Without options, an epoch has all rows, and the loss is the squared error.
     """
     encoding = fold.encoding
     loss, level = ("squared_error", 0.5) if options is None else core_loss(options)

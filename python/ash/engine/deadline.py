@@ -1,8 +1,8 @@
 """Computes when training must end so that selection and refit still fit into the time limit.
 
     |<-------------------------------- time_limit -------------------------------->|
-    | training, at least until here     | ... and until here | selection, refit | rest |
-                                        ^ how long would these take now?
+    | training                          | more training      | selection, refit | rest |
+                                        ^ how long would selection and refit take now?
 
 The number of networks to select from and to refit, and the time that both steps take, are known only at the end. So a
 maximum time is reserved at first. When only this reserve is left, or the next job would reach into it, the deadline

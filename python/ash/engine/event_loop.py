@@ -68,7 +68,7 @@ class EventLoop:
     recorded: RunRecord | None = None
 
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
-        """Let the core run until it has finished, or the time limit, a callback, Ctrl-C or an error ends it.
+        """Let the core run until it has finished, or until the time limit, a callback, Ctrl-C or an error ends the run.
 
         `seconds_left` returns the seconds left for training. Its argument is True if the next job would end too late.
         """

@@ -11,12 +11,12 @@ tried, and each is trained for less time. The ladder has as many rungs as possib
 updates for meaningful scores.
 
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
-first rung has one epoch, since early scores are better than none. The time for scoring after each job is included. An
-epoch takes at least as long as scoring, since a shorter epoch would save little.
+first rung has one epoch, since early scores are better than none. The plan includes the time for scoring after each
+job. An epoch takes at least as long as scoring, since a shorter epoch would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
---variants rungs` compared first rungs and reduction factors at equal epochs on two tables. No factor was better than 2
-on both tables. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
+--variants rungs` compared first rungs and reduction factors on two tables, with the same total number of epochs. No
+factor was better than 2 on both tables. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
 """
 
 import math

@@ -5,14 +5,14 @@
                      -> the mean of their networks of all folds
                      or, if one network is requested: the best candidate, trained from scratch on all rows
 
-With one fold, the cycle on all rows is half as long as the network's last job, and starts at 0.3 of that job's
-learning rate. Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares
-this method with no refit. An earlier benchmark (variant "final", commit 9abf357) also compared it with a whole cycle at
-the full rate, and with training from scratch on all rows, which costs four times as much.
+With one fold, the cycle on all rows is half as long as the network's last job, and starts at 0.3 of that job's learning
+rate. Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares models
+with and without this refit. An earlier benchmark (variant "final", commit 9abf357) also compared it with a whole cycle
+at the full rate, and with training from scratch on all rows, which costs four times as much.
 
 With several folds, a network per fold already exists when the search ends. The mean of these networks has a lower error
 than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). If a
-single network is requested, it is trained through the same rungs as its candidate.
+single network is requested, it is trained through the same rungs as its candidate was.
 
 After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
 on the validation rows.

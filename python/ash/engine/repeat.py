@@ -30,7 +30,7 @@ from ash.space.space import Space
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record stores in addition to those that determine the results and their order."""
 SPLIT = ("metric", "validation", "cv")
-"""Arguments that a record stores as they were given, or lists as missing if it cannot store them."""
+"""Arguments that a record stores as they were given. If an argument cannot be stored, it is listed as missing."""
 BEGAN = "began"
 """The name of the record's entry for the space with which the run began, if the space has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {

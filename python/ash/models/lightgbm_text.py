@@ -83,7 +83,7 @@ def read_trees(text: str) -> TreesText:
 
 
 def _classes(header: dict[str, str]) -> int:
-    """Return the number of classes, 0 for regression; raise MalformedError if the objective contradicts the counts."""
+    """Return the number of classes, 0 for regression; raise MalformedError if it contradicts the objective."""
     objective = header["objective"]
     counts = tuple(_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
     if objective in REGRESSIONS or objective == "binary sigmoid:1":

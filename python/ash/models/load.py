@@ -3,7 +3,7 @@
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
 A file may be from an untrusted source, so no memory is allocated for a size that the file only claims. Tensors are read
-before they are checked, so they are no larger than the file. Labels are bounded by LARGEST_LABELS.
+before they are checked, but in total they are no larger than the file. Labels are bounded by LARGEST_LABELS.
 """
 
 import itertools
@@ -120,7 +120,7 @@ def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Netw
 
 
 def _read_record(facts: Any) -> RunRecord | None:
-    """Return the record of the run, or None if the file has none. The record's options are checked when it is used."""
+    """Return the record of the run, or None if the file has none. Its options are checked when the record is used."""
     if facts is None:
         return None
     try:
@@ -417,7 +417,7 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[
 
 
 def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Raise MalformedError unless the targets' scales and bounds match their means, and the scales are positive."""
+    """Raise MalformedError unless the targets' scales and bounds have the means' shape, and scales are positive."""
     for name in ("target_scale", *BOUNDS):
         fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
         check_format(fits, f"{name} does not match target_mean")

@@ -337,10 +337,10 @@ class Model(ABC):
         `model::level` looks up a level by its UTF-8 text and returns a number, so a row is one flat array of numbers.
         `model::kUnknown` is a level that was not in the training data, and `model::column("age")` is the index of a
         column. Depending on the options of training, `Model.predict` refuses rows with infinite numbers, missing cells
-        or unknown levels. For such rows the header's `predict` returns false, and leaves the outputs unchanged. It is
-        thread-safe. Its buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8 more
-        per feature with boosted trees or the networks of several folds. Weights are exact. Sums are computed in float
-        for networks and in double for trees, so outputs agree to about 1e-6.
+        or unknown levels. For such rows the header's `predict` returns false, and leaves the outputs unchanged. The
+        function is thread-safe. Its buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer,
+        and 8 more per feature with boosted trees or the networks of several folds. Weights are exact. Sums are computed
+        in float for networks and in double for trees, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
         an ensemble of four such networks (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.

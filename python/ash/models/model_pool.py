@@ -2,7 +2,7 @@
 
 An ensemble can be selected from these models (ensemble.py) at any time, without the data of the run.
 
-Label smoothing makes probabilities too even. So a classification network that was trained with it is calibrated:
+Label smoothing makes probabilities too uniform. So a classification network that was trained with it is calibrated:
 
     probabilities of validation rows --> factor s with the lowest cross-entropy of softmax(s logits) --> last layer * s
 

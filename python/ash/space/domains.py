@@ -104,7 +104,7 @@ class Domain:
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:
-        """Return the level that lies a given share of the range above a value, clipped to the range.
+        """Return the level reached from a value by a move of `share` times the range, clipped to the range.
 
         An option of a choice is returned unchanged.
 
@@ -316,7 +316,7 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         whole range: 10**9 numbers in equal ratios.
     default : float, optional
         The value in the default configuration, which is added if it is not a level. If it is not given, it is the
-        middle level of a grid, or the geometric middle of the whole range rounded to three digits.
+        middle level of a grid, or the geometric mean of the bounds, rounded to three digits.
 
     Returns
     -------
@@ -458,7 +458,7 @@ def _log_middle(low: float, high: float) -> Decimal:
 
 
 def _whole_middle(low: int, high: int) -> int:
-    """Return the geometric middle of two whole numbers, rounded to three digits."""
+    """Return the geometric mean of two whole numbers, rounded to three digits."""
     with localcontext(PRECISION):
         middle = _log_middle(low, high)
         return min(max(int(_rounded(middle, middle).to_integral_value()), low), high)

@@ -1,7 +1,7 @@
 """Converts lists, ranges and the distributions of other libraries to ash's domains.
 
     [3, 5, 8], a range, a 1-d array        ash.choice(3, 5, 8)
-    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
+    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with `step`: a choice of its values
     IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: ash.integers(1, 9, log=True)
     CategoricalDistribution([...])         the choices
     scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)

@@ -19,8 +19,8 @@ class FunctionSpace(Space):
         For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, an
         Optuna distribution, a frozen scipy.stats distribution, a single value (which may be a tuple), or a list of
         domains. In a list of domains, the first one whose conditions hold applies. Values are None, text, booleans,
-        finite numbers, or tuples of these, because they are part of records and of the digest. For anything else, such
-        as a class, use a name, and look it up in the function.
+        finite numbers, or tuples of these, because they are part of records and of the digest. For any other
+        object, such as a class, use a name, and look up the object in the function.
 
     Raises
     ------

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ash.errors import SettingError
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
-MOST_CASES = 100_000  # maximum number of cases per component; with more, the grid is hardly regular
+MOST_CASES = 100_000  # maximum number of cases per component; a grid with more cases is hardly regular
 
 
 class Variant(NamedTuple):

@@ -12,10 +12,10 @@ Conditions make the grid of all configurations irregular; grid.py explains how i
 
 Candidates are drawn from the grid without repetition. Candidate 0 is the default configuration. The others follow in
 the order of a shuffle of all configurations (Fisher and Yates, stored sparsely). So each set of candidates is equally
-likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its bits come from
-PCG64, seeded by SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change. Candidate k takes
-the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at least 64 bits
-more than the size of the grid needs. The candidate's place in the shuffle is k + floor(r (size - k) / 2^(64w)). No
+likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its bits are the raw
+outputs of PCG64, seeded by SeedSequence(seed, spawn_key=(1,)). NumPy promises not to change these outputs. Candidate k
+takes the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at least 64
+bits more than the size of the grid needs. The candidate's place in the shuffle is k + floor(r (size - k) / 2^(64w)). No
 other function of numpy.random is used. The bias towards any configuration is below 2^-64.
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
@@ -210,7 +210,8 @@ class Space:
         Parameters
         ----------
         params, other : dict
-            Configurations of this space, or parts of them. Hyperparameters that neither has get their defaults.
+            Configurations of this space, or parts of them. Hyperparameters that neither configuration has get their
+            defaults.
         names : sequence of str
             The hyperparameters to take from `params` if it has them; all other hyperparameters are taken from `other`.
         """
