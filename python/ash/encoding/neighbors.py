@@ -1,6 +1,6 @@
 """Neighbor features: the targets of the training rows most similar to a row, in tables where some rows recur.
 
-    numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
+    numbers --center, scale, clip--> scaled row --the NEAREST distinct training rows--> weighted mean, closeness
 
 A network, which is a smooth function, hardly recognizes a row that it has seen. Two features help the network. For each
 of the NEAREST distinct rows, let d be its distance, and let c and t be the total weight and the mean target of the

@@ -40,8 +40,8 @@ thread waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
-"""Each request for adaptive candidates draws one new candidate per GROWTH drawn so far, but at most MOST_AT_ONCE, which
-takes about a fifth of a second. It draws more only if the core needs more."""
+"""Each request for adaptive candidates draws one new candidate per GROWTH drawn so far, but at most MOST_AT_ONCE.
+Drawing that many takes about a fifth of a second. A request draws more candidates only if the core needs more."""
 LEARNS = 20_000
 """After this many candidates, draws no longer use results, since ranking them takes longer with each candidate."""
 PRIOR, WEIGHT = 0.25, 8
@@ -207,7 +207,10 @@ class _Source:
         self._begin = len(set(map(key_of, first)))
 
     def draw(self, good: Sequence[Params]) -> Params | None:
-        """Draw the next candidate, or return None if none is left. Every second draw is near a good candidate."""
+        """Draw the next candidate, or return None if none is left.
+
+        After the defaults and `begin`, every second draw is near a good candidate if there are any.
+        """
         fresh, drawn = self._next, len(self._is_drawn)
         if fresh is None:
             return None

@@ -142,7 +142,7 @@ def _sampling(fraction: float, rows: int) -> dict[str, Any]:
 
 
 def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
-    """Return the cost of a boosting round with `trees` trees, as the network multiply-adds that take about as long.
+    """Return the cost of a boosting round with `trees` trees, in network multiply-adds that take about the same time.
 
     For each level of a tree, CatBoost adds all rows to the histograms of the sampled features, and scores each bin for
     each leaf. The factors were fitted to timings, like those of `tree_cost`.

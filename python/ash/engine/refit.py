@@ -269,7 +269,7 @@ class Refit:
     def _refit_networks(
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these places for their last cycle; return them, and whether each ran out of time."""
+        """Train the networks at these indices for their last cycle; return them, and whether each ran out of time."""
         settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
@@ -278,7 +278,7 @@ class Refit:
     def _refit_trees(
         self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
     ) -> list[Boosted | None]:
-        """Boost the trees at these places on a fold's training rows; return None for each model that gets no time."""
+        """Boost the trees at these indices on a fold's training rows; return None for each model that gets no time."""
         if len(places) == 0:
             return []
         assert self.trees is not None
@@ -362,7 +362,7 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Return the kept networks with new ones from `cores` at these places; None in `cores` keeps the old network.
+        """Return the kept networks, with those at the indices `places` replaced by `cores`; None keeps the old network.
 
         A new network is calibrated in the same way as the network that it replaces.
         """

@@ -1,4 +1,4 @@
-"""Records a run so that it can be repeated (`record_of`), and repeats it (`repeated`).
+"""Records a run so that it can be repeated (`record_of`), and repeats a recorded run (`repeated`).
 
     run -> RunRecord -> the same options, space and split -> the same number of decisions, without a time limit
                      -> selection from the same networks  -> the same number of epochs on all rows -> the same model

@@ -239,7 +239,7 @@ class TreeTable:
     def _boost_by_lightgbm(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> str | None:
-        """Boost with LightGBM, and return the trees as its text, or None if the job was stopped."""
+        """Boost with LightGBM, and return the trees in its text format, or None if the job was stopped."""
         from lightgbm import Booster
 
         with self._lock:
@@ -276,7 +276,7 @@ class TreeTable:
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
 
     def round_cost(self, params: Params) -> float:
-        """Return the cost of a boosting round, as the network multiply-adds that take about as long."""
+        """Return the cost of a boosting round, in network multiply-adds that take about the same time."""
         fold, trees = self._fold, self._trees_a_round
         rows = len(fold.training)
         if model_of(params) == CATBOOST:
@@ -365,7 +365,7 @@ OBJECTIVES = {
 
 
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
-    """Return the cost of a tree, as the network multiply-adds that take about as long.
+    """Return the cost of a tree, in network multiply-adds that take about the same time.
 
     For each level of the tree, LightGBM adds rows to the histograms of all features. For each leaf it searches all
     `bins` bins of these histograms, and ash writes the leaf as text and reads it again. The factors were fitted to

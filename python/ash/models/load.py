@@ -120,7 +120,7 @@ def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Netw
 
 
 def _read_record(facts: Any) -> RunRecord | None:
-    """Return the record of the run, or None if the file has none. Its options are checked when the record is used."""
+    """Return the record of the run, or None if the file has none. The record's options are checked when it is used."""
     if facts is None:
         return None
     try:

@@ -45,7 +45,7 @@ ROWS_WORTH_A_THREAD = 1024
 
 
 class Model(ABC):
-    """The base class of `Network`, `Trees` and `Ensemble`, which describe its attributes.
+    """The base class of `Network`, `Trees` and `Ensemble`; these subclasses describe the attributes.
 
     Attributes
     ----------

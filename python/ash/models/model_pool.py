@@ -67,7 +67,7 @@ PREDICTION_BYTES = 2**28
 """The maximum bytes for the predictions of kept networks. By default, a run keeps at most as many networks as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
-"""Powers of 2^(1/4), as constants because powers that Python computes differ by platform."""
+"""Powers of 2^(1/4), stored as constants, because the powers that Python computes differ between platforms."""
 STEPS = len(ROOTS)
 """The number of factors per octave that can be tried."""
 LOWEST, HIGHEST = -2, 3

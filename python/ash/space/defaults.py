@@ -106,7 +106,7 @@ def _lightgbm(rows: int) -> dict[str, Any]:
 
 
 def _catboost() -> dict[str, Any]:
-    """Return the domains of CatBoost's trees. They are close to TabArena's and lie around CatBoost's defaults."""
+    """Return the domains of CatBoost's trees. They are close to TabArena's domains and CatBoost's defaults."""
     return {
         "shrinkage": log(6.0, 100.0, default=30.0),
         "depth": integers(4, 8, default=6),

@@ -1,4 +1,4 @@
-"""Numbers all configurations of a space; counts them, and finds the one with a given number, without enumeration.
+"""Assigns a number to each configuration of a space; counts them and finds one by its number, without enumeration.
 
 Conditions make the grid irregular, so it is split into regular pieces:
 

@@ -8,7 +8,7 @@ Candidates are drawn from a finite grid without repetition, so a continuous doma
 levels. Levels are computed by the module ``decimal``, which rounds exp and ln correctly, and never by the C library, so
 they are the same on every machine. A level has at most 15 significant digits, since different decimals of
 this length are never the same double. The bounds and the default are levels exactly as given; the default is added if
-it is not a level already. Computing a level takes a few microseconds; finding the place of a level takes a binary
+it is not a level already. Computing a level takes a few microseconds; finding the index of a level takes a binary
 search.
 """
 
@@ -83,7 +83,7 @@ class LongLevels(Sequence[Any]):
         return is_number(value) and self.low <= value <= self.high and self[self._place(value)] == value
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """Return the place of a level; raise ValueError if it is not a level from start to stop."""
+        """Return the index of a level; raise ValueError if no index from `start` to `stop` has this level."""
         if value in self and self._place(value) in range(len(self))[start:stop]:
             return self._place(value)
         raise ValueError(f"{value!r} is not a level")
