@@ -439,7 +439,7 @@ class TuningRun:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
-        """Return the error for a time limit that passed before the first job ended. It suggests a longer time limit."""
+        """Return an error that suggests a longer time limit, since the limit passed before the first job ended."""
         job = first_job_seconds(self._options, self._space, self._split)
         prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
         what = "reading" if self._prepared is None else "reading and encoding"

@@ -9,8 +9,8 @@ member's outputs, and the order of summation is fixed. Prediction time is the su
 
 Selection is greedy, with replacement, by the predictions for the validation rows:
 
-    first draws: the best model; also the next four models and the best model of the other type (network or trees),
-                 unless clearly worse
+    first draws: the best model, the next four models, and the best model of the other type (network or trees), except
+                 those that are clearly worse than the best model
     draw t + 1: the model whose average with the first t draws has the lowest loss
     after `size` draws: all draws after the lowest loss (ties: the earliest) are undone, but never the first draws; the
                  weight of a model is its share of the remaining draws
@@ -21,12 +21,12 @@ model might be drawn. If there are more trees than networks, lucky trees are mor
 the best network and the best trees are tried first. A model is clearly worse if the mean of the loss differences per
 row is more than two standard errors above 0. Unlike in the paper, there is no bagging.
 
-Loss:        per row, the squared error of probabilities (Brier score) or of standardized targets, averaged over
-             outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss the
-             negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used if
-             the metric is accuracy or AUC. These depend only on labels or ranks, so with few rows many averages would
-             have equal scores.
-Order:       among networks with equal losses the first is drawn. Rows are summed in NumPy's fixed order on one thread,
+Loss:        the weighted mean of the rows' losses. A row's loss is the squared error of probabilities (Brier score) or
+             of standardized targets, averaged over outputs. For the metric log_loss, it is the negated logarithm of the
+             label's probability. If networks were trained with the pinball loss or Poisson deviance, it is that loss.
+             The Brier score is also used if the metric is accuracy or AUC. These metrics depend only on labels or
+             ranks, so with few rows many averages would have equal scores.
+Order:       among networks with equal losses, the first is drawn. Rows are summed in NumPy's fixed order on one thread,
              so the outcome depends only on the predictions.
 Cost:        size * networks passes over the rows. Memory: 8 bytes per network, row and output (for log_loss, per
              network and row).

@@ -19,10 +19,11 @@
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
 
-Invariants: (1) loading runs no code from the file, and uses nothing before everything is checked: names, dtypes, shapes
-(which must fit each other and the metadata) and finite numbers; (2) a malformed file raises ModelFormatError, which
-names the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the target,
-flushes it to disk and then renames it, so a crash leaves the old file intact; (4) equal models have equal bytes.
+Invariants: (1) loading runs no code from the file, and uses its contents only after all are checked: names, dtypes,
+shapes (which must fit each other and the metadata) and finite numbers; (2) a malformed file raises ModelFormatError,
+whose message names the path, and a missing or unreadable file raises OSError; (3) saving writes a
+temporary file next to the target, flushes it to disk and then renames it, so a crash leaves the old file intact; (4)
+equal models have equal bytes.
 """
 
 import hashlib
