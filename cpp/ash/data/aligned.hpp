@@ -2,8 +2,8 @@
 //
 // Kernels load and store whole vectors without masks. So every row passed to them starts at a multiple of 64 bytes and
 // is padded with zeros to a multiple of 16 floats. This layout is the same for every instruction set, so a state needs
-// no conversion when another instruction set is used. Throws std::bad_alloc for a size that is negative or too large
-// for any memory.
+// no conversion when another instruction set is used. The constructor throws std::bad_alloc for a size that is negative
+// or too large for any memory.
 // Threads: as thread-safe as std::vector. Cost: one allocation and one pass of zeroing.
 #pragma once
 

@@ -15,7 +15,8 @@
 namespace ash {
 namespace {
 
-constexpr double kBeyond = 2.0;  // limit on exponentials, as a multiple of the largest training target
+// The maximum prediction of an exponential output, as a multiple of the largest training target.
+constexpr double kBeyond = 2.0;
 
 void check_columns(int features, int targets, int classes) {
     require(features >= 1 && features <= kMostColumns, "x: the number of columns must be 1 to 2^28");
@@ -97,8 +98,8 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// Allocates the rows of a part without filling them. sparse_cells: the number of cells reserved for the whole table, of
-// which this part gets its share; 0 for dense rows.
+// Allocates the rows of a part without filling them. sparse_cells: the number of cells reserved for the whole table; 0
+// for dense rows. This part gets its share of these cells.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;

@@ -11,15 +11,15 @@
 //                 divided by their mean under the Poisson loss;
 //             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
 //                 Network ignores it;
-//             (4) NaN is a missing value and is stored as the center, which is 0;
+//             (4) NaN is a missing value and is stored as 0, which is also the value of a standardized center;
 //             (5) the weights of a part have the mean 1; no weights are stored if all are equal;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
 //             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
-// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm. Until
-//             all rows are observed, memory also holds the sample of quartiles.hpp. If there are more sparse cells than
-//             were reserved, the memory reserved for them is doubled.
+// Memory:     rows * padded(features) floats, or for sparse rows 8 bytes per non-zero cell and 12 per row; in addition
+//             4 bytes per logarithm. Until all rows are observed, memory also holds the sample of quartiles.hpp. If
+//             there are more sparse cells than were reserved, the memory reserved for them is doubled.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,7 @@ struct TargetTable {  // row-major; not kept after the call
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
-    int classes;           // 0 for regression
+    int classes;           // number of classes; 0 for regression
     TargetLoss loss = {};  // poisson requires one column of numbers >= 0, not all of them 0 in training
 };
 
@@ -113,17 +113,17 @@ class Data {
     const EpochCut& epochs() const { return epochs_; }  // division of the training rows into epochs
     bool is_sparse() const { return !training_.sparse.unused(); }
     int features() const { return features_; }
-    int classes() const { return classes_; }                            // 0 for regression
-    int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // outputs of a network
+    int classes() const { return classes_; }                            // number of classes; 0 for regression
+    int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // number of outputs of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& units() const { return units_; }  // of Rows::targets; center 0 and scale 1 for classification
+    const Scaling& units() const { return units_; }  // units of Rows::targets; identity for classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
     // Returns the units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
-    std::span<const int> numbers() const { return numbers_; }  // of the standardized, non-constant features
+    std::span<const int> numbers() const { return numbers_; }  // all standardized, non-constant features
 
   private:
     friend class DataBuilder;
@@ -166,8 +166,8 @@ class DataBuilder {
 
   private:
     struct PartRow {
-        std::int64_t row;       // in the table
-        std::int64_t position;  // in the part
+        std::int64_t row;       // row number in the table
+        std::int64_t position;  // index in the part
     };
     static std::vector<PartRow> sorted(std::span<const std::int64_t> rows);
     void set_units(const TargetTable& targets, const Part& training);

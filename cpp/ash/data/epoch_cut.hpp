@@ -29,9 +29,9 @@ class EpochCut {
         : parts_(most > 0 && most < rows ? (rows - 1) / most + 1 : 1), rows_(rows / parts_) {}
 
     std::int64_t parts() const { return parts_; }  // epochs per pass
-    std::int64_t rows() const { return rows_; }    // per epoch
+    std::int64_t rows() const { return rows_; }    // rows per epoch
 
-    // Returns the rows of an epoch. epoch: counted from initialization.
+    // Returns the rows of an epoch. epoch: its number, counted from initialization.
     Window window(std::int64_t epoch) const { return {epoch / parts_, epoch % parts_ * rows_}; }
 
   private:

@@ -3,7 +3,7 @@
 //     identity    scale z + center
 //     exp         center exp(scale z), for a model that predicts logarithms
 //
-// A target is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
+// The result is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
 // none is negative; for exponentials, `most` is twice the largest training target.
 // Threads: plain data.
 #pragma once
@@ -27,7 +27,7 @@ enum class Link : std::uint8_t { identity, exp };
 
 struct OutputUnits {
     Link link = Link::identity;
-    Scaling scaling;            // of the outputs
+    Scaling scaling;            // scaling of the outputs
     std::vector<double> least;  // [outputs]
     std::vector<double> most;
 };
@@ -55,11 +55,11 @@ inline void check_units(const OutputUnits& units, int outputs, int classes = 0) 
     require(bounded && std::ranges::equal(units.least, units.most, std::less_equal{}), "targets: bounds");
 }
 
-// Calls put(row, output, target) for the outputs [rows][stride], float or double. NaN is passed through.
+// Calls put(row, output, target) for each of the outputs [rows][stride], float or double. NaN is passed through.
 template <typename Output, typename Put>
 void to_targets(const Kernels& kernels, const OutputUnits& units, const Output* outputs, std::int64_t rows,
                 std::int64_t stride, Put put) {
-    constexpr float kMostLogarithm = 80.0F;  // its exponential is neither infinite nor denormal
+    constexpr float kMostLogarithm = 80.0F;  // exponentials of +-80 are neither infinite nor denormal
     const auto count = std::ssize(units.least);
     for (std::int64_t row = 0; row < rows; ++row, outputs += stride) {
         for (std::int64_t o = 0; o < count; ++o) {

@@ -37,7 +37,7 @@ std::array<double, 3> quartiles_of(std::span<double> values) {
     return {lower, median, select(values.subspan(middle), 0.75 * last - static_cast<double>(middle))};
 }
 
-// Returns q(p), as defined in quartiles.hpp, of sorted values. total: the sum of their weights.
+// Returns the weighted quantile q(p) of sorted values, as defined in quartiles.hpp. total: the sum of their weights.
 double quantile(std::span<const Weighed> sorted, double total, double p) {
     const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
     const double from = p * (total - unit);

@@ -43,19 +43,19 @@ namespace ash {
 
 class Quartiles {
   public:
-    static constexpr std::int64_t kMostCells = 1 << 22;  // per sample
+    static constexpr std::int64_t kMostCells = 1 << 22;  // maximum number of cells of a sample
     static constexpr std::int64_t kMostRows = 1 << 14;
     static constexpr std::int64_t kFewestRows = 1 << 11;
 
-    // wanted: [columns], whether quartiles are computed. rows: the number of rows to be added, at least 1.
+    // wanted: [columns], whether quartiles of a column are computed. rows: the number of rows to be added, at least 1.
     Quartiles(const std::vector<bool>& wanted, std::int64_t rows);
 
     // Adds the next row [columns], which counts as `weight` rows. REQUIRES: weight > 0, and at most `rows` rows in
     // total.
     void add(const double* row, double weight);
 
-    // Returns the scaling of all columns, which leaves unwanted columns unchanged. If 1 / scale is not finite, the
-    // scale is 1.
+    // Returns the scaling of all columns. It leaves unwanted columns unchanged. A scale whose inverse is not finite is
+    // replaced by 1.
     Scaling scaling() const;
     bool constant(std::size_t column) const { return !(least_[column] < most_[column]); }
 

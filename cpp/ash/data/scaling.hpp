@@ -38,7 +38,8 @@ inline std::vector<double> inverse(const Scaling& scaling) {
     return result;
 }
 
-// Throws std::invalid_argument unless there are `columns` columns, finite numbers, scales above zero and limits 0 or 3.
+// Throws std::invalid_argument unless the scaling has `columns` columns, all its numbers are finite, its scales are
+// above zero and each limit is 0 or 3.
 void check_scaling(const Scaling& scaling, int columns);
 
 // Returns the same scaling in the form used by the kernels, which multiply by the inverse of the scale. The result

@@ -33,12 +33,13 @@ struct SparseRows {
 
     bool unused() const { return first.empty(); }
 
-    // REQUIRES: this row was not stored before.
+    // Stores the non-zero cells of a row. REQUIRES: this row was not stored before.
     void put(std::int64_t row, std::span<const float> cells) {
         const auto at = static_cast<std::size_t>(row);
         first[at] = std::ssize(values);
         for (std::size_t column = 0; column < cells.size(); ++column) {
-            if (std::bit_cast<std::uint32_t>(cells[column]) == 0) continue;  // -0 is kept, so that digests are equal
+            // -0 is stored, so that digests equal those of dense rows.
+            if (std::bit_cast<std::uint32_t>(cells[column]) == 0) continue;
             columns.push_back(static_cast<std::uint32_t>(column));
             values.push_back(cells[column]);
         }

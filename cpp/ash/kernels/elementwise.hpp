@@ -1,7 +1,7 @@
 // elementwise.hpp: elementwise passes over blocks of rows: activations, dropout, gathering.
 //
-// They process whole vectors, up to the vector with the last column before the padding.
-// Cost: one read and one write of the block, which is then still in the L1 or L2 cache.
+// Each row is processed in whole vectors, up to the vector that holds its last column.
+// Cost: one read and one write of the block in the L1 or L2 cache.
 // Included only by unit_*.cpp.
 #pragma once
 

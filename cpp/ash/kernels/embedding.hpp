@@ -3,7 +3,7 @@
 //     x  ->  x,  e[d] = bias[d] + sum over k of mix[k][d] * cos(2 pi (frequency[k] x + phase[k]))      k < 16, d < 3
 //
 // This is "PBLD" of RealMLP (Holzmueller et al., arXiv:2407.04491, section 3.1, after Gorishniy et al.,
-// arXiv:2203.05556). It lets a network learn functions that change quickly, as trees can. Phases are measured in turns,
+// arXiv:2203.05556). It lets networks, like trees, learn functions that change quickly. Phases are measured in turns,
 // so that reducing an angle is exact. Their learning rate is divided by 2 pi, so that Adam takes the same steps as with
 // radians.
 //

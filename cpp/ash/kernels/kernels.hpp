@@ -81,7 +81,7 @@ struct Update {
     float correction2;  // 1 / sqrt(1 - beta2^t)
 };
 
-struct Parameters {  // one block each; moments that the optimizer lacks may be null
+struct Parameters {  // arrays laid out as `block`; moments that the optimizer does not use may be null
     float* weights;
     const float* gradient;
     float* first_moment;
@@ -161,13 +161,12 @@ struct Kernels {
     // Afterwards gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
-    // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all other
-    // values are within the range of float32. It uses no fma, so the bits are the same on every instruction set,
+    // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all values
+    // except NaN are within the range of float32. It uses no fma, so the bits are the same on every instruction set,
     // including baseline.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
-    // y[i] := f(x[i]), for values that are computed once per target or prediction. x and y need no alignment and may be
-    // equal.
+    // y[i] := f(x[i]), for conversions of targets and predictions. x and y need no alignment and may be equal.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // Runs `vectors` fused multiply-adds of whole vectors, in as many independent chains as in a product; for
     // benchmarks. REQUIRES: vectors is a multiple of 24.

@@ -2,8 +2,8 @@
 //
 //     y = (1 - a) x + a f(x)     slope = (1 - a) + a f'(x)     excess = f(x) - x = dy/da
 //
-// Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In the form used here a share of 1 gives
-// exactly f(x), so until the shares change, a network equals a network without shares.
+// Source: Holzmueller et al., arXiv:2407.04491, who write y = x + a (f(x) - x). In the form used here, a share of 1
+// gives exactly f(x). Shares start at 1, so until they change, a network equals a network without shares.
 // Included only by unit_*.cpp.
 #pragma once
 

@@ -1,4 +1,4 @@
-// product.hpp: the only product kernel, and its three uses.
+// product.hpp: the product kernel for float32 factors, and its three uses.
 //
 //     forward          Y = X W + b        A = X           B = W
 //     weight gradient  G = X^T D          A = X, strides swapped   B = D
@@ -128,9 +128,9 @@ void product(const ash::Product& p) noexcept {
     if (column < p.columns) panel(p, kNarrowTiles, column);
 }
 
-// The initial values are hidden from the compiler and different, so it can neither merge the chains nor run the loop
-// only once. Chains are numbered at compile time, since a loop over 24 of them would not be unrolled and would keep
-// them in memory.
+// The chains start from different values that the compiler does not know, so it can neither merge the chains nor run
+// the loop only once. Chains are numbered at compile time, since a loop over 24 of them would not be unrolled and would
+// keep them in memory.
 template <std::size_t... kChain>
 float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
     Floats start{};

@@ -1,6 +1,6 @@
 // tiles.hpp: the products of bfloat16.hpp on AMX tiles (Intel, since Sapphire Rapids).
 //
-//     A  [rows][terms]          two bytes per number, rows filled up to 32 terms; packed once per product
+//     A  [rows][terms]          two bytes per number, rows filled up to a multiple of 32 terms; packed once per product
 //     B  [terms / 2][columns]   four bytes: terms 2 k and 2 k + 1 of a column; packed once per product
 //
 //     a tile of C: 16 x 16 floats; TDPBF16PS adds the product of 16 rows of A and 16 columns of B over 32 terms. Four
@@ -125,8 +125,8 @@ void pack_pairs(const float* from, ash::Block block, int64_t pairs, uint32_t* to
     }
 }
 
-// Packs A for tiles, from rows of A: [whole(rows, 16)][words] words of two numbers, with zeros beyond its terms and
-// rows.
+// Packs A for tiles if p.a holds its rows: [whole(rows, 16)][words] words of two numbers, with zeros after the last
+// term and the last row.
 void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     for (int64_t row = 0; row < whole(p.rows, kTile); ++row) {
         for (int64_t i = 0; i < 2 * words; i += 16) {
@@ -142,7 +142,7 @@ void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     }
 }
 
-// Packs A for tiles, from columns of A, which are rows of p.a. This is the case of X in a gradient.
+// Packs A for tiles if the rows of p.a are the columns of A. This is the case for the product X^T D of a gradient.
 void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     alignas(64) uint32_t square[16 * 16];
     for (int64_t row = 0; row < p.rows; row += kTile) {
@@ -160,7 +160,7 @@ void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
 // The initial values of the sums in a tile of C (16 x 16 elements).
 struct TileStart {
     const float* from;
-    int64_t stride;  // bytes
+    int64_t stride;  // bytes per row
 };
 
 // C[row .. row + 16 R)[column .. column + 16 V), clipped to the rows of the product.

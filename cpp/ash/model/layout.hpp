@@ -72,8 +72,8 @@ class Layout {
     const EmbeddingLayout& embedding() const { return embedding_; }
     const ScalingLayout& scaling() const { return scaling_; }
     int features() const { return features_; }
-    std::int64_t size() const { return size_; }                // floats
-    std::int64_t copies_size() const { return copies_size_; }  // floats
+    std::int64_t size() const { return size_; }                // floats of the arena
+    std::int64_t copies_size() const { return copies_size_; }  // floats of the copies
     std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
     bool embeds() const { return embedding_.numbers > 0; }
     bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets

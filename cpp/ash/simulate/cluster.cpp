@@ -228,7 +228,7 @@ class Run {
     const Cluster cluster_;
     const Workload& workload_;
     SimulatedLadder ladder_;
-    Line in_;  // the coordinator's line
+    Line in_;  // incoming direction of the coordinator's line
     Line out_;
     Processes processes_;
     std::vector<Flight> flights_;

@@ -11,7 +11,8 @@
 //     a state   either stays on the process of its last job, and moves directly to another process if the next job runs
 //               there; or it is sent with each result to the coordinator, and with its candidate's next job to a
 //               process
-//     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
+//     the data  are sent to each process once, by the coordinator or by a process that already has them: 1, 3, 7, ...
+//               processes have them after 1, 2, 3, ... rounds
 //
 // The coordinator is serial: it takes decision_seconds per job to receive a result and give out the next job. A line
 // passes one message after the other, separately in each direction. A message without bytes does not wait. A message
@@ -27,7 +28,7 @@
 //              (3) a thread is idle only while all jobs that have arrived at its process have been started;
 //              (4) hence the makespan is at least each of these: work / threads; the longest chain (the jobs of one
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
-//                  chain; two latencies for each of the jobs that share a place in flight;
+//                  chain; two latencies for each job that occupied the same place in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
 //                  decisions as threads without teams. If no job is sent to the process of its state, the results of
 //                  the two simulations are bit-identical.
@@ -65,7 +66,8 @@ struct ClusterSimulation {
     double line = 0.0;         // seconds in which the busiest line, in one direction, passed bytes
 };
 
-// Simulates a run. Throws std::invalid_argument like simulate(), for teams, and for values of `cluster` out of range.
+// Simulates a run. Throws std::invalid_argument in the same cases as simulate(), if the settings allow teams, and if
+// values of `cluster` are out of range.
 ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
                                    const std::function<void(const SimulatedJob&)>& observer = {});
 

@@ -108,12 +108,12 @@ class RunningJobs {
           open_(threads),
           efficiency_(efficiency) {}
 
-    // The job of a thread, which its helpers share.
+    // The job owned by a thread, and the helpers with which the thread shares the job.
     struct Shared {
         double end = 0.0;    // time at which the job ends if no thread joins or leaves
         double since = 0.0;  // time at which a thread last joined or left
         int most = 1;        // maximum number of members
-        int team = 0;        // maximum number of threads at once
+        int team = 0;        // largest number of members so far
         std::vector<int> helpers;
     };
 
@@ -213,7 +213,7 @@ class RunningJobs {
     }
 
     std::vector<Shared> jobs_;             // [thread]
-    std::vector<Membership> memberships_;  // [thread]: the job that it helps with, if any
+    std::vector<Membership> memberships_;  // [thread]: the job that the thread helps with, if any
     TeamsBySize all_;
     TeamsBySize open_;
     double efficiency_;

@@ -1,7 +1,6 @@
 // simulated_ladder.hpp: the ladder and the clock of a simulated run, with totals of the decided jobs.
 //
-// Invariants:  (1) jobs are counted and reported to the observer in the order in which their results are decided, not
-//                  before.
+// Invariants:  (1) a job is counted and reported to the observer when its result is decided, not earlier.
 // Threads:     none. Cost: O(1) per job in addition to the clock's. Memory: 8 bytes per candidate in addition to the
 //              ladder's.
 

@@ -6,8 +6,8 @@
 //               0 ------------------------- seconds ----------------------------------->
 //
 //     A job starts with a number of seconds left. One thread reduces this number by 1 per second, a team of s threads
-//     by 1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event updates only
-//     the jobs that it affects.
+//     by 1 + (s - 1) * team_efficiency. The end of a job changes only when a thread joins or leaves it, so each event
+//     updates only the jobs that it affects.
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
 //              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
@@ -65,7 +65,7 @@ struct SimulatedJob {
     int thread;
     double start;
     double end;
-    int team;  // maximum number of threads at once
+    int team;  // largest number of threads that ran the job at once
 };
 
 struct RungWork {
@@ -84,8 +84,8 @@ struct Simulation {
     std::vector<RungWork> rungs;
 };
 
-// Simulates a run. Throws std::invalid_argument like Ladder and Clock, for threads < 1, and for an efficiency outside
-// 0..1. observer: called with every job in order of decision; may be empty.
+// Simulates a run. Throws std::invalid_argument in the same cases as Ladder and Clock, for threads < 1, and for an
+// efficiency outside 0..1. observer: called with every job in order of decision; may be empty.
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 

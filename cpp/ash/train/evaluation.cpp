@@ -68,7 +68,7 @@ class CalibratedLoss {
   private:
     static constexpr std::array<float, 4> kRoots = {0.25F, 0.297301779F, 0.353553391F, 0.420448208F};
     static constexpr int kFactors = 21;
-    static constexpr double kSpread = 0.5;  // octaves
+    static constexpr double kSpread = 0.5;  // standard deviation of the prior, in octaves
 
     std::array<MeanLoss, kFactors> means_;
 };

@@ -331,7 +331,7 @@ std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
 
 // Returns the area under the ROC curve of class `positive` against the rest: the share of pairs (one row of the class,
 // one row of the rest) that the probability of the class ranks correctly. Ties count as half (Mann and Whitney 1947).
-// Sums of halves are exact as well.
+// Without weights, all sums are multiples of one half, so they are exact below 2^52.
 double RunningScore::auc_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);

@@ -124,7 +124,7 @@ class RunningScore {
     bool finite_ = true;      // whether all predictions so far were finite
     std::vector<double> sums_;
     std::vector<float> ranked_;         // for auc and average_precision: [ranked classes][rows]
-    std::vector<std::uint32_t> order_;  // row order of one ranked class: [rows]
+    std::vector<std::uint32_t> order_;  // [rows]: rows sorted by probability of one ranked class
 };
 
 }  // namespace ash

@@ -104,7 +104,7 @@ void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std
                         .columns = rows.count,
                         .terms = batch},
                        rounded);
-    std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // these become padding
+    std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // rows that become padding
     kernels.transpose(turned, {kLineFloats, rows.count, kBlockWeights}, gradient, layer.stride);
 }
 
@@ -123,8 +123,8 @@ Parameters parameters_of(State& state, const Layer& layer, Span rows, const floa
                          gradient);
 }
 
-// c [rows.count][c_stride] := D W^T of a layer. c: the deltas of the layer below, or the input deltas. Before the call,
-// the deltas of a layer hold its slopes.
+// c [rows.count][c_stride] := D W^T of a layer, or c * (D W^T) for Start::scale. c: the input deltas, or the deltas of
+// the layer below. For Start::scale, c holds the slopes of the layer below before the call.
 void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
                  std::int64_t c_stride, float* rounded) {
     multiply(kernels,

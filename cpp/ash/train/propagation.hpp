@@ -35,7 +35,7 @@ struct Span {  // a range of rows
 // The buffers of one batch; shapes are given above.
 struct Batch {
     std::int64_t rows;
-    const float* inputs;  // [rows][input_stride] of layer 0
+    const float* inputs;  // [rows][input_stride]: the inputs of layer 0
     std::int64_t input_stride;
     const float* numbers;  // [rows][stride of the embedding], if there is an embedding
     float* input_deltas;   // [B][input_stride], if there is an embedding
@@ -94,7 +94,8 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
              const float* x, std::int64_t x_stride, std::int64_t rows, const PredictionScratch& scratch,
              float* results);
 
-// Computes the deltas of all other layers, and of the inputs if there is an embedding, from the last layer's delta.
+// Computes the deltas of all layers below the last from the last layer's deltas. If there is an embedding, the deltas
+// of the inputs are computed as well.
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded);
 
 // Computes gradient, update and transposed copy for some rows of a layer's weights, or for its biases and shares.

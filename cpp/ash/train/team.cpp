@@ -162,7 +162,7 @@ bool Team::is_over(const Invitation& invitation) const {
     return !open_ || bell_ != invitation.bell || job_of(ticket_) != invitation.job;
 }
 
-// Returns when there may be a block to run or the job is over.
+// Waits until there may be a block to run or the help is over.
 void Team::rest(const Invitation& invitation) {
     const auto awake = [&] { return has_block(ticket_) || is_over(invitation); };
     if (spin_until(awake)) return;

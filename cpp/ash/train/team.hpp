@@ -26,9 +26,9 @@
 //              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,
 //              most_members_ and left_. The owner writes function_ and context_ before the ticket, and members of the
 //              team read them after a claim. Only the owner accesses the remaining fields.
-// Cost:        without members, one relaxed load per step, and a clock reading if a team could pay. With members,
-//              threads wait a few microseconds per step for each other, and cache lines move between cores. Together
-//              this costs up to a fifth of the work (bench/kernels/teams.py).
+// Cost:        without members, one relaxed load per step, and a clock reading if the job may have members. With
+//              members, threads wait a few microseconds per step for each other, and cache lines move between cores.
+//              Together this costs up to a fifth of the work (bench/kernels/teams.py).
 
 #pragma once
 

@@ -232,8 +232,8 @@ class Run {
         }
     }
 
-    // Updates some rows of weights from the deltas that propagate() computed, in any order. Biases are updated together
-    // with the last rows.
+    // Updates some rows of weights from the deltas that propagate() computed. Rows may be updated in any order. Biases
+    // are updated together with the last rows.
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();
@@ -244,7 +244,7 @@ class Run {
         if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
     }
 
-    // step: number of updates of this job so far.
+    // Counts the next update and returns its constants. step: number of updates of this job so far.
     Update next_update(std::int64_t step) {
         ++state_.updates;
         state_.beta1_power *= settings_.beta1;

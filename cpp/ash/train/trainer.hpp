@@ -5,10 +5,10 @@
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
-// The two halves of a step write disjoint blocks and read only what the other half has finished. A team can therefore
-// share a job (team.hpp) without changing any bit. A gradient is one chain of fused multiply-adds in row order,
-// for any assignment of blocks to threads and any division of rows and weights into blocks. The loss of a batch is a
-// sum in row order.
+// Each half of a step writes disjoint blocks and reads only results that the other half has finished. A team can
+// therefore share a job (team.hpp) without changing any bit. A gradient is one chain of fused multiply-adds in row
+// order, for any assignment of blocks to threads and any division of rows and weights into blocks. The loss of a batch
+// is a sum in row order.
 //
 // Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.
@@ -39,8 +39,8 @@ struct Training {
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean over the rows of the last epoch, each before its update; with label smoothing
-    bool diverged = false;  // a loss or weight is not finite; training ended with that epoch
+    double loss = 0.0;  // mean over the rows of the last epoch, computed before each update; includes label smoothing
+    bool diverged = false;  // whether a loss or weight is not finite; training ended with that epoch
     bool stopped = false;   // whether the flag stopped the job; the state is then not usable
 };
 

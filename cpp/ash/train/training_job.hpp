@@ -101,7 +101,7 @@ struct JobRun {
 
     State initial() const;
 
-    // Trains the lower rungs that the state skipped, then the job's own.
+    // Trains the lower rungs that the state skipped, then the job's own rung.
     Outcome train(State& state);
 
     // Calls train(), then scores the state unless it has diverged.

@@ -17,7 +17,7 @@
 namespace ash {
 namespace {
 
-constexpr std::int64_t kRows = 256;  // per block; large, since each block reads the whole model from memory
+constexpr std::int64_t kRows = 256;  // rows per block; large, since each block reads the whole model from memory
 constexpr std::int64_t kTogether = 8;
 
 bool all_finite(const std::vector<double>& values) {

@@ -11,7 +11,7 @@
 //
 // Invariants: a tree has one leaf more than nodes. The first node is the root. Every other node and every leaf has
 //             exactly one parent, and every node precedes its children. A walk from the root therefore ends in a leaf.
-// Promise:    scores are bit-identical to LightGBM's raw scores. Like LightGBM, it treats cells within +-1e-35 as 0.
+// Promise:    scores are bit-identical to LightGBM's raw scores. As in LightGBM, cells within +-1e-35 count as 0.
 // Threads:    const after construction. Any number of threads may predict at once, and results do not depend on their
 //             number.
 // Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A block of rows passes through one

@@ -10,7 +10,8 @@
 namespace ash {
 namespace {
 
-// Discards the contents, so that the old and the new buffer never exist at the same time.
+// Enlarges a buffer if necessary. The contents are discarded first, so that the old and the new buffer never exist at
+// the same time.
 void grow(AlignedFloats& floats, std::int64_t size) {
     if (floats.size() >= size) return;
     floats = {};
@@ -126,7 +127,7 @@ std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> c
         });
     }
     const double sum = std::accumulate(most.begin(), most.end(), 0.0);
-    return static_cast<std::int64_t>(std::min(sum, 0x1.0p62));  // more than any machine has
+    return static_cast<std::int64_t>(std::min(sum, 0x1.0p62));  // 2^62 is more than any machine has
 }
 
 }  // namespace ash
