@@ -85,7 +85,8 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
                 add_term(odd);
             }
             if (terms % 2 != 0) add_term(even);
-            const Floats zeros{};  // AMX adds zero terms to fill up the group, which turn a flushed -0 into +0
+            // AMX fills up the group with zero terms, which turn a flushed -0 into +0.
+            const Floats zeros{};
             for (int r = 0; r < R; ++r) {
                 for (int v = 0; v < V; ++v) {
                     if (terms < kGroup) {

@@ -4,6 +4,8 @@
 //     weight gradient  G = X^T D          A = X, strides swapped   B = D
 //     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that each update refreshes
 //
+//     X: inputs of a layer; D, D': deltas of its outputs and of its inputs; S: slopes of the activation below
+//
 //            k ->            columns ->
 //        +---------+       +----------+
 //      m | a a a a |   k   | b b b b  |

@@ -16,10 +16,10 @@ namespace ash {
 
 enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: half a cosine per job
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
-enum class Parametrization : std::uint8_t { standard, ntk };         // ntk: rates and weights depend on the inputs
-enum class Embedding : std::uint8_t { none, periodic };              // of numbers: embedding.hpp
+enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and weights depend on the number of inputs
+enum class Embedding : std::uint8_t { none, periodic };       // embedding of numbers: embedding.hpp
 
-enum class Precision : std::uint8_t { fp32, bf16 };  // of the factors of products in training: bfloat16.hpp
+enum class Precision : std::uint8_t { fp32, bf16 };  // format of product factors in training: bfloat16.hpp
 
 enum class TargetTransform : std::uint8_t { none, log };
 

@@ -50,7 +50,7 @@ struct SimulatedOutcome {
     double loss;
 };
 
-// The times and scores of the jobs of a run. Each function may be called several times per job, with the same result.
+// The times and scores of a run's jobs. Each function may be called several times per job, with the same result.
 struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite

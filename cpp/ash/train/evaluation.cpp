@@ -35,8 +35,8 @@ class MeanLoss {
 
 // Computes the mean cross-entropy after multiplying all logits by a common factor. The factor is a power of 2^(1/4)
 // from 1/4 to 8, chosen to minimize the cross-entropy. If there are few rows and all are predicted correctly, the
-// largest factor would always win. So the choice also uses the prior of python/ash/models/model_pool.py, under which
-// the factor's logarithm is normal around 0.
+// largest factor would always win. So the choice also uses the prior of python/ash/models/model_pool.py: the
+// factor's logarithm is normally distributed around 0.
 class CalibratedLoss {
   public:
     // Adds the logits of the next rows. scratch: as large as the logits.

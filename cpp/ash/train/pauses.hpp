@@ -60,9 +60,10 @@ class Pauses {
     }
 
   private:
-    static constexpr double kFirst = 30e-3;           // seconds of the first pause
-    static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // after this many times the last pause, kFirst applies again
+    static constexpr double kFirst = 30e-3;  // seconds of the first pause
+    static constexpr double kLongest = 1.0;  // seconds
+    // A pause lasts kFirst if it starts more than kCalm lengths of the previous pause after the end of that pause.
+    static constexpr double kCalm = 10.0;
     static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core
     static constexpr double kShortestVerdict = 5e-3;  // seconds; shares over shorter periods are not judged
 

@@ -20,7 +20,7 @@
 //                  the bell and open_ once more. A thread that changes one of these three reads sleepers_ afterwards.
 //                  All these accesses are sequentially consistent.
 // Pauses:      a step is not shared if there is too little work per thread (most_members), if it is one of the first
-//              two steps of a job, or for a while after a member was held up or sharing gained too little (pauses.hpp;
+//              two steps of a job, or for a while after a member was delayed or sharing gained too little (pauses.hpp;
 //              DESIGN.md, "Teams"). Pauses change no result.
 // Threads:     only the owner calls the functions "for the owner" below; any thread may call the others. All threads
 //              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,

@@ -2,7 +2,7 @@
 //
 //     for each epoch: the next rows of the current pass, which is shuffled when it starts                 epoch_cut.hpp
 //       for each batch:
-//         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
+//         (1) blocks of 64 rows: gather, forward, loss, backward pass       [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
 // Each half of a step writes disjoint blocks and reads only results that the other half has finished. A team can

@@ -47,10 +47,10 @@ std::int64_t batch_rows(const Settings& settings, const Data& data);
 
 struct Workspace {
     Workspace() = default;
-    Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for every candidate
+    Workspace(const Data& data, std::span<const Settings> candidates);  // allocates enough for every candidate
     void prepare(const Data& data, const Settings& settings);
-    void prepare_to_score(const Data& data, const Settings& settings);  // only what evaluate() needs
-    void prepare_to_help(const Layout& layout);  // only what a team member needs: gradient and rounded
+    void prepare_to_score(const Data& data, const Settings& settings);  // prepares only what evaluate() needs
+    void prepare_to_help(const Layout& layout);  // prepares only what a team member needs: gradient and rounded
 
     // B = rows of a batch, at least kBlockRows; H = row_floats of the layout.
     AlignedFloats inputs;              // [B][stride of x], gathered or expanded; unused for full batches
