@@ -86,7 +86,8 @@ struct Table {        // a whole table in one array, row-major
 
 class Data {
   public:
-    // Builds from a whole table; throws like DataBuilder. standardize: whether to standardize all features or none.
+    // Builds from a whole table; throws in the same cases as DataBuilder. standardize: whether to standardize all
+    // features or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 

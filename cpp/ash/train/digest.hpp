@@ -39,8 +39,8 @@ class DigestOfParts {
     static std::array<std::uint64_t, 4> first_lanes();
 };
 
-// Returns the digest of doubles, one per word. All NaNs are hashed as one value, and -0.0 is hashed as 0.0, so rows with
-// the same meaning have the same digest.
+// Returns the digest of doubles, one per word. All NaNs are hashed as one value, and -0.0 is hashed as 0.0, so rows
+// with the same meaning have the same digest.
 std::uint64_t digest(std::span<const double> values);
 
 }  // namespace ash

@@ -16,7 +16,7 @@
 //
 //     accuracy              hits (one number)
 //     balanced_accuracy     hits and rows of each class
-//     f1 and its means      hits, rows and predicted rows of each class
+//     the three f1 metrics  hits, rows and predicted rows of each class
 //     r2                    mean, total, residual
 //     rmse, mae, pinball    errors
 //

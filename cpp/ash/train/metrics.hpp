@@ -2,7 +2,7 @@
 //
 //     classification (labels and probabilities)         regression (targets and predictions)
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
-//     auc, average_precision, f1 and its two means
+//     auc, average_precision, f1, f1_macro, f1_weighted
 //
 // Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
 //              recall over the classes that occur. With two classes, auc ranks the probability of class 1; with more,

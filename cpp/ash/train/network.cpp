@@ -75,7 +75,7 @@ Network::Network(const State& state, const Data& data)
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
     }
-    // The weights of a constant feature were never trained, so they still hold their random initial values.
+    // Sets the weights of constant features to 0. They were never trained and still hold random initial values.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }

@@ -51,7 +51,7 @@ class Pauses {
         start_watch();
     }
 
-    // REQUIRES: active(). Ends the pause when it is due, or starts the next one.
+    // Ends the pause if its time is over. Then starts the next pause if the core was shared. REQUIRES: active().
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
@@ -61,7 +61,7 @@ class Pauses {
 
   private:
     static constexpr double kFirst = 30e-3;  // seconds of the first pause
-    static constexpr double kLongest = 1.0;  // seconds
+    static constexpr double kLongest = 1.0;  // seconds of the longest pause
     // A pause lasts kFirst if it starts more than kCalm lengths of the previous pause after the end of that pause.
     static constexpr double kCalm = 10.0;
     static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core

@@ -61,12 +61,12 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     // --- For the owner.
 
     // Starts a job that up to most_members other threads may share at once. ring(ringer): called by the owner when the
-    // team reopens after a pause, so that idle threads look for it.
+    // team reopens after a pause, so that idle threads look for a team to help.
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Returns whether to share the next step, that is, whether there is a member and sharing pays. Call it once per
-    // step; the step is timed until the next call. whole: whether the step is as large as the other steps of this job.
+    // Returns whether to share the next step, that is, whether there is a member and sharing saves time. Call it once
+    // per step; the step is timed until the next call. whole: whether the step is as large as the other steps of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.

@@ -99,8 +99,8 @@ class Run {
     // Returns the inputs x of the rows of a batch.
     const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
-    // Passes the batch through the network and back, then updates all weights, with the team if it has members. Returns
-    // false if training was stopped.
+    // Passes the batch through the network and back, then updates all weights. Shares this work if the team has
+    // members. Returns false if training was stopped.
     bool one_step(const Batch& batch, std::int64_t first, std::int64_t step) {
         if (training_.team != nullptr && training_.team->joined(batch.rows == batch_))
             return shared_step(batch, first, step);

@@ -1,4 +1,4 @@
-// trees.hpp: boosted trees stored as flat tables, which predict like LightGBM.
+// trees.hpp: boosted trees stored as flat tables. They compute the same scores as LightGBM.
 //
 //     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double, in this order; K scores per row
