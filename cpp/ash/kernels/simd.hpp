@@ -54,8 +54,8 @@ using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));
 
 ASH_INLINE Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
 ASH_INLINE void store(float* to, Floats value) { *reinterpret_cast<Floats*>(to) = value; }
-// A vector aligned only like a float. The attribute is placed after the name LooseFloats, since clang would ignore it
-// after Floats.
+// A vector with only the alignment of a float. The attribute is placed after the name LooseFloats, since clang would
+// ignore it after Floats.
 using LooseFloats __attribute__((aligned(4))) = Floats;
 static_assert(alignof(LooseFloats) == alignof(float));
 ASH_INLINE Floats load_loose(const float* from) { return *reinterpret_cast<const LooseFloats*>(from); }

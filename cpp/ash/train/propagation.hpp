@@ -89,7 +89,7 @@ struct PredictionScratch {
 };
 
 // Predicts for x [rows][x_stride] of at most kBlockRows rows. The last layer's outputs are written to `results`
-// [rows][its stride]. columns: as for embed().
+// [rows][stride of that layer]. columns: as for embed().
 void predict(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
              const float* x, std::int64_t x_stride, std::int64_t rows, const PredictionScratch& scratch,
              float* results);

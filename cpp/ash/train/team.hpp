@@ -66,7 +66,8 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     void close();
 
     // Returns whether to share the next step, that is, whether there is a member and sharing saves time. Call it once
-    // per step; the step is timed until the next call. whole: whether the step is as large as the other steps of this job.
+    // per step; the step is timed until the next call. whole: whether the step is as large as the other steps of this
+    // job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.
