@@ -306,9 +306,10 @@ def readme(values: Mapping[str, Any]) -> list[str]:
     found = Fits(values)
     rows = [row for row in peers_table(found).rows if row[0] in {CONTENDERS[peer].name for peer in PEERS}]
     return [
-        f"Error of ash by that of each peer after a minute on one core. Clearly worse: 90 % interval above {WORSE:g}:",
+        "The error of ash divided by that of each peer, after a minute on one core. Clearly worse means that the 90 % "
+        f"interval of this ratio is above {WORSE:g}:",
         "",
-        "| ash against | tables | by theirs | ash better | clearly worse |",
+        "| ash against | tables | ratio | ash better | clearly worse |",
         "|---|--:|--:|--:|--:|",
         *(f"| {' | '.join(row[:5])} |" for row in rows if row[1] != "0"),
     ]

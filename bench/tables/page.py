@@ -316,6 +316,6 @@ def readme(values: Values) -> Sequence[str]:
     most = max(_threads(name) for own in runs.values() for name in own["runs"])
     times = [own["runs"][f"{kind} {most}"]["over_ash"]["median"] for own in runs.values() for kind in ("ash", "teams")]
     return item_lines(
-        f"On {most} threads a search is {min(times):.2f} to {max(times):.2f} times as fast as on one. The table of "
-        "your machine, with 1, 2 and 4 threads in turn: `OMP_NUM_THREADS=1,2,4 python -m bench tables`."
+        f"On {most} threads a search is {min(times):.2f} to {max(times):.2f} times as fast as on one. To measure your "
+        "own machine with 1, 2 and 4 threads: `OMP_NUM_THREADS=1,2,4 python -m bench tables`."
     )

@@ -91,7 +91,8 @@ def check_outputs(model: Any, outputs: Any, X: Any) -> None:
     """Assert that outputs [rows, outputs] equal a model's probabilities, or its predictions in the units of y.
 
     The allowed error of a prediction is relative to the scale of y in training, or to the prediction's distance from
-    the mean if that is larger. The scale of a logarithmic target is relative to the mean.
+    the mean if that is larger. For a logarithmic target, the stored scale is a factor, so it is multiplied by the
+    mean.
     """
     outputs = np.asarray(outputs)
     if model.classes_ is not None:

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// Returns the names of an enum's values, in the order of its enumerators.
+// Names<Enum>::list holds the names of the enumerators, in their order.
 template <typename Enum>
 struct Names;
 template <>

@@ -8,20 +8,22 @@
 //     keep_best true: all finished entries that did not diverge are ranked together, including promoted entries:
 //
 //     rank    0                   m                      count
-//             |       best        |       others         |  forgotten       m grows as candidates finish; count
-//     waiting | may be promoted   |  may rise to the best |  retired        never grows
-//    promoted | holds a place     |  may rise to the best |
+//             |      `best`       |       `others`        |  forgotten
+//     waiting | may be promoted   |  may rise to `best`   |  retired
+//    promoted | holds a place     |  may rise to `best`   |
 //
-// Order:       higher score, then lower loss, then lower candidate. This is a total order, so ties never depend on
-//              timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
-//              unranked entry never waits either; it counts as retired.
+//     m grows as candidates finish; count never grows
+//
+// Order:       higher score, then lower loss, then lower candidate number. This is a total order, so ties never depend
+//              on timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits.
+//              An entry that finish() is told not to rank never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others together hold every ranked entry except those that keep() has dropped, which are the
-//                  worst;
-//              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer.
-//                  No entry of others is better than any entry of best. Without keep_best, best is empty;
-//              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are the waiting
-//                  entries of best.
+//              (2) `best` and `others` together hold every ranked entry except those that keep() has dropped, which are
+//                  the worst;
+//              (3) keep_best: `best` holds m entries, where m is the target last set, or all entries if there are
+//                  fewer. No entry in `others` is better than any entry in `best`. Without keep_best, `best` is empty;
+//              (4) each entry is in exactly one of the two heaps. So with keep_best, a waiting entry may be promoted if
+//                  and only if it is in `best`.
 // Threads:     not thread-safe; the owner of the ladder must lock.
 // Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all other calls O(1). 24 bytes per kept
 //              entry.

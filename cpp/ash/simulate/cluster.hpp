@@ -30,8 +30,8 @@
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
 //                  chain; two latencies for each job that occupied the same place in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
-//                  decisions as threads without teams. If no job is sent to the process of its state, the results of
-//                  the two simulations are bit-identical.
+//                  decisions as threads without teams. Unless states stay on processes, the results of the two
+//                  simulations are bit-identical; if they stay, jobs may run on other threads.
 // Threads:     none; several runs may be simulated at once.
 // Cost:        O(log n) per event, with three or four events per job. Memory: 12 bytes per candidate in addition to the
 //              ladder's.

@@ -77,8 +77,8 @@ struct RungWork {
 struct Simulation {
     double makespan = 0.0;
     double busy = 0.0;   // total seconds of threads that ran a job or helped with one
-    double work = 0.0;   // total seconds of all jobs on one thread: W
-    double chain = 0.0;  // the largest total for one candidate: D
+    double work = 0.0;   // total seconds of all jobs, if no job is shared by threads
+    double chain = 0.0;  // longest chain: the largest sum of these seconds over one candidate's jobs
     std::int64_t jobs = 0;
     double epochs = 0.0;  // of all jobs; as a double it cannot overflow, and is exact below 2^53
     std::vector<RungWork> rungs;

@@ -2,7 +2,7 @@
 //
 // The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). Ties of scores
 // are broken by the loss. Score and loss are sums in row order, weighted by the row weights, so they depend only on
-// data and weights.
+// the data and the state.
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
 // multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too

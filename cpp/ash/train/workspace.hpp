@@ -21,9 +21,9 @@
 namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that pass through the network together
-// Rows of a batch that a gradient processes before the next tile of weights. Their deltas, 64 bytes per row, stay in
-// the L1 cache. Each chain of additions continues from the previous block, so the split changes no bit. kBlockTerms is
-// a multiple of 32 for bfloat16.hpp.
+// The rows of a batch that are added to the gradient of one tile of weights before the next tile begins. Their deltas,
+// 64 bytes per row, stay in the L1 cache. Each chain of additions continues from the previous block, so the split
+// changes no bit. kBlockTerms is a multiple of 32 for bfloat16.hpp.
 inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // weight rows whose gradient is computed and applied at once
 

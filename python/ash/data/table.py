@@ -195,7 +195,7 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
 
 
 def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights above 0 scaled to a mean of 1, without overflow."""
+    """Return weights, which must all be above 0, scaled to a mean of 1; no result overflows or becomes 0."""
     shares: NDArray[np.float64] = np.maximum(weights / weights.max(), np.finfo(np.float64).tiny)
     return shares / float(shares.mean())
 
