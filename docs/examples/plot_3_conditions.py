@@ -2,8 +2,8 @@
 A space with conditions
 =======================
 
-With a condition, a hyperparameter applies only if another one has certain values. Here SGD has a momentum, Adam has
-none, and their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
+With a condition, a hyperparameter applies only if another hyperparameter has certain values. Here SGD has a momentum,
+Adam has none, and their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
 """
 
 import matplotlib.pyplot as plt

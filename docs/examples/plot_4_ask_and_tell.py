@@ -3,7 +3,8 @@ Ask and tell: the ladder in your own loop
 =========================================
 
 To use the ladder in your own loop, ask `ash.Ladder` for jobs and tell it their scores. The ladder decides what to
-train, and your code trains it. Here 60 of scikit-learn's linear models are trained by ``partial_fit``.
+train, and your code trains it. The candidates in this example are 60 linear models of scikit-learn, which are trained
+by ``partial_fit``.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Your own estimator
 ==================
 
-To tune your own estimator, pass it to `ash.ASHSearchCV` with a space. Here it is a forest: promoted candidates keep
-their trees and grow further ones.
+To tune your own estimator, pass it to `ash.ASHSearchCV` with a space. Here the estimator is a forest. Promoted forests
+keep their trees and grow more trees.
 """
 
 import matplotlib.pyplot as plt
@@ -33,8 +33,8 @@ for name, model in (("default", forest.fit(X, y)), ("tuned", search.best_estimat
     print(f"{name:8} log loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 
 # %%
-# The search has a result with the same plots as any other run. They show which candidates were given more trees, and
-# how the score depends on a hyperparameter.
+# The result of the search has the same plots as any other result. These plots show which candidates were given more
+# trees, and how the score depends on a hyperparameter.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 search.result_.plot_ladder(left)
