@@ -3,7 +3,7 @@ The speed-up on more cores
 ==========================
 
 This example estimates how long a run would take on more threads. A run records the time of each job. From these times,
-its ladder and schedule can be simulated on any number of threads, without training.
+the ladder and schedule of the run can be simulated on any number of threads, without training.
 """
 
 import matplotlib.pyplot as plt
