@@ -154,7 +154,7 @@ def readme(values: Mapping[str, Any]) -> list[str]:
     times = [row["times_ash"]["median"] for row in others.values()]
     tests = [row["test"]["median"] for row in others.values()]
     return item_lines(
-        f"128 candidates on digits, in one search space, take {ours['seconds']['median']:.3g} s, for a test accuracy of "
-        f"{ours['test']['median']:.3f}. {len(times)} other tools take {min(times):.0f} to {max(times):.0f} times as long "
-        f"(medians of ratios), for a test accuracy of {min(tests):.3f} to {max(tests):.3f}."
+        f"128 candidates on digits, in one search space, take {ours['seconds']['median']:.3g} s, for a test accuracy "
+        f"of {ours['test']['median']:.3f}. {len(times)} other tools take {min(times):.0f} to {max(times):.0f} times as "
+        f"long (medians of ratios), for a test accuracy of {min(tests):.3f} to {max(tests):.3f}."
     )
