@@ -1,7 +1,7 @@
-# Writes ash/build_info.hpp: what a user's report must say about the binary at hand.
+# Writes ash/build_info.hpp, which records how the binary was built, for users' bug reports.
 
 set(ASH_COMMIT "unknown")
-# Only the repository of these very sources: an unpacked archive may lie inside somebody else's.
+# Use only the repository that contains these sources. An unpacked archive may lie inside another repository.
 if(EXISTS "${CMAKE_SOURCE_DIR}/.git")
     find_program(ASH_GIT git)
     mark_as_advanced(ASH_GIT)

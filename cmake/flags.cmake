@@ -1,12 +1,13 @@
-# Flags of all targets (interface library ash_flags) and of the kernel units.
+# Sets the compiler flags of all targets (interface library ash_flags) and of the kernel units.
 #
-# The same bits on every machine rest on these lines: -ffp-contract=off everywhere (a multiply and an add are fused only
-# where the source says fma), no fast-math, no -march=native; an instruction set is a unit of its own, chosen at run time.
+# Results are bit-identical on every machine because of these flags. All code is compiled with -ffp-contract=off, so a
+# multiplication and an addition are fused only where the source calls fma. There is no fast-math and no -march=native.
+# Each instruction set has its own kernel unit, and one unit is chosen at run time.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_CXX_SCAN_FOR_MODULES OFF)  # there are none, and the scan reads every source a second time
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)  # ash has no C++ modules, and the scan would read every source a second time
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
@@ -19,9 +20,9 @@ add_library(ash_flags INTERFACE)
 target_compile_options(ash_flags INTERFACE
     -ffp-contract=off
     -Wall -Wextra -Wpedantic -Wconversion -Wshadow
-    -Wno-sign-conversion  # clang counts it under -Wconversion, g++ does not
+    -Wno-sign-conversion  # clang includes this warning in -Wconversion, g++ does not
     $<$<BOOL:${ASH_WERROR}>:-Werror>
-    # The same wheel, byte for byte, from any folder; a debugger needs the folder.
+    # Paths in the wheel do not depend on the build folder, so all builds are identical. Debug builds keep the paths.
     "$<$<CONFIG:Release,MinSizeRel>:-ffile-prefix-map=${CMAKE_BINARY_DIR}=build;-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.>")
 
 set(ash_sanitizer_flags_address -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -40,7 +41,7 @@ if(ASH_COVERAGE)
     target_link_options(ash_flags INTERFACE --coverage)
 endif()
 
-# -fwrapv: integers of a vector wrap, as the processor's do.
+# -fwrapv: signed integers in vectors wrap around on overflow, as they do in the processor.
 set(ASH_KERNEL_FLAGS "${ASH_KERNEL_OPTIMIZATION}" -fno-math-errno -fno-trapping-math -fwrapv)
 set(ash_kernel_flags_baseline "")
 set(ash_kernel_flags_v3 -mavx2 -mfma)
@@ -74,7 +75,7 @@ function(ash_add_kernel_units target folder)
         target_sources(${target} PRIVATE "${unit}")
         set_source_files_properties("${unit}" PROPERTIES COMPILE_OPTIONS "${ASH_KERNEL_FLAGS};${ash_kernel_flags_${set}}")
     endforeach()
-    if(v4 IN_LIST sets)  # clang-tidy need read the one source of all units only once
+    if(v4 IN_LIST sets)  # all units share one source, so clang-tidy skips two of them
         set_source_files_properties("${folder}/unit_baseline.cpp" "${folder}/unit_v4.cpp" PROPERTIES SKIP_LINTING ON)
     endif()
 endfunction()

@@ -1,13 +1,14 @@
-# What the build needs: a compiler for C++20 and OpenMP. Each thing missing ends in one sentence that says what to install.
+# Checks what the build needs: a compiler for C++20 and OpenMP. If one is missing, the error says what to install.
 
-# The leading space keeps CMake from breaking the sentence into lines.
+# The leading space keeps CMake from wrapping the sentence.
 function(ash_require variable sentence)
     if(NOT ${variable})
         message(FATAL_ERROR " ${sentence}")
     endif()
 endfunction()
 
-# check_language tries the compiler in a project of its own, so that CMake's page about a broken one is not shown.
+# check_language tries the compiler in a separate project, so that CMake's long error about a broken compiler is not
+# shown.
 include(CheckLanguage)
 check_language(CXX)
 ash_require(CMAKE_CXX_COMPILER

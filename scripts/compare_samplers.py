@@ -5,15 +5,17 @@
     random     random draws without repetition
     adaptive   the default: two in three draws are near good candidates
     Sobol      points that fill the space evenly
-    TPE        optuna.samplers.TPESampler (multivariate: models parameters jointly), told the ranks of all candidates
+    TPE        optuna.samplers.TPESampler, which is told the ranks of all candidates; "multivariate" models parameters
+               jointly
     forest     points that a forest of extra trees ranks best; one point in five is drawn at random
 
-Functions: Branin, Ackley, Rosenbrock, Levy and Hartmann 6 (Surjanovic and Bingham, Virtual Library of Simulation
-Experiments). Two hyperparameters are added: a rate, and a choice among four shifts of the value. The score after t
-epochs is the negated value minus the rest of a learning curve. All "steady" curves fall at the same pace. "crossing"
-curves fall faster at higher rates and end higher. Tables: LightGBM on scikit-learn's data, with a quarter held out.
+The test functions are Branin, Ackley, Rosenbrock, Levy and Hartmann 6 (Surjanovic and Bingham, Virtual Library of
+Simulation Experiments). Two hyperparameters are added: a rate, and a choice among four shifts of the value. The error
+after t epochs is the value plus a learning curve that falls with t, and the score is the negated error. In "steady"
+problems all curves fall at the same pace. In "crossing" problems, curves with a higher rate fall faster, but end at a
+higher error. In the group "tables", LightGBM is tuned on scikit-learn's data, with a quarter of the rows held out.
 
-All samplers get the same number of epochs, enough to train 15 or 50 candidates in full. The ladder has four rungs
+All samplers get the same number of epochs, enough to train 15 or 50 candidates completely. The ladder has four rungs
 and eta 3. The error is that of a run's best candidate after full training. The sampler's own time is not counted.
 """
 
@@ -163,7 +165,7 @@ def table(name: str) -> Problem:
 
 
 class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
-    """Draws 200 points and proposes the one with the highest prediction (mean plus half the spread) of extra trees."""
+    """Draws 200 points and proposes the one for which extra trees predict the highest mean plus half the spread."""
 
     def __init__(self, seed: int) -> None:
         self._draws, self._rng = optuna.samplers.RandomSampler(seed=seed), np.random.default_rng(seed)
@@ -174,7 +176,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
         return dict(optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False)))
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        """Return the proposed point; {} (a random point) for the first ten points and one in five later ones."""
+        """Return the proposed point; {} requests a random point: for the first ten, and for one in five later ones."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 10 or self._rng.random() < 0.2 or not search_space:
             return {}
@@ -182,7 +184,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
             {name: self._draws.sample_independent(study, trial, name, each) for name, each in search_space.items()}
             for _ in range(200)
         ]
-        if len(done) > 1.1 * self._rows:  # fit a new forest whenever the results have grown by a tenth
+        if len(done) > 1.1 * self._rows:  # fit a new forest whenever the number of results has grown by a tenth
             self._rows, self._forest = len(done), ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
             self._forest.fit([self._cells(each.params, search_space) for each in done], [each.value for each in done])
         cells = np.array([self._cells(each, search_space) for each in points], np.float32)
@@ -225,7 +227,7 @@ def problems() -> dict[str, dict[str, Problem]]:
 def main(seeds: int) -> None:
     """Print the ratio of each sampler's errors to those of random draws, for each group and budget.
 
-    The number in parentheses counts the problems on which the sampler beats random draws (ratio below 1).
+    The number in parentheses counts the problems on which the sampler has lower errors than random draws.
     """
     warnings.simplefilter("ignore")
     began = time.time()

@@ -1,11 +1,11 @@
 """Learns the portfolio: the configurations with which `ash`'s adaptive sampler starts.
 
-    tables x pool --train each configuration separately, with equal work--> predictions of validation and held-out rows
+    tables x pool --train each configuration separately, with equal work--> predictions on validation and held-out rows
         --greedily add the configuration that most lowers the ensemble's error over all tables--> portfolio.json
 
     python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour on one core; skips tables already in FOLDER
     python -m scripts.learn_portfolio learn FOLDER                # writes portfolio.json
-    python -m scripts.learn_portfolio judge FOLDER                # judges each table by an order learned on the others
+    python -m scripts.learn_portfolio judge FOLDER                # judges, per table, an order learned on the others
 
 The tables are those of `python -m bench quality`, split by a seed that the bench does not use. The pool contains the
 default network, draws from the default space, draws from RealMLP's published space (Holzmueller et al.,
@@ -42,7 +42,7 @@ WORK, FEWEST, MOST = 3e10, 6, 64
 SMALL = 1_000
 """Tables with fewer training rows are small, as in ash/space/defaults.py."""
 KINDS = "nlnnnlnnnlnn"
-"""The kinds of the first candidates in order: n for a network, l for LightGBM trees (a quarter)."""
+"""The kinds of the first candidates, in order: n for a network, l for LightGBM trees (a quarter of all)."""
 DRAWS, ROWS = 8, 2_500
 """Number of draws when selecting an ensemble, and the maximum number of rows used to select and to judge it."""
 OTHER_SIZE = 0.3
@@ -69,7 +69,7 @@ def space_of(rows: int, classes: int, model: str = "network") -> Space:
 
 
 def pool(rows: int, classes: int) -> dict[str, Configuration]:
-    """Return the configurations by name, in levels of the default space; omitted hyperparameters are at defaults."""
+    """Return configurations by name, rounded to levels of the space; omitted hyperparameters have default values."""
     random = np.random.default_rng(2026)
     found: dict[str, Configuration] = {"default": {}}
     autogluon = {"hidden": (256,) * 4, "learning_rate": 0.028, "weight_decay": 0.041, "dropout": 0.46}
@@ -242,7 +242,7 @@ def at_random(table: Table, seed: int) -> list[str]:
 
 
 def judge(tables: Sequence[Table]) -> None:
-    """Print the errors of learned orders divided by those of `at_random`; a table's order is learned on the others."""
+    """Print, for each table, the error of an order learned on the other tables divided by that of `at_random`."""
 
     def curve(table: Table, order: Sequence[str]) -> NDArray[np.float64]:
         return np.array([log_error(table, frozenset(order[:count])) for count in SHOWN])

@@ -8,8 +8,8 @@ The script needs Linux with perf, and a native core built with symbols and frame
 
 A sample is attributed to the first part (see PARTS) that matches a function on its stack, from the innermost function
 outward. Everything called by a validation is `evaluation`. Idle is the time in which the threads did not compute. The
-first line shows the multiply-adds per second of the whole fit. All training epochs decided by the search count, without
-padding. The refit and jobs that were cut off do not count.
+first line shows the multiply-adds per second of the whole fit. The multiply-adds are those of all training epochs that
+the search decided, without padding. Those of the refit and of jobs that were cut off are left out.
 """
 
 import argparse

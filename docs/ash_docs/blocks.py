@@ -129,7 +129,7 @@ class Session:
         return Output(printed.getvalue(), tuple(self._figures()), self._page(block))
 
     def _page(self, block: Block) -> Path | None:
-        """Return the HTML page that the block had to write, or None if it had to write none."""
+        """Return the HTML page named by the block's option `shows`, or None if the block has no such option."""
         name = block.wishes.get("shows")
         if name is None:
             return None

@@ -17,12 +17,12 @@ import ash
 
 @dataclass
 class Objective:
-    """The accuracy of a classifier on a table, over three folds."""
+    """An objective: the mean accuracy of a classifier on a table, over three folds."""
 
     table: Any
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """Return the score of a trial."""
+        """Return the mean accuracy of a trial."""
         if trial.suggest_categorical("classifier", ["SVC", "RandomForest"]) == "SVC":
             model = SVC(C=trial.suggest_float("svc_c", 1e-10, 1e10, log=True), gamma="auto")
         else:
