@@ -1,4 +1,7 @@
-"""Tests columns declared as categories by name, index or mask, in arrays, frames and files, in models and records."""
+"""Tests columns declared as categories.
+
+Columns are declared by name, index or mask, in arrays, frames and files. Models and records keep the declaration.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tests dates: what is read as a date from any source, which parts become features, and models that store dates."""
+"""Tests dates: which cells are read as dates, which parts of a date become features, and models with date columns."""
 
 import datetime
 import itertools

@@ -1,4 +1,4 @@
-"""Tests that sources share one schema: a model trained on any table or file predicts the same from all others."""
+"""Tests that models do not depend on the type of the table: each predicts the same from any library or file."""
 
 import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ SOURCES = ("pandas", "polars", "pyarrow", "numpy", "csv", "parquet")
 
 
 def gaps(values: Any, share: float = 0.1) -> list[Any]:
-    """Return the values, some of them replaced by missing cells."""
+    """Replace a random share of the values by None, which stands for a missing cell."""
     return [None if RANDOM.random() < share else value for value in list(values)]
 
 
@@ -112,7 +112,7 @@ def test_a_model_from_one_source_predicts_the_same_from_all_sources(
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """Leave out files, because the command holds out some of their rows."""
+    """Compare tables of libraries only: the command that reads files would hold out some of the rows."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

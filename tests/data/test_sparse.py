@@ -147,7 +147,7 @@ def stored_bytes(data: Any) -> int:
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """Include columns in which most cells are non-zero: their median is not 0, so standardizing makes them dense."""
+    """Include columns with mostly non-zero cells. Their median is not 0, and subtracting it leaves no zeros."""
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,

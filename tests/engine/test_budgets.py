@@ -143,7 +143,7 @@ def test_a_run_without_improvement_ends_by_patience():
     assert [job.score for job in result.jobs] == [job.score for job in whole.jobs[: len(result.jobs)]]
     assert quick(patience=patience + 1).digest == whole.digest
     assert quick(patience=patience, threads=2).digest == result.digest
-    assert quick(candidates=None, patience=5).ended == "patience"  # endless streams end too
+    assert quick(candidates=None, patience=5).ended == "patience"  # even without a maximum number of candidates
 
 
 def test_patience_must_be_an_integer():
@@ -200,7 +200,7 @@ def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
 
 
 def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
-    """Check that the error is raised before rows are encoded, and that the time named in it is enough for a model."""
+    """Check that the error is raised before rows are encoded, and that the time limit that it suggests is enough."""
     split, encoded = run.split_table, []
 
     def slow(*given, **more):
@@ -219,7 +219,7 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
 
 
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
-    """Check that a time limit holds even for a ladder set by the user, for which a refit adds a third to the time."""
+    """Check that a time limit holds even if the user sets the ladder. The refit would add a third to the run's time."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -248,7 +248,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Advance the clock until no time is left, and return its time. `needed` lists each estimate of the refit time."""
+    """Advance the clock until no time is left, and return the time. `needed` lists the estimates of the refit time."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left
@@ -317,8 +317,8 @@ def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
         tight = wide(*data, threads=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
-        # With more threads, a finished job may keep its state until an earlier decision is made, so the peak depends on
-        # timing.
+        # With more threads, the peak depends on timing: a finished job may keep its state until the jobs decided
+        # before it have finished.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
 
 

@@ -150,7 +150,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list to which each run appends, at its end, the kept candidates, the folds and the options."""
+    """Return a list. Each run that ends appends a dict of its kept candidates, folds and options to it."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 

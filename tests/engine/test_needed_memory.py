@@ -1,4 +1,4 @@
-"""Tests the memory that a run needs, computed before allocation: it limits the threads, or the run is refused."""
+"""Tests the estimate of a run's memory: if too little is available, fewer threads are used or the run is refused."""
 
 import re
 import sys

@@ -465,7 +465,7 @@ def test_the_best_quarter_of_each_kind_counts_as_good() -> None:
 
 
 def test_the_cost_of_a_draw_does_not_grow_with_the_number_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count how often a candidate's kind is looked up: the ranking looks it up once per candidate and request."""
+    """Count how often a candidate's kind is looked up. Each request for candidates ranks all earlier ones once."""
     asked = []
     monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0
@@ -600,7 +600,7 @@ def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
     trainer._jobs = dict.fromkeys([(0, 0), (1, 0), (2, 0)], result)
     trainer.forget([(0, 0), (1, 0)], [(1, 0)])
     assert trainer._jobs.keys() == {(1, 0), (2, 0)}
-    trainer.forget([], [(3, 0)])  # a better job has replaced (1, 0); (2, 0) is still undecided
+    trainer.forget([], [(3, 0)])  # job (3, 0) is kept instead of (1, 0); (2, 0) is still undecided
     assert trainer._jobs.keys() == {(2, 0)}
 
 
@@ -741,7 +741,7 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPa
         ash.ASHClassifier(time_limit=5).fit(*WINE)
 
 
-# Bits
+# Bit-identical results
 
 MASKED = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"
 """Without these instructions, glibc computes exponentials and logarithms with other algorithms."""
@@ -839,11 +839,11 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
         return len(asked) >= 3
 
     assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped=is_stopped) is None
-    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # in each of three rounds, and at the end
+    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # once in each of three rounds and once at the end
 
 
 def test_catboost_trains_in_several_threads_at_once() -> None:
-    """Check that jobs do not wait for each other (for the GIL or CatBoost's shared pool), and that trees are equal."""
+    """Check that no job holds the GIL or CatBoost's shared pool while it trains, and that both jobs get equal trees."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)
     inside = threading.Barrier(2, timeout=60)

@@ -1,4 +1,4 @@
-"""Tests the ladder for a time limit: its arithmetic, its dependence on the machine, and that it fills the time."""
+"""Tests the ladder planned for a time limit: its arithmetic, the effect of the machine, and that it fills the time."""
 
 from typing import Any
 
@@ -83,13 +83,13 @@ def test_the_first_job_leaves_time_for_more_jobs(
     share = plans.FIRST_SHARE * seconds * 2
     fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
     assert usual >= own >= min(usual, int(fewest))
-    if own < usual:  # epochs are shortened only if needed; the first job is one epoch
+    if own < usual:  # epochs are shortened only if a usual epoch takes too long, and each first job is one epoch
         assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
         longer = rows // (rows // own - 1)
         assert longer * row_seconds + of_scoring > share or longer >= usual
     if own * row_seconds + of_scoring > share:
         assert rows // (rows // own + 1) < fewest
-    if found.max_rungs > 1:  # FINISHERS candidates reach the top rung in time, scoring included
+    if found.max_rungs > 1:  # the time limit allows FINISHERS candidates to be trained and scored up to the top rung
         jobs = [2**k for k in range(found.max_rungs)]
         spent = sum(found.min_epochs * found.epoch_seconds * jobs[-1] + of_scoring * many for many in jobs)
         assert plans.FINISHERS * spent <= seconds * 2
@@ -141,7 +141,7 @@ def test_a_time_limit_has_no_upper_bound(time_limit: float, eta: int) -> None:
 
 
 def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -> None:
-    """Check that numbers are embedded (about 600 multiply-adds per row and number), and 0/1 features are not."""
+    """Check that only numbers are embedded, not 0/1 features. An embedding takes about 600 multiply-adds per number."""
     data = plans._random_table(50, (12, 3, 5), 3)
     assert (data.features, data.outputs, list(data.constant_features)) == (12, 3, [])
     params = {**SPACE.default, "embedding": "periodic"}

@@ -1,4 +1,4 @@
-"""Tests how tables are prepared for the core: scales equal NumPy's, for any block size, in tables of any library."""
+"""Tests the preparation of tables: scales equal those by NumPy and depend neither on block sizes nor on libraries."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_target_statistics_are_scaled_as_in_training() -> None:
 
 
 def test_the_core_trains_on_the_encoded_rows() -> None:
-    """Compare with NumPy, in which numbers are scaled, missing cells are 0, and 0/1 features are unchanged."""
+    """Compare with NumPy training on rows with scaled numbers, zeros for missing cells, and unchanged 0/1 features."""
     columns = mixed_columns(120)
     parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
     rows = parts.training
@@ -122,7 +122,7 @@ def test_progress_is_reported_as_a_share(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_encoded_text_must_fit_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.array([[f"level {row % 30}"] for row in range(9000)], object)
     y = np.arange(9000) % 90 / 2
-    monkeypatch.setattr(machine, "available_bytes", lambda: 9000 * 64)  # the column itself fits
+    monkeypatch.setattr(machine, "available_bytes", lambda: 9000 * 64)  # only the column itself fits
     with pytest.raises(DataError, match=r"the run needs about .* GiB of memory on one thread \(table 0.00107 GiB"):
         quick(X, y)
 

@@ -341,7 +341,7 @@ for scoring in ("neg_log_loss", None):
 
 def test_calibration_and_selection_have_the_same_bits_on_older_processors() -> None:
     """Check that ash does not use NumPy's exponential function, whose bits differ between processors."""
-    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # features that NumPy uses but does not need
+    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # optional CPU features that NumPy uses
     printed = []
     for disabled in ("", " ".join(features)):
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}

@@ -17,7 +17,7 @@ from fault_help import table
 
 
 @scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
-# checks catch the warnings that they expect; the warning about a class with one row is not among these
+# some checks cause the warning about a class with one row, but do not expect it
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     with all_switched_on():

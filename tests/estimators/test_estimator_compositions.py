@@ -121,7 +121,7 @@ def test_several_targets_are_trained_together_or_one_by_one() -> None:
 
 
 def test_weights_are_routed_through_a_pipeline_and_a_search(routing: None) -> None:
-    scikit_learn_of("1.8")  # the first version in which Pipeline.score routes weights
+    scikit_learn_of("1.8")  # the first scikit-learn version in which Pipeline.score routes weights
     asked = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     pipeline = Pipeline([("same", FunctionTransformer()), ("network", asked)])
     assert pipeline.fit(X, Y, sample_weight=WEIGHTS)[-1].result_.digest == digest(classifier(), X, Y, WEIGHTS)
@@ -234,7 +234,7 @@ def test_the_order_of_the_rows_makes_no_difference() -> None:
 
 
 def recording(estimator: Any, X: Any, y: Any) -> float:
-    """Return, as the score, the number of threads that the fit used."""
+    """Return the number of threads of a fit as its score."""
     return float(estimator.result_.threads)
 
 

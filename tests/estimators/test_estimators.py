@@ -1,4 +1,4 @@
-"""Tests the estimators by themselves: parameters, attributes, copies, seed, output, tables of any library, labels.
+"""Tests single estimators: parameters, attributes, copies, the seed, output, tables of any library, and labels.
 
 Refused arguments and weights are tested in tests/data and by scikit-learn's checks.
 """

@@ -62,7 +62,7 @@ def test_a_network_trained_on_logarithms_matches_the_oracle(batch_size: int) -> 
 
 
 def test_scores_match_the_predictions() -> None:
-    """Compare with scikit-learn's score of the predictions, since the core scores outputs in other units."""
+    """Compare with scikit-learn's score of the predictions, since the core scores standardized logarithms."""
     fit = fitted(space=LOG, ensemble=1, refit=False, validation=(X[TEST], PRICE[TEST]))
     assert networks(fit.model_)[0].exponential
     assert fit.best_score_ == pytest.approx(fit.score(X[TEST], PRICE[TEST]), abs=1e-5)
@@ -240,7 +240,7 @@ def test_an_ensemble_can_mix_networks_with_and_without_logarithms(tmp_path: Path
 
 
 def test_kept_predictions_match_those_of_the_networks() -> None:
-    """Include targets far smaller than their standard deviation."""
+    """Use skewed targets, most of which are far smaller than their standard deviation."""
     y = np.exp(3 * X[:, 0])
     kept = fitted(y, space=LOG, validation=(X[TEST], y[TEST]), refit=False).result_.kept
     assert kept is not None

@@ -235,7 +235,7 @@ def faulty(trial: optuna.Trial) -> Any:
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
 def test_a_failed_trial_keeps_its_suggestions(places: dict[str, Any], tmp_path: Path) -> None:
-    """Check that suggested values are in the result, in everything made from it, and in the reread journal."""
+    """Check that suggested values are in the result, its table, its Optuna study, and the reread journal."""
     given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
     found = run(faulty, **given, **places, journal=tmp_path / "run.ash")
     assert len(found.failures) == 13 and (3, 1) in {(each.candidate, each.rung) for each in found.failures}
@@ -327,7 +327,7 @@ def test_an_objective_without_reports_runs_once_without_max_epochs(
     states = [trial.state.name for trial in found.to_optuna().trials]
     assert states.count("COMPLETE") == 15
     more = run(objective, max_epochs=None, journal=journal, candidates=20)
-    again = numbers[16:-4] + numbers[20:]  # the best trial runs again: its attributes are not in the journal
+    again = numbers[16:-4] + numbers[20:]  # the best trial runs once more, since its attributes are not in the journal
     assert numbers[:16] == list(range(16)) and set(numbers[16:]) - set(range(16)) == set(range(16, 20))
     assert len(numbers) == 21 and more.best_candidate in again and more.params[:16] == found.params
 
@@ -380,7 +380,7 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
 
 
 def test_partial_first_values_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """Check that a proposal equal to a dict in `first` is not a repetition, since trials draw their other values."""
+    """Check that a proposal equal to a dict in `first` is no repetition, since each trial draws the missing values."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:

@@ -268,7 +268,7 @@ def test_f47_a_hanging_job_in_a_thread_occupies_its_place() -> None:
     assert result.params[result.failures[0].candidate] == hung[0]
     assert len({job.candidate for job in result.jobs}) == 40
     others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
-    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one thread runs them
+    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # all ran in the other thread
 
 
 def test_f47_the_run_ends_if_every_thread_hangs() -> None:
@@ -377,7 +377,7 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
 
 
 def test_a_job_cancelled_by_dask_is_not_submitted_forever() -> None:
-    """Check that a late job gets no answer, and that a job cancelled after three submissions counts as died."""
+    """Check that a job already reported as late gets no second answer, and that the third cancellation is a failure."""
     with ThreadPoolExecutor(1) as executor:
         runners = job_runners.Submitted(lambda params, epochs, state: 1.0, 1, 5.0, executor)
         cancelled = job_runners._Cancelled("died", text="cancelled")

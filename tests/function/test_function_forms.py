@@ -1,4 +1,4 @@
-"""Tests forms of `train` (functions, generators, classes), directions, ladders with a given top, further metrics."""
+"""Tests forms of `train` (functions, generators, classes), directions, `max_epochs`, and further metrics."""
 
 import copy
 import json
@@ -131,7 +131,7 @@ def test_reports_are_the_scores_whatever_the_function_returns(most: int | None) 
     assert max(totals.values()) == (8 if most else 31)
     scores = {row["candidate"]: row["score"] for row in found.candidates}
     assert scores == pytest.approx({each: found.params[each]["x"] + total - 1 for each, total in totals.items()})
-    alone = run(lambda params, report: params["x"], threads=1, max_epochs=most or 1)  # it never reports
+    alone = run(lambda params, report: params["x"], threads=1, max_epochs=most or 1)  # this function never reports
     assert alone.best_score == alone.best_params["x"]
 
 
@@ -308,7 +308,7 @@ def test_waiting_generators_beyond_the_memory_limit_are_restarted() -> None:
 
 
 def test_the_interpreter_can_exit_while_a_retired_function_computes() -> None:
-    """Check that the thread is not ended during a call, which would abort the process."""
+    """Check that ash does not end the thread during a call, because that would abort the process."""
     code = """
 import numpy as np, scipy.fft
 import ash

@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Include cases in which each child imports the module: a server that has threads, or has died, cannot fork."""
+    """Include cases in which each child imports the module: servers that have died or have threads cannot fork."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)

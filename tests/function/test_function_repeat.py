@@ -103,7 +103,7 @@ def test_a_run_ended_by_ctrl_c_is_repeated() -> None:
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
-    is_told = threading.Event()  # callbacks are called after a job was written to the disk, which may take long
+    is_told = threading.Event()  # set by a callback, which may come late, since each job is first written to the disk
     is_told.set()
     begun: list[int] = []
 
@@ -155,7 +155,7 @@ def test_a_run_ended_by_failures_is_repeated() -> None:
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_late_jobs_fail_at_once_in_a_repetition() -> None:
-    hangs = threading.Event()  # set after the first run, so the job would be fast in the repetition
+    hangs = threading.Event()  # set after the first run, so that the late job would be fast in the repeated run
     slow: list[float] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -176,7 +176,7 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
 
 
 def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
-    """Kill the process in some jobs, as long as a certain file exists."""
+    """Kill the process in some jobs, as long as the file named in ASH_TEST_DIES exists."""
     if params["depth"] == 2 and params["x"] < 0.4 and Path(os.environ["ASH_TEST_DIES"]).is_file():
         os.kill(os.getpid(), signal.SIGKILL)
     return train(params, epochs, state)

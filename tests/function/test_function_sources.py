@@ -319,7 +319,7 @@ def test_optuna_samplers_are_told_results_in_virtual_time(name: str) -> None:
         sampler = getattr(optuna.samplers, name)(seed=0)
         settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings about independent sampling under conditions
+            warnings.simplefilter("ignore")  # samplers warn if they draw conditional parameters independently
             return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **configured(settings))
 
     one, two = found(1), found(2)
@@ -449,7 +449,7 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """Return the trials that a sampler should see after these jobs. A value is the share of trials ranked no higher."""
+    """Return the trials that a sampler should see after these jobs. Values are shares of trials that rank no higher."""
     # a candidate's later jobs replace its earlier ones, which are from lower rungs
     reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}
@@ -464,7 +464,7 @@ def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedu
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         if params["x"] > 0.9 and epochs > 1:
             raise ValueError("too far")
-        # scores are lower in higher rungs
+        # the more epochs a job has, the lower is its score, so higher rungs have lower scores
         return (params["x"] if epochs == 1 else -params["x"]) + params["kind"] - 10 * epochs
 
     space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}

@@ -1,4 +1,4 @@
-"""Tests views of a function's run: those of a network's run, without the view of the model on validation rows."""
+"""Tests reports, plots, JSON, studies and trackers of a function's run, which has neither a model nor rows."""
 
 import json
 import math

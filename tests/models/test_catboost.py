@@ -1,4 +1,4 @@
-"""Tests CatBoost trees in LightGBM's format: cells reach the same leaves as in CatBoost; invalid models are refused."""
+"""Tests CatBoost trees in LightGBM's format: rows reach the same leaves as in CatBoost; invalid models are refused."""
 
 import copy
 import json
@@ -89,7 +89,7 @@ def test_leaves_keep_their_order_and_the_bias_comes_first() -> None:
     core = core_of(lightgbm_text(model_of_two_scores(), features=3, objective="regression"), classes=0)
     assert core.leaf_values.tolist() == [5.0, 2.0, 4.0, 6.0, 8.0]
     assert core.leaf_starts.tolist() == [0, 1, 5]
-    # the first split decides the lowest bit of a leaf's number
+    # in CatBoost's format, the first split decides the lowest bit of a leaf's number
     rows = np.array([[0.0, 0, 0], [0, 0, 2], [2, 0, 0], [2, 0, 2], [np.nan, 0, np.nan]])
     assert core.raw_scores(rows)[:, 0].tolist() == [7.0, 9.0, 11.0, 13.0, 7.0]
 

@@ -73,7 +73,7 @@ def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
             again = network.predict_frame(ash.data.frames.read_frame(X[held_out]))
             if factor == 1:
                 assert np.array_equal(again, predictions)
-            else:  # calibration scales weights in one calculation and logits in the other
+            else:  # the network scales its weights by the factor; the kept predictions were computed from scaled logits
                 assert np.allclose(again, predictions, rtol=1e-5, atol=1e-6)
         assert y.ndim == 1 or set(kept.factors) == {1.0}
 
@@ -140,7 +140,7 @@ def test_the_validation_score_uses_the_metric_of_the_run(metric: str) -> None:
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
     alone = result.ensemble(1).validation_score
-    # with more than two classes, calibration changes these metrics, so it is undone
+    # with more than two classes, calibration changes these two metrics, so compare uncalibrated predictions
     if metric in ("roc_auc", "average_precision"):
         plain = sharpened(result.kept.predictions[0], 1 / result.kept.factors[0])
         alone = _core.score(metric, result.kept.targets, plain, len(np.unique(Y)), [])

@@ -103,7 +103,7 @@ def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def of_tree(**changes: str) -> str:
-    """Return a text of two trees, with these changes in the second tree. Its stated size is correct."""
+    """Return a text of two trees. The second tree has these changes, and the text states its changed size."""
     return text_of([TREE, {**TREE, **changes}])
 
 

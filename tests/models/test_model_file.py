@@ -341,7 +341,7 @@ def test_a_well_formed_file_with_other_numbers_is_detected_by_its_checksum(path)
 
 
 def test_only_numbers_are_embedded():
-    """Check that constants and 0/1 features of levels and missing cells are not embedded, but target statistics are."""
+    """Check that target statistics are embedded, but neither constants nor 0/1 features of levels and missing cells."""
     model = trained("embedding")[0]
     core, names = model.core, model.encoding.names
     assert [names[feature] for feature in core.numbers] == ["x0", "x1", "x2", "x4: target mean", "x4: log count"]

@@ -175,7 +175,7 @@ TRIED = [2.0 ** (step / STEPS) for step in range(LOWEST * STEPS, HIGHEST * STEPS
 
 
 def best_factor(predictions: Any, shares: Any, labels: Any, weights: Any) -> float:
-    """Return the tried factor for which the averaged predictions have the lowest loss, including the prior."""
+    """Return the tried factor with the lowest sum of two terms: the loss of the averaged predictions, and the prior."""
 
     def loss(factor: float) -> float:
         powers = np.maximum(predictions, np.finfo(np.float32).tiny).astype(np.float64) ** factor
@@ -196,7 +196,7 @@ def test_the_calibration_factor_has_the_lowest_loss_of_all_tried(evenness: float
         counts = weights if weighted else np.ones(DRAWN)
         found = sharpness(predictions[None], ALONE, labels, weights if weighted else None)
         assert found == best_factor(predictions[None], ALONE, labels, counts)
-        assert 0.7 < found * evenness < 1.4  # undoes the power that made the probabilities too even
+        assert 0.7 < found * evenness < 1.4  # the factor undoes the power `evenness`
 
 
 def test_integer_weights_equal_repeated_rows_in_calibration() -> None:

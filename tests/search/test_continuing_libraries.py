@@ -94,7 +94,7 @@ class Spoiler(SGDClassifier):
 
 def test_a_candidate_cannot_change_the_rows_of_another() -> None:
     rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
-    # with shuffle, the step would receive a copy of the rows
+    # with shuffle=True, the last step would receive a copy of the rows
     pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))
     found = []
     for _ in range(3):
@@ -374,7 +374,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """Fit an estimator in one go, with early stopping on the second part of the rows. Return it and its best round."""
+    """Fit an estimator in one call, with early stopping on the last 100 rows. Return it and its best round."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -440,7 +440,7 @@ def test_validation_rows_passed_by_the_user_decide_early_stopping() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
     settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 400, "max_rungs": 1}
     train = HALVES[0]
-    # the loss on training rows never stops improving
+    # early stopping never ends this fit, since the loss on its own training rows keeps improving
     given = {"eval_set": [(X[train][:50], Y[train][:50])], "verbose": False}
     assert search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, **given).trained_ == 400
 
@@ -456,7 +456,7 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
-    """Check that the user's metric chooses, even if LightGBM stops by another metric, and if rungs have one round."""
+    """Check that the user's metric chooses the round, even if LightGBM stops by another one or rungs have one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}

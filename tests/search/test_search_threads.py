@@ -108,7 +108,7 @@ def test_a_search_that_cannot_be_pickled_stays_in_threads() -> None:
 
 def test_processes_are_used_if_threads_would_wait_for_each_other(tmp_path: Any) -> None:
     def score(model: Any, X: Any, y: Any) -> float:
-        if not isinstance(model, DummyClassifier):  # a constant is scored in this process before the first job
+        if not isinstance(model, DummyClassifier):  # before the first job, this process scores a constant prediction
             (tmp_path / str(os.getpid())).touch()
         return float(model.score(X, y))
 
@@ -196,7 +196,7 @@ def test_folds_never_run_in_more_threads_than_given() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(job, range(20))) == [list(range(7))] * 20
-    # If a job starts while a helper thread runs a fold, there is one more running thread until the fold ends.
+    # Each job that starts while a helper thread runs a fold adds one running thread until that fold ends.
     assert most[0] <= 5
     assert idle._busy == 0
 
