@@ -1,4 +1,4 @@
-"""Tests that models do not depend on the type of the table: each predicts the same from any library or file."""
+"""Tests that sources are equivalent: a model makes equal predictions for equal tables of any library or file."""
 
 import datetime
 from pathlib import Path

@@ -200,7 +200,7 @@ def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
 
 
 def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
-    """Check that the error is raised before rows are encoded, and that the time limit that it suggests is enough."""
+    """Check that the error is raised before rows are encoded, and that its message names a sufficient time limit."""
     split, encoded = run.split_table, []
 
     def slow(*given, **more):

@@ -44,7 +44,7 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
 
 
 def test_a_fold_trains_like_a_run_on_its_rows() -> None:
-    """Compare the first fold with a run on the same split. Both use the run's seed, so their scores are equal."""
+    """Compare the first fold with a run on the same split. Both have the same seed, so their scores are equal."""
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
@@ -150,7 +150,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list. Each run that ends appends a dict of its kept candidates, folds and options to it."""
+    """Return a list to which each finished run appends a dict: its kept candidates, its folds and its options."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 

@@ -68,7 +68,7 @@ def test_our_parameters_can_be_searched() -> None:
 
 
 def test_an_invalid_setting_fails_only_its_fold() -> None:
-    """F48: with `error_score=np.nan`, scikit-learn records NaN for such a fold; with "raise", it raises the error."""
+    """F48: check that the score of the setting is NaN, or that the error is raised with `error_score="raise"`."""
     search = GridSearchCV(classifier(), {"candidates": [0, 2]}, cv=2, error_score=np.nan)
     with pytest.warns(Warning):
         search.fit(X, Y)

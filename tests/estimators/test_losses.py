@@ -297,7 +297,7 @@ def test_validation_targets_that_are_not_counts_are_refused() -> None:
 
 
 def test_the_deviance_of_networks_with_other_losses_is_computed_by_scikit_learn() -> None:
-    """Use networks that may predict negative numbers, which scikit-learn's scorer refuses."""
+    """Use networks that may predict negative numbers. For these, scikit-learn's scorer raises an error."""
     with pytest.raises(SettingError, match="scoring='neg_mean_poisson_deviance' cannot score these rows"):
         fitted(COUNT - COUNT.mean(), scoring="neg_mean_poisson_deviance", candidates=2)
     given = {"loss": "poisson", "scoring": "r2", "candidates": 4}

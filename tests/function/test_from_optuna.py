@@ -380,7 +380,7 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
 
 
 def test_partial_first_values_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """Check that a proposal equal to a dict in `first` is no repetition, since each trial draws the missing values."""
+    """Check that a proposal equal to a dict in `first` is not a repetition: each trial draws the missing values."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:
@@ -434,7 +434,7 @@ FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
-    """Check that parameters missing from a dict are drawn as in a trial of the same number without values."""
+    """Check that parameters missing from a dict are drawn as in the same trial of a run without `first`."""
     found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
     assert found.params[0] == FIRST[0]
     assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}

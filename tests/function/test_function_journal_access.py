@@ -200,7 +200,7 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
 
 FORGED: dict[str, tuple[str, int, dict[int, Any], str]] = {
     "epochs": ("jobs", 3, {3: 77}, "has other epochs"),
-    "score": ("jobs", 3, {7: "0.5"}, "has no outcome"),  # in the row of a failure
+    "score": ("jobs", 3, {7: "0.5"}, "has no outcome"),  # this is the row of a failed job
     "no number": ("jobs", 3, {7: "high"}, "could not convert"),
     "rung": ("jobs", 3, {2: 80}, "rungs that no ladder has"),
     "candidate": ("jobs", 3, {1: 10**6}, "no run can have reached"),

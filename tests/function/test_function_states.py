@@ -206,7 +206,7 @@ def test_memory_is_bounded(files: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(result.jobs) > 150 and result.memory["spilled"] > 60
-    # the limit does not count states in training, the best state and a pickle
+    # the limit excludes the states in training, the best state, and the bytes of a state that is being pickled
     assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte
     assert list(files.iterdir()) == []
 

@@ -103,7 +103,7 @@ def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def of_tree(**changes: str) -> str:
-    """Return a text of two trees. The second tree has these changes, and the text states its changed size."""
+    """Return a text of two trees. The second tree has these changes. The stated sizes of the trees are correct."""
     return text_of([TREE, {**TREE, **changes}])
 
 

@@ -67,7 +67,7 @@ MODELS = {
 
 
 def with_trees(ensemble):
-    """Return an ensemble whose second and last members are trees."""
+    """Return the ensemble with two new members, which are boosted trees: the second one and the last one."""
     first, *others = ensemble.members
     members = [first, trees_beside(first), *others, trees_beside(first, random_text(13, 3, seed=1))]
     shares = np.full(len(members), 1 / len(members))

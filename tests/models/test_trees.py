@@ -39,7 +39,7 @@ def with_gaps(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def odd(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return rows with special cells: missing, zeros of both signs, denormal, tiny and huge numbers."""
+    """Replace some cells by special values: missing cells, zeros of both signs, and denormal, tiny or huge numbers."""
     random = np.random.default_rng(2)
     zero = float(np.float32(1e-35))
     cells = [np.nan, 0.0, -0.0, 5e-324, -5e-324, 1e-40, zero, -zero, np.nextafter(zero, 1), -1e-34, 3e38, -3e38]

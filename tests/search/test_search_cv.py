@@ -285,7 +285,7 @@ def test_an_estimator_without_a_score_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["result", "journal", "study"])
 def test_the_best_candidates_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> None:
-    """Give `first` a study of estimators, which may contain the parameter that the ladder sets."""
+    """Pass a result, a journal or a study as `first`. A study may contain the parameter that the ladder sets."""
     path = tmp_path / "run.ash"
     earlier = fitted(journal=path)
     first: Any = {"result": earlier.result_, "journal": path}.get(kind)

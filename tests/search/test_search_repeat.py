@@ -45,7 +45,7 @@ def test_a_timed_search_is_repeated_on_other_threads(estimator: Any, space: Any)
 
 
 def test_a_clone_of_a_search_repeats_it() -> None:
-    """Use random_state=None. The seed drawn for the first search is taken from its record."""
+    """Use random_state=None. The clone takes the seed that was drawn for the first search from the record."""
     first = search(candidates=12, random_state=None, callbacks=Stopper(9)).fit(X, Y)
     again = clone(first).set_params(record=first.result_.record, callbacks=None).fit(X, Y)
     assert again.result_.ended == "stopped"
@@ -121,7 +121,7 @@ def test_a_search_that_cannot_be_hashed_has_no_record() -> None:
 
 
 def test_a_search_that_ends_before_the_top_rung_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check the warning that the refit has only as many rounds as the best candidate, fewer than the top rung."""
+    """Check the warning that the refit has only the rounds of the best candidate, which did not reach the top rung."""
     given: dict[str, Any] = {"n_jobs": 1, "time_limit": 100.0, "callbacks": [TimeIsUp(monkeypatch, 100.0, jobs=2)]}
     words = (
         r"time_limit ended the search before a candidate had been trained with n_estimators=40; the best one has \d+:"
