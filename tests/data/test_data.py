@@ -60,7 +60,7 @@ def test_missing_cells_are_imputed_or_refused() -> None:
 
 
 class Overwriter:
-    """A replacement for the core's tuner. Its thread overwrites the user's arrays as soon as the core has its data."""
+    """A replacement for the core's tuner. Its thread overwrites the user's arrays once the core has the data."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays, self.over = arrays, threading.Event()

@@ -154,7 +154,7 @@ def test_one_long_text_does_not_multiply_memory_use() -> None:
     assert ash.describe(pd.DataFrame({"x": cells}), np.arange(20_000) % 3).columns[0].kind == "category"
 
 
-# The command
+# The command line
 
 
 @pytest.fixture

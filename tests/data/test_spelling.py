@@ -1,4 +1,4 @@
-"""Tests numbers written as text: what is read, the warnings, and models that read other tables in the same way."""
+"""Tests numbers written as text: which text is read, the warnings, and that models read later tables as in training."""
 
 import warnings
 from collections.abc import Callable

@@ -160,7 +160,7 @@ def test_the_best_member_of_the_other_kind_is_tried_in_the_first_draws(monkeypat
 
 
 def test_catboost_runs_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CatBoost's logger is not thread-safe."""
+    """Check that no two fits overlap, since CatBoost's logger is not thread-safe."""
     kind = needs.package("catboost").CatBoost
     fit, running, most = kind.fit, [], []
 
@@ -843,7 +843,7 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
 
 
 def test_catboost_trains_in_several_threads_at_once() -> None:
-    """Check that no job holds the GIL or CatBoost's shared pool while it trains, and that both jobs get equal trees."""
+    """Check that a job that waits for its turn asks whether it was stopped, and that both jobs get equal trees."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)
     inside = threading.Barrier(2, timeout=60)
@@ -851,7 +851,7 @@ def test_catboost_trains_in_several_threads_at_once() -> None:
 
     def is_stopped() -> bool:
         if not hasattr(first, "passed"):
-            first.passed = inside.wait()  # both jobs wait here in their first round
+            first.passed = inside.wait()  # one job is in its first round; the other one waits for its turn
         return False
 
     with ThreadPoolExecutor(2) as pool:

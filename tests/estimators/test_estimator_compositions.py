@@ -1,4 +1,4 @@
-"""Tests the estimators in scikit-learn's meta-estimators and in joblib; the number of threads changes no result."""
+"""Tests the estimators in scikit-learn's meta-estimators and in joblib, with equal results on any threads."""
 
 import json
 import sys
@@ -250,7 +250,7 @@ def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: py
     )
     search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
-    # no other job runs during the refit, so it may use all CPUs
+    # no other job of joblib runs during the refit, so the refit may use all CPUs
     assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)
 
 

@@ -394,7 +394,7 @@ def labels(kind: str) -> tuple[Any, list[Any]]:
     ],
 )
 def test_labels_keep_their_type(kind: str) -> None:
-    """F12: check that labels are sorted in `classes_`, and have the user's type in predictions."""
+    """F12: check that `classes_` is sorted, and that predicted labels have the type of the training labels."""
     y, expected = labels(kind)
     fitted = classifier().fit(X, y)
     assert fitted.classes_.tolist() == expected

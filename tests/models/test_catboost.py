@@ -1,4 +1,4 @@
-"""Tests CatBoost trees in LightGBM's format: rows reach the same leaves as in CatBoost; invalid models are refused."""
+"""Tests CatBoost trees in LightGBM's format: rows reach CatBoost's leaves, and invalid models are refused."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Tests boosted trees as models: the same bits as LightGBM, files, ensembles, and refused input."""
+"""Tests boosted trees as models: outputs bit-identical to LightGBM's, files, ensembles, and refused input."""
 
 import pickle
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def mixed(network: ash.Network, weights: Any = (0.25, 0.75)) -> ash.Ensemble:
     return ash.Ensemble([network, trees_beside(network)], np.array(weights), metric="accuracy", validation_score=0.5)
 
 
-# LightGBM's bits
+# Outputs bit-identical to LightGBM's
 
 
 @pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
