@@ -292,7 +292,7 @@ class CellColumn(Column):
 
     @property
     def natural(self) -> Kind:
-        """The kind that the values look like: numbers if each cell is a number, spells one or is missing."""
+        """The kind that the values look like: numbers if each cell is a number, spells a number or is missing."""
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:

@@ -1,4 +1,4 @@
-"""Reads the tables of the command line: CSV (also .gz) and Parquet files, and four of scikit-learn's data sets.
+"""Reads the tables given on the command line: CSV (also .gz) and Parquet files, and four of scikit-learn's data sets.
 
 All of them become Arrow tables, which frames.py reads. A category remains a category for any selection of rows, even if
 all selected texts spell numbers.
@@ -207,7 +207,7 @@ def _numbers_rows(column: Column) -> bool:
 
 
 def _weights(column: Column, name: str, where: str) -> NDArray[np.float64] | None:
-    """Return the weights in a column as `read_weights` does; a DataError names the column."""
+    """Return the weights in a column, read by `read_weights`; if a DataError is raised, it names the column."""
     if column.natural != "number":
         raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
     try:

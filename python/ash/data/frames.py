@@ -271,7 +271,7 @@ def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None
 def _frame_columns(
     X: Any, names: tuple[str, ...] | None, name: str, places: Sequence[int]
 ) -> tuple[Column, ...] | None:
-    """Return columns of a frame, or None if narwhals does not support its library."""
+    """Return the columns of a frame at `places`, or None if narwhals does not support the frame's library."""
     if hasattr(type(X), "iloc"):
         return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in places)
     import narwhals as nw

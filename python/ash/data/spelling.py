@@ -135,9 +135,9 @@ class Learned:
     spelling : Spelling or None
         None if the text spells neither numbers nor dates.
     example : str
-        If there is a spelling: the cell that a warning quotes because it shows the spelling or is read as missing;
-        empty if no warning is needed. If there is no spelling: a cell that the best spelling does not read; empty if no
-        spelling reads any cell.
+        If there is a spelling: the cell to quote in a warning, which shows the spelling or is read as missing; empty if
+        no warning is needed. If there is no spelling: a cell that the best spelling does not read; empty if no spelling
+        reads any cell.
     is_open : bool
         Whether another spelling also reads all cells, but some of them as different numbers.
     share : float

@@ -6,7 +6,7 @@ Rules that infer the task if the caller does not name it:
                                                                    as numbers, unless all cells are plain whole numbers
                                                                    such as "11"
     numbers that are not all whole                                 regression
-    whole numbers with few distinct values, each seen at least twice on average, or with at most two distinct values
+    whole numbers with at most two distinct values, or with few, each seen at least twice on average
                                                                    classification
     other whole numbers                                            regression
 

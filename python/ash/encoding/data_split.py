@@ -39,7 +39,8 @@ VALIDATION = 0.2
 """The default share of the rows on which candidates are scored."""
 FOLDS = 5
 FEW_ROWS = 5_000
-"""If a table has fewer rows, a fifth of them is too few to select candidates, so a planned run uses folds."""
+"""If a table has fewer rows, a fifth of them is too few to select candidates. So a run whose ladder is planned from
+`time_limit` (a planned run) uses folds."""
 ROWS_A_SECOND = 250
 """A planned run has folds only for tables with fewer rows than this number times the seconds of its time limit, since
 with five folds a candidate takes five times as long. The number was chosen, not measured."""

@@ -309,7 +309,7 @@ class Encoding:
 
 
 def is_many_level(column: ColumnSchema) -> bool:
-    """Return whether a column has too many levels for one-hot encoding. It then gets statistics of the target."""
+    """Return whether a column has too many levels for one-hot encoding, so that it gets target statistics instead."""
     return len(column.levels) > ONE_HOT_LEVELS
 
 

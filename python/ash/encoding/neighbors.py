@@ -13,7 +13,7 @@ So an equal row counts about a thousand times as much as a near one. The farthes
 matter which of several rows at the largest distance is chosen. Both features are continuous. During training, the sums
 of a training row leave out the row itself.
 
-Only regressions on tables of numbers without row weights have these features, and only if rows recur (see
+Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see
 `with_neighbors`). In trials outside of `bench`, these features reduced accuracy in other cases.
 
 Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed.
@@ -41,14 +41,14 @@ Doubles = NDArray[np.float64]
 NEAREST = 20
 """Number of distinct training rows with which a row is compared."""
 SOFT = 0.01
-"""Rows at a smaller distance than this count almost like equal rows. Numbers are scaled by their quartile distance."""
+"""Rows at a smaller distance than this, in units of interquartile ranges, count almost like equal rows."""
 LIMIT = 3.0
 """Scaled numbers are clipped smoothly to magnitudes below this, as in the network."""
 FAR = 2.0**30
 """Scaled numbers of larger magnitude are reduced to this magnitude."""
 MOST_CELLS = 2**17
-"""The maximum number of cells of a table with neighbors. On a CPU core of 2026, all searches before training then take
-a few seconds in the worst case."""
+"""The maximum number of cells of a table with neighbors. For a table of this size, all searches before training take a
+few seconds in the worst case, on a CPU core of 2026."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""
@@ -256,7 +256,7 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return each column's median, and the inverse of its quartile distance (or of half its range if that is 0)."""
+    """Return each column's median and the inverse of its interquartile range (or of half its range if that is 0)."""
     center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
     for place, column in enumerate(numbers.T):
         there = column[~np.isnan(column)]

@@ -104,7 +104,7 @@ class Schema:
     unknown : "bucket" or "error"
         Whether levels that did not occur in training are all treated as one level, or refused.
     neighbors : bool
-        Whether rows have neighbor features (neighbors.py); then all columns are numbers.
+        Whether rows have neighbor features (neighbors.py), which requires that all columns are numbers.
     infinite : "error" or "missing"
         Whether infinite numbers are refused, or treated as missing.
     """

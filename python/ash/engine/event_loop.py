@@ -1,6 +1,6 @@
 """Contains the loop that the calling thread runs while the core trains.
 
-The thread sleeps in the core without the GIL. It wakes every 50 ms, or sooner when a stream needs more candidates. It
+The thread sleeps in the core without the GIL. It wakes every 50 ms, or sooner when the core needs more candidates. It
 then lets Python deliver signals, provides candidates, draws the progress, writes the journal, calls the callbacks, and
 checks the deadline, in this order.
 

@@ -6,8 +6,8 @@
     predictions   the kept networks' predictions for the validation rows
 
 The states of waiting candidates are only a cache: a candidate whose state was dropped is trained again. So these states
-are not counted, but `memory_limit` is lowered to the memory that the other parts leave. For a stream, the estimate is
-based on the candidates drawn first.
+are not counted, but `memory_limit` is lowered to the memory that the other parts leave. If more candidates can be drawn
+during the run, the estimate is based on candidates drawn at its start.
 """
 
 from collections.abc import Sequence

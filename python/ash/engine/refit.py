@@ -17,9 +17,9 @@ single network is requested, it is trained through the same rungs as its candida
 After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
 on the validation rows.
 
-With one fold, a network is left unchanged if its last cycle diverges or no time is left for it. With several folds, the
-candidate's network of the first fold is used if the single network diverges or no time is left for it. The order of
-training has no effect: a network depends only on its candidate, its rung and the data.
+With one fold, a network is left unchanged if its cycle on all rows diverges or no time is left for this cycle. With
+several folds, the candidate's network of the first fold is used if training on all rows diverges or no time is left for
+it. The order of training has no effect: a network depends only on its candidate, its rung and the data.
 
 Threads: the core's threads train the networks, the most costly first. A thread without a network joins another
 thread's team.
@@ -50,7 +50,7 @@ from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
-"""The length of the last cycle and its minimum, as shares of the epochs of the network's last job."""
+"""The length of the last cycle (on all rows) and its minimum, as shares of the epochs of the network's last job."""
 RATE = 0.3
 """The learning rate of the last cycle, as a share of the network's own learning rate."""
 HASTE = 0.9

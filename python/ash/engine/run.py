@@ -86,7 +86,7 @@ class TuningRun:
     callbacks, journal, elsewhere
         The checked arguments; `elsewhere` is the pool that runs the jobs, or None if they run in this process.
     record : RunRecord, optional
-        The record of the run to repeat; the other arguments must then be those that `repeated` returns.
+        The record of the run to repeat. With a record, the other arguments must be those that `repeated` returns.
     """
 
     def __init__(
@@ -457,7 +457,7 @@ class TuningRun:
     def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
         """Return the result. After cross-validation it has the model, but no other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
-        if self._options.candidates is None:  # a stream lists only the candidates that have entered the first rung
+        if self._options.candidates is None:  # list only candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
             model=kept.networks[0],

@@ -59,14 +59,16 @@ def tune(
         The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
         The number to try. "auto": 128, or as many as fit into `time_limit` (see `ash.plan`). None: an endless stream,
-        until `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
+        ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
-        Configurations to try before all others; see `ash.tune_function`. A dict names all that apply.
+        Configurations to try before all others; see `ash.tune_function`. A dict must name all
+        hyperparameters that apply.
     metric : str or callable, optional
-        The score that ranks candidates: accuracy (default), balanced_accuracy, neg_log_loss, roc_auc; r2 (default),
-        neg_root_mean_squared_error, neg_mean_absolute_error; a scikit-learn scorer; ``scorer(estimator, X, y)``.
+        The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
+        roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. It can also be
+        another scikit-learn scorer, or a function ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
@@ -74,11 +76,12 @@ def tune(
     validation : float, int, (X, y) or (X, y, weights), optional
         The share or number of rows that are held out to score candidates, or a separate table. The default is 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
-        Cross-validation instead of `validation`; the model is then trained on all rows. An int is the number of folds.
+        Cross-validation instead of `validation`; the final model is trained on all rows. An int is the number of folds.
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`, and the weight of each row in training and in the score.
     threads : int, optional
-        By default OMP_NUM_THREADS, else all CPUs of this process. -1: all CPUs. With an executor: concurrent jobs.
+        By default OMP_NUM_THREADS, else all CPUs of this process. -1: all of these CPUs. With an executor: the
+        number of concurrent jobs.
     seed : int or None
         Seeds the split, the candidates and the training. With None a seed is drawn and stored in `Result.seed`.
     progress : bool, optional
@@ -86,18 +89,20 @@ def tune(
     callbacks : Callback or sequence of them, optional
         Objects that are notified of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        A file with each result. The same call, a call with a larger space, or `ash.resume` resumes the run.
+        A file that records each result. The same call, a call with a larger space, or `ash.resume` resumes the run.
     executor : object with `submit`, optional
         Runs the jobs elsewhere: a Dask client, or an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
-        `Result.record` of an earlier run, which is repeated, without a clock. Pass the same rows and no other settings.
+        `Result.record` of an earlier run. That run is repeated, independently of the clock. Pass the same rows, and no
+        other settings.
 
     Returns
     -------
     Result
-        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C it has what had finished.
+        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C the result
+        covers the jobs that had finished.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def tune_function(
         values, a single value, an Optuna distribution, or a frozen scipy.stats distribution. Leave it out with
         `ash.from_optuna`.
     candidates : int or None
-        How many candidates to try, at most the size of the space. None means no limit; then set `time_limit`, or
+        How many candidates to try, at most the size of the space. None means no limit, and requires `time_limit`, or
         `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which no further job is started. The run does not wait for jobs that are still running in other
@@ -139,9 +139,9 @@ def tune_function(
         on which job ends first. Optuna objectives allow only "adaptive" and "random".
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
-        journal or study contributes its ten best configurations. Missing names get their defaults, and configurations
-        that do not fit the space are left out, both with a warning. With `ash.from_optuna` a dict may omit names; their
-        values are drawn.
+        journal or study contributes its ten best configurations. In these, missing names get their defaults, with a
+        warning. Configurations that do not fit the space are left out, also with a warning. With `ash.from_optuna` a
+        dict may omit names; their values are drawn.
     threads : int, optional
         Number of jobs that run at a time. The default is the same as for `ash.tune`; with an executor it is the number
         of the executor's workers. With ``threads=1``, no executor and no `job_limit`, functions and classes run in the

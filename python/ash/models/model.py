@@ -119,8 +119,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. If probabilities are equal, the first
-            class is chosen.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. If several classes
+            share the highest probability, the first of them is chosen.
 
         Raises
         ------
@@ -256,7 +256,7 @@ class Model(ABC):
             module(torch.from_numpy(model.encode(X)))
 
         The weights are copied. The module's parameters include all that the network has learned: an embedding of
-        numbers, factors of the inputs, weights and biases, and shares of the activations. The learned factors are
+        numbers, factors of the inputs, weights and biases, and parameters of the activations. The learned factors are
         already multiplied into the first layer, so the module's factors start at 1. Settings of the training, such as
         dropout and weight decay, are in `params`, not in the module. The module is returned in evaluation mode, which
         clips targets to their bounds. Call ``module.train()`` before training it further.
@@ -376,7 +376,7 @@ class Model(ABC):
         ------
         SettingError
             scikit-learn cannot express the model: boosted trees, networks of several folds, activations other than
-            relu, tanh, sigmoid and identity, different activations in one network, learned shares of activations,
+            relu, tanh, sigmoid and identity, different activations in one network, parametric activations,
             embeddings of numbers, ensembles for several targets, or fractional labels. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of

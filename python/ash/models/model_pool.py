@@ -79,7 +79,9 @@ _TINY = np.finfo(np.float32).tiny
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The best candidates of a run, each in its best rung, from best to worst (ties: lower loss, candidate, rung).
+    """The best candidates of a run, each in its best rung, from best to worst.
+
+    Ties are broken by lower loss, then by lower candidate number, then by lower rung.
 
     Attributes
     ----------

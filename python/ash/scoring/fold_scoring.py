@@ -77,7 +77,7 @@ def read_scoring(
         return None, None
     metric = native_metric(value)
     if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
-        metric = None  # other losses may give predictions below 0, which scikit-learn's scorer refuses
+        metric = None  # other losses may give predictions below 0, which the Poisson scorer refuses
     if metric is not None:
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
@@ -152,7 +152,7 @@ POSITIVE = ("f1", "average_precision")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric, or another one if the default metric is undefined on the validation rows.
+    """Return the metric, or another metric if the default metric is undefined on the validation rows.
 
     An undefined metric is refused if the user chose it, or set a stop score.
     """

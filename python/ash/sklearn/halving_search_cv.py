@@ -60,8 +60,8 @@ class Iterations(Rungs):
 class HalvingSearchCV(ASHSearchCV):
     """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
 
-    All candidates are trained with few resources, such as trees or rows. The best candidates then get `factor` times
-    the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's names and
+    All candidates are trained with few resources, such as trees or rows. The best of them get `factor` times the
+    resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's names and
     meanings, so a program only has to change one import:
     ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
 
@@ -118,7 +118,7 @@ class HalvingSearchCV(ASHSearchCV):
         Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
         A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and
-        parameters resumes the search, if `random_state` is an int or None (the journal's seed is used then).
+        parameters resumes the search, if `random_state` is an int or None (None: the journal's seed is used).
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs run, as for `ash.ASHSearchCV`.
     record : ash.RunRecord or None, default=None

@@ -59,12 +59,12 @@ from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
-"""The default reduction factor. In equal time it gives better results than the 4 of the ASHA paper, since early scores
-say little and each new candidate costs time."""
+"""The default reduction factor. In equal time it gives better results than 4, the factor in the ASHA paper, since
+early scores say little and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check that a search's estimator has the attribute `name`. It raises AttributeError with the reason."""
+    """Return a check that raises AttributeError, with the reason, if a search's estimator lacks attribute `name`."""
 
     def check(search: Any) -> bool:
         if not search.refit:

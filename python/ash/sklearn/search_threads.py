@@ -37,7 +37,7 @@ class IdleThreads:
     """Lets threads without a job train folds of running jobs, mostly toward the end of a run.
 
     The total number of jobs and helpers exceeds the number of threads only if a job starts while helpers are running.
-    Helpers then stop after their current fold. Results do not depend on which thread trains a fold.
+    In that case, helpers stop after their current fold. Results do not depend on which thread trains a fold.
     Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
     """
 

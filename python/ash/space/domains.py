@@ -100,7 +100,7 @@ class Domain:
         return self.kind in FLOATS and is_number(value) and bool(self.levels[0] <= value <= self.levels[-1])
 
     def clipped(self, value: Any) -> Any:
-        """Return a number clipped to the bounds; a domain with a list of levels, or a non-number, leaves it as is."""
+        """Return the value, clipped to the bounds if it is a number and the levels of the domain are not listed."""
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:

@@ -91,7 +91,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return one way for all estimators that a candidate may be; it uses rows if their "auto" resources differ.
+    """Return one way for all estimators that a candidate may be; its epochs are rows if "auto" resources differ.
 
     Its `usual` is the largest `usual` of the estimators.
     """

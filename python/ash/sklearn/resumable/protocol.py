@@ -82,7 +82,8 @@ class Rows:
 
     `params` are passed to the estimator's `fit`; parameters with one value per row are indexed like the rows. `classes`
     are all labels, including labels that occur only in other rows; None for regression. `cache` has transformers that
-    are fitted to these rows. `held` are the rows on which the estimator is scored; None unless it stops early.
+    are fitted to these rows. `held` are the rows on which the estimator is scored; None unless the estimator
+    stops early.
     """
 
     X: Any
