@@ -42,11 +42,12 @@ cv : int, splitter, iterable of (training rows, validation rows) or None, defaul
     all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
     The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts, which after
-    cross-validation is trained again on all rows. Prediction time is the sum over the members. With folds, the members
-    are the networks of all folds.
+    cross-validation is trained again on all rows. Prediction time is the sum over the members. With
+    cross-validation, an ensemble has the networks of all folds as members.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
-    last cycle, and starts at 0.3 of the learning rate. No effect with folds or with a separate validation table.
+    last cycle, and starts at 0.3 of the learning rate. No effect with
+    cross-validation or with a separate validation table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
     It never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an executor: the
@@ -59,7 +60,7 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same data and parameters resumes
-    the run after any interruption, if `random_state` is an int or None (the journal's seed is used then). The space of
+    the run after any interruption, if `random_state` is an int or None (None: the journal's seed is used). The space of
     a later call may be larger if it contains the earlier space.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
@@ -106,9 +107,9 @@ _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
     the quantile given by `quantile`. "poisson" predicts the mean of one non-negative target, such as a count; its
-    predictions are above 0. Unless `scoring` is given, the last three rank candidates by neg_mean_absolute_error,
-    neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core also computes itself. If no training target is
-    negative, no prediction is below the smallest training target.
+    predictions are above 0. Unless `scoring` is given, the last three losses rank candidates by
+    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance, respectively. The core computes these
+    scores itself. If no training target is negative, no prediction is below the smallest training target.
 quantile : float or None, default=None
     The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
@@ -177,8 +178,8 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and parameters
-    resumes the search, if `random_state` is an int or None (the journal's seed is used then). The file does not contain
-    estimators, so promoted candidates are trained again.
+    resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file does not
+    contain estimators, so promoted candidates are trained again.
 executor : None, "processes", or an object with `submit`, default=None
     Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
     jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads would wait
