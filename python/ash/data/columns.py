@@ -65,7 +65,7 @@ class Column(ABC):
         self.order: Order | None = None
 
     def with_order(self, order: Order) -> Self:
-        """Return a column with these rows of the user's data, in this order."""
+        """Return a column with the rows of the user's data whose indices are in `order`, in that order."""
         taken = copy.copy(self)
         taken.__dict__.pop("_is_numeric", None)  # cached for the old rows
         taken.rows, taken.order = len(order), order
@@ -146,7 +146,7 @@ class ArrayColumn(_NumberColumn):
     def _objects(self, rows: slice) -> list[Any]:
         values = self.values[self._at(rows)]
         if values.dtype.kind == "f" and values.itemsize < 8:
-            return [float(str(value)) for value in values]  # the shortest decimal of the float32, such as 0.1
+            return [float(str(value)) for value in values]  # the shortest decimal that rounds to the float32
         cells: list[Any] = values.tolist()
         return cells
 

@@ -83,7 +83,7 @@ class CsvFormat:
             raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}")
         try:
             "".encode(self.encoding)
-        except LookupError:  # unknown, or not a text encoding
+        except LookupError:  # the encoding is unknown, or is not for text
             raise SettingError(f"encoding must be one that Python knows, got {self.encoding!r}") from None
 
     @property

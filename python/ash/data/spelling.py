@@ -182,7 +182,7 @@ def plain_text(text: str) -> str | None:
         return word.capitalize()
     try:
         if re.fullmatch(r"[-+]?\d+", word, re.ASCII):
-            return str(int(word))  # exact for any size
+            return str(int(word))  # exact for integers of any size
         return number_text(float(text))
     except ValueError:
         return None

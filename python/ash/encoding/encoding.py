@@ -37,7 +37,7 @@ Block: TypeAlias = NDArray[np.float64]
 
 Codes: TypeAlias = NDArray[np.int32]
 
-_SHOWN = 50  # characters of a level in a message
+_SHOWN = 50  # maximum number of characters of a level that a message shows
 
 
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
@@ -242,7 +242,7 @@ class Encoding:
             return False
         if not isinstance(frame.matrix, np.ndarray):
             return False
-        is_float = frame.matrix.dtype in (np.float32, np.float64)  # in this machine's byte order
+        is_float = frame.matrix.dtype in (np.float32, np.float64)  # False if the byte order is not this machine's
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:

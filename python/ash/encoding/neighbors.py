@@ -54,7 +54,7 @@ LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""
 AGREEING = 0.5
 """The maximum variance of targets among equal rows, as a share of the targets' variance among all recurring rows."""
-_BLOCK = 4096  # rows
+_BLOCK = 4096  # rows whose neighbors are searched at a time
 
 
 @dataclass(frozen=True, eq=False)

@@ -295,7 +295,7 @@ def ladder(
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
-        jobs = (eta**rungs - 1) / (eta - 1)  # per candidate that finishes the highest rung
+        jobs = (eta**rungs - 1) / (eta - 1)  # jobs per candidate that finishes the highest rung
         highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
         first = int(highest / eta ** (rungs - 1))
         if first >= shortest:

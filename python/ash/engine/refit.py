@@ -250,7 +250,7 @@ class Refit:
             return untrained
         whole = replace(fold, training=rows, validation=fold.validation[:1])
         data = prepare(whole, options=options)
-        share = self._share(seconds, are_trees)  # again, since preparing the data took time
+        share = self._share(seconds, are_trees)  # computed again, since preparing the data took time
         if share == 0:
             return untrained
         epochs = np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])

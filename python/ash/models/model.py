@@ -407,7 +407,7 @@ class Model(ABC):
         frame = schema.read(frame, expecting or self._called)
         team = _team(frame.rows, threads)
         if self.encoding.takes_rows_as_they_are(frame):
-            with contextlib.suppress(ValueError):  # infinite or too large for float32; checked below
+            with contextlib.suppress(ValueError):  # for infinite or too large numbers, which are checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
         outputs = [

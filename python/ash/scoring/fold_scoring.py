@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Scoring:
     """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core.
 
-    `argument` is the name of the argument that it was passed as, and `name` is the name of the scorer.
+    `argument` is the name of the argument as which the scorer was passed, and `name` is the name of the scorer.
     """
 
     argument: str
@@ -162,7 +162,7 @@ def usable_metric(fold: Fold, options: Options) -> str:
     if _is_defined(metric, targets, fold.table.classes):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
-    if options.metric is not None or options.stop_score is not None:  # a stop score is meant for this metric
+    if options.metric is not None or options.stop_score is not None:  # a stop score is a value of this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
     warn_user(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead")
     return "neg_root_mean_squared_error"

@@ -391,7 +391,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
-                warnings.filterwarnings("ignore", message="the run was interrupted")  # raised as KeyboardInterrupt
+                warnings.filterwarnings("ignore", message="the run was interrupted")  # `fit` raises KeyboardInterrupt
                 return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
             raise error.__cause__ or FitsFailed(str(error)) from None

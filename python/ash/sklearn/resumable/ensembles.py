@@ -114,7 +114,7 @@ class Boosted(Continued):
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
-        params = estimator.get_params()  # once, since this takes a millisecond
+        params = estimator.get_params()  # called once, since the call takes a millisecond
         estimator.set_params(**self.quiet(params))
         self.stops = self.can_stop(params)
         self._seeds = {"random_state": params["random_state"]} if "random_state" in params else {}
@@ -143,7 +143,7 @@ class Boosted(Continued):
         """Return the best number of rounds, or None without early stopping."""
         if not self._history:
             return None
-        if self._metric is None:  # a single round, or all values are equal
+        if self._metric is None:  # unknown after one round, or if all values are equal
             return len(self._history)
         best = max(self._history) if self._metric[1] else min(self._history)
         return self._history.index(best) + 1
@@ -258,7 +258,7 @@ class LightGBM(Boosted):
 
         given = super()._validation(rows)
         given["callbacks"] = [*(rows.params.get("callbacks") or ()), note]
-        if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # since 4.7
+        if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # since LightGBM 4.7
             ((X, y),) = given.pop("eval_set")
             if is_classifier(self.estimator):  # LightGBM encodes y, but not eval_y
                 y = np.searchsorted(np.unique(np.asarray(rows.y)), np.asarray(y))
@@ -274,7 +274,7 @@ class LightGBM(Boosted):
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # LightGBM lists a metric named by the user first
+        return self._directions.get(name)  # in LightGBM's list, a metric named by the user comes first
 
     def _remember(self) -> int:
         ran = super()._remember()
