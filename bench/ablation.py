@@ -6,12 +6,13 @@ and the rest is held out. Most variants are single networks, so that no search c
 are trained for 64 epochs, for 32 if the table has at least 10,000 rows, and for 8 if it has at least 20,000. Steps that
 run after the ladder are measured with whole searches by the estimators.
 
-What this favors. The recipe: its rates and widths were chosen with all parts in place. The variants: if a variant is
-tried with several rates, the rate that is best on the held-out rows counts.
+The bench favors the recipe, since its rates and widths were chosen with all parts in place. It favors variants that are
+tried with several rates, since only the rate with the lowest loss on the held-out rows counts.
 
 Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
 mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits
-of a table are independent. Half a row is added to each error rate, since an error rate may be zero.
+of a table are independent. Half an error is added to the number of errors, so that an error rate of zero has a
+logarithm.
 
 A new part of the recipe needs a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; other
 results are kept.
@@ -55,14 +56,14 @@ class Times:
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe with one part replaced. If there are several changes, the best one on each table counts."""
+    """The recipe with one part replaced. Of several `changes`, the one with the lowest loss on a table counts."""
 
     words: str  # description for the printed tables
     changes: Sequence[Params] = ({},)  # changed hyperparameters
     whole: bool = False  # whether the changes replace the whole recipe
-    reading: str = ""  # measure only tables that ash reads with "levels" of numbers, "neighbors" or "logarithms"
-    without: bool = False  # whether to read the table without the part named by `reading`
-    epochs: int | None = None  # None if they depend on the number of rows
+    reading: str = ""  # measure only tables for which ash uses this: "levels" of numbers, "neighbors" or "logarithms"
+    without: bool = False  # whether to disable the part named by `reading`
+    epochs: int | None = None  # number of epochs; None if it depends on the number of rows
     search: Params | None = None  # if given, compare whole searches by an estimator with these arguments
 
 
@@ -72,11 +73,12 @@ def _one(words: str, **changes: Any) -> Variant:
 
 RECIPE, SEARCH = "recipe", "search"  # the baselines
 LOGARITHMS, BF16 = "logarithms", "bf16"
-OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on tables with skewed targets; LOGARITHMS only on those
+OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on the tables SKEWED; LOGARITHMS is measured on no other tables
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # A network with neighbors soon learns only noise, so a search stops it early. Also measure 8 epochs.
+    # A network with neighbor features soon overfits, so a search stops it early. It is therefore also measured after 8
+    # epochs.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
@@ -85,7 +87,7 @@ VARIANTS: Mapping[str, Variant] = {
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),
     "input-scaling": _one("no input_scaling", input_scaling=False),
     "parametric-activation": _one("no parametric_activation", parametric_activation=False),
-    # The recipe's learning rate does not suit the other parametrization, so this variant has the best of three rates.
+    # The recipe's learning rate does not suit the standard parametrization, so the best of three rates counts.
     "parametrization": Variant(
         "standard parametrization, best of 3 rates",
         tuple({"parametrization": "standard", "learning_rate": rate} for rate in (0.001, 0.003, 0.01)),
@@ -122,7 +124,7 @@ VARIANTS: Mapping[str, Variant] = {
 }
 SOURCES = {**TABLES, **SKEWED}
 EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
-"""Epochs by the minimum number of fitted rows. This makes a few thousand updates; more would overfit large tables."""
+"""Epochs by the minimum number of fitted rows. They have a few thousand updates; more would overfit large tables."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
@@ -131,7 +133,7 @@ QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_
 HELD_OUT = 1  # validation rows of a single network: ash requires at least one, although nothing is selected
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
-DIGITS = 4  # digits of a recorded loss
+DIGITS = 4  # significant digits of a recorded loss
 
 
 # Measurement
@@ -174,7 +176,7 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed; no configurations if the variant equals the recipe here.
+    """Return the losses by configuration and seed. There are none if the variant equals the recipe on this table.
 
     The entry `work` has the multiply-adds of the training by configuration, averaged over the seeds.
     """
@@ -213,7 +215,7 @@ def _is_read_with(schema: Schema, part: str) -> bool:
 
 
 def _without(part: str) -> Any:
-    """Return a context in which tables are read without this part, since no argument disables the part."""
+    """Return a context in which ash does not use `part` (such as "neighbors"), which no argument can disable."""
     if part == "logarithms":
         return patch.object(planning, "_is_skewed", lambda y: False)
     name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
@@ -221,7 +223,7 @@ def _without(part: str) -> Any:
 
 
 def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
-    """Return the variant's configurations on a table with this recipe, without those that equal the recipe."""
+    """Return the variant's configurations for a table with this recipe, except those that equal the recipe."""
     if not any(variant.changes):
         return [recipe]
     found: list[Params] = []
@@ -275,7 +277,7 @@ def _losses(model: Any, data: Split) -> dict[str, float]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless the recipe learns, and its values give the same result if passed explicitly."""
+    """End the bench unless the recipe learns, and gives the same result if its values are passed explicitly."""
     rows = split("digits", None, 0, categories=False)
     first = trained(rows, None, EPOCHS, seed=0)
     second = trained(rows, first.best_params, EPOCHS, seed=0)
@@ -309,7 +311,7 @@ class Ratio:
 
 
 def ratio(logs: Iterable[float]) -> Ratio | None:
-    """Return the geometric mean of the ratios with these logarithms; None if there are none."""
+    """Return the geometric mean of ratios that are given by their logarithms; None if there are no ratios."""
     from scipy.stats import t
 
     values = list(logs)
@@ -338,7 +340,7 @@ def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -
 
 
 def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence[str]) -> tuple[Ratio | None, int]:
-    """Return a variant's ratio, averaged over its tables for each seed, and the number of these tables."""
+    """Return a variant's ratio and the number of its tables. Each seed's logarithms are averaged over these tables."""
     found = [logs for table in tables if (logs := log_ratios(values, table, variant, what))]
     return ratio(map(fmean, zip(*found, strict=False))), len(found)
 

@@ -56,7 +56,7 @@ def names(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def folder(*files: str) -> Callable[[str], str]:
-    """Return an argument type that accepts the path of a folder with these files, and returns it as text for JSON."""
+    """Return an argument type that accepts the path of a folder with these files. The path stays text, for JSON."""
 
     def read(text: str) -> str:
         for file in files:

@@ -36,7 +36,8 @@ def read_table(path: Path) -> tuple[Array, Classes]:
 def digits(folder: Path | str | None) -> Digits:
     """Return the UCI optical digits in this folder (3,823 rows to tune on, 1,797 to test on).
 
-    Without a folder, return scikit-learn's digits, which are the UCI test rows: 1,347 to tune on, a quarter to test on.
+    Without a folder, return scikit-learn's digits, which are the UCI test rows: 1,347 rows to tune on, and the
+    remaining quarter to test on.
     """
     if folder is not None:
         (x, y), (x_test, y_test) = (read_table(Path(folder) / file) for file in FILES)

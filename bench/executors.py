@@ -5,8 +5,9 @@ two threads. All are opened and do the run once before the clock starts. `mpiexe
 measurement; they do the run twice, and the second run counts. Runs on an executor alternate with runs on two threads of
 this process that form no teams. All digests must be equal.
 
-What this favors. `ash`: all processes are on one machine, so no real network is involved. Against `ash`: the deciding
-process shares two cores with the workers, and jobs take about a millisecond, which is the worst case.
+The bench favors executors in one way: all processes are on one machine, so no real network is involved. In two ways it
+disfavors them: the deciding process shares two cores with the workers, and jobs take about a millisecond, which is the
+worst case.
 
     mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2      an MPI case with 128 candidates and 2 threads
 """
@@ -135,7 +136,7 @@ def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
 
 
 def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]:
-    """Return the seconds on an executor, its overhead, and the extra time per job compared with threads."""
+    """Return the executor's seconds, their ratio to those of threads, and the extra milliseconds per job."""
     found = interleaved(runs, rounds)
     if len({each["digest"] for own in found.values() for each in own}) > 1:
         raise SystemExit(f"{place}: another digest than in threads of this process: nothing to time")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes with a few whole numbers, which all get a tick
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes with few different numbers; each gets a tick
 MARKERS = "osD^vPX*<"  # one marker fewer than colors, so that a repeated color has another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 
@@ -122,7 +122,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines over one axis; one panel of a picture."""
+    """Lines over a common axis, drawn as one panel of a picture."""
 
     title: str
     x: str

@@ -100,7 +100,7 @@ def check_build() -> None:
 class Age(NamedTuple):
     """How much the measured code of a figure has changed since the measurement."""
 
-    changed: tuple[str, ...]  # folders and files that have changed since
+    changed: tuple[str, ...]  # folders and files that have changed since the measurement
     commits: int | None  # number of commits that changed them; None if the clone lacks the measured commit
     days: int
 

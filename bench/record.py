@@ -39,7 +39,7 @@ class Case:
 
     key: str
     run: Callable[[], Any]
-    told: Mapping[str, Any] = field(default_factory=dict)  # options that affect the value and are not in the key
+    told: Mapping[str, Any] = field(default_factory=dict)  # options that affect the value but are not in `key`
     measures: Sequence[str] | None = None  # measured folders and files; if None, those of the bench
     packages: Sequence[str] | None = None
 
@@ -52,10 +52,10 @@ class Bench:
     title: str
     measures: Sequence[str]  # folders and files, as paths in the repository, on which the figures depend
     cases: Callable[[Namespace], Sequence[Case]]  # makes the cases from the options
-    sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page from the values by case key
+    sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page's sections from {case key: value}
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
     packages: Sequence[str] = ()  # packages, except Python and NumPy, whose versions affect the figures
-    anywhere: bool = False  # whether cases of other machines count: the bits are equal, or `on` names the processor
+    anywhere: bool = False  # whether cases from other machines count; then each value names its processor as `on`
     at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; more than one only if times do not matter
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README
 

@@ -8,9 +8,9 @@ Price. The same fit is run with schedule="reproducible" and with schedule="greed
 the errors on held-out rows, the share of the trained epochs whose jobs were decided in time, and the used share of the
 cores' time. The ratio of errors is smoothed as in the bench `quality`.
 
-What this favors. The greedy schedule uses all results, while the reproducible one drops results that were not decided
-before the time limit. The bench takes two hours; --parts and --tables choose what to measure now. Nothing else may run
-on the machine.
+The comparison favors the greedy schedule, which uses all results, while the reproducible one drops results that were
+not decided before the time limit. The bench takes two hours; --parts and --tables choose what to measure now. Nothing
+else may run on the machine.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ QUICK_LIMIT = 2.0
 LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
 FEW_ROWS = 500
-COPIES = 5  # number of fits in each place, all of different variants
+COPIES = 5  # number of fits through each executor; each fits a different variant
 LOAD = "import time\nwhile True: pass"
 
 
@@ -159,7 +159,7 @@ def _load() -> Iterator[None]:
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
-    """Fit in this process and repeat through an executor, or (unless `here_first`) in reverse; return the outcome."""
+    """Fit here and repeat through an executor if `here_first`, else in the opposite order; return the outcome."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     with EXECUTORS[place]() as executor:

@@ -6,12 +6,12 @@ times the product. Each round measures the peak and the libraries in turn, each 
 Shares of the peak are taken within a round. Only useful multiply-adds count. If a kernel pads rows to 16 floats, as
 ours does, a layer with 10 outputs can reach at most 10/16 of the peak.
 
-Operands are in the cache, as in a training step. What favors whom: our rows are aligned, padded and never a power of
-two apart, and LIBXSMM gets the same memory. For the gradient of the inputs, our kernel and LIBXSMM read a transposed
-copy of W, which our update maintains. NumPy reads W itself, since its BLAS packs the operands. LIBXSMM generates a
-kernel for each size, and is meant for small sizes. NumPy's time includes the Python call (`call` in the table of
-libraries); `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy uses its own arrays, whose rows are
-not padded. A transposed array is a view, which BLAS multiplies without a copy.
+Operands are in the cache, as in a training step. Some choices affect the comparison. Our rows are aligned, padded and
+never a power of two apart, and LIBXSMM gets the same memory. For the gradient of the inputs, our kernel and LIBXSMM
+read a transposed copy of W, which our update maintains. NumPy reads W itself, since its BLAS packs the operands.
+LIBXSMM generates a kernel for each size, and is meant for small sizes. NumPy's time includes the Python call (`call` in
+the table of libraries); `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy uses its own arrays,
+whose rows are not padded. A transposed array is a view, which BLAS multiplies without a copy.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _rates_table(use: str, results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _by(products: Sequence[Mapping[str, Any]], library: str) -> list[float]:
-    """Return the time of this library divided by ours, for each product that it has a kernel for."""
+    """Return the time of this library divided by ours, for each product for which the library has a kernel."""
     medians = [{name: rates["percent"]["median"] for name, rates in p["libraries"].items()} for p in products]
     return [median["ash"] / median[library] for median in medians if library in median]
 

@@ -5,14 +5,14 @@ momentum. First, the weights after one and three steps must agree to 1e-5 with a
 and with every installed library. Then each round measures the peak, our steps and the peers' steps in turn, each as the
 best of a few short stretches, so that disturbances favor none of them. Ratios are taken within a round.
 
-Multiply-adds of a step: batch * weights for the forward pass, the same for the gradient of the weights, and the same
-without the first layer for the gradient of the inputs.
+The multiply-adds of a step are counted as (rows of the batch) * (number of weights) for the forward pass, the same for
+the gradient of the weights, and the same without the first layer for the gradient of the inputs.
 
-A time includes everything between two updates, and one shuffling per epoch. What this favors: PyTorch is called as
-in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of `partial_fit`, so its
-argument checks are shared by 32 to 128 steps; for two classes it has one output instead of two. JAX runs one compiled
-call per epoch, its fastest way; one call per step, as most people write it, takes longer. The smaller the network, the
-larger a framework's overhead; with wide layers the matrix products dominate.
+A time includes everything between two updates, and one shuffling per epoch. Some choices affect the comparison. PyTorch
+is called as in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of
+`partial_fit`, so its argument checks are shared by 32 to 128 steps; for two classes it has one output instead of two.
+JAX runs one compiled call per epoch, its fastest way; one call per step, as most people write it, takes longer. The
+smaller the network, the larger a framework's overhead; with wide layers the matrix products dominate.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ONE = 1.1  # CPU time of the process / CPU time of its main thread; a larger rat
 
 @dataclass(frozen=True)
 class Network:
-    """A network, its batch size, and its required percent of the peak and speed-up over PyTorch, or None."""
+    """A network, and the speed required: `percent` of the peak, and `times_torch` times as fast as PyTorch."""
 
     sizes: tuple[int, ...]
     batch: int

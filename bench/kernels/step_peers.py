@@ -30,7 +30,7 @@ class Problem:
     rate: float
     momentum: float
     initial: Sequence[Pair]
-    x: NDArray[np.float64]  # features [rows, inputs]; rows are a multiple of the batch
+    x: NDArray[np.float64]  # features [rows, inputs]; the number of rows is a multiple of `batch`
     y: NDArray[np.int64]  # classes [rows]
 
     @property
@@ -40,7 +40,7 @@ class Problem:
 
 
 class Steps:
-    """A network made from a problem: run(steps) trains and returns at the end; weights() returns copies."""
+    """A network made from a problem: run(steps) returns after the last step; weights() returns copies."""
 
     package: ClassVar[str]  # the package that must be importable
     rounded: ClassVar[bool] = False  # whether products are in bfloat16; the weights are then not compared

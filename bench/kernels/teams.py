@@ -2,10 +2,10 @@
 
 A speed-up is the ratio of two adjacent runs. The gain of a team depends on the distance between its cores. "round trip"
 is the time that a cache line takes from one thread to another and back, measured just before the steps. On a virtual
-machine this time changes from minute to minute. Waiting helpers spin here, so "quiet" is also shown: the same steps
-with no other thread in the process. The team is formed even if it does not pay. "tuner" says whether the tuner would
-form it. This depends on the multiply-adds per thread and step (kLeastShare in cpp/ash/run/seats.cpp). Before anything
-is timed, one thread and the team must produce bit-identical weights.
+machine this time changes from minute to minute. In the runs "alone", the other threads of the team wait and spin, so
+"quiet" is also shown: the same steps with no other thread in the process. The team is formed even if it does not pay.
+"tuner" says whether the tuner would form it. This depends on the multiply-adds per thread and step (kLeastShare in
+cpp/ash/run/seats.cpp). Before anything is timed, one thread and the team must produce bit-identical weights.
 """
 
 from __future__ import annotations

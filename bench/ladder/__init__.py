@@ -2,10 +2,10 @@
 
 `ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), with one process per size. `ash.Ladder` is the same ladder
 in Python, with ask and tell. If installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores from
-Python; bench/ladder/peers.py says how, and what favors whom. The cost of their decisions grows with the number of
-candidates, so a peer gets no further size once its next run is expected to take more than 20 s. The bench compares
-the cost of answers, not their quality: a peer decides once whether a running trial continues, while our ladder lets
-candidates wait and promotes the best.
+Python; bench/ladder/peers.py describes how they are called, and why this favors them. The cost of their decisions grows
+with the number of candidates, so a peer gets no further size once its next run is expected to take more than 20 s. The
+bench compares the cost of answers, not their quality: a peer decides once whether a running trial continues, while our
+ladder lets candidates wait and promotes the best.
 """
 
 from __future__ import annotations

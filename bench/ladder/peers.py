@@ -31,13 +31,13 @@ from bench.figures import spread, timed
 from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
-MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # maximum number of runs, maximum seconds of all, minimum seconds of each
+MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # maximum number of runs, maximum seconds of all runs, minimum seconds per run
 Scores = Sequence[Sequence[float]]  # indexed by rung and candidate
 METRIC, TIME = "score", "training_iteration"
 
 
 def hashed_scores(candidates: NDArray[np.uint64], rung: int) -> NDArray[np.float64]:
-    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1); ladder.cpp has the same bits."""
+    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1), with the same bits as ladder.cpp."""
     x = (candidates << np.uint64(6)) + np.uint64(rung) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -63,8 +63,8 @@ def all_scores(candidates: int) -> Scores:
 
 
 # The methods of a peer: start(candidate) registers a candidate and returns a trial; report(trial, rung, score) returns
-# whether the trial may continue; end(trial, rung, score, stopped) completes the trial; seen() returns the numbers of
-# ended trials and of scores that the peer holds.
+# whether the trial may continue; end(trial, rung, score, stopped) completes the trial; seen() returns the number of
+# ended trials and the number of scores that the peer holds.
 
 
 class _Optuna:
@@ -203,7 +203,7 @@ def run_native(kind: str, candidates: int, repeats: int) -> tuple[float, int]:
     return seconds / repeats, int(decisions)
 
 
-KINDS, PYTHON = ("ash capped", "ash paper", "sh"), "ash.Ladder"  # in C++, and in Python
+KINDS, PYTHON = ("ash capped", "ash paper", "sh"), "ash.Ladder"  # names of the ladders in C++ and in Python
 PEERS: dict[str, Callable[[int], Any]] = {
     "optuna": _Optuna,
     "ray": _RayTune,

@@ -5,12 +5,13 @@ scikit-learn's halving, Optuna and Ray Tune get the same candidates as `ash`. Pe
 are CPUs (one thread each), and with their defaults. Each search has a separate process and is paired with a search by
 `ash` immediately before or after it.
 
-What this favors. The peers: rows are standardized in single precision before the clock starts, while `ash` gets raw
-numbers and its scaling counts. Their candidates are scored only at the ends of rungs. Their modules are loaded, and
-their workers, clients and `ray.init` started, before the clock. scikit-learn stops early. `ash`: its learning rate
-follows half a cosine in each job, while the peers' rates are constant, which is their default. The processes of Ray's
-trials start while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary.
-Random search is the baseline: 14 fully trained candidates take as many epochs as the ladder.
+The bench favors the peers. Their rows are standardized in single precision before the clock starts, while `ash` gets
+raw numbers and its scaling is timed. Their candidates are scored only at the ends of rungs. Their modules are loaded,
+and their workers, clients and `ray.init` are started, before the clock starts. scikit-learn may stop a training early.
+In one way the bench favors `ash`: its learning rate follows half a cosine in each job, while the peers' rates are
+constant, which is their default. The processes of Ray's trials start while the clock runs, as for users. Optuna and Ray
+prune as results arrive, so their epochs vary. Random search is the baseline: 14 fully trained candidates take as many
+epochs as the ladder.
 
 Settings that can take minutes have one seed. The second space, of small networks, has two seeds.
 """

@@ -1,14 +1,14 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
-Its interface does not accept a split. It holds out 20 % of all rows except the test rows, without stratification. So
-its scores are on other rows than the other peers' scores. Its brackets determine the number of models (163 if a
-ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, but Dask-ML gets
+Dask-ML does not accept a split. It holds out 20 % of all rows except the test rows, without stratification. So its
+scores and those of the other peers are computed on different rows. Its brackets determine the number of models (163 if
+a ladder of 128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, but Dask-ML gets
 POOL times as many as the other peers. A model resumes where it stopped. While a worker is idle, the next epoch of each
 model is trained in advance; these epochs also count.
 
-dask-ml 2025.1 fails on tuples of widths with different lengths, on hyperparameters that only some candidates have, and,
-with newer releases of dask, without a named scheduler. This is why `Candidate` has a single text parameter, and why the
-scheduler is set.
+dask-ml 2025.1 fails on tuples of widths with different lengths, and on hyperparameters that only some candidates have.
+This is why `Candidate` has a single text parameter. With newer releases of dask, it also fails unless a scheduler is
+named, so the scheduler is set.
 
 Settings: "1 thread x N workers" (N processes), or "default" (LocalCluster chooses; the same on up to 4 CPUs). The
 client starts before the clock.

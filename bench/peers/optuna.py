@@ -1,10 +1,11 @@
 """Optuna's SuccessiveHalvingPruner over PyTorch, on the same candidates as `ash`.
 
 The candidates are enqueued. A trial reports at the end of each rung and is then pruned or continues, so no candidate is
-trained twice. In its favor: trials report only at the ends of rungs, and weights are kept in one file per trial.
+trained twice. In Optuna's favor: trials report only at the ends of rungs, and weights are kept in one file per trial.
 
 Settings: "threads" (n_jobs workers in one process; much of a small step is Python code, which runs on one thread at a
-time), "processes" (as many processes that share a journal file, started before the clock), or its default (n_jobs=1).
+time), "processes" (the same number of processes, which share a journal file and are started before the clock), or
+Optuna's default (n_jobs=1).
 """
 
 from __future__ import annotations

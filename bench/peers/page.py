@@ -1,4 +1,4 @@
-"""Summarizes the searches of each peer in one recorded row, and generates the page and the README's table from them.
+"""Summarizes the searches of each peer in one recorded row, and generates the page and README table from these rows.
 
 A row has spreads over the seeds. `times_ash` is the spread of the ratios of the peer's seconds to those of the paired
 search by ash. `test_ash` is the median of ash's test accuracy minus the peer's. `reached` has the seconds until a

@@ -1,11 +1,12 @@
 """scikit-learn's searches over MLPClassifier: HalvingRandomSearchCV, and RandomizedSearchCV as the baseline.
 
-Halving trains every candidate from scratch in each rung. In its favor: it has the same candidates as `ash` and rows in
-single precision, and its early stopping is left on (a training ends after 10 epochs without a better loss). It retrains
-the winner on all training and validation rows, and that model is tested. Random search has as many epochs as a ladder
-and spends them on a few fully trained candidates.
+Halving trains every candidate from scratch in each rung. In scikit-learn's favor: it has the same candidates as `ash`
+and rows in single precision, and its early stopping is left on (a training ends after 10 epochs without a better loss).
+Halving retrains the winner on all training and validation rows, and that model is tested. Random search has as many
+epochs as a ladder and spends them on a few fully trained candidates.
 
-Settings: "one split" (that of `ash`) or "5 folds" (its default), on joblib's worker processes or with n_jobs=None.
+Settings: "one split" (that of `ash`) or "5 folds" (scikit-learn's default), on joblib's worker processes or with
+n_jobs=None.
 """
 
 from __future__ import annotations

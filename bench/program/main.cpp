@@ -41,7 +41,7 @@
 namespace {
 
 struct Candidate {
-    std::array<int, 3> widths;  // of the hidden layers; 0 if a layer does not exist
+    std::array<int, 3> widths;  // widths of the hidden layers; 0 if a layer does not exist
     std::array<const char*, 3> activations;
     std::array<const char*, 3> names;  // optimizer, learning rate schedule, initialization
     std::array<double, 9> numbers;     // learning rate, momentum, beta1, beta2, epsilon, l2, weight decay, dropout,
@@ -112,14 +112,14 @@ constexpr std::array kVariants = {Variant{"sh", ash::Algorithm::sh, false}, Vari
 
 struct Rung {
     std::int64_t jobs = 0;
-    std::int64_t epochs = 0;    // per job
-    double milliseconds = 0.0;  // of all jobs, from start to end
+    std::int64_t epochs = 0;    // epochs per job
+    double milliseconds = 0.0;  // sum of the durations of all jobs
 };
 
 struct Run {
-    double wall = 0.0;  // seconds
+    double wall = 0.0;  // wall-clock seconds
     std::map<std::int32_t, Rung> rungs;
-    std::uint64_t digest = 0xcbf29ce484222325ULL;  // of all jobs in order of decision; see digest() in bench/program
+    std::uint64_t digest = 0xcbf29ce484222325ULL;  // hash of all decided jobs; see digest() in bench/program
 };
 
 struct Case {
@@ -134,7 +134,8 @@ struct Case {
 int allowed_cpus() {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // more CPUs than the mask can hold
+    // The machine has more CPUs than the mask can hold.
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 void sort_once(std::vector<std::int64_t>& values) {

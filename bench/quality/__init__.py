@@ -6,9 +6,9 @@ to one core; as many cases run at once as there are cores. The seed determines t
 the others have one. A first fit on a few rows, which is not timed, loads the code. The limit is 60 seconds. `ash` is
 also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300 seconds on every third table.
 
-What this favors. The peers: CatBoost and RealMLP have no time limit. The last fit of the tuned trees exceeds their
-limit and uses all rows, while networks hold some rows out. The best of six peers on a table is partly the best by luck.
-`ash`: it was developed on many of these tables.
+The bench favors the peers in some ways. CatBoost and RealMLP have no time limit. The last fit of the tuned trees
+exceeds their limit and uses all rows, while networks hold some rows out. The best of six peers on a table is partly the
+best by luck. In one way it favors `ash`, which was developed on many of these tables.
 
 The bench takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; other results are kept.
 """

