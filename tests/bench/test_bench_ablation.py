@@ -98,7 +98,7 @@ def test_a_variant_measured_only_on_other_tables_is_refused(table: str, variant:
 
 def test_every_variant_is_planned_on_every_table_and_searches_on_some_tables() -> None:
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
-    searched = len(VARIANTS) - len(alone) - 1  # the variant logarithms is measured only on SKEWED
+    searched = len(VARIANTS) - len(alone) - 1  # `logarithms` is measured only on SKEWED, not on SEARCHED
     usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
     assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # recipe, search, bf16 and logarithms
 

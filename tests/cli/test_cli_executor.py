@@ -150,7 +150,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
-    """Send this signal to a run of LONG, check that its files were written, and return its exit status."""
+    """Send signal `number` to a run of LONG, check that its files were written, and return its exit status."""
     wait_until(lambda: jobs_in(folder / "run.ash") >= 4)
     process.send_signal(number)
     status = process.wait(HANG_SECONDS)

@@ -29,7 +29,7 @@ FAILED = r"(the workers cannot be queried|the executor (accepts no more jobs|doe
 IN_WORDS = re.compile(f"^({CLOSED}|{FAILED})")
 HOLD_SECONDS = 120
 FREE = 5
-"""The number of jobs that may end before all others are held."""
+"""The number of jobs that may end before all later jobs are held."""
 
 TELL, STATES = dask_pool._tell, dask_pool._states
 UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}

@@ -1,4 +1,4 @@
-"""Tests the rungs of a Result: recall (checked against a naively computed barrier), spent epochs, and endless runs."""
+"""Tests the rungs of a Result: recall (checked by sorting), spent epochs, and endless runs."""
 
 import dataclasses
 import math

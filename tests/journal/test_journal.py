@@ -247,7 +247,7 @@ def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
     stopped(path, 6, **settings)
     again = run(path, **settings)
     assert outcome(again) == outcome(expected)
-    assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # sorted by the end of the jobs
+    assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # sorted by the end times of the jobs
     with pytest.raises(ash.SettingError, match="cv=None: pass the splitter that the run started with"):
         ash.resume(path, X, Y)
     assert outcome(

@@ -85,7 +85,7 @@ def test_f69_a_forked_child_is_refused(tmp_path: Path) -> None:
     assert outcome(run(path, Forks(99))) == outcome(run(None))
     assert re.search(rf"in use by process {os.getpid()} on ", told[0])
     child = os.fork()
-    if child == 0:  # the connection of the parent is not used
+    if child == 0:  # the child must not use the parent's connection
         try:
             database.write(Changes())
         except JournalError as error:

@@ -1,4 +1,4 @@
-"""Tests that damage to journals and states is reported or has no effect: no result is wrong, no row lacks its file."""
+"""Tests that damage to journals and states is reported or harmless: no wrong results, no rows without a state file."""
 
 import os
 import random
@@ -151,7 +151,7 @@ def test_f72_damaged_states_are_recomputed(left_with_states: Path, tmp_path: Pat
 def test_states_no_longer_needed_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     stopped(tmp_path / "run.ash", 20, **SLOW, keep=1)
-    # states of candidates that may be promoted
+    # the stopped run has kept the states of all candidates that may still be promoted
     assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1
     result = run(tmp_path / "run.ash", **SLOW, keep=1)
     left = [(result.best_candidate, result.best_rung)]

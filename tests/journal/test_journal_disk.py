@@ -1,4 +1,4 @@
-"""Tests a journal on full, read-only and failing disks (the first, second, ... system call fails), and with kills."""
+"""Tests a journal on full, read-only and failing disks (the first, second, ... system call fails), and kills."""
 
 import contextlib
 import errno
@@ -101,7 +101,7 @@ def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, smal
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """Check that a finished run is not trained again. It causes no warning, since no result is lost."""
+    """Make one insert fail. A finished run is not trained again, and does not warn, since no result is lost."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -262,7 +262,7 @@ def test_the_nth_failing_call_of_sqlite_or_ash_loses_nothing(point: str, step: i
     if not library.exists():
         needs.lacks("libfiu")
     name, code, needed = POINTS[point]
-    step = 1 if point == "truncation" else step  # only three truncations occur, so try each
+    step = 1 if point == "truncation" else step  # only three truncations occur, so each is tried
     done = python_file("fail_calls.py", name, str(code), str(step), str(tmp_path), LD_PRELOAD=str(library))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -272,7 +272,7 @@ def test_the_nth_failing_call_of_sqlite_or_ash_loses_nothing(point: str, step: i
 def test_f64_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    # Root can write everywhere without this restriction.
+    # Without this restriction, root could write to the folder.
     forbidden = [needs.program("setpriv"), "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
     code = f"from journal_help import run; run({str(folder / 'run.ash')!r})"
     done = subprocess.run(

@@ -1,7 +1,8 @@
 """Tests journals in which one value is replaced and the hash is made to match: they are refused, or they work.
 
-Each fact and each part of a fact is replaced by JSON values of each kind and size. Each column of a row is replaced by
-values of each kind that its table accepts. By default, a random sample of these forgeries is tried; slow tests try all.
+Each fact (a row of the table `facts`) and each part of a fact is replaced by JSON values of each kind and size. Each
+column of a row is replaced by values of each kind that the column's table accepts. By default, a random sample of these
+forgeries is tried; slow tests try all.
 """
 
 import json
@@ -28,7 +29,7 @@ from journal_help import change, copy, run, stopped, with_states
 
 pytestmark = [
     pytest.mark.core,
-    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged space is smaller than the run's
+    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since a forged space may be smaller than the run's
 ]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
@@ -121,7 +122,7 @@ def show(path: Path) -> None:
 @EVERY
 @pytest.mark.parametrize("changes", [{}, {"cv": 3}, {"schedule": "greedy"}], ids=["plain", "folds", "greedy"])
 @pytest.mark.filterwarnings("ignore:.*are damaged or missing and are trained again")
-@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # a forged number
+@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # if it is forged
 def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     changes: dict[str, Any], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

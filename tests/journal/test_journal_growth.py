@@ -146,7 +146,10 @@ def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("names", [["jobs"], ["jobs", "candidates"]], ids=" and ".join)
 def test_running_candidates_are_kept_if_they_are_recorded(names: list[str], tmp_path: Path) -> None:
-    """Remove two candidates' results, as after a crash. The second case also removes the candidates, as in ash 0.1."""
+    """Remove two candidates' results, as after a crash.
+
+    The second case also removes their hyperparameters, since ash 0.1 did not record those of running candidates.
+    """
     path, lost = tmp_path / "run.ash", (3, 5)
     first = run(path, space=ash.Space(**SMALL), candidates=12, max_rungs=1)
     changes, database = Changes(), Database(path)
@@ -188,7 +191,7 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
 
 
 def test_started_candidates_are_recorded(tmp_path: Path) -> None:
-    """Check that jobs are decided again in the same order, since jobs that were running keep their costs."""
+    """Check that jobs are decided again in the same order: running jobs keep their candidates, and so their costs."""
     path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL

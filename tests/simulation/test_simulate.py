@@ -35,8 +35,11 @@ def makespans(simulation: Simulation) -> list[float]:
 def test_four_candidates_match_a_calculation_by_hand() -> None:
     """Compute a greedy run on two threads. Candidates cost 3, 1, 2 and 2 seconds per epoch. Rung 1 adds two epochs.
 
-    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first: 1 is better
-    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             than 0. 2 must wait until all four have ended.
+    At 3, thread 0 is served first. It promotes candidate 1, which is better than 0. Candidate 2 is promoted at 5, when
+    all four candidates have finished rung 0.
+
+    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]
+    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]
               0  1             3            5                      9
     """
     arguments = {"costs": [3, 1, 2, 2], "scores": [0.1, 0.3, 0.4, 0.2], "schedule": "greedy", "teams": False}
@@ -285,6 +288,8 @@ def row_of(candidates: int, threads: int, cluster: Cluster, **arguments: Any) ->
 def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
     """Simulate four jobs of 10 seconds on two processes. A decision takes 0.5 seconds, and a message 1 second.
 
+    Each row is a process, with the times of its jobs, messages and decisions. Left: `in_flight` is 1; right: 2.
+
     in flight 1   0.5 1.5 [ 0      ] 11.5 12.5 13 14 [ 2     ] 24 25       in flight 2   1.5 [ 0    ] 11.5 [ 2    ] 21.5
                   1.0 2.0 [ 1      ] 12.0 13.0 13.5 14.5 [ 3 ] 24.5 25.5                 2.0 [ 1    ] 12.0 [ 3    ] 22.0
     """
@@ -300,7 +305,7 @@ def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
 
 
 def test_moving_a_state_matches_a_calculation_by_hand() -> None:
-    """At 3, candidate 0 is promoted, but its process is busy with 2. It is told at 4, and has sent 0's state at 5.
+    """Move candidate 0 to process 1, since process 0 gets candidate 2 at 3. Process 0 sends the state from 4 to 5.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
     process 1   1 [ 1 ] 2           6 [ 0: rung 1 ] 7   9 [ 3 ] 10              16 [ 3: rung 1 ] 17
@@ -464,7 +469,7 @@ CANDIDATES, RUNGS = 40, 5
 
 
 def tables(seed: int) -> dict[str, np.ndarray]:
-    """Return tables of a run: integer multiply-adds, seconds almost unrelated to them, scores (some NaN), and so on."""
+    """Return a run's costs (integers), seconds (almost unrelated to costs), scores (some NaN), losses, team limits."""
     generator = np.random.default_rng(seed)
     epochs = 2 ** np.arange(RUNGS)
     shape = (CANDIDATES, RUNGS)

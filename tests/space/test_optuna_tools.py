@@ -36,7 +36,7 @@ class TestLevelSamplerOfSeveralObjectives(samplers.MultiObjectiveSamplerTestCase
 
 
 def study(scores: list[list[float]], direction: str = "maximize", **settings: Any) -> list[int]:
-    """Return how many steps each trial reported before it was pruned. `scores` has a list of scores per trial."""
+    """Return how many steps each trial reported before it was pruned. `scores[i]` has the scores of trial i by step."""
     reported: list[int] = []
 
     def objective(trial: Any) -> float:
@@ -55,8 +55,8 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
 
 def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
-    # Ranks of the trials when they report: the only one; the worse of two; the best of three; the worst of four; the
-    # second of five, but in rung 1 only the second of three; the best of six.
+    # The rank of each trial among those that have reported so far: 1st of 1; 2nd of 2; 1st of 3; 4th of 4; 2nd of 5 in
+    # rung 0, but 2nd of 3 in rung 1; 1st of 6.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
     assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
     assert study(flat, min_epochs=3)[1] == 3
