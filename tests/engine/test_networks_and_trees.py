@@ -842,7 +842,7 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
     assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # once in each of three rounds and once at the end
 
 
-def test_catboost_trains_in_several_threads_at_once() -> None:
+def test_catboost_jobs_on_two_threads_get_equal_trees() -> None:
     """Check that a job that waits for its turn asks whether it was stopped, and that both jobs get equal trees."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)

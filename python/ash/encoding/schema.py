@@ -59,7 +59,8 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr; journals hash parsed numbers instead
+    # Not in the repr, which journals hash: the spelling has no effect on a run beyond the parsed numbers.
+    spelling: Spelling | None = field(default=None, repr=False)
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property

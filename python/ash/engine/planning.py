@@ -421,7 +421,8 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     if options.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     float32 = np.finfo(np.float32)
-    if least < max(1.0, most) * float(float32.tiny) or most > float32.max:  # as in data.cpp: ratios must be in range
+    # As in data.cpp: the smallest target divided by the largest must be a normal float32 too.
+    if least < max(1.0, most) * float(float32.tiny) or most > float32.max:
         return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None
 

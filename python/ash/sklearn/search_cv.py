@@ -107,7 +107,8 @@ def _delegated(name: str, what: str) -> Any:
         Returns
         -------
         ndarray or DataFrame
-            The return value of `best_estimator_`. Only with `refit`, and for estimators that have this method.
+            The return value of `best_estimator_`. The search has this method only with `refit`, and only if its
+            estimator has it.
         """
     return available_if(_has(name))(method)
 
