@@ -77,7 +77,7 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark fault tests (with a fault number in the name), and run the modules in `LAST` last, in their order there."""
+    """Mark tests with a fault number in their name as fault tests. Run the modules in `LAST` last, in that order."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")

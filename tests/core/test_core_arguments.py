@@ -63,13 +63,13 @@ class TestScore:
     @pytest.mark.parametrize(
         ("y", "predictions", "classes"),
         [
-            ((4, 1), (4, 3), 2),  # another number of classes
+            ((4, 1), (4, 3), 2),  # the number of outputs is not the number of classes
             ((4, 1), (4, 1), 2),
-            ((4, 2), (4, 2), 2),  # labels in two columns
+            ((4, 2), (4, 2), 2),  # not exactly one column of labels
             ((4, 0), (4, 2), 2),
-            ((4, 1), (4, 2), 0),  # more outputs than targets
+            ((4, 1), (4, 2), 0),  # the number of outputs is not the number of targets
             ((4, 2), (4, 1), 0),
-            ((4, 1), (5, 1), 0),  # another number of rows
+            ((4, 1), (5, 1), 0),  # different numbers of rows
             ((4, 1), (4, 1), 1),
             ((4, 1), (4, 1), -1),
         ],
@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """Check unaligned arrays, which other processes may send; sanitizers would report a read in place."""
+        """Check unaligned arrays, which other processes may send. Sanitizers report any read of them in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -615,7 +615,7 @@ class TestTuner:
         with pytest.raises(ValueError):
             tuner().restore_state(candidate, rung, [state])
         made = finished(tuner())
-        made.fill_state(candidate, rung, [state])  # this job is not kept
+        made.fill_state(candidate, rung, [state])  # no effect, since this job is not kept
         assert made.states(candidate, rung) == []
 
     def test_refits_of_other_networks(self, ran):

@@ -104,7 +104,10 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def test_each_object_refused_by_the_interpreter() -> None:
-    """Make each allocation fail in turn. Calls with instances or keywords are left out: pybind11 would crash."""
+    """Make each allocation fail in turn.
+
+    Calls that create core objects or have keyword arguments are left out, since pybind11 would crash.
+    """
     try:
         import _testcapi
     except ImportError:

@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Return arguments: a dense grid, random numbers in the range and of all magnitudes, and difficult points."""
+    """Return arguments: a dense grid, uniform random numbers, random numbers of any magnitude, and difficult points."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)

@@ -35,7 +35,7 @@ def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
     return builder.finish()
 
 
-# Which rows
+# The choice of rows
 
 
 @pytest.mark.parametrize("most", [1, 4, 7, 12, 22, 23, 50])
@@ -116,7 +116,7 @@ def test_dropped_states_are_retrained_with_the_same_bits() -> None:
 
 
 def test_virtual_time_follows_the_rows_of_the_epochs() -> None:
-    """Use 288 training rows, so a pass has 3 epochs of 96 rows, and 72 rows for scoring."""
+    """Use 72 rows for scoring, and 288 for training: one epoch of all these rows, or three epochs of 96 rows."""
     for name, rows in (("whole", 288), ("part", 96)):
         columns = run(epoch_rows=None if name == "whole" else 100).columns
         job = int(np.flatnonzero((columns["candidate"] == 0) & (columns["rung"] == 0))[0])
@@ -156,7 +156,7 @@ def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.Mo
         monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
         fitted = estimator(space(), candidates=12, random_state=2, config=ash.SearchConfig(epoch_rows=100)).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
-    assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # of 360 rows
+    assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # 4 epochs per pass of 360 rows
     assert fitted.result_.settings["epoch_rows"] == 100
 
 

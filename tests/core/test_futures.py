@@ -54,7 +54,7 @@ class Futures:
     def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
         self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
         self.places = [candidates // eta**k for k in range(rungs)]
-        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of candidates to be promoted
+        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of candidates that may be promoted
         self.origin: dict[State, tuple[State, Move]] = {}
         self.start = State(0, (Standing(),) * rungs)
         self.look(self.start)
@@ -126,7 +126,7 @@ class Futures:
 
 
 def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
-    """Return the (rung, place) of an entry before a newcomer was inserted; None for the newcomer itself."""
+    """Return the (rung, place) that an entry had until a newcomer was inserted; None for the newcomer itself."""
     if stand == (rung, newcomer):
         return None
     behind = stand[0] == rung and stand[1] > newcomer

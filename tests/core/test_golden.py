@@ -4,7 +4,7 @@
 
     exact   digests, weights and decisions, which must be equal on all machines
     near    predictions, which must agree within 1e-6 on all machines
-    bytes   hashes of predictions and exports, which must be equal where `HERE` is the same as on the recording machine
+    bytes   hashes of predictions and exports, which must be equal if `HERE` is the same as at the time of recording
 
 `golden/files` contains models and journals written by an earlier version of ash. After an intended change of results,
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
@@ -175,7 +175,7 @@ def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> C
     return run
 
 
-# Runs of ash.tune that need more than arguments
+# Runs of ash.tune that need code around the call
 
 
 def ensemble(folder: Path) -> Record:

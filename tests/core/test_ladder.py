@@ -57,7 +57,7 @@ class TestConformance:
         [
             (128, 2, [128, 64, 32, 16, 8, 4, 2]),
             (243, 3, [243, 81, 27, 9, 3]),  # a floating-point logarithm would give one rung fewer
-            (1000, 10, [1000, 100, 10]),  # the same here
+            (1000, 10, [1000, 100, 10]),  # here too, a floating-point logarithm would give one rung fewer
             (729, 3, [729, 243, 81, 27, 9, 3]),
             (100, 3, [100, 33, 11, 3]),
             (4, 2, [4, 2]),
@@ -242,15 +242,15 @@ def report(ladder, jobs, scores):
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestRetirement:
-    """Tests with 8 candidates and eta 2 (8, 4 and 2 places). test_futures.py tests all states of small ladders."""
+    """Tests on rungs with 8, 4 and 2 places (eta 2). test_futures.py tests all states of small ladders."""
 
     def test_capped_keeps_as_many_as_may_still_be_promoted(self, make):
         ladder = make(8)
         jobs = start(ladder, 8)
         assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
-        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # the best four so far may be promoted: 0, 5, 2, 3
+        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # the best four: 0, 5, 2, 3
         assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
-        assert ladder.take_retired() == []  # a promotion does not change the ranks of the others
+        assert ladder.take_retired() == []  # a promotion does not change the ranks of other candidates
         assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
 
     @pytest.mark.parametrize("promotion", PROMOTIONS)
@@ -398,7 +398,7 @@ def agree(core: Any, oracle: Any, retired: list[int]) -> None:
     assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
     new = core.take_retired()
     assert sorted(new) == oracle.take_retired()
-    assert len(new) <= 1 + len(core.rungs)  # at most a diverged candidate and one per rung
+    assert len(new) <= 1 + len(core.rungs)  # at most one candidate per rung, and one that has diverged
     retired += new
 
 
@@ -408,7 +408,7 @@ def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequ
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
     while running or not core.finished:
-        # choose() returns the index of the running job to report; one index more means that a job is requested.
+        # choose() returns the index of the running job to report; the next higher index means that a job is requested.
         place = choose(range(len(running) + (len(running) < workers)))
         if place == len(running):
             jobs = core.next(), oracle.next()

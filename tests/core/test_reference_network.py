@@ -342,7 +342,7 @@ def test_shares_of_ntk() -> None:
 
 
 def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
-    """Return the output of the same network in torch; if `scaled`, sums are divided by sqrt(inputs), as ntk does."""
+    """Return the output of the same network in torch. If `scaled`, divide sums by sqrt(inputs), as defined for ntk."""
     numbers = x[:, NUMBERS]
     angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
     values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)
@@ -369,10 +369,10 @@ def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, A
 
 
 def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
-    """Return torch's optimizer. Each group has a share of the rate; decay is divided by the share to use the full rate.
+    """Return torch's optimizer, in which each group of parameters has a share of the learning rate.
 
-    Phases in ash are in turns and have 1 / (2 pi) of the rate. Phases in torch are in radians, so without Adam they
-    need 2 pi times the rate.
+    The weight decay of a group is divided by its share, so that decay uses the full rate. Phases in ash are in turns
+    and have 1 / (2 pi) of the rate. Phases in torch are in radians, so without Adam they need 2 pi times the rate.
     """
     groups = []
     for name, value in learned.items():
@@ -394,7 +394,11 @@ def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, A
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
-    """Compare with ntk's definition; use Adam, since its direction does not depend on the size of a gradient."""
+    """Compare parametrization "ntk" with torch, with Adam by its definition: sums are divided by sqrt(inputs).
+
+    This works with Adam, whose direction does not depend on the size of a gradient. With other optimizers, torch's
+    network does not divide sums, and its weights have 1 / sqrt(inputs) of the rate instead.
+    """
     torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),

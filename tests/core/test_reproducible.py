@@ -115,7 +115,7 @@ space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
 print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
-"""  # more blocks of weights per step than a 16-bit number can count
+"""  # each step has more blocks of weights than a 16-bit number can count
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ Adam divides by sqrt(second moment) + epsilon. With the usual epsilon 1e-8, a ro
 cause a step of any size up to the rate. These tests use epsilon 1e-2, which is at least every rate here, so that no
 error grows. Only one test below uses 1e-8.
 
-A pre-activation within 1e-6 of 0, the corner of relu, could get either sign. With the fixed seeds there is none.
+A pre-activation within 1e-6 of 0, the corner of relu, could get either sign. The fixed seeds give no such value.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ TASKS = {
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float = TOLERANCE) -> None:
-    """Compare weights (times the input factors), biases, shares and the parameters of the embedding."""
+    """Compare weights (times the input factors), biases, activations' shares and the embedding's parameters."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]
@@ -90,7 +90,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
 @pytest.mark.parametrize("depth", range(4))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_equals_the_oracle(activation: str, depth: int) -> None:
-    """Use 1 to 5 full-batch epochs; the tasks differ in activation, depth and optimizer."""
+    """Compare 1 to 5 full-batch epochs. Activation, depth and optimizer select the task."""
     for number, optimizer in enumerate(OPTIMIZERS):
         task = list(TASKS)[(ACTIVATIONS.index(activation) + 5 * depth + number) % len(TASKS)]
         compare(chosen_for(optimizer, task, depth, activations=(activation,) * depth), task, [1 + number])

@@ -64,7 +64,7 @@ def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
 
 
 def last_batch(seed: int = 0, candidate: int = 0, epochs: int = 1) -> tuple[int, ...]:
-    """Return the rows of the partial last batches of all epochs: 8 of 40 rows, as batches have 32 rows."""
+    """Return the rows of the last batches of all epochs. Of 40 rows, 32 are in the first batch and 8 in the last."""
     return tuple(np.flatnonzero(uses_of_rows(40, 32, epochs, seed, candidate) > 1.5 * epochs / 32))
 
 
@@ -265,7 +265,7 @@ def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
 
 @pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
 def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: str) -> None:
-    """Check that only the default initialization does this; an explicitly set one is used unchanged."""
+    """Check that only initialization `"auto"` does this; an explicitly chosen initialization is used unchanged."""
     data = core_data(*table(20, 400, 1, 0), 0)
     chosen = {"hidden": (300,), "activations": ("relu",), "initialization": initialization}
     network, _ = _core.train(data, settings(**chosen, parametrization="ntk"), 0)
@@ -280,9 +280,10 @@ def test_ntk_starts_with_unit_variance_and_zero_output_weights(initialization: s
 
 @pytest.mark.parametrize("frequency", [0.1, 3.0])
 def test_an_embedding_starts_as_documented(frequency: float) -> None:
-    """Check that frequencies are normal. Phases (over a turn), mixes and biases (as for 16 inputs) are uniform.
+    """Check that frequencies are normally distributed, and that all other parameters are uniform.
 
-    The variance of 16 * 2000 frequencies has a standard error of sqrt(2 / 32,000) = 0.8 %; five of these are allowed.
+    Phases cover one turn. Mixing weights and biases have the bound of a layer with 16 inputs. The variance of 16 * 2000
+    frequencies has a standard error of sqrt(2 / 32,000) = 0.8 %; five of these are allowed.
     """
     data = core_data(np.random.default_rng(0).normal(size=(8, 2000)), np.arange(8.0)[:, None], 0)
     chosen = settings(embedding="periodic", embedding_frequency=frequency)

@@ -37,7 +37,7 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("training", ["resume", "restart"])
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
-    """Use barriers or no promotions, so that the greedy schedule runs the same jobs in whatever order."""
+    """Use barriers or no promotions, so that the greedy schedule runs the same jobs on any number of threads."""
     settings = {"algorithm": algorithm, "training": training, "seed": 5}
     found = {
         (schedule, threads): scores(

@@ -33,7 +33,7 @@ def test_a_workspace_serves_all_candidates():
     both = workspace_bytes([wide, long])
     assert max(workspace_bytes([wide]), workspace_bytes([long])) < both
     assert both < workspace_bytes([wide]) + workspace_bytes([long])
-    assert workspace_bytes([]) == 24 * 10  # the sums of a score
+    assert workspace_bytes([]) == 24 * 10  # only the sums of a score
 
 
 def test_a_state_is_as_many_arenas_as_its_optimizer_needs():

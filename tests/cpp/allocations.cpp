@@ -11,7 +11,7 @@ namespace {
 thread_local std::int64_t count = 0;
 thread_local std::int64_t bytes = 0;
 std::atomic<std::int64_t> live{0};
-std::atomic<std::int64_t> until_failure{0};  // 0: never
+std::atomic<std::int64_t> until_failure{0};  // 0 if no allocation is to fail
 
 #if defined(_WIN32)  // Windows has no std::aligned_alloc
 void* aligned_memory(std::size_t alignment, std::size_t size) { return _aligned_malloc(size, alignment); }

@@ -1,4 +1,4 @@
-// allocations.hpp: counts the allocations of this thread and the memory not yet freed, and makes a chosen allocation
+// allocations.hpp: counts the allocations of each thread and those not yet freed, and makes a chosen allocation
 // fail; allocations.cpp replaces operator new.
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace ash::testing {
 
-std::int64_t allocations();      // since the thread began
-std::int64_t allocated_bytes();  // since the thread began
+std::int64_t allocations();      // allocations of this thread since it began
+std::int64_t allocated_bytes();  // bytes that this thread has allocated since it began
 
 std::int64_t live_allocations();  // allocations of all threads that are not yet freed
 

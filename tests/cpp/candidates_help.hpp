@@ -62,7 +62,7 @@ inline std::int64_t bytes(const State& state) {
     return 4 * (state.weights.size() + state.first_moment.size() + state.second_moment.size());
 }
 
-// Returns the weights of candidate `number` after jobs of these epochs, trained without the class Candidates.
+// Returns the weights of candidate `number` after jobs with these numbers of epochs, trained without class Candidates.
 inline std::vector<float> trained(const Data& data, const Settings& settings, std::uint32_t number,
                                   const std::vector<std::int64_t>& jobs) {
     Workspace workspace(data, {&settings, 1});
@@ -74,7 +74,7 @@ inline std::vector<float> trained(const Data& data, const Settings& settings, st
 }
 
 inline constexpr std::int64_t kNoLimit = 0;
-inline constexpr std::int64_t kNothingWaits = 1;  // bytes; with this limit every state is dropped as soon as it waits
+inline constexpr std::int64_t kNothingWaits = 1;  // memory limit; every state is dropped as soon as it waits
 
 // Returns the data as a fold that is scored by `metric`.
 inline Fold fold_of(const Data& data, Continuation continuation = Continuation::resume,
@@ -94,7 +94,7 @@ struct Fixture {
         return {{fold_of(data, continuation, metric)}, settings, std::ssize(settings), 1, limit};
     }
 
-    // Trains a job and registers its end immediately.
+    // Trains a job, and immediately registers that its candidate waits.
     Result run(Candidates& all, const Job& job) {
         const Result result = all.train(job, 0, team, stop);
         all.wait(job.candidate, job.rung, result.score, result.loss);

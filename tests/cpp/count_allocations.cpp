@@ -103,7 +103,7 @@ TEST_CASE("a workspace takes as many bytes as predicted") {
 
 TEST_CASE("a score takes as many bytes as predicted, and stores predictions only for auc") {
     Settings settings = settings_of(Optimizer::adam, 32);
-    settings.label_smoothing = 0.1;  // the log loss is calibrated
+    settings.label_smoothing = 0.1;  // with label smoothing, the log loss is calibrated
     for (const int classes : {0, 2, 4}) {
         const Data few = make_data(500, 9, classes, 2);
         const Data many = make_data(5000, 9, classes, 2);

@@ -22,7 +22,8 @@ extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // unit_
 
 namespace ash::testing {
 
-// Returns the kernels that this processor can run, and kernels with the AVX-512 tiles even if it has no AVX-512.
+// Returns the kernels that this processor can run. If it has AVX2 and fma, they include kWide, which tests the logic of
+// the AVX-512 kernels without AVX-512.
 inline std::vector<const Kernels*> tested_kernels() {
     std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
 #if defined(__x86_64__)
@@ -79,7 +80,8 @@ inline AlignedFloats random_block(Block block, std::uint64_t seed) {
 
 inline Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
 
-// Returns the largest distance over all columns except padding. It is infinite if only one of two values is NaN.
+// Returns the largest difference between elements of two blocks, not counting padding. It is infinite if an element is
+// NaN in only one of the blocks.
 inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
     double largest = 0.0;
     for (std::int64_t row = 0; row < block.rows; ++row) {
@@ -95,8 +97,8 @@ inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block blo
     return largest;
 }
 
-// Returns the allowed distance: 0 with fma; without fma it grows with `terms`, since sums of products are rounded
-// differently.
+// Returns the distance that tests allow. It is 0 with fma. Without fma, sums of products are rounded differently, so
+// the distance grows with the number of terms.
 inline double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
 
 }  // namespace ash::testing

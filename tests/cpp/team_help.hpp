@@ -24,9 +24,9 @@ inline double processor_seconds() {
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// Threads that join and leave a team, with gaps, whenever it is open. They end with the scope. All of them may then be
-// asleep in an open team, so the bell is rung. They read the bell before they check for the end, so none of them misses
-// it.
+// Threads that join a team whenever it is open, leave it, and pause before they join again. The destructor ends them.
+// All of them may then be asleep in an open team, so the destructor rings the bell. Each thread reads the bell before
+// it checks whether to end, so no thread misses this ring.
 class Members {
   public:
     Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})

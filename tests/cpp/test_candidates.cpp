@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
     CHECK_FALSE(state.expired());
     all.retire(1);
     CHECK(state.expired());
-    all.retire(2);  // has no state
+    all.retire(2);  // candidate 2 has no state
 }
 
 TEST_CASE_FIXTURE(Fixture,

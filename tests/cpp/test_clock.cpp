@@ -43,7 +43,7 @@ Decision decision(const Task& task) {
     return {task.job.candidate, task.job.rung, task.worker, task.start, task.finish};
 }
 
-// The naive twin searches all workers for every decision and does every job immediately.
+// The naive twin searches the tasks of all workers for the next decision, and does every job immediately.
 std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     Ladder ladder(settings);
     std::map<int, Task> running;
@@ -69,7 +69,7 @@ std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     }
 }
 
-// Executes a clock's tasks as `threads` threads might: in random order and with random delays.
+// Executes a clock's tasks in random order and with random delays, like a run on several threads.
 class Execution {
   public:
     Execution(const LadderSettings& settings, Schedule schedule, int workers, Order order, std::uint32_t seed,
@@ -206,7 +206,7 @@ TEST_CASE("an early result is held back until all results before it have arrived
     const Task slow = clock.next().value();
     CHECK(quick.job.candidate == 1);
     CHECK(slow.job.candidate == 0);
-    clock.finish({slow, 5.0, 0.0});  // first in real time, last in virtual time
+    clock.finish({slow, 5.0, 0.0});  // ends first in real time, but last in virtual time
     CHECK(clock.decided().empty());
     CHECK_FALSE(clock.has_task());
     clock.finish({quick, 1.0, 0.0});
@@ -223,7 +223,7 @@ TEST_CASE("release() ends all jobs, and a virtual clock drops results that were 
         std::vector<Task> given;
         for (int i = 0; i < 10; ++i) given.push_back(clock->next().value());
         std::size_t decided = 0;
-        for (std::size_t i = 1; i < 9; ++i) {  // the first result is late, the last one never arrives
+        for (std::size_t i = 1; i < 9; ++i) {  // result 0 arrives late, and result 9 never
             clock->finish({given[i], 1.0, 0.0});
             decided += clock->decided().size();
         }
@@ -317,7 +317,8 @@ TEST_CASE("a result of a task that is not running is refused and changes nothing
             for (const Task& task : wrong) CHECK_THROWS_AS(clock->finish({task, 1.0, 0.0}), std::invalid_argument);
             clock->finish({second, 1.0, 0.0});
             CHECK_THROWS_AS(clock->finish({second, 1.0, 0.0}), std::invalid_argument);
-            const bool is_dropped = released && schedule == Schedule::reproducible;  // true if the second result is
+            // Whether the clock drops the second result instead of reporting it to the ladder.
+            const bool is_dropped = released && schedule == Schedule::reproducible;
             CHECK(ladder.rungs()[0].finished() == (is_dropped ? 1 : 2));
         }
     }

@@ -83,7 +83,7 @@ TEST_CASE("processes that have the data pass them on") {
     SimulationSettings chosen = settings(3, 3);
     chosen.ladder.max_rungs = 1;
     const ClusterSimulation found = ash::simulate_cluster(chosen, cluster, workload());
-    CHECK(found.run.makespan == 5.0);  // the data arrive at 2, 4 and 3
+    CHECK(found.run.makespan == 5.0);  // the data arrive at the processes after 2, 4 and 3 seconds
     CHECK(found.bytes == 30.0);
     CHECK(found.line == 4.0);
 }

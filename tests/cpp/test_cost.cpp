@@ -18,7 +18,8 @@ Layout layout_of(int features, const std::vector<int>& hidden, int outputs, int 
     return {{features, outputs, numbers}, settings};
 }
 
-// Counts the multiply-adds of the products in loops over padded lines of columns, and of the embedding, if any.
+// Counts the multiply-adds of the products in loops over lines of 16 columns, including padding. Adds the multiply-adds
+// of the embedding, if there is one.
 std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t validation, std::int64_t epochs) {
     std::int64_t count = 0;
     const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t terms) {

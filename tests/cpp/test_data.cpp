@@ -45,7 +45,7 @@ std::pair<double, double> plain_moments(const std::vector<double>& values, const
     return {static_cast<double>(mean), static_cast<double>(std::sqrt(squares / weight))};
 }
 
-// A table of numbers [rows, 3] with missing cells, its target, and row weights 1, 2 and 3.
+// A table of numbers [rows, 3] with missing cells, with its target and row weights (1, 2 or 3).
 struct Given {
     static constexpr int kFeatures = 3;
     std::vector<double> x;
@@ -113,7 +113,7 @@ TEST_CASE("moments in one pass equal those of two passes, with weights and large
     std::normal_distribution<double> normal;
     for (const double offset : {0.0, 1e9, -1e30}) {
         for (const double spread : {1.0, 1e-3, 1e12}) {
-            // The first value, which is the shift of all sums, is an outlier.
+            // The first value is an outlier. Moments subtracts it from all values before it computes sums.
             std::vector<double> values{offset + 1000 * spread};
             std::vector<double> weights{2.0};
             for (int row = 1; row < 3000; ++row) {

@@ -43,7 +43,7 @@ std::int64_t denormals(const AlignedFloats& floats) {
     return std::count_if(floats.data(), floats.data() + floats.size(), is_denormal);
 }
 
-// Returns the moments of weights after updates without a gradient.
+// Returns the optimizer's moments after updates in which all gradients are zero.
 AlignedFloats decayed(const Kernels& kernels, int updates) {
     const Block block{1, 16, 16};
     const AlignedFloats gradient(16);
@@ -102,7 +102,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
     for (const Optimizer optimizer : {Optimizer::momentum, Optimizer::adam, Optimizer::adamw}) {
         Settings settings = recipe(optimizer, 0);
         settings.activations.assign(2, Activation::relu);
-        settings.parametric_activation = false;  // a unit whose output includes a share of x is never dead
+        settings.parametric_activation = false;  // a parametric unit passes on a share of x, so it never dies
         settings.beta2 = 0.95;
         settings.l2 = 0.0;
         settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // a factor of 0.9 per step at rate 0.01

@@ -20,7 +20,8 @@ using namespace ash;
 
 namespace {
 
-// xxhash.xxh64(b"".join(struct.pack("<f", 0.5 * i - 3) for i in range(count)))
+// Returns the numbers that are hashed. The known results are those of the Python expression
+// xxhash.xxh64(b"".join(struct.pack("<f", 0.5 * i - 3) for i in range(count))).
 std::vector<float> ramp(int count) {
     std::vector<float> values;
     for (int i = 0; i < count; ++i) values.push_back(0.5F * static_cast<float>(i) - 3.0F);
@@ -89,7 +90,7 @@ TEST_CASE("each flipped bit changes the digest, and no two flips give the same d
 TEST_CASE("the digest depends on order and length") {
     std::vector<float> values = ramp(64);
     const std::uint64_t before = digest(values);
-    std::swap(values[3], values[11]);  // the same lane of two stripes
+    std::swap(values[3], values[11]);  // values in the same lane of two stripes
     CHECK(digest(values) != before);
     CHECK(digest(std::vector<float>(16)) != digest(std::vector<float>(32)));
 }

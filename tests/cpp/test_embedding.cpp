@@ -29,8 +29,8 @@ constexpr float kUntouched = 7.0F;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr double kPi = 3.14159265358979323846;
 
-// An embedding of `count` numbers in kMostRows rows, and the deltas of its values. They are stored as in a network,
-// between features and memory that does not belong to the embedding.
+// An embedding of `count` numbers in kMostRows rows, and the deltas of the embedded values. As in a network, embedded
+// values and deltas are stored in each row after the features, and are followed by memory of other parts.
 struct Given {
     std::int64_t numbers;
     std::int64_t front;   // number of features, which exceeds the number of embedded numbers
@@ -67,7 +67,7 @@ struct Given {
         return to;
     }
 
-    // Returns the gradient [kRows][padded numbers], from blocks of 16 numbers that initially contain garbage.
+    // Returns the gradient [kRows][padded numbers], computed in blocks of 16 numbers that initially contain NaN.
     AlignedFloats gradient(const Kernels& kernels, std::int64_t rows) const {
         AlignedFloats all(kRows * block.stride);
         AlignedFloats some(kRows * kColumns);
@@ -166,9 +166,9 @@ TEST_CASE("cosine and sine have the error bounds of periodic.hpp") {
     }
 }
 
-// A value is a sum of 16 cosines, each times a factor of at most 1. The sum is rounded 16 times and is at most 17. The
-// error is at most 2e-5; the observed errors were at most a tenth of that. Without fma, an angle of 4 turns is rounded
-// once more, which adds 16 * 2 pi * 2e-7.
+// An embedded value is a bias plus 16 cosines, each times a factor of at most 1. So its magnitude is at most 17, it is
+// rounded 16 times, and its error is at most 2e-5. The observed errors were at most a tenth of that. Without fma,
+// an angle of 4 turns is rounded once more, which adds 16 * 2 pi * 2e-7.
 TEST_CASE("embedded numbers equal their definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 5;
 
-// Data with at most `epoch_rows` rows per epoch.
+// Returns data with at most `epoch_rows` rows per epoch.
 Data cut_data(int rows, int classes, std::int64_t epoch_rows) {
     std::vector<double> x;
     std::vector<double> y;
@@ -98,7 +98,8 @@ TEST_CASE("a job resumed in the middle of a pass has the bits of an uninterrupte
         const Data data = cut_data(109, classes, 30);
         CHECK(data.epochs().parts() == 4);
         Settings settings = settings_of(Optimizer::adamw, 8);
-        settings.learning_rate_schedule = LearningRateSchedule::constant;  // so that cycles make no difference
+        // The rate is constant, since a cycle of the rate depends on the length of the job.
+        settings.learning_rate_schedule = LearningRateSchedule::constant;
         const State unbroken = left_by(data, settings, {11});
         CHECK(unbroken.updates == 11 * 4);  // 25 rows per epoch, 8 per update
         for (const std::vector<std::int64_t>& jobs :
@@ -163,7 +164,7 @@ TEST_CASE("a job's cost includes its epochs and its scoring, and its loss is the
 
 TEST_CASE("a refit continues training with epochs over its own rows") {
     const Data data = cut_data(109, 3, 30);
-    const Data more = cut_data(149, 3, 30);  // 140 rows: 5 parts of 28
+    const Data more = cut_data(149, 3, 30);  // 140 training rows in 5 parts of 28
     const Settings settings = settings_of(Optimizer::adamw, 8);
     const JobRules rules{.kernels = kernels(""), .seed = kSeed};
     std::vector<RetrainJob> jobs{{more, settings, rules, {2, 0, 3}, left_by(data, settings, {1, 2})}};

@@ -31,7 +31,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
     return settings;
 }
 
-// Returns all parts as (offset, size), in the order of the arena or of the copies.
+// parts() and copies() return each part of the arena, and each copy of weights, as (offset, size) in order of offset.
 std::vector<std::pair<std::int64_t, std::int64_t>> parts(const Layout& layout) {
     std::vector<std::pair<std::int64_t, std::int64_t>> all;
     for (const Layer& layer : layout.layers()) all.emplace_back(layer.offset, layer.size());
@@ -135,7 +135,7 @@ TEST_CASE("before training, input factors are 1, and the last layer is zero unde
     }
 }
 
-// This also ensures that leaving out one part of the recipe does not change the initial values of the other parts.
+// It follows that leaving out one part of the recipe does not change the initial values of the other parts.
 TEST_CASE("initial embeddings depend only on the candidate's number") {
     const auto first_frequencies = [](const Settings& settings, std::uint64_t seed, std::uint32_t candidate) {
         const State state = initial_state(kShape, settings, seed, candidate);

@@ -29,7 +29,7 @@ std::unique_ptr<Candidates> make_candidates(const Data& data, int threads, std::
                                         std::move(mailbox));
 }
 
-// Does a job as a worker would, from the states in a letter.
+// Does the job of a letter in the same way as a worker, starting from the states in the letter.
 Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
     const Settings settings = make_settings(kCount)[static_cast<std::size_t>(letter.job.candidate)];
     Workspace scratch;
@@ -43,7 +43,7 @@ Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
     return answer;
 }
 
-// Answers letters until the tuner has ended, the latest letter first, and sends each answer twice.
+// Answers the tuner's letters, the latest first, until the tuner has ended. Sends each answer twice.
 void carry(Tuner& tuner, Mailbox& mailbox, const Data& data) {
     const JobRules rules = fold_of(data).rules;
     while (!tuner.wait(0.0)) {

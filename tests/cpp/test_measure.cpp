@@ -1,5 +1,5 @@
-// Tests the measurements for benchmarks: they return as many times as requested, all above zero, with and without
-// teams.
+// Tests the measurements for benchmarks: they return the requested number of durations, all above zero, with teams and
+// without.
 #include <doctest/doctest.h>
 
 #include <cstdint>

@@ -21,8 +21,8 @@ using namespace ash::testing;
 
 namespace {
 
-// The states of up to kWorkers candidates are at work at once. Two more states may exist: the best, and a copy of a
-// published state.
+// Up to kWorkers states are in use at once. At most two more states exist: the best state, and a copy of a published
+// state.
 constexpr int kWorkers = 4;
 
 std::int64_t largest(const Data& data, const std::vector<Settings>& all) {

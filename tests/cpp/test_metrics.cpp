@@ -139,15 +139,17 @@ TEST_CASE("auc of two classes is the share of pairs in the right order, with tie
 
 TEST_CASE("auc of more than two classes is the mean over all classes, each against the rest") {
     const Table table({{0.8F, 0.1F, 0.1F}, {0.2F, 0.5F, 0.3F}, {0.3F, 0.4F, 0.3F}, {0.1F, 0.2F, 0.7F}});
-    // Class 0 has 0.8 against 0.2, 0.3, 0.1; class 1 has 0.5 against 0.1, 0.4, 0.2; class 2 has 0.3, 0.7 against 0.1,
-    // 0.3, which is 3.5 of 4 pairs.
+    // For class 0, the rows of the class have 0.8 and the rest has 0.2, 0.3 and 0.1. For class 1 these are 0.5 against
+    // 0.1, 0.4 and 0.2. For class 2 they are 0.3 and 0.7 against 0.1 and 0.3. There, 3.5 of 4 pairs are in order, since
+    // the tie counts as half a pair.
     CHECK(score(Metric::auc, table, {0, 1, 2, 2}) == (1.0 + 1.0 + 0.875) / 3.0);
 }
 
 TEST_CASE("regression metrics equal values computed by hand, with several outputs and in units of the target") {
     const Table predictions({{1, 10}, {2, 20}, {3, 33}});
     const Table targets({{1, 10}, {2, 23}, {6, 33}});
-    // The errors are 0, 0, 3 and 0, 3, 0. The targets minus their means are -2, -1, 3 and -12, 1, 11.
+    // The errors are 0, 0, 3 in the first output and 0, 3, 0 in the second. The targets minus their means are -2, -1, 3
+    // and -12, 1, 11.
     CHECK(score(Metric::r2, predictions, targets) == ((1.0 - 9.0 / 14.0) + (1.0 - 9.0 / 266.0)) / 2.0);
     CHECK(score(Metric::rmse, predictions, targets) == -std::sqrt(3.0));
     CHECK(score(Metric::mae, predictions, targets) == -1.0);
@@ -183,7 +185,7 @@ TEST_CASE("an undefined metric is NaN") {
 
 TEST_CASE("f1 and average precision equal values computed by hand") {
     const Table table({{0.9F, 0.1F}, {0.2F, 0.8F}, {0.4F, 0.6F}, {0.3F, 0.7F}});
-    CHECK(score(Metric::f1, table, {0, 1, 0, 1}) == doctest::Approx(0.8));  // 2 of 3 predicted, 2 of 2 found
+    CHECK(score(Metric::f1, table, {0, 1, 0, 1}) == doctest::Approx(0.8));  // precision 2 / 3 and recall 1
     CHECK(score(Metric::f1_macro, table, {0, 1, 0, 1}) == doctest::Approx((0.8 + 2.0 / 3.0) / 2.0));
     CHECK(score(Metric::f1_weighted, table, {0, 1, 1, 1}) == 1.0);
     CHECK(score(Metric::average_precision, table, {0, 0, 1, 1}) == doctest::Approx((1.0 / 2.0 + 2.0 / 3.0) / 2.0));

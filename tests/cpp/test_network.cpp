@@ -28,7 +28,7 @@ LayerWeights layer(int inputs, int outputs, float value) {
             std::vector<float>(static_cast<std::size_t>(outputs), value)};
 }
 
-// Returns an embedding of these numbers in which all parameters have this value.
+// Returns an embedding of the features `numbers` in which all parameters are `value`.
 EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
     return {numbers, std::vector<float>(embedding::kRows * numbers.size(), value)};
 }

@@ -1,5 +1,5 @@
-// Tests functions run on threads. Every body runs once, and only one at a time in the critical section. No exception is
-// lost, even if the system refuses threads.
+// Tests the functions that run a body on several threads: each thread runs the body once, only one thread at a time is
+// in the critical section, and no exception is lost, even if the system refuses threads.
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -156,7 +156,7 @@ TEST_CASE("a network has shares in each hidden layer or in none") {
     const Network network = make(first, last);
     CHECK(network.layer(0).shares == first.shares);
     CHECK(network.layer(1).shares.empty());
-    const std::vector<float> x{-1.0F, -3.0F};  // -2 in each neuron, times 3 / 4
+    const std::vector<float> x{-1.0F, -3.0F};  // the sum in each neuron is -2; relu with share 1 / 4 gives 3 / 4 of it
     float found = 0.0F;
     REQUIRE(network.predict(x.data(), 1, 1, kernels(""), &found));
     CHECK(found == -4.5F);

@@ -16,9 +16,9 @@ namespace {
 
 enum class Kind { usual, wide, tiny, huge, infinite, nan };
 
-// Returns numbers of a kind. They are usual numbers; numbers of many magnitudes (wide); numbers whose products are near
-// the smallest normal number (tiny) or beyond the largest number (huge); or usual numbers of which one in 41 is
-// infinite or NaN.
+// Returns numbers of a kind. Usual numbers are in [-1, 1). Wide numbers have many magnitudes. Products of tiny numbers
+// are near the smallest normal number, and products of huge numbers exceed the largest number. With the kinds infinite
+// and nan, one in 41 usual numbers is infinite or NaN.
 AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     AlignedFloats values = random_block(block, seed);
     for (std::int64_t i = 0; i < values.size(); ++i) {
@@ -85,7 +85,7 @@ class Sample {
         }
     }
 
-    // Needed because distance() treats -0 as 0.
+    // Returns whether all zeros have the signs of the naive twin's zeros. distance() does not compare these signs.
     bool same_signs(const AlignedFloats& result) const {
         for (std::int64_t row = 0; row < block_.rows; ++row) {
             for (std::int64_t i = row * block_.stride; i < row * block_.stride + block_.columns; ++i) {
@@ -140,7 +140,7 @@ TEST_CASE("products in bfloat16 equal their naive twin bit for bit, on every ins
             const auto start = static_cast<Start>((terms + static_cast<int>(kind)) % 3);
             const Sample sample(1 + terms % 37, 1 + terms % 50, terms, start, terms % 2 == 0, true, kind);
             for (const Kernels& kernels : tested) {
-                // Without fma a product may overflow or underflow; otherwise products of bfloat16 are exact.
+                // Without fma, products of bfloat16 numbers are exact unless they overflow or underflow.
                 if (!kernels.fma && (kind == Kind::tiny || kind == Kind::huge)) continue;
                 INFO(kernels.name, ", ", terms, " terms, kind ", static_cast<int>(kind));
                 CHECK(sample.distance(kernels) == 0.0);

@@ -53,7 +53,7 @@ double linear(const Values& values, const Values& weights, double p) {
     return rows[low] + (place - std::floor(place)) * (rows[high] - rows[low]);
 }
 
-// Returns the quantile as defined in quartiles.hpp, from integrals of the step function that start at 0.
+// Returns the quantile as defined in quartiles.hpp. The mean of x(t) is the difference of two integrals from t = 0.
 double mean_of_steps(Values values, const Values& weights, double p) {
     std::vector<std::size_t> order;
     double total = 0.0;

@@ -44,7 +44,7 @@ std::vector<Settings> mixed_candidates() {
 
 bool is_positive_zero(float value) { return std::bit_cast<std::uint32_t>(value) == 0; }
 
-// Returns whether columns from `columns` on are positive zero in the rows [count][stride] that start at `first`.
+// Returns whether all columns after the first `columns` are positive zero in the rows [count][stride] from `first` on.
 bool padding_is_zero(const AlignedFloats& floats, std::int64_t first, std::int64_t count, std::int64_t columns,
                      std::int64_t stride) {
     for (std::int64_t row = 0; row < count && floats.size() > 0; ++row) {

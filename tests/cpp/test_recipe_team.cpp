@@ -1,4 +1,5 @@
-// Tests teams with an embedding and input factors: the bits are the same, and every number is in exactly one block.
+// Tests teams with an embedding and input factors: the weights have the same bits as without a team, and every embedded
+// number is in exactly one block.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -41,9 +42,9 @@ TEST_CASE("the recipe gives the same bits with any team, even if the team change
             const std::vector<float> expected = left_by(data, settings, nullptr);
             for (const int count : {0, 1, 2, 3}) {
                 std::atomic<std::uint32_t> bell{0};
-                Team team(bell);  // new, so no pause keeps it closed
+                Team team(bell);  // a new team, so no pause keeps it closed
                 Members members(team, bell, count, [&](Workspace& scratch) {
-                    scratch.prepare_to_help(Layout(data.shape(), settings));  // a member needs nothing else
+                    scratch.prepare_to_help(Layout(data.shape(), settings));  // members need only this preparation
                 });
                 // Repeat until a member has helped: on a busy machine members may join too late.
                 for (int run = 0; run < 100 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {

@@ -1,4 +1,4 @@
-// Tests that a run resumed from an earlier run has the decisions, results and networks of an uninterrupted run.
+// Tests that a run resumed from an earlier run has the same decisions, results and networks as an uninterrupted run.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -95,8 +95,8 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// Returns the first `cut` results and a random selection of the next three. The clock would have held back the latter
-// when the run was stopped.
+// Returns the first `cut` results, and a random selection of the next three results. The selected ones stand for jobs
+// that had ended before the run was stopped, but whose results the clock still held back.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
@@ -182,7 +182,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps")
                                                       [](const Step& step) { return step.finished; }));
         Made made = make(*this, {.schedule = Schedule::greedy});
         made.tuner->restore({all.begin(), all.begin() + ended}, std::span(steps).first(cut), {}, 0.0);
-        CHECK(std::ssize(made.tuner->jobs()) == ended);  // before any training
+        CHECK(std::ssize(made.tuner->jobs()) == ended);  // all known results are decided before any training
         go_through(made);
         CHECK(rows(*made.tuner) == rows(*whole.tuner));
         check_kept(made, whole);
@@ -209,7 +209,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run resumed without one of its steps still 
     for (std::size_t lost = 0; lost < steps.size(); lost += 5) {
         std::vector<Step> rest = steps;
         rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(lost));
-        // A job that is trained again would get its real hash.
+        // The known hashes are wrong, so a job that is trained again is recognized by its real hash.
         std::vector<KnownJob> known = all;
         for (KnownJob& each : known) each.record.weights_hash ^= 1;
         Made made = make(*this, {.schedule = Schedule::greedy});

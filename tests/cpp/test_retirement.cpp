@@ -142,7 +142,7 @@ TEST_CASE("the paper's rule also ranks promoted candidates") {
     CHECK(ladder.next()->candidate == 0);
     CHECK(retired_by(ladder, jobs[2], 0.5).empty());
     CHECK(retired_by(ladder, jobs[3], 0.4).empty());
-    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four rank higher; one of them was promoted
+    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four candidates rank higher; one of them was promoted
 }
 
 TEST_CASE("if a candidate diverges, a candidate in the rung above retires, since fewer can reach that rung") {
@@ -156,7 +156,8 @@ TEST_CASE("if a candidate diverges, a candidate in the rung above retires, since
         CHECK(ladder.take_retired() == Candidates{2, 3});
         CHECK(retired_by(ladder, jobs[4], kNan) == Candidates{4});
         CHECK(retired_by(ladder, jobs[5], kNan) == Candidates{5});
-        CHECK(retired_by(ladder, jobs[6], kNan) == Candidates{6, 1});  // four candidates can no longer reach rung 1
+        // At most three candidates can now reach rung 1, so only the best of them is promoted from there.
+        CHECK(retired_by(ladder, jobs[6], kNan) == Candidates{6, 1});
     }
 }
 

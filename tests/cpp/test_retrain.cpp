@@ -37,7 +37,8 @@ std::vector<Settings> make_settings(int count) {
     return all;
 }
 
-// Returns jobs on `next`, with different numbers of epochs, for candidates already trained for two epochs on `data`.
+// Returns jobs on the rows of `next`, with different numbers of epochs. All candidates were trained on `data` for two
+// epochs before.
 std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::vector<Settings>& all) {
     std::vector<RetrainJob> jobs;
     for (const Settings& settings : all) {

@@ -36,7 +36,7 @@ void add_waiting(StateStore& store, std::int32_t candidate, std::int32_t rung, d
     store.wait(rung, {score, loss, candidate});
 }
 
-// Returns the candidates among 0 .. count - 1 that still have a state. Afterwards these states are at work.
+// Returns the candidates among 0 .. count - 1 that still have a state. Resumes these states.
 std::set<int> kept(StateStore& store, int count) {
     std::set<int> found;
     for (int candidate = 0; candidate < count; ++candidate) {
@@ -104,7 +104,7 @@ TEST_CASE("states are dropped by rung, the lowest first, then the worst by score
     std::set<std::size_t> expected;
     for (const std::size_t next : {3U, 4U, 1U, 2U, 0U, 5U}) {
         expected.insert(next);
-        add(store, 100 + static_cast<std::int32_t>(next));  // in use from here on
+        add(store, 100 + static_cast<std::int32_t>(next));  // this state is in use from here on
         for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].expired() == expected.contains(i));
         CHECK(store.use().held_bytes == 6 * kBytes);
     }

@@ -29,11 +29,11 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells = kRows * kFeatures / 10;  // room for half of the non-zero cells, so they are moved
+constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the non-zero cells, so memory must grow
 
 struct Given {
     std::vector<double> x;  // mostly zeros
-    std::vector<double> y;  // above 0
+    std::vector<double> y;  // positive numbers
     std::vector<std::int64_t> training;
     std::vector<std::int64_t> validation;
 
@@ -48,7 +48,7 @@ struct Given {
             y.push_back(std::exp(sum) + 0.125);
             (row % 5 == 0 ? validation : training).push_back(row);
         }
-        std::ranges::reverse(training);  // rows arrive in another order than they are stored
+        std::ranges::reverse(training);  // the training rows are not listed in the order of the table
     }
 };
 

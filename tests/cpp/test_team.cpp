@@ -91,7 +91,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has no members") {
 TEST_CASE("a member leaves when the bell rings, when the job ends, and if its invitation is for another job") {
     for (const bool by_bell : {true, false}) {
         std::atomic<std::uint32_t> bell{0};
-        Team team(bell);  // new, so no pause keeps it closed
+        Team team(bell);  // a new team, so no pause keeps it closed
         team.open(1, no_ring, nullptr);
         const Team::Invitation invitation = team.invitation(bell);
         std::thread member([&] {
@@ -99,7 +99,7 @@ TEST_CASE("a member leaves when the bell rings, when the job ends, and if its in
             team.help(invitation, scratch);
         });
         while (team.size() == 1) std::this_thread::yield();
-        std::this_thread::sleep_for(2ms);  // the member falls asleep
+        std::this_thread::sleep_for(2ms);  // until the member is asleep
         if (by_bell) {
             ++bell;
             team.wake();
@@ -122,9 +122,9 @@ TEST_CASE("a sleeping member is woken by the next loop") {
     const std::thread::id owner = std::this_thread::get_id();
     team.open(1, no_ring, nullptr);
     Members members(team, bell, 1);
-    for (int loop = 0; loop < 20 && team.is_open(); ++loop) {  // a member preempted in its block closes the team
+    for (int loop = 0; loop < 20 && team.is_open(); ++loop) {  // a team closes if a member is preempted
         await_member(team);
-        std::this_thread::sleep_for(1ms);  // longer than a member spins
+        std::this_thread::sleep_for(1ms);  // longer than a member spins before it sleeps
         std::atomic<int> runs{0};
         std::atomic<bool> by_member{false};
         team.share(2, own, [&](int, Workspace&) {

@@ -1,5 +1,5 @@
-// Tests training as used by the tuner: the bits do not depend on the division into jobs, the workspace or the
-// instruction set, and training can be stopped. tests/core/test_training.py compares the computed values with an
+// Tests training as used by the tuner: the bits of weights do not depend on the division into jobs, the workspace or
+// the instruction set, and training can be stopped. tests/core/test_training.py compares the computed values with an
 // independent network.
 #include <doctest/doctest.h>
 

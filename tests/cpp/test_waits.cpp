@@ -61,8 +61,8 @@ void await(Condition condition) {
     while (!condition()) std::this_thread::sleep_for(1ms);
 }
 
-// How a run ends. Depending on `ends`, candidate 0 waits for the stop, throws, or reaches the stop score when the test
-// tells it to.
+// How a run ends. With by_stop, candidate 0 trains until the run is stopped, like all candidates. With the other values
+// it waits for a signal of the test (Plan::told), and then throws or reaches the stop score.
 enum class Ends : std::uint8_t { by_stop, by_throwing, by_score };
 
 struct Plan {
@@ -156,7 +156,7 @@ TEST_CASE("the owner of a team waits for a block that a member has claimed") {
         Workspace own;
         auto block = [&](int, Workspace& scratch) {
             if (&scratch == &own) {
-                if (!claimed) std::this_thread::sleep_for(1ms);  // a member takes the next block
+                if (!claimed) std::this_thread::sleep_for(1ms);  // leaves the next block to a member
                 return;
             }
             claimed = true;

@@ -1,7 +1,8 @@
 """Tests the faults of data, settings and numerics (F01 to F57): one call per line, with its expected error, if any.
 
-Details are tested with the parts of ash. The tables in this file ensure that every fault is tested through the public
-functions. F29 is in test_data.py, and faults of processes and machines are in the other files of this folder.
+Details are tested in the tests of the parts of ash. The tables in this file ensure that every fault is tested through
+the public functions. F29 is in test_data.py, and faults of processes and machines are in the other files of this
+folder.
 """
 
 import asyncio
@@ -290,7 +291,7 @@ def test_a_two_dimensional_target_with_one_column_causes_a_warning(y: np.ndarray
     ],
 )
 def test_rungs_are_integers(candidates: int, eta: int, epochs: list[int]) -> None:
-    """Check powers of eta: with logarithms in floating point, 243 candidates (eta 3) or 1000 (eta 10) lose a rung."""
+    """Check powers of eta. Floating-point logarithms would lose a rung of 243 candidates (eta 3) or 1000 (eta 10)."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
 
 

@@ -88,7 +88,7 @@ def test_f97_cancelled_jobs_are_repeated() -> None:
 
 
 def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> None:
-    """Use an executor that answers nothing for a while, then much at once in reverse order, and runs each job twice."""
+    """Use an executor that returns results late, several at a time in reverse order, and runs each job twice."""
     kept: list[tuple[Future[Any], Any]] = []
     lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Tests the faults of files and some others (F103 to F117): untrusted models, hostile names, missing packages."""
+"""Tests faults of files and some other faults (F103 to F117): untrusted models, hostile names, missing packages."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """Tests faults of many machines on simulated hosts (F95, F102): delayed or lost frames, hosts cut off or added.
 
 The outcome must equal that of threads on this machine: the same digest and the same rows of the journal.
-test_faults_machines.py cuts the whole connection to a scheduler, and needs no hosts.
+test_faults_machines.py cuts the whole connection to a scheduler, and needs no simulated hosts.
 """
 
 import json

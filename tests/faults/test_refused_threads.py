@@ -83,7 +83,7 @@ sweep(limit, [1, 2, 3, 4, 5, 6, 8, 64])
 
 
 ONE = {"OPENBLAS_NUM_THREADS": "1"}
-"""If OpenBLAS is refused a thread, it raises SIGINT in the process, like Ctrl-C."""
+"""Keeps OpenBLAS from starting threads. If a thread were refused to it, it would raise SIGINT, like Ctrl-C."""
 
 
 @pytest.fixture(scope="module")

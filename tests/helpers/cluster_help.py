@@ -1,8 +1,8 @@
 """Dask clusters for fault tests: a scheduler and workers in separate processes, and connections that can be paused.
 
     this process ──┐
-    worker ────────┼── Wire ──> scheduler         if held, passes no data either way, and tells neither end
-    worker ────────┘
+    worker ────────┼── Wire ──> scheduler         when held, it passes no data in either direction,
+    worker ────────┘                              and neither end is told
 
 Threads: one per direction of each connection; any thread may call `hold`.
 """

@@ -37,7 +37,7 @@ def methods(kind: type, path: str) -> Iterator[Public]:
     """Yield the public methods and properties of a class, including those of its bases in ash."""
     for name in dir(kind):
         found = inspect.getattr_static(kind, name)
-        for wrapped in ("fget", "func", "fn"):  # attributes of a property, a cached property, a conditional method
+        for wrapped in ("fget", "func", "fn"):  # the function of a property, a cached property or an available_if
             found = getattr(found, wrapped, found)
         if not name.startswith("_") and inspect.isfunction(found) and found.__module__.startswith("ash."):
             bases = [base for base in kind.__mro__ if name in vars(base)]

@@ -70,13 +70,13 @@ WITH_ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 
 
 def all_switched_on(*, array_api: bool = True) -> Any:
-    """Return a context with metadata routing and array API dispatch enabled, if the array API is available."""
+    """Return a context that enables metadata routing and array API dispatch, or neither without the array API."""
     dispatch = array_api and WITH_ARRAY_API
     return sklearn.config_context(enable_metadata_routing=WITH_ARRAY_API, array_api_dispatch=dispatch)
 
 
 def scikit_learn_checks(*estimators: Any) -> pytest.MarkDecorator:
-    """Parametrize a test by scikit-learn's checks of these estimators, except those that it would skip."""
+    """Parametrize a test by scikit-learn's checks of these estimators, except checks that scikit-learn would skip."""
     pairs = [
         (estimator, check)
         for estimator, check in (pair for each in estimators for pair in estimator_checks_generator(each))

@@ -46,7 +46,7 @@ def expected() -> str:
 
 
 class Wrapped(Executor):
-    """Runs jobs on two threads; a given function submits them: submit(threads, job number, function, arguments)."""
+    """Runs jobs on two threads. Calls `submit(threads, job number, function, arguments)` to start each job."""
 
     def __init__(self, submit: Callable[..., Future[Any]]) -> None:
         self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0
@@ -65,7 +65,7 @@ def failing(error: Exception) -> Future[Any]:
 
 
 class ForOneRank:
-    """An object that only the first training rank can unpickle."""
+    """An object that only the first of the ranks that do jobs can unpickle."""
 
     def __reduce__(self) -> Any:
         return _for_one_rank, ()

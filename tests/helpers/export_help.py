@@ -76,7 +76,7 @@ def mixed_y(frame: Any) -> NDArray[Any]:
 
 
 def odd_rows() -> Any:
-    """Return rows of a `mixed_frame` with cells unlike those in training: levels, gaps, outliers, a negative zero."""
+    """Return rows of a `mixed_frame` with new kinds of cells: unseen levels, new gaps, outliers, a negative zero."""
     frame = mixed_frame(40, seed=9)
     city = frame.columns[2]
     frame.loc[0, "label"], frame.loc[1, city], frame.loc[2, "age"], frame.loc[3, "age"] = "néw", "", 1e30, -3e38

@@ -151,7 +151,7 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """Return an ensemble of three networks on the same columns, which have `scalings` different scalings."""
+    """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings."""
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])

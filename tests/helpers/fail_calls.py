@@ -51,7 +51,7 @@ DECIDES = ctypes.CFUNCTYPE(
 
 @contextlib.contextmanager
 def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
-    """Let call `number` fail with a system error code; each call appends an element to the yielded list."""
+    """Let call `number` fail with the system error `code`; each call appends an element to the yielded list."""
     library = ctypes.CDLL("libfiu.so.0")
     calls: list[int] = []
 

@@ -41,7 +41,7 @@ def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
 
 
 def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
-    """Apply the time limit of jobs in processes only to jobs that hang, since others may be slow on a busy machine."""
+    """Apply the time limit of jobs in processes only to jobs that hang, since a busy machine may slow the rest."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
 
@@ -53,7 +53,7 @@ def meet(folder: Path, count: int) -> None:
 
 
 def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
-    """Return the jobs (candidate, rung, epochs, score) of a greedy run on one thread, in the oracle's order."""
+    """Return the jobs (candidate, rung, epochs, score) of a greedy run on one thread, computed with the oracle."""
     ladder = ReferenceLadder(len(params), **settings)
     states: dict[int, Any] = {}
     jobs = []

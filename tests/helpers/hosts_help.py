@@ -50,7 +50,7 @@ class Hosts:
         return _inside(self._spaces[host])
 
     def cut(self, *hosts: int) -> None:
-        """Disconnect each of these hosts from all hosts, and reconnect all other hosts."""
+        """Disconnect each of these hosts from all other hosts, and reconnect the hosts that are not listed."""
         assert self._switch.stdin is not None
         self._switch.stdin.write(" ".join(map(str, hosts)).encode() + b"\n")
 
@@ -79,7 +79,7 @@ def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
 
 @contextlib.contextmanager
 def _held(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that ends with its standard input, and wait for its first output (`cat` echoes the newline)."""
+    """Start a process that ends at the end of its input, and wait for its first output (`cat` echoes the newline)."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
         assert process.stdin is not None and process.stdout is not None

@@ -5,8 +5,8 @@
 A first process does the operation once. It writes the inputs and the names of all imported modules into files. Unless
 `lazy`, this process then imports these modules. Each limit is tried in a forked child. OpenMP must not start a thread
 before a fork, so nothing is trained in this process. The environment variable makes glibc return freed arrays to the
-system, so that the allocator keeps little free memory. With `starved` the allocator keeps no free memory. Then NumPy
-and safetensors sometimes abort the process, so `starved` is for exploration and not for a test.
+system, so that the allocator keeps little free memory. With `starved` the allocator keeps no free memory at all.
+NumPy and safetensors sometimes abort such a process, so `starved` is for exploration and not for a test.
 
 Prints one JSON list with the bytes of each limit and its outcome: "right", "MemoryError" or "ash: NAME". Any other
 outcome is a fault.

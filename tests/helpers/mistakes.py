@@ -1,7 +1,7 @@
 """Likely mistakes and messy inputs, and how ash responds to them; writes docs/project/mistakes.md.
 
     python tests/helpers/mistakes.py now            writes the current outcomes into the page, next to the earlier ones
-    python tests/helpers/mistakes.py before FILE    prints as JSON the outcomes of another ash, on PYTHONPATH
+    python tests/helpers/mistakes.py before FILE    writes the outcomes of the ash on PYTHONPATH to FILE, as JSON
 
 Each case is a line of Python. Its outcome is an error, or the value of its last expression, with any warnings.
 """

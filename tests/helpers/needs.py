@@ -1,4 +1,4 @@
-"""Requirements that some tests have and the extra `test` does not install: large packages and system programs.
+"""Requirements of some tests that the extra `test` does not install: large packages and system programs.
 
 A test whose requirement is missing is skipped, and the reason says how to install the requirement. ASH_REQUIRE turns
 such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by
@@ -117,7 +117,7 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
 
 
 def checked(report: Report) -> Report:
-    """Return the report, changed to a failure if ASH_REQUIRE does not allow the skip, or if a failure was expected."""
+    """Return the report, changed to a failure if ASH_REQUIRE does not allow the skip or if the test is marked xfail."""
     if hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", EXPECTED
         del report.wasxfail  # pytest would count the report as an expected failure

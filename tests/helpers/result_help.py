@@ -1,4 +1,4 @@
-"""Makes results without training: a real ladder runs on a simulated clock, and its jobs become the columns."""
+"""Makes results without training: a real ladder runs on a simulated clock, and its jobs become the result's columns."""
 
 import dataclasses
 import heapq
@@ -54,7 +54,7 @@ def options(**changes: Any) -> Options:
 
 
 def columns(rows: list[dict[str, Any]]) -> Columns:
-    """Return job columns as the core does. Missing entries are 0; missing hashes are made from candidate and rung."""
+    """Return columns of jobs like the core's. Missing entries are 0; missing hashes follow from candidate and rung."""
     table = {name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in COLUMNS.items()}
     if not any("weights_hash" in row for row in rows):
         table["weights_hash"] = (table["candidate"] * 1000 + table["rung"]).astype(np.uint64) + np.uint64(2**63)

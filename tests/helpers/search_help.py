@@ -38,7 +38,7 @@ def rows_for(estimator: Any, **params: Any) -> Rows:
 
 
 def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
-    """Return the estimator after one training job per number in `epochs`."""
+    """Return the estimator after training jobs with these numbers of epochs."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
         under.more(rows_for(estimator, **params), count)
@@ -66,5 +66,5 @@ def search(estimator: Any = None, space: Any = None, **changes: Any) -> ash.ASHS
 
 
 def fitted(*given: Any, **changes: Any) -> ash.ASHSearchCV:
-    """Return the search of `search`, fitted."""
+    """Create a search with `search`, and return it fitted."""
     return search(*given, **changes).fit(X, Y)

@@ -133,7 +133,7 @@ def reference(
     jobs: list[int],
     orders: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Network, list[float]]:
-    """Train the oracle for these jobs (epochs) from the core's initial weights; return the network and its losses.
+    """Train the oracle from the core's initial weights, `jobs[i]` epochs in job i; return the network and its losses.
 
     `x` and `y` are the scaled rows as the core uses them. `orders` lists the rows of each epoch over all jobs; by
     default each epoch uses all rows in their given order.

@@ -214,7 +214,7 @@ class ReferenceLadder:
         if self._algorithm == "random":
             return True
         if self._algorithm == "sh":
-            # The barrier opens if no candidate is in a lower rung or running here, so that the whole rung has finished.
+            # The barrier opens if no job of this rung is running and no candidate can still come from a lower rung.
             below = any(self._stays_below(j) for j in range(k))
             everyone = not self._candidates and not below and not rung.running
             return everyone and len(rung.promoted) < self._rungs[k + 1].places
@@ -252,6 +252,6 @@ class ReferenceLadder:
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
-        # Each newcomer can be the best so far. It can then be promoted, unless fewer than eta candidates have finished.
-        # That exception does not matter, since no candidate has then reached the rung above.
+        # A newcomer that becomes the best can be promoted, unless fewer than eta candidates have finished. This
+        # exception does not matter, since it ends before any candidate reaches the rung above.
         return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

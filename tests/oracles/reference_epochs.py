@@ -36,7 +36,7 @@ def order_of_pass(seed: int, candidate: int, number: int, rows: int) -> NDArray[
 
 
 def rows_of_epoch(seed: int, candidate: int, epoch: int, rows: int, most: int) -> NDArray[np.int64]:
-    """Return the rows of an epoch with at most `most` rows, in order."""
+    """Return the rows of an epoch in order, if epochs have at most `most` of the `rows` rows."""
     parts = -(-rows // min(most, rows))
     size, (number, window) = rows // parts, divmod(epoch, parts)
     return order_of_pass(seed, candidate, number, rows)[window * size : (window + 1) * size]

@@ -1,8 +1,9 @@
-"""Simulates runs on threads and clusters in plain Python, with the ladder of reference.py, as oracles of the simulator.
+"""Simulates runs on threads and clusters in plain Python, as oracles for ash's simulator.
 
-The reproducible schedule is computed in another way than in the core. First only the ladder is run, on virtual workers,
-as if the time of every job were its cost. This gives a plan: the tasks, the order of their decisions, and the number of
-decisions that each task must wait for. Then the threads execute the plan.
+The simulations use the ladder of reference.py. The reproducible schedule is computed in another way than in the core.
+First only the ladder is run, on virtual workers, as if the time of every job were its cost. This gives a plan: the
+tasks, the order of their decisions, and the number of decisions that each task must wait for. Then the threads execute
+the plan.
 
 No value is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and each query
 recomputes the times of their passage. Vacancies and idle threads are counted over all jobs in each query.
@@ -125,7 +126,7 @@ class Threads:
     now: float = 0.0
     busy: float = 0.0
     running: dict[int, Execution] = field(default_factory=dict)
-    jobs: dict[Job, tuple[int, float, float, int]] = field(default_factory=dict)  # thread, start, end, team
+    jobs: dict[Job, tuple[int, float, float, int]] = field(default_factory=dict)  # thread, start, end, team size
 
     def run(self, clock: Greedy | Planned, seconds: Number) -> None:
         self.employ(clock, seconds)
@@ -168,7 +169,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Of all jobs with an incomplete team, help that with the most work left per member (ties: highest thread)."""
+        """Help the job with the most work left per member, of all jobs with an incomplete team (ties: last thread)."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread

@@ -3,8 +3,8 @@
     python cluster_runs.py --kills 50 --mode segfault     workers die at random
     python cluster_runs.py --seconds 20                   the connection to the scheduler is interrupted for 20 seconds
 
-Prints JSON. `unlike` counts runs whose digest differs from that of threads. `wrong` counts runs whose journal differs
-from that of threads: an additional job, a missing job, or a job with other bits.
+Prints JSON. `unlike` counts runs whose digest differs from that of a run on threads. `wrong` counts runs whose journal
+differs from that of a run on threads: an additional job, a missing job, or a job with other results.
 """
 
 import argparse

@@ -6,8 +6,8 @@
 
 Each run is a separate process. It is forked from this process, which has imported all modules but trained nothing.
 Forking takes a millisecond, while a new interpreter would take a second. A run writes each result that its callback
-receives to a pipe: these are the acknowledged results. There are three kinds of runs of networks: with a number of
-candidates, with folds, and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed
+receives to a pipe: these are the acknowledged results. There are three kinds of runs of networks: with a fixed number
+of candidates, with folds, and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed
 from states, restarted, with states that exceed the memory, and an endless stream. One run in four is greedy. SIGKILL
 ends a run after a random time. The runs that resume its journal are killed in the same way, until one of them finishes.
 States and rows are always written, even if that takes most of the time, so most kills happen during these writes.

@@ -146,7 +146,7 @@ def test_mountinfo_of_version_1_needs_the_controller(machine: Machine, tmp_path:
 
 def test_unreadable_cgroup_files_are_ignored(machine: Machine) -> None:
     machine.belongs_to("0::/job")
-    (machine.root / "job" / "cpu.max").mkdir(parents=True)  # reading it fails, even for root
+    (machine.root / "job" / "cpu.max").mkdir(parents=True)  # a folder cannot be read as a file, even by root
     machine.write("cpu.max", "500000 100000").write_bytes(b"\xff\xfe\x00")
     assert machine.allowed().count == 8
 

@@ -1,4 +1,4 @@
-"""Tests that names suggested for a misspelt name are near, and that merely sharing letters is not enough."""
+"""Tests that only similar names are suggested for a misspelt name, and that sharing letters is not enough."""
 
 import pytest
 

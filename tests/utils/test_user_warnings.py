@@ -1,4 +1,4 @@
-"""Tests that warnings point at the user's line, whichever calls lead from there to ash."""
+"""Tests that warnings point at the user's line, whatever chain of calls leads from that line into ash."""
 
 import warnings
 from collections.abc import Callable

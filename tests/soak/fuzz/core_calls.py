@@ -17,7 +17,7 @@ from words import Words
 from ash import _core
 
 REFUSALS = (ValueError, TypeError, IndexError, KeyError, OverflowError, RuntimeError, MemoryError, AttributeError)
-"""Allowed errors. AttributeError is allowed because an object of a wrong type fails in Python before the core."""
+"""Allowed errors. AttributeError is allowed because an object of a wrong type may fail in Python, before the core."""
 NUMBERS = (0, 1, 2, 3, 5, 8, -1, 63, 64, 2**16 + 1, 2**31 - 1, 2**31, 2**32, 2**32 + 2, 2**63 - 1, -(2**63), 2**64 - 1)
 SMALL = (1, 2, 1, 3)
 WRONG = (0, -1)
