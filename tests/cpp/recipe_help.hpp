@@ -1,5 +1,5 @@
 // recipe_help.hpp: a table with features of several kinds, and a candidate with all parts of RealMLP's recipe:
-// embedding, input factors, parametric activations and ntk.
+// embedding, input factors, parametric activations and the parametrization "ntk".
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ inline constexpr int kMixedNumbers = 18;  // more than one block of 16; layer 0 
 inline bool is_switch(int feature) { return feature % 5 == 3; }
 
 // Returns a table in which every fifth feature is 0 or 1 and not standardized, one feature is constant, and all others
-// are numbers. Weights: see make_data().
+// are numbers. If `weighted`, training rows have weights from 0.5 to 3.5.
 inline Data make_mixed_data(int rows, int classes, bool weighted = false) {
     std::vector<double> x;
     std::vector<double> y;
@@ -62,7 +62,7 @@ inline Settings recipe(Optimizer optimizer, std::int64_t batch_size) {
     return settings;
 }
 
-// The state, outcome and score of a candidate after jobs of these epochs.
+// The state, outcome and score of a candidate after jobs with given numbers of epochs.
 struct Trained {
     State state;
     Outcome outcome;

@@ -169,8 +169,8 @@ TEST_CASE("events report all jobs in order, each job once") {
     CHECK(counts[ash::EventKind::promoted] == tuner->jobs().size() - 16);
 }
 
-// A sleeping thread must wake up as soon as there is a job. With sh and more threads than jobs, nearly all threads
-// sleep between rungs, so a lost wake-up would make the run hang.
+// A sleeping thread must wake up as soon as there is a job. With synchronous halving and more threads than jobs, nearly
+// all threads sleep between rungs, so a lost wake-up would make the run hang.
 TEST_CASE("no wake-up is lost") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(16, 8, by_number, {.algorithm = ash::Algorithm::sh});

@@ -12,8 +12,9 @@
 
 namespace ash::testing {
 
-// Returns points whose classes are rings around the origin, or whose targets follow their radius. Both can be learned
-// in a few epochs. weighted: rows have the weights 0.5, 1.0, 1.5, 2.0, ...
+// Returns points whose classes are rings around the origin, or whose targets depend on the distance from the
+// origin. Both can be learned in a few epochs. If `weighted`, training rows have the weights
+// 0.5, 1.0, ..., 3.5, repeated in this order.
 inline Data make_data(int rows, int features, int classes, int targets = 1, bool weighted = false) {
     const int columns = classes > 0 ? 1 : targets;
     std::vector<double> x(static_cast<std::size_t>(rows * features));

@@ -73,12 +73,12 @@ def parts_from(
 
 
 def start(parts: Fold) -> _core.Network:
-    """Return an untrained network without hidden layers, with the centers and scales of these rows."""
+    """Return an untrained network without hidden layers, with the centers and scales of the fold's rows."""
     return _core.train(prepare(parts), settings(), 0)[0]
 
 
 def bits(parts: Fold) -> bytes:
-    """Train two epochs on these rows; return the bytes of the weights, centers and scales."""
+    """Train two epochs on the fold's rows; return the bytes of the weights, centers and scales."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()
     scaling = (network.input_center, network.input_scale, network.target_mean, network.target_scale)
