@@ -1,5 +1,5 @@
-// Compares the candidates that a run keeps with those found by brute force over its jobs, for any order of
-// jobs, number of threads and limits.
+// Compares the candidates that a run keeps with those found by brute force over its jobs, for any order of jobs,
+// number of threads and limits.
 #include <doctest/doctest.h>
 
 #include <algorithm>

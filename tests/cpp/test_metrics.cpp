@@ -78,7 +78,7 @@ double score(Metric metric, const Table& table, const Table& targets, const std:
     return score(metric, all, Truth{.rows = all.rows, .outputs = all.outputs, .targets = made, .weights = weights});
 }
 
-// The naive twin counts all pairs of a positive and a negative row.
+// The naive twin compares every positive row with every negative row.
 double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int32_t>& labels) {
     double right = 0.0;
     double pairs = 0.0;

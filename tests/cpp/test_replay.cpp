@@ -79,7 +79,7 @@ std::uint64_t hash(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
 }
 
-// Returns the results of a whole run, with the scores of their folds.
+// Returns the results of a whole run, each with its score in every fold.
 std::vector<KnownJob> results(const Made& made) {
     std::map<Key, std::vector<double>> scores;
     for (const FoldScores& each : made.candidates->fold_scores()) {
