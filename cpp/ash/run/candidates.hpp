@@ -118,7 +118,7 @@ class Candidates {
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
     // Publishes the candidate's states [folds] after its last job, so that they are never written again. Returns no
-    // states if any of them is missing. REQUIRES: the job has ended, and wait() was not called since.
+    // states if any of them is missing. REQUIRES: the job has ended, and wait() has not been called since.
     States publish(std::int32_t candidate);
 
     // Call when the candidate waits or has diverged: its states may then be dropped. REQUIRES: as for publish().
@@ -142,7 +142,7 @@ class Candidates {
     // has the restored states of this job, if any.
     void replay(const Job& job, std::span<const double> fold_scores);
 
-    // Returns the jobs that recreate the states of `job` from the beginning, one per fold.
+    // Returns the jobs, one per fold, that recreate the states after `job` by training from the initial states.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
@@ -179,15 +179,15 @@ class Candidates {
 
     const std::int64_t count_;
     const std::vector<Fold> folds_;
-    const std::int64_t memory_limit_ = 0;     // total over all folds
+    const std::int64_t memory_limit_ = 0;     // bytes of states over all folds; 0 for no limit
     const std::shared_ptr<Mailbox> mailbox_;  // null if jobs are done here
     const ExternalTrainer external_;          // empty if all candidates are networks
 
     std::int64_t known_ = 0;                              // guarded by the critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up; its length never changes
-    std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread]
-    std::map<std::pair<std::int32_t, std::int32_t>, std::vector<State>> restored_;  // by candidate and rung
-    std::deque<StateStore> stores_;                                                 // [fold]
+    std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread], created by the thread
+    std::map<std::pair<std::int32_t, std::int32_t>, std::vector<State>> restored_;  // states by candidate and rung
+    std::deque<StateStore> stores_;  // [fold]: the states of all candidates
     std::atomic<std::int64_t> retrained_epochs_{0};
     mutable std::mutex mutex_;  // guards scores_
     std::vector<FoldScores> scores_;

@@ -74,7 +74,7 @@ class Mailbox {
     Mail take(double seconds);
     void wake();
 
-    // Returns false if no thread waits for the answer any more.
+    // Returns false, and ignores the answer, if no thread waits for it any more or the letter was answered before.
     bool answer(std::int64_t number, Answer answer);
     void close();  // called when the tuner stops
 
@@ -88,7 +88,7 @@ class Mailbox {
     std::mutex mutex_;  // guards all members below
     std::condition_variable news_;
     Mail mail_;
-    std::map<std::int64_t, Waiting> waiting_;  // by number
+    std::map<std::int64_t, Waiting> waiting_;  // waiting threads by letter number
     std::int64_t next_ = 0;
     bool woken_ = false;
     bool closed_ = false;

@@ -59,7 +59,7 @@ class RetrainedCandidates final : public Candidates {
     static Layout layout(const RetrainJob& job) { return {job.data.shape(), job.settings}; }
 
     const std::span<RetrainJob> jobs_;
-    std::vector<Workspace> workspaces_;  // [thread]
+    std::vector<Workspace> workspaces_;  // one per thread
 };
 
 }  // namespace

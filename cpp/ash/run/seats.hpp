@@ -69,8 +69,8 @@ class Seats {
 
     const int cores_;
     const bool allowed_;                        // whether teams are allowed
-    std::vector<Seat> seats_;                   // [thread]
-    std::vector<std::unique_ptr<Team>> teams_;  // [thread], for the job it runs
+    std::vector<Seat> seats_;                   // one per thread
+    std::vector<std::unique_ptr<Team>> teams_;  // one per thread, for the job that the thread runs
     int busy_ = 0;                              // number of threads that run a job
     int helping_ = 0;                           // number of threads that help
 };

@@ -11,7 +11,7 @@
 // changes no result. A candidate's state has the same size in every rung, but a state of a lower rung is cheaper to
 // train again. So states of the lowest rung are dropped first, starting with the worst candidate.
 //
-// Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
+// Order:       states are dropped in order of lower rung, then lower score, higher loss, and higher candidate number.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
 //                  before its allocation until it is freed, even if its last owner is outside the store;
 //              (2) held bytes <= max(limit, at work + published). If a new state would exceed the limit, waiting states
@@ -41,10 +41,10 @@
 namespace ash {
 
 struct MemoryUse {
-    std::int64_t limit = 0;       // bytes; 0 for no limit
+    std::int64_t limit = 0;       // maximum number of bytes; 0 for no limit
     std::int64_t peak_bytes = 0;  // the maximum number of bytes held at once
     std::int64_t held_bytes = 0;
-    std::int64_t dropped = 0;           // number of states
+    std::int64_t dropped = 0;           // number of states dropped so far
     std::int64_t retrained_epochs = 0;  // epochs trained again because states were dropped or missing
 };
 

@@ -128,7 +128,8 @@ class Tuner {
     std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
     std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
     std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
-    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // those retired since the last call
+    // Returns the candidates that have retired since the last call.
+    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }
     std::vector<Kept> kept() const { return records_.kept(); }  // as defined in kept.hpp, over all recorded jobs
 
     // Returns the states [folds] after the job of this candidate in this rung if the candidate waits there or is kept,
@@ -192,7 +193,7 @@ class Tuner {
     double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
     double paced_seconds_ = 0.0;  // total seconds of the jobs that ended in this run; paced_cost_: their total cost
     double paced_cost_ = 0.0;
-    std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per cost of its last job
+    std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per multiply-add in its last job
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
 

@@ -3,10 +3,11 @@
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without threads)
 //
 //     greedy          decides whenever a job really ends, so decisions depend on timing
-//     reproducible    W virtual workers on a virtual clock; a job lasts as long as its cost (multiply-adds):
+//     reproducible    W virtual workers (`workers`) on a virtual clock; a job lasts as long as its cost, in
+//                     multiply-adds:
 //
 //         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions only at virtual ends, in
-//         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties: lower worker
+//         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties: lower worker number
 //                   0 ------------------- virtual time ------------------>
 //
 //         Threads train the outstanding jobs in any real order. An early result is held back until all results that
@@ -99,7 +100,7 @@ class Clock {
     // depend on which results happen to have arrived.
     virtual void release() = 0;
 
-    // Returns whether nothing is running and no job is left.
+    // Returns whether the ladder has finished: nothing is running and no job is left, or a budget has ended the run.
     bool finished() const { return ladder_.finished(); }
 
   protected:
@@ -151,7 +152,7 @@ class VirtualClock final : public Clock {
   private:
     struct Worker {
         Report report;         // the result of the worker's last task
-        bool running = false;  // handed out and not finished
+        bool running = false;  // whether this task was handed out and has not finished
         bool finished = false;
     };
     using Key = std::tuple<double, double, std::int32_t>;

@@ -1,10 +1,10 @@
 // kept.hpp: the best candidates so far. Each is represented by its best job, together with the states after that job.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
-//     kept, 2   0               1 0             1 2             1 2             1 0            (ties: lower candidate)
+//     kept, 2   0               1 0             1 2             1 2             1 0            (ties: lower number)
 //
-// Order:       best first: higher score, then lower loss, then lower candidate, then lower rung. A diverged job is
-//              never kept.
+// Order:       best first: higher score, then lower loss, then lower candidate number, then lower rung. A diverged
+//              job is never kept.
 // Invariants:  (1) at most `most` networks and at most `most` external candidates are kept, with one entry per
 //                  candidate;
 //              (2) of each kind, the kept candidates are the best `most` that were offered, regardless of the order of
@@ -30,9 +30,9 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;                   // empty while the states are missing here (earlier run, remote worker)
+    States states;  // empty while the states are missing here (from an earlier run or on a remote worker)
     std::uint64_t weights_hash = 0;  // the Result's hash (training_job.hpp)
-    bool external = false;           // not a network, so it has no states
+    bool external = false;           // whether the candidate is not a network, so it has no states
 };
 
 // with_states() returns the entries whose states are here; without_states(), the networks whose states are missing.

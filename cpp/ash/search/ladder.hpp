@@ -76,8 +76,8 @@ struct LadderSettings {
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                                  // over all jobs; 0 for no limit
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
-    std::int64_t report_limit = 0;                                 // number of reported jobs; 0 for no limit
-    std::int64_t patience = 0;          // reports in a row with no better score; 0 for no limit
+    std::int64_t report_limit = 0;                                 // maximum number of reported jobs; 0 for no limit
+    std::int64_t patience = 0;          // maximum number of reports in a row without a new best score; 0 for no limit
     std::vector<GivenRung> rungs = {};  // if not empty, replaces eta, min_epochs and max_rungs
 };
 
@@ -93,7 +93,7 @@ class Ladder {
     // has no places, negative epochs, or more places than the rung below.
     explicit Ladder(const LadderSettings& settings);
 
-    // Returns the next job, or nothing. After nothing, unless finished(), ask again after the next report.
+    // Returns the next job, or nothing. If it returns nothing and finished() is false, ask again after the next report.
     std::optional<Job> next();
 
     // Throws std::invalid_argument and changes nothing if the job is not running.
@@ -138,12 +138,12 @@ class Ladder {
     LadderSettings settings_;
     std::vector<Rung> rungs_;
     std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until known
-    std::vector<std::int64_t> most_finished_;  // F(k)
+    std::vector<std::int64_t> most_finished_;  // F(k): the largest number of candidates that can ever finish in rung k
     std::vector<std::int8_t> running_rung_;    // rung of each entered candidate's running job; -1 while not running
     std::vector<Entry> last_;                  // last result of each candidate that has entered; only for improving
-    std::vector<std::int32_t> retired_;        // not yet taken
+    std::vector<std::int32_t> retired_;        // retired candidates that take_retired() has not returned yet
     std::int64_t running_ = 0;
-    std::int64_t epochs_left_;  // remaining of epoch_limit; 0 without a limit
+    std::int64_t epochs_left_;  // epochs that remain of epoch_limit; 0 without a limit
     std::int64_t reported_ = 0;
     std::int64_t without_better_ = 0;  // reports since the last new best score
     double best_score_ = -std::numeric_limits<double>::infinity();

@@ -45,7 +45,7 @@ struct JobRecord {
     double end;
     int team;                   // the maximum number of threads that shared the job at once
     int team_limit = 1;         // the largest worthwhile team for the job's steps, regardless of available threads
-    double core_seconds = 0.0;  // over all threads; computed when the record is read
+    double core_seconds = 0.0;  // seconds of work of all threads on the job; computed when the record is read
     bool diverged = false;      // whether score or loss is not finite
     bool external = false;      // whether the candidate is not a network
 };
@@ -95,7 +95,7 @@ class Records {
     void fill(const Kept& kept, States states);  // see kept.hpp
 
     std::vector<Event> take_events();
-    std::vector<std::int32_t> take_retired();                  // those retired since the last call
+    std::vector<std::int32_t> take_retired();                  // candidates retired since the last call
     std::vector<JobRecord> jobs(std::size_t first = 0) const;  // starting at index `first`
     std::vector<Step> steps(std::size_t first = 0) const;      // likewise
     std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
@@ -109,7 +109,7 @@ class Records {
     std::vector<JobRecord> jobs_;
     std::vector<Step> steps_;
     std::vector<Assist> assists_;
-    std::map<std::pair<std::int32_t, std::int32_t>, double> helped_;  // seconds, by candidate and rung
+    std::map<std::pair<std::int32_t, std::int32_t>, double> helped_;  // seconds of help by candidate and rung
     BestCandidates kept_;
     std::vector<RungCounts> rungs_;
 };

@@ -12,7 +12,7 @@
 //     waiting | may be promoted   |  may rise to `best`   |  retired
 //    promoted | holds a place     |  may rise to `best`   |
 //
-//     m grows as candidates finish; count never grows
+//     m grows as candidates finish; `count` never grows
 //
 // Order:       higher score, then lower loss, then lower candidate number. This is a total order, so ties never depend
 //              on timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits.
@@ -56,8 +56,9 @@ class Rung {
 
     void start() { ++running_; }
 
-    // Records the result of a running candidate. REQUIRES: running() > 0. best_target: the number of entries that best
-    // holds from now on, never lower than before. ranked: whether the entry may be promoted, if it has not diverged.
+    // Records the result of a running candidate. REQUIRES: running() > 0. best_target: the number of entries that
+    // `best` holds from now on, never lower than before. ranked: whether the entry may be promoted, if it has not
+    // diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
@@ -65,14 +66,14 @@ class Rung {
 
     // Drops the worst entries until at most `count` are ranked. Appends the candidates of those that were waiting to
     // `retired`, since they can no longer be promoted. REQUIRES: 0 <= count, and with keep_best at least the target of
-    // best.
+    // `best`.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
-    // Returns the number of waiting entries among the best. REQUIRES: keep_best.
+    // Returns the number of waiting entries in `best`. REQUIRES: keep_best.
     std::int64_t promotable() const { return std::ssize(best_.waiting); }
 
     std::int64_t places() const { return places_; }
-    std::int64_t epochs() const { return epochs_; }  // per job
+    std::int64_t epochs() const { return epochs_; }  // epochs of each job in this rung
     std::int64_t running() const { return running_; }
     std::int64_t finished() const { return finished_; }  // including diverged entries
     std::int64_t promoted() const { return promoted_; }

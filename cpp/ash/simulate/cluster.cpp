@@ -62,7 +62,7 @@ class Run {
     struct Flight {
         Task task;
         int process = 0;
-        int thread = 0;  // number within the process
+        int thread = 0;  // number of the thread within its process
         double start = 0.0;
         double end = 0.0;
     };
@@ -193,7 +193,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // jobs still running if the run ended early
+        for (; !events_.empty(); events_.pop()) {  // adds the seconds of jobs cut off by an early end
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);
@@ -208,7 +208,7 @@ class Run {
         return bytes_of(job);
     }
 
-    // Returns a reference to the process number of the candidate's last job.
+    // Returns a reference to the number of the process that ran the candidate's last job.
     int& home(const Job& job) {
         const auto candidate = static_cast<std::size_t>(job.candidate);
         if (candidate >= homes_.size()) homes_.resize(candidate + 1, 0);
@@ -233,7 +233,7 @@ class Run {
     Processes processes_;
     std::vector<Flight> flights_;
     std::vector<int> spare_;
-    std::vector<int> homes_;  // [candidate]
+    std::vector<int> homes_;  // [candidate]: number of the process of the candidate's last job
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
     double now_ = 0.0;
     double free_at_ = 0.0;  // time from which the coordinator can make the next decision

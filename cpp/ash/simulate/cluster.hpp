@@ -50,7 +50,7 @@ struct Cluster {
     int threads_per_process = 1;  // the last process has the remaining threads
     int in_flight = 1;            // jobs per thread, including the running one
     bool states_stay = true;
-    double latency = 0.0;                                                // seconds, each way
+    double latency = 0.0;  // delay of each message in seconds, in either direction
     double bandwidth = std::numeric_limits<double>::infinity();          // bytes per second of the coordinator's line
     double process_bandwidth = std::numeric_limits<double>::infinity();  // bytes per second of each process's line
     double data_bytes = 0.0;

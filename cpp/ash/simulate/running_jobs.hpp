@@ -76,7 +76,7 @@ class TeamsBySize {
     explicit TeamsBySize(int threads) : teams_(static_cast<std::size_t>(threads) + 1) {}
 
     bool empty() const { return sizes_.empty(); }
-    std::span<const int> sizes() const { return sizes_; }  // existing sizes, in any order
+    std::span<const int> sizes() const { return sizes_; }  // sizes of existing teams, in any order
     const std::set<Key>& of_size(int members) const { return teams_[static_cast<std::size_t>(members)]; }
 
     void insert(int members, const Key& team) {
@@ -85,7 +85,7 @@ class TeamsBySize {
         teams.insert(team);
     }
 
-    // REQUIRES: the team is in here.
+    // REQUIRES: the team is in this object.
     void erase(int members, const Key& team) {
         std::set<Key>& teams = teams_[static_cast<std::size_t>(members)];
         teams.erase(team);
@@ -212,7 +212,7 @@ class RunningJobs {
         if (size(owner) < job(owner).most) open_.erase(size(owner), {job(owner).end, owner});
     }
 
-    std::vector<Shared> jobs_;             // [thread]
+    std::vector<Shared> jobs_;             // [thread]: the job that the thread owns
     std::vector<Membership> memberships_;  // [thread]: the job that the thread helps with, if any
     TeamsBySize all_;
     TeamsBySize open_;

@@ -85,7 +85,7 @@ class Run {
         return workload_.most_members ? workload_.most_members(job) : settings_.threads;
     }
 
-    // Takes the lowest idle thread, or else the lowest helping thread.
+    // Takes the idle thread with the lowest number or, if no thread is idle, the helping thread with the lowest number.
     std::optional<int> available() {
         if (!free_.empty()) return free_.take_lowest();
         if (helping_.empty()) return std::nullopt;
@@ -98,7 +98,7 @@ class Run {
     const Workload& workload_;
     SimulatedLadder ladder_;
     RunningJobs running_;
-    std::vector<Execution> tasks_;  // [thread]
+    std::vector<Execution> tasks_;  // [thread]: the task that the thread runs
     ThreadSet free_;
     ThreadSet helping_;
     double now_ = 0.0;

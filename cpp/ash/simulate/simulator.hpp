@@ -10,7 +10,7 @@
 //     updates only the jobs that it affects.
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
-//              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
+//              lowest first. If a task is still left, the lowest helping thread takes it. With teams, a thread that got
 //              no task joins a job that accepts one more member: the one with the most seconds left per member (ties:
 //              the job of the highest thread).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
@@ -77,10 +77,10 @@ struct RungWork {
 struct Simulation {
     double makespan = 0.0;
     double busy = 0.0;   // total seconds of threads that ran a job or helped with one
-    double work = 0.0;   // total seconds of all jobs, if no job is shared by threads
-    double chain = 0.0;  // longest chain: the largest sum of these seconds over one candidate's jobs
+    double work = 0.0;   // total seconds that all jobs would take without teams
+    double chain = 0.0;  // longest chain: the largest sum of seconds, without teams, over one candidate's jobs
     std::int64_t jobs = 0;
-    double epochs = 0.0;  // of all jobs; as a double it cannot overflow, and is exact below 2^53
+    double epochs = 0.0;  // total epochs of all jobs; as a double, the sum cannot overflow and is exact below 2^53
     std::vector<RungWork> rungs;
 };
 
