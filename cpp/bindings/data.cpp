@@ -112,7 +112,7 @@ Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
     const auto columns = static_cast<std::size_t>(x.shape(1));
     const double* from = view(x).data();
     const std::int64_t rows = x.shape(0);
-    const Released release;  // this frame keeps both alive
+    const Released release;  // this frame keeps x and the digests alive
     for (std::int64_t row = 0; row < rows; ++row, from += columns) to[row] = digest(std::span(from, columns));
     return digests;
 }

@@ -43,7 +43,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     check_fits(settings, data);
     const Kernels& table = kernels(instruction_set);
     const std::vector<std::int64_t> lengths = lengths_of(epochs, cycles, growth);
-    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // for epochs after divergence
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // the loss of the epochs after divergence
     const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
     State state;

@@ -49,7 +49,7 @@ struct Rows {
     std::vector<float> weights;        // [count], with mean 1; empty if all are equal
     SparseRows sparse;                 // replaces x if rows are sparse
 
-    // to[i] := row numbers[i] of x.
+    // to[i] := row `numbers[i]` of x.
     void gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const;
     // Returns the rows of x starting at `first`. scratch: [rows][stride], used if rows are sparse.
     const float* block(std::int64_t first, std::int64_t rows, float* scratch) const;

@@ -1,8 +1,8 @@
 // moments.hpp: computes the mean and standard deviation of columns in one pass over rows, which are added one at a
 // time.
 //
-//     w, w d, w d^2  with  d = x - shift      mean = shift + sum(w d) / sum(w)
-//                                             variance = (sum(w d^2) - sum(w d)^2 / sum(w)) / sum(w)
+//     sums of w, w d, w d^2                   mean = shift + sum(w d) / sum(w)
+//     w: weight of the row,  d = x - shift    variance = (sum(w d^2) - sum(w d)^2 / sum(w)) / sum(w)
 //
 // The shift of a column is its first value, so a large mean loses no precision. If the first value is k deviations from
 // the mean, the relative error of the variance grows by a factor k^2. Since k^2 is at most the number of rows n, the

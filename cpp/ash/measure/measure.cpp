@@ -21,7 +21,7 @@ double seconds_of(Function function) {
 // A cache line that two threads pass back and forth, to measure the time of a round trip.
 class Line {
   public:
-    // Returns the seconds per round.
+    // Returns the seconds per round trip.
     double ping() {
         const double seconds = seconds_of([this] {
             for (int round = 0; round < kRounds; ++round) {

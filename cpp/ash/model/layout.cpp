@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// Factors on the learning rate under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
+// Factors on the learning rate with the ntk parametrization (Holzmueller et al., arXiv:2407.04491, table A.1).
 constexpr float kBiasRate = 0.1F;
 constexpr float kShareRate = 0.1F;
 constexpr float kEmbeddingRate = 0.1F;

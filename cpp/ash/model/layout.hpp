@@ -1,14 +1,15 @@
 // layout.hpp: the positions of a network's parameters in one flat arena.
 //
 //     layer 0: `inputs` rows of weights, one row of biases     each row [outputs] padded with zeros to `stride`
-//              and one row of shares, if its activation is parametric
+//              and, if the activation is parametric, one row of shares (parametric.hpp)
 //     layer 1: ...
 //     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp)
 //     input factors of layer 0, if learned: one row [inputs], padded
 //
-// Weights and both moments of the optimizer have the same layout. In addition to the weights, the passes read copies
-// computed from them: W^T of all layers except the first, and the weights of layer 0 times the input factors. With an
-// embedding, W^T of the first layer is also copied, since the embedding's gradient passes through that layer.
+// Weights and both moments of the optimizer have the same layout. In addition to the weights, the forward and backward
+// passes read copies computed from them: W^T of all layers except the first, and the weights of layer 0 times the input
+// factors. With an embedding, W^T of the first layer is also copied, since the embedding's gradient passes through that
+// layer.
 //
 // A layout depends only on shapes, never on the instruction set, so states can be compared and moved. Its sizes do not
 // overflow, even with a batch of 2^32 rows, because the constructor refuses a network that is too large.
@@ -31,11 +32,11 @@ struct Layer {
     std::int64_t offset;      // offset of the layer's first row in the arena
     std::int64_t transposed;  // offset, in the copies, of W^T [outputs][padded(inputs)]
     std::int64_t row_offset;  // floats per row for the outputs of all preceding layers
-    float rate;               // factor on the learning rate: 1, or 1 / sqrt(inputs) (ntk)
-    float bias_rate;          // 1, or 0.1 (ntk)
-    bool parametric = false;  // whether the layer learns, per output, the shares of f(x) and x
-    float share_rate = 1.0F;  // 1, or 0.1 (ntk)
-    bool rounded = false;     // whether factors of its products are rounded to bfloat16 in training
+    float rate;               // factor on the learning rate: 1, or with ntk 1 / sqrt(inputs)
+    float bias_rate;          // factor on the learning rate of biases: 1, or with ntk 0.1
+    bool parametric = false;  // whether each output learns its share of f(x) in a mix of f(x) and x
+    float share_rate = 1.0F;  // factor on the learning rate of shares: 1, or with ntk 0.1
+    bool rounded = false;     // whether factors of the layer's products are rounded to bfloat16 in training
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
     std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of the row of shares, if any

@@ -32,15 +32,15 @@ struct Settings {
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
     Precision precision = Precision::fp32;
-    TargetTransform target_transform = TargetTransform::none;  // for the targets of a regression
+    TargetTransform target_transform = TargetTransform::none;  // transform of regression targets
     double embedding_frequency = 0.1;    // standard deviation of the initial frequencies, in turns per unit of x
     bool input_scaling = false;          // whether a factor for each input of the first layer is learned
     bool parametric_activation = false;  // whether each hidden neuron learns a mix of f(x) and x
     double learning_rate = 3e-3;
-    double momentum = 0.9;         // for momentum, nesterov
-    double beta1 = 0.9;            // for adam, adamw
-    double beta2 = 0.999;          // for adam, adamw
-    double epsilon = 1e-8;         // for adam, adamw
+    double momentum = 0.9;         // used only with momentum and nesterov
+    double beta1 = 0.9;            // used only with adam and adamw
+    double beta2 = 0.999;          // used only with adam and adamw
+    double epsilon = 1e-8;         // used only with adam and adamw
     double l2 = 0.0;               // adds l2 * W to the gradient of weights, not of biases
     double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
     double dropout = 0.0;          // share of hidden outputs set to zero in training

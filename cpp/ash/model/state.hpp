@@ -1,8 +1,8 @@
 // state.hpp: everything that training changes in a candidate (weights, moments and counters). One job owns a state at a
 // time.
 //
-// Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. Training a
-// copy of a state gives the same bits as training the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
+// Random numbers are functions of counters (random.hpp), so `epochs` and `updates` are the whole random state. Training
+// a copy of a state gives the same bits as training the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct State {
     AlignedFloats weights;
     AlignedFloats first_moment;   // empty for sgd
     AlignedFloats second_moment;  // empty except for adam, adamw
-    std::int64_t epochs = 0;      // since initialization
+    std::int64_t epochs = 0;      // number of epochs since initialization
     std::int64_t updates = 0;
     double beta1_power = 1.0;  // beta1^updates, updated by multiplication, since pow() differs between libraries
     double beta2_power = 1.0;

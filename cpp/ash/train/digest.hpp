@@ -4,9 +4,9 @@
 //     x0 x1 | x2 x3 | x4 x5 | x6 x7      a stripe: eight floats, two per word (the first in the low half)
 //      lane0   lane1   lane2   lane3     each lane := rotate(lane + word * P2, 31) * P1
 //
-// Source:     XXH64 by Yann Collet with seed 0, applied to the floats' bytes in little-endian order. It equals
-//             xxhash.xxh64(a.tobytes()) in Python. Words are built from numeric values, so a big-endian machine gets
-//             the same digest.
+// Source:     XXH64 by Yann Collet with seed 0, applied to the floats' bytes in little-endian order. P1 and P2 are
+//             constants of XXH64. The digest equals xxhash.xxh64(a.tobytes()) in Python. Words are built from numeric
+//             values, so a big-endian machine gets the same digest.
 // Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 differ, and so do two NaNs with
 //                 different bits;
 //             (2) for a state the whole arena is hashed: weights, biases and padding. On every instruction set, padding

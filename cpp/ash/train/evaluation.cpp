@@ -122,7 +122,8 @@ void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& 
     to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
         const auto column = static_cast<std::size_t>(o);
         if (predictions != nullptr) *predictions++ = static_cast<float>(target);
-        // A value that was not clipped is already in these units, and stays unchanged so that it is not rounded twice.
+        // A value that was not clipped is already in Data::units(). It stays unchanged, so that it is not rounded
+        // twice.
         if (units.link == Link::identity && target != units.least[column]) return;
         values[r * stride + o] = static_cast<float>((target - own.center[column]) / own.scale[column]);
     });

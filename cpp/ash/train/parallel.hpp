@@ -102,7 +102,7 @@ void parallel(int threads, Body&& body, OnFailure&& on_failure) {
 
 template <typename Body>
 void on_threads(int count, Body&& body) {
-    std::mutex mutex;  // guards first
+    std::mutex mutex;  // guards `first`
     std::exception_ptr first;
     std::atomic<bool> lacks_room{false};
     const auto guarded = [&](int number) noexcept {

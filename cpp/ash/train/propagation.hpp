@@ -3,6 +3,7 @@
 //     x -> [W0 b0] -> f -> [W1 b1] -> f -> ... -> [W b] -> outputs -> loss
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
+//                                                           D: deltas of the outputs of the layer with weights W
 //
 //     parametric f: y = x + a Q with the excess Q = f(x) - x. If y has the delta E, the delta of x is S * E, and
 //                   the delta of a is Q * E
@@ -70,8 +71,8 @@ struct Mask {  // dropout of one update
     std::uint32_t update = 0;
 };
 
-// Writes inputs [rows][input_stride], the rows of x followed by their embedded numbers, and numbers [rows][stride], the
-// numbers themselves. columns: the numeric features in x.
+// Writes `inputs` [rows][input_stride] (the rows of x followed by their embedded numbers) and `numbers` [rows][stride]
+// (the numbers themselves). columns: the numeric features in x.
 void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
            const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs);
 

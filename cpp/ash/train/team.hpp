@@ -51,7 +51,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
 
     struct Help {
         std::int64_t blocks = 0;
-        double seconds = 0.0;  // spent running blocks, without waiting
+        double seconds = 0.0;  // seconds spent running blocks, without waiting
     };
 
     // bell: rung whenever a member may find something better to do than to help. A thread rings the bell by changing

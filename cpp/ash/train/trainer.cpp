@@ -278,8 +278,8 @@ class Run {
     const std::int64_t batch_;  // rows per update
     const std::int64_t steps_;  // updates per epoch
     WeightCut weight_cut_;
-    const std::uint32_t* order_ = nullptr;  // [rows of an epoch], of the current epoch
-    double loss_sum_ = 0.0;                 // over the rows of the current epoch, in order
+    const std::uint32_t* order_ = nullptr;  // [rows of an epoch]: row numbers of the current epoch, in order
+    double loss_sum_ = 0.0;                 // sum of the losses of the current epoch's rows, in their order
 };
 
 }  // namespace

@@ -29,7 +29,7 @@
 
 namespace ash {
 
-// The result of a job. If it diverged, score and loss are NaN.
+// The result of a job. If the job diverged, score and loss are NaN.
 struct Result {
     double score = 0.0;
     double loss = 0.0;

@@ -101,7 +101,7 @@ void Trees::check_tree(std::int64_t tree) const {
     const std::int64_t first = leaf_starts_[static_cast<std::size_t>(tree)];
     const std::int64_t leaves = leaf_starts_[static_cast<std::size_t>(tree) + 1] - first;
     require(leaves <= std::numeric_limits<std::int32_t>::max(), "trees: too many leaves");
-    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // first all leaves, then all nodes
+    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // one flag per leaf, then one flag per node
     const auto reach = [&](std::int64_t parent, std::int64_t place) {
         require(place < leaves - 1 && place >= -leaves, "trees: a child that does not exist");
         require(place < 0 || place > parent, "trees: a child before its parent");

@@ -1,7 +1,7 @@
 // trees.hpp: boosted trees stored as flat tables. They compute the same scores as LightGBM.
 //
 //     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
-//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double, in this order; K scores per row
+//     score k of a row = 0.0 + leaf of tree k + leaf of tree (k + K) + ..., in double, in this order; K scores per row
 //
 //     regression      the scores in units of y: output_units.hpp
 //     two classes     one score s; probabilities are the softmax of 0 and s
