@@ -73,7 +73,7 @@ class Quartiles {
     std::vector<double> least_;         // minimum of every column; above most_ if there is no value yet
     std::vector<double> most_;
     std::int64_t rows_;
-    std::int64_t size_;  // rows of the sample
+    std::int64_t size_;  // number of rows of the sample
     std::int64_t seen_ = 0;
     std::int64_t next_;            // next row of the sample
     std::vector<double> sample_;   // [size][wanted columns]

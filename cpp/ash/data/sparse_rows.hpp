@@ -19,7 +19,7 @@ namespace ash {
 
 struct SparseRows {
     std::vector<std::int64_t> first;  // [rows]: index of the first cell of each row; empty if rows are stored densely
-    std::vector<std::uint32_t> size;  // [rows]
+    std::vector<std::uint32_t> size;  // [rows]: number of cells of each row
     std::vector<std::uint32_t> columns;
     std::vector<float> values;
 

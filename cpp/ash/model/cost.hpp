@@ -1,5 +1,5 @@
-// cost.hpp: computes the cost of a job, that is, its number of multiply-adds. The cost is equal on every machine, so it
-// measures virtual time.
+// cost.hpp: computes the cost of a job, that is, its number of multiply-adds. The cost is equal on every machine, so
+// virtual time is measured in multiply-adds.
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)

@@ -11,8 +11,9 @@
 // factors. With an embedding, W^T of the first layer is also copied, since the embedding's gradient passes through that
 // layer.
 //
-// A layout depends only on shapes, never on the instruction set, so states can be compared and moved. Its sizes do not
-// overflow, even with a batch of 2^32 rows, because the constructor refuses a network that is too large.
+// A layout depends only on shapes, never on the instruction set, so states of different machines can be compared, and a
+// state can be moved. The sizes in a layout do not overflow, even with a batch of 2^32 rows, because the constructor
+// refuses a network that is too large.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ struct Layer {
 
 // The parameters of an embedding [embedding::kRows][stride], one column per number.
 struct EmbeddingLayout {
-    int numbers = 0;  // 0 without an embedding
+    int numbers = 0;  // number of embedded features; 0 without an embedding
     std::int64_t stride = 0;
     std::int64_t offset = 0;
     float rate = 1.0F;  // factor on the learning rate

@@ -24,7 +24,7 @@ enum class Precision : std::uint8_t { fp32, bf16 };  // format of product factor
 enum class TargetTransform : std::uint8_t { none, log };
 
 struct Settings {
-    std::vector<int> hidden{64};                            // widths; empty for a linear model
+    std::vector<int> hidden{64};                            // widths of the hidden layers; empty for a linear model
     std::vector<Activation> activations{Activation::relu};  // one activation per hidden layer
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
@@ -44,7 +44,7 @@ struct Settings {
     double l2 = 0.0;               // adds l2 * W to the gradient of weights, not of biases
     double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
     double dropout = 0.0;          // share of hidden outputs set to zero in training
-    double label_smoothing = 0.0;  // classification only
+    double label_smoothing = 0.0;  // used only for classification
     std::int64_t batch_size = 32;  // rows per update; 0 for the whole training part, one update per epoch
     double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0 for a network
 };

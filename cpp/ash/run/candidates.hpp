@@ -27,8 +27,8 @@
 //              (5) settings of a known candidate are never written again and never move.
 // Threads:     train() and help() are called outside the critical section, by threads to which the candidate was
 //              assigned inside it. Any thread may call checked(), predict(), fold_scores() and stop(). All other
-//              functions are called inside. A workspace belongs to one thread, which creates it before its first job. A
-//              mutex guards the scores of folds.
+//              functions are called inside the critical section. A workspace belongs to one thread, which creates the
+//              workspace before its first job. A mutex guards the scores of folds.
 // Cost:        memory: data and states per fold, and about 250 bytes per known candidate. If the state for a job of
 //              rung k is missing, retraining it takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs. With eta 2,
 //              these are fewer than the job's own epochs. A step allocates nothing.

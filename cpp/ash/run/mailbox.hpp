@@ -70,7 +70,7 @@ class Mailbox {
     std::optional<Answer> send(const Job& job, States states);
     void note(Note::Kind kind, std::int32_t candidate);
 
-    // Waits for a letter, for wake(), for close(), or for `seconds`, and returns the new mail.
+    // Waits until there is a letter, wake() or close() is called, or `seconds` have passed. Returns the new mail.
     Mail take(double seconds);
     void wake();
 

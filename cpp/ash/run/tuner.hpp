@@ -13,8 +13,8 @@
 //
 // Order:       the clock's order (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it
 //              is decided, so records are in the order of decisions.
-// Invariants:  (1) a job that ended is reported once, before its thread requests another; a stopped job is not reported
-//                  and leaves no record;
+// Invariants:  (1) a job that ended is reported once, before its thread requests another job; a stopped job is not
+//                  reported and leaves no record;
 //              (2) a thread that finds nothing to do reads bell_ before it leaves the critical section. It then sleeps
 //                  or helps until bell_ has another value. Every change that creates new work increments bell_ and
 //                  wakes the sleepers, so no wake-up is lost;
@@ -24,8 +24,8 @@
 //              (5) reproducible: if a run is ended early by stop() or by its ladder, its records are the first records
 //                  of the complete run. Results held back at that time are dropped, since timing determines which of
 //                  them exist.
-// Threads:     start(), wait(), provide() and the destructor are called by one thread; all others by any thread. A
-//              table in DESIGN.md ("Threads") shows which thread writes which member under which lock.
+// Threads:     start(), wait(), provide() and the destructor are called by one thread; any thread may call all other
+//              functions. A table in DESIGN.md ("Threads") shows which thread writes which member under which lock.
 // Cost:        a decision takes O(log n) in the ladder plus, with teams, O(threads). It takes about 1 us including its
 //              records. A sleeping thread costs nothing.
 

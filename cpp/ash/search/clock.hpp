@@ -21,8 +21,8 @@
 //              (3) reproducible: between two calls, unless the clock is waiting for candidates, the undecided task with
 //                  the earliest virtual end has no result yet, and the ladder has no job for idle workers;
 //              (4) finished() never becomes false again.
-// Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. This
-//              depends only on earlier jobs, so it is as reproducible as the decisions.
+// Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. Which
+//              job is the last depends only on earlier jobs, so the last job is as reproducible as the decisions.
 // Candidates:  provide() announces that more candidates are known. The clock stops whenever the next candidate might be
 //              needed but is not known yet, so the time at which candidates arrive changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
@@ -49,8 +49,8 @@ namespace ash {
 struct Task {
     Job job;
     std::int32_t worker = 0;
-    double start = 0.0;   // virtual time
-    double finish = 0.0;  // virtual time
+    double start = 0.0;   // virtual time at which the job starts
+    double finish = 0.0;  // virtual time at which the job ends
 };
 
 // The result of a task.
@@ -121,7 +121,7 @@ class Clock {
 
 class GreedyClock final : public Clock {
   public:
-    // known: the initial number of candidates. `cost` is called only if work is limited.
+    // known: the initial number of known candidates. `cost` is called only if work is limited.
     GreedyClock(Ladder& ladder, std::int64_t known, Cost cost = {}, double work_limit = 0.0)
         : Clock(ladder, std::move(cost), work_limit), known_(known) {}
 

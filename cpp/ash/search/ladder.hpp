@@ -21,8 +21,8 @@
 //              DESIGN.md ("Who retires") defines F and L, which are used below, and proves (4) and (5).
 // Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
 //              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
-//              report_limit reports. Jobs still running may then be reported. After close() no job is given out either;
-//              the clock calls close() when the work limit is reached.
+//              report_limit reports. Jobs that are still running at that time may be reported later. After close() no
+//              job is given out either; the clock calls close() when the work limit is reached.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
@@ -71,10 +71,10 @@ struct LadderSettings {
     std::int64_t candidates = 128;
     std::int64_t eta = 2;
     std::int64_t min_epochs = 1;
-    std::int64_t max_rungs = 0;  // 0 for no limit
+    std::int64_t max_rungs = 0;  // maximum number of rungs; 0 for no limit
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
-    std::int64_t epoch_limit = 0;                                  // over all jobs; 0 for no limit
+    std::int64_t epoch_limit = 0;                                  // maximum total epochs of all jobs; 0 for no limit
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
     std::int64_t report_limit = 0;                                 // maximum number of reported jobs; 0 for no limit
     std::int64_t patience = 0;          // maximum number of reports in a row without a new best score; 0 for no limit

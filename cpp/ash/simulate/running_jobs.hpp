@@ -5,13 +5,13 @@
 //                           5: { (end, owner) }                           of each size in open_ may be the
 //                                                                         job with the greatest need of help
 //
-// A job starts with a number of seconds left. A team of s threads, at most `most`, reduces this number by 1 + (s - 1) *
-// efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is recomputed as
-// time passes. Among teams of one size, the team that ends last always has the most seconds left.
+// A job starts with a number of seconds left. A team of s threads (s is at most `most`) reduces this number by
+// 1 + (s - 1) * efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is
+// recomputed as time passes. Among teams of one size, the team that ends last always has the most seconds left.
 //
 // Order:       jobs end by (end, owner), lowest first. The greatest need is the most seconds left per member, then the
-//              highest owner.
-// Invariants:  (1) a thread owns at most one job, or helps with at most one;
+//              highest number of the owner.
+// Invariants:  (1) a thread owns one job, helps with one job, or does neither;
 //              (2) a running job is in all_ once, under the number of its members and its current end. While it accepts
 //                  more members, it is in open_ in the same way.
 // Threads:     none. Cost: O(log p + sqrt p) per change, since p threads form teams of at most sqrt(2 p) different
@@ -31,7 +31,7 @@
 
 namespace ash {
 
-// A set of thread numbers. The lowest is found quickly as long as threads are added and removed at the low end.
+// A set of thread numbers. The lowest number is found quickly if mostly low numbers are added and removed.
 class ThreadSet {
   public:
     explicit ThreadSet(int threads) : words_((static_cast<std::size_t>(threads) + 63) / 64) {}

@@ -74,8 +74,8 @@ class SimulatedLadder {
     const std::function<void(const SimulatedJob&)>& observer_;
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
-    std::map<std::int32_t, SimulatedJob> held_back_;  // ended but not yet decided: at most one per candidate
-    std::vector<double> chains_;                      // [candidate]: total seconds of its jobs
+    std::map<std::int32_t, SimulatedJob> held_back_;  // undecided jobs that have ended, one per candidate at most
+    std::vector<double> chains_;                      // [candidate]: total seconds of the candidate's jobs
     Simulation result_;
 };
 

@@ -12,13 +12,14 @@
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
 //              lowest first. If a task is still left, the lowest helping thread takes it. With teams, a thread that got
 //              no task joins a job that accepts one more member: the one with the most seconds left per member (ties:
-//              the job of the highest thread).
+//              the job of the highest thread number).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
 //              (2) a thread has its own job, helps with another job, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
 //              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
 //                  least the larger of work / threads and the longest chain (the jobs of one candidate);
-//              (4) reproducible: the tasks do not depend on threads, teams or job times. So neither do work and chain.
+//              (4) reproducible: the tasks do not depend on threads, teams or job times, so work and chain do not
+//                  depend on threads or teams.
 // Threads:     none; several runs may be simulated at once.
 // Cost:        O(log p) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
 //              leaves. Memory: 8 bytes per candidate in addition to the ladder's.
@@ -52,8 +53,8 @@ struct SimulatedOutcome {
 
 // The times and scores of a run's jobs. Each function may be called several times per job, with the same result.
 struct Workload {
-    std::function<double(const Job&)> seconds;  // on one thread, positive and finite
-    Cost cost;                                  // for the virtual clock, positive and finite
+    std::function<double(const Job&)> seconds;  // seconds of a job on one thread, positive and finite
+    Cost cost;                                  // cost of a job for the virtual clock, positive and finite
     std::function<SimulatedOutcome(const Job&)> outcome;
     std::function<int(const Job&)> most_members = {};    // largest team of a job, at least 1; empty: no limit
     std::function<double(const Job&)> state_bytes = {};  // size of the state after the job, for a cluster; empty: 0

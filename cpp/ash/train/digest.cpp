@@ -13,7 +13,7 @@ constexpr std::uint64_t kPrime2 = 0xC2B2AE3D27D4EB4FU;
 constexpr std::uint64_t kPrime3 = 0x165667B19E3779F9U;
 constexpr std::uint64_t kPrime4 = 0x85EBCA77C2B2AE63U;
 constexpr std::uint64_t kPrime5 = 0x27D4EB2F165667C5U;
-constexpr std::size_t kStripe = 8;  // floats
+constexpr std::size_t kStripe = 8;  // floats per stripe
 
 std::uint64_t low(const float* value) { return std::bit_cast<std::uint32_t>(*value); }
 

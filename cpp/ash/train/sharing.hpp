@@ -30,7 +30,7 @@ inline std::int64_t padded_rows(std::int64_t rows) {
 }
 
 struct RowCut {
-    std::int64_t rows;   // in the batch
+    std::int64_t rows;   // rows of the batch
     std::int64_t block;  // rows per block, except the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {

@@ -113,7 +113,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
 
     static constexpr int kCountBits = 16;
-    static constexpr int kMostBlocks = (1 << kCountBits) - 1;  // per ticket
+    static constexpr int kMostBlocks = (1 << kCountBits) - 1;  // maximum number of blocks per ticket
 
     // REQUIRES: 0 <= blocks <= kMostBlocks.
     static std::uint64_t pack(std::uint32_t job, int blocks) {

@@ -34,14 +34,14 @@ struct Training {
     std::uint64_t seed;
     std::uint32_t candidate;
     const std::atomic<bool>* stop = nullptr;  // once set, train() returns within a block of rows
-    std::span<double> losses = {};            // [epochs]: receives the loss of every epoch; or empty
-    Team* team = nullptr;                     // if set, other threads may join; the caller opens and closes it
+    std::span<double> losses = {};  // [epochs]: receives the loss of every epoch; empty if losses are not needed
+    Team* team = nullptr;           // if set, other threads may join; the caller opens and closes it
 };
 
 struct Outcome {
-    double loss = 0.0;  // mean over the rows of the last epoch, computed before each update; includes label smoothing
+    double loss = 0.0;      // mean loss of the last epoch's rows, each before its update; includes label smoothing
     bool diverged = false;  // whether a loss or weight is not finite; training ended with that epoch
-    bool stopped = false;   // whether the flag stopped the job; the state is then not usable
+    bool stopped = false;   // whether the flag stopped the job; if so, the state is not usable
 };
 
 // Runs one job: one cosine cycle of the learning rate over the epochs, starting from `state`. REQUIRES: the workspace
