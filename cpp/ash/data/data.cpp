@@ -87,7 +87,7 @@ OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     return result;
 }
 
-// Returns the weights scaled to a mean of 1; empty if all are equal.
+// Returns the weights scaled to a mean of 1, or an empty vector if all weights are equal.
 std::vector<float> normalized(std::span<const double> weights) {
     std::vector<float> result;
     if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
@@ -99,7 +99,7 @@ std::vector<float> normalized(std::span<const double> weights) {
 }
 
 // Allocates the rows of a part without filling them. sparse_cells: the number of cells reserved for the whole table; 0
-// for dense rows. This part gets its share of these cells.
+// for dense rows. The part reserves a share of them in proportion to its rows.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;

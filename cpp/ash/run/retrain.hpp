@@ -26,16 +26,16 @@ struct RetrainJob {
     const Settings& settings;
     const JobRules& rules;
     Job job;
-    State state = {};                     // state to continue from; if it has no weights, the initial state
+    State state = {};                     // state to continue from; without weights, the job starts from scratch
     Outcome outcome = {.stopped = true};  // set by retrain(); the state is usable unless stopped or diverged
 
     bool done() const { return !outcome.stopped && !outcome.diverged; }
 };
 
 // Runs the jobs, starting them in this order as threads become free. The calling thread calls stop() immediately and
-// then every 20 ms; if it returns true, all jobs end, including those that have not started. REQUIRES: each state fits
-// its data's shape and its settings. Rethrows an exception of a thread or of stop() after all threads have left. Jobs
-// that had ended by then are complete.
+// then every 20 ms. If stop() returns true, all jobs end, including those that have not started. REQUIRES: the state of
+// each job fits the job's settings and the shape of the job's data. Rethrows an exception of a thread or of stop() after
+// all threads have left. Jobs that had ended before the exception are complete.
 void retrain(std::span<RetrainJob> jobs, int threads, const std::function<bool()>& stop);
 
 }  // namespace ash

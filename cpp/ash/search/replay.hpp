@@ -58,7 +58,7 @@ class Replay {
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
     // Returns the next task to train, after all known results that precede it have been reported. While that task is
-    // late, returns nothing; later tasks then wait as well.
+    // late, returns nothing, so that later tasks wait as well.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Returns whether next() would return a task or report a known result.
@@ -75,7 +75,7 @@ class Replay {
     static std::optional<Task> ask(Clock& clock, const Owner& owner);
 
     std::map<Key, KnownJob> known_;  // results not yet reported
-    std::vector<Task> again_;        // tasks given out by the clock but neither trained nor reported; the next first
+    std::vector<Task> again_;        // tasks given out by the clock but neither trained nor reported, in order
 };
 
 }  // namespace ash

@@ -84,8 +84,8 @@ struct Truth {
     std::span<const float> weights = {};        // [rows], above zero; empty if all rows have weight 1
 };
 
-// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i, with the logarithm of the kernels. The
-// result is NaN if the prediction is not above 0 or the target is below 0.
+// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of the prediction p = predictions[i] for the target
+// t = targets[i], with the logarithm of the kernels. The result is NaN if p is not above 0 or t is below 0.
 void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count);
 
 class RunningScore {
@@ -98,8 +98,8 @@ class RunningScore {
     void add(const Predictions& next);
 
     // REQUIRES: all rows were added. mean_loss: for log_loss, the (weighted) mean of -log(probability of the label);
-    // for the Poisson deviance, its mean in units of the target. The caller computes it with its own logarithm, and
-    // score() only negates it. All other metrics ignore it.
+    // for the Poisson deviance, its mean in units of the target. The caller computes mean_loss with its own
+    // logarithm, and score() only negates it. All other metrics ignore it.
     // stop: once the flag is set, score() returns NaN at its next check; ranking a million rows takes about 0.1 s per
     // class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);

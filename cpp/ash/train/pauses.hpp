@@ -22,13 +22,14 @@ namespace ash {
 
 class Pauses {
   public:
-    // Called when a job starts. The thread may have slept for a long time before.
+    // Starts a watch, which measures how much of a core the owner gets. Called when a job starts, since the owner may
+    // have slept for a long time before.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
     }
 
-    // Called when a job ends.
+    // Ends the watch. Called when a job ends.
     void end_watch() {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
@@ -51,7 +52,7 @@ class Pauses {
         start_watch();
     }
 
-    // Ends the pause if its time is over. Then starts the next pause if the core was shared. REQUIRES: active().
+    // Ends the pause if its time is over. If the core was shared, the next pause starts immediately. REQUIRES: active().
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
