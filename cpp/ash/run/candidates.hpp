@@ -121,7 +121,7 @@ class Candidates {
     // states if any of them is missing. REQUIRES: the job has ended, and wait() has not been called since.
     States publish(std::int32_t candidate);
 
-    // Call when the candidate waits or has diverged: its states may then be dropped. REQUIRES: as for publish().
+    // Call when the candidate waits or has diverged. From then on its states may be dropped. REQUIRES: as for publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
     // Frees the states of a candidate that will have no further job. REQUIRES: it runs no job.
