@@ -61,7 +61,8 @@ class Replay {
     // late, returns nothing, so that later tasks wait as well.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
-    // Returns whether next() would return a task or report a known result.
+    // Returns whether next() would return a task or report a known result. Also returns true for a new task that turns
+    // out to be late, since only next() asks the clock for it.
     bool has_task(const Clock& clock, const Owner& owner) const;
 
     // Returns whether the next task was already given out by the clock and is late.
