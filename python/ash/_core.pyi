@@ -184,7 +184,7 @@ class DataBuilder:
         classes: int,
         training: NDArray[np.int64],  # row numbers
         validation: NDArray[np.int64],
-        training_weights: NDArray[np.float64] | None = None,  # above 0, one per training row
+        training_weights: NDArray[np.float64] | None = None,  # one per training row; each must be above 0
         validation_weights: NDArray[np.float64] | None = None,
         epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all rows
         loss: str = "squared_error",  # or "pinball" or "poisson"; for regression only
@@ -376,20 +376,21 @@ class Tuner:
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
         work_limit: float = 0.0,  # multiply-adds after which no more jobs are started; 0: no limit
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
-        # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN: the job diverged.
+        # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN means that the job
+        # diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         mailbox: Mailbox | None = None,  # passes jobs to other processes, up to its capacity; `threads` run the rest
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # request more candidates if fewer than this wait for rung 0; 0: if a worker is idle
+        ahead: int = 1024,  # more candidates are requested if fewer than this wait for rung 0; 0: if a worker is idle
     ) -> None: ...
     def start(self) -> None: ...
     # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
     # Raises exceptions of the threads.
     def wait(self, seconds: float) -> bool: ...
-    def stop(self) -> None: ...  # returns at once; running jobs stop within a block of rows, without a record
+    def stop(self) -> None: ...  # returns at once; running jobs stop within a block of rows and are not recorded
     def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
@@ -447,7 +448,7 @@ class Tuner:
     ) -> tuple[list[Network | None], list[bool]]: ...
     def retrain(
         self, data: Data, candidate: int
-    ) -> Network | None: ...  # trains a candidate of `kept` from the start; None: diverged
+    ) -> Network | None: ...  # trains a candidate in the list of kept() from scratch; None if it diverged
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -168,7 +168,7 @@ class Ladder:
         Raises
         ------
         SettingError
-            The job is not running here, or score or loss is not a number. The ladder is then unchanged.
+            The job is not running here, or score or loss is not a number. The error leaves the ladder unchanged.
         """
         if not isinstance(job, Job):
             raise SettingError(f"job must be a Job that Ladder.next() returned, got {job!r}")

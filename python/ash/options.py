@@ -44,8 +44,8 @@ NEGATED = "neg_value"
 
 WORKERS, WORKERS_A_THREAD = 32, 4
 """The default number of virtual workers of a run, and their number per thread in a run planned for a time limit. With
-more workers, candidates reach high rungs later. With fewer, threads are idle, or their results have to wait for a
-decision."""
+more workers, candidates reach high rungs later. With fewer workers, threads are idle, or their results have to wait for
+a decision."""
 WORKERS_OF_WORK = 8
 """The default number of virtual workers of a run that is planned for a `work_limit`, for any number of threads."""
 

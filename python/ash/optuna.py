@@ -35,9 +35,9 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     """Prune trials by asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), without pausing them.
 
     Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports a value at this step continues if it is among
-    the best ``max(1, f // eta)`` of the ``f`` trials that have reported in this rung so far, itself included. Ties are
-    decided in favor of the reporting trial. If a trial passes several rungs between two reports, the later report
-    counts in each of these rungs. NaN is always pruned.
+    the best ``max(1, f // eta)`` of the ``f`` trials that have reported in this rung so far, including the trial
+    itself. Ties are decided in favor of the reporting trial. If a trial passes several rungs between two reports, the
+    later report counts in each of these rungs. NaN is always pruned.
 
     Parameters
     ----------

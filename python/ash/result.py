@@ -177,10 +177,10 @@ class RunResult(History):
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
         """Return the run as an Optuna study, for Optuna's plots, importances, storages and dashboard.
 
-        Each candidate that has finished a job becomes a trial. The trial has the hyperparameters, the scores by epochs,
-        the best score as its value, and the times of its jobs. Its user attributes are candidate, rung, loss, digest
-        (a hash of its last weights), and the further metrics of its best job. The study has the run's direction, and
-        its settings as a user attribute. Writing a trial to SQLite takes about 20 ms.
+        Each candidate that has finished a job becomes a trial. The trial has the hyperparameters, the score after each
+        number of epochs, the best score as its value, and the times of its jobs. Its user attributes are candidate,
+        rung, loss, digest (a hash of its last weights), and the further metrics of its best job. The study has the
+        run's direction, and its settings as a user attribute. Writing a trial to SQLite takes about 20 ms.
 
         Parameters
         ----------
@@ -411,8 +411,9 @@ class Result(RunResult):
 
         The method is greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models,
         ICML 2004). It starts with `model`. Each further draw adds the network whose addition gives the mean the lowest
-        validation loss. This loss is the squared loss, the `loss` of the estimator, or the log loss for the metric
-        log_loss. The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The
+        validation loss. For classification, this loss is the log loss if the metric is the log loss, otherwise the
+        squared error of the probabilities. For regression it is the `loss` of the estimator, by default the squared
+        error. The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The
         ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its members.
 
         Parameters

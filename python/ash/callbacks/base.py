@@ -129,7 +129,7 @@ class Callback:
     With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order in
     which jobs finish. Jobs are reported in batches, at intervals of 50 ms or more. All jobs are reported before
     `on_end`. With a journal, a job is reported at most once, even if later calls resume the run. If a call dies after
-    it has recorded jobs, later calls do not report these jobs.
+    it has recorded jobs but before it has reported them, these jobs are never reported.
 
     Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
     An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in

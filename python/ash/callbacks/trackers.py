@@ -1,7 +1,7 @@
 """Callbacks that log a run to other tools (`MLflow`, `TensorBoard` and `WandB`), and their base class `Tracker`.
 
 At the start they log the settings. During the run they log the best score so far against the total epochs. At the end
-they log the winner's hyperparameters, its scores by epochs, and files.
+they log the winner's hyperparameters, its score after each number of epochs, and files.
 
 The tool is called only at the start, whenever the best score rises, and at the end, so the number of calls hardly
 depends on the number of jobs. A callback holds open objects of the tool only during a run, so that it can be copied and
@@ -151,8 +151,8 @@ class MLflow(Tracker):
     run_name : str, optional
         Name of the run; MLflow makes one up by default.
     candidates : int
-        How many of the best candidates get their own nested run, with hyperparameters, scores and losses by epochs. At
-        most 1000.
+        How many of the best candidates get their own nested run, with hyperparameters, and with score and loss after
+        each number of epochs. At most 1000.
     tags : dict of str, optional
         Further tags.
 

@@ -79,7 +79,7 @@ def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as CSV with one column per key; a cell is empty if its row lacks the key or contains NaN."""
+    """Write rows as CSV with one column per key; a cell is empty if its row lacks the key or has NaN for it."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -23,14 +23,14 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line, and suggests an option for an unknown one."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Return the parsed arguments, or exit if there are unknown ones."""
+        """Return the parsed arguments, or exit if there are unknown arguments."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown[0])}")
         return found
 
     def _hint(self, word: str) -> str:
-        """Return a suggestion for an unknown option: another tool's name for one of ours, or a misspelling."""
+        """Return a suggestion for an unknown option: the option with this name elsewhere, or with a similar name."""
         options = {_name(option): option for option in self._option_string_actions if option.startswith("--")}
         name = _name(word.split("=")[0]) if word.startswith("--") else ""
         near = [*synonyms(name, options), *near_names(name, options, 1)]

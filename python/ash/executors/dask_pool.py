@@ -7,7 +7,7 @@
 
 Dask's scheduler sends a job to the worker that has the candidate's state, and moves the state if necessary. If a worker
 is lost, Dask repeats its jobs and computes lost results again. If all workers that had the data are lost, the data are
-sent again. Candidates whose state is lost are trained from scratch, which gives the same bits.
+sent again. Candidates whose state is lost are trained from scratch, with bit-identical results.
 
 A call that waits for the scheduler never returns if the client's event loop ends meanwhile. So `ask` makes each
 such call in a separate thread, and gives up once the client is closed.

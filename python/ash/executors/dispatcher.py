@@ -5,9 +5,9 @@
                                                      | if the worker lacks the data: submit again with the data
 
 Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
-gets one answer: the result of a replaced future is ignored; (3) the dispatcher's thread raises nothing. It stores its
-error in `error`, and the calling thread raises that error. The error ends the run like any other error, with all
-finished jobs in the journal.
+gets one answer, since a job is submitted again only after its previous future has completed; (3) the dispatcher's
+thread raises nothing. It stores its error in `error`, and the calling thread raises that error. The error ends the run
+like any other error, with all finished jobs in the journal.
 Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. A future
 may complete in any thread; that thread puts the future's number into the queue. Everything else runs in the
 dispatcher's thread. Only the dispatcher's thread writes the values that `status` reads.

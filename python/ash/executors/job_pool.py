@@ -88,7 +88,7 @@ class Pool:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return those states from these jobs that workers still have, keyed by (candidate, rung)."""
+        """Return the wanted states, keyed by (candidate, rung), without the states that no worker has any more."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ MOST_KNOWN = 2
 
 
 class Versions(NamedTuple):
-    """The versions that must be the same in all processes for a job to give the same bits."""
+    """The versions that must be the same in all processes, so that a job has bit-identical results in each."""
 
     ash: str
     numpy: str

@@ -9,9 +9,9 @@ Data are sent once, by collectives. A collective is a set of tasks, one per rank
 started, so no rank gets two tasks. Another collective tells the ranks to drop the data. If no rank sees the file,
 because all ranks are on other machines, the data are sent in pieces, with one collective per piece.
 An exchange is a task that takes jobs to a rank and returns answers. A rank has at most one exchange at a time. If the
-jobs use all threads of the rank, the exchange lasts until there is an answer. If a thread is free, the exchange returns
-soon, to fetch more jobs. A rank with one thread runs its job within the exchange. While there are unanswered jobs that
-no current exchange carries, each rank has an exchange, if necessary one without jobs.
+jobs use all threads of the rank, the exchange lasts until there is an answer. If the rank has a free thread, the
+exchange returns soon, to fetch more jobs. A rank with one thread runs its job within the exchange. While there are
+unanswered jobs that no current exchange carries, each rank has an exchange, if necessary one without jobs.
 
 Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange goes to the rank whose
 exchange has just returned, and carries at most as many jobs as that rank has free threads; (2) jobs and answers are

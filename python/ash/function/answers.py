@@ -116,7 +116,11 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return the score if it reaches `target` and `reaches` is True, otherwise `rank` capped below `target`."""
+        """Return the value to report to a ladder that ends the run at the score `target`.
+
+        If `reaches` is True, a score that reaches `target` is returned, and so ends the run. In all other cases `rank`
+        is returned, capped below `target` if there is one.
+        """
         if target is None:
             return self.rank
         if reaches and self.score >= target:

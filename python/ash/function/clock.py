@@ -154,7 +154,10 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs: the mean seconds per epoch of the result's jobs with equal parameters or, if none, of all jobs."""
+    """Return a cost function: the epochs of a job times the mean seconds per epoch of jobs in the result.
+
+    The mean is over the jobs with equal parameters or, if there are no such jobs, over all jobs.
+    """
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

@@ -2,11 +2,11 @@
 
     source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
-The ladder and both clocks are in the core, and their rules are not described here. A state is kept (state_store.py)
-from the end of a job until its candidate is trained further or retired. The best state is kept until there is a better
-state. With a journal, recorded results are replayed first (clock.py), and candidates whose states were in an earlier
-process are trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as
-for networks.
+The ladder and both clocks (virtual and greedy) are in the core, and their rules are not described here. A state is kept
+(state_store.py) from the end of a job until its candidate is trained further or retired. The best state is kept until
+there is a better state. With a journal, recorded results are replayed first (clock.py), and candidates whose states
+were in an earlier process are trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the
+same columns as for networks.
 Invariants: (1) each job is recorded once, and jobs are recorded in order of decision; (2) a failure of the function is
 recorded, and ends the run only with `error="raise"` or after too many failures in a row; (3) a reproducible run does
 not depend on the kind, number or speed of runners.
@@ -474,7 +474,7 @@ def _story_of(answer: Answer) -> dict[str, Any] | None:
 def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:
     """Return the fields of a `JobRecord`.
 
-    The loss is the negated ranking value; fields that only networks have are empty.
+    The loss is the negated ranking value. Fields that only networks have get placeholders (NaN, 0 or 1).
     """
     start, end = answer.start - started, answer.end - started
     what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)

@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, `_sent` when it was last submitted, and the number of submissions."""
+    """A job submitted to Dask: its arguments, the value of `_sent` at the last submission, and how many there were."""
 
     job: Job
     params: dict[str, Any]

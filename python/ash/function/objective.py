@@ -157,7 +157,7 @@ def is_whole(options: FunctionOptions) -> bool:
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
     """Return the only trial of a new study.
 
-    It reports to a ladder. Values that are not given are drawn from the seed and the trial's number.
+    The trial reports to a ladder. Values that are not given are drawn from the seed and the trial's number.
     """
     import optuna
 

@@ -41,7 +41,7 @@ SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, adaptive draws are near good candidates, except each EVERY-th draw."""
+"""Once LEAST candidates have a score, adaptive draws are near good candidates, except every EVERY-th draw."""
 BEST, FEWEST = 16, 2
 """The best 1/BEST of the candidates, but at least FEWEST, are the good candidates."""
 KEPT, WIDTH = 0.75, 0.15

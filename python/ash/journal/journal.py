@@ -118,9 +118,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     seconds = 0.0
     """The time in seconds that earlier calls of this run took."""
     params: Mapping[int, Params] = {}
-    """For functions: the hyperparameters of candidates that earlier calls started, by number."""
+    """For functions: the hyperparameters of candidates that earlier calls started, keyed by candidate number."""
     before: Mapping[int, Params] = {}
-    """The hyperparameters of candidates that were drawn from smaller spaces, by number."""
+    """The hyperparameters of candidates that were drawn from smaller spaces, keyed by candidate number."""
     began: Space | None = None
     """For networks whose space has grown: the space with which the run began."""
     begun = 0

@@ -59,7 +59,7 @@ class NetworkJournal(OpenJournal):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the planned ladder of the journal, or None if there is none or none is needed."""
+        """Return the options with the ladder planned in the journal, or None if it has none or `options` need none."""
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None

@@ -130,7 +130,7 @@ class OpenJournal(NullJournal):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Load the candidates drawn from smaller spaces; these are all recorded ones if this call's space has grown."""
+        """Load the candidates drawn from smaller spaces; if this call's space has grown, load all."""
         if "run" not in self._facts:
             return
         with sound(self._path):

@@ -27,7 +27,10 @@ def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes
 
 
 def rung_colors(rungs: int) -> list[Any]:
-    """Return one RGBA color per rung, from dark to bright, also in grayscale and for color-blind people."""
+    """Return one RGBA color per rung, from dark to bright.
+
+    The order of the colors is visible in grayscale and to color-blind people.
+    """
     from matplotlib import colormaps
 
     return [colormaps["viridis"](number / max(rungs - 1, 1) * 0.95) for number in range(rungs)]

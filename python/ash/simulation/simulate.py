@@ -36,8 +36,8 @@ ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
-"""The speed that each thread beyond the first adds to a team, relative to one thread. Measured for a wide network on
-two threads (bench/results/teams.json)."""
+"""The speed that each thread beyond the first adds to a team, as a multiple of one thread's speed. It was measured for
+a wide network on two threads (bench/results/teams.json)."""
 
 _CANDIDATE_BYTES = 24
 """A lower bound for the bytes that the simulation needs per candidate waiting in a rung."""
@@ -105,7 +105,7 @@ class Simulation:
             Seconds that the busiest line was transmitting in one direction.
         latency
             Seconds of the round trips that follow one another: twice the latency, times the larger of two
-            numbers: the rungs that were reached, and the jobs divided by ``p * in_flight``.
+            numbers: the number of rungs that were reached, and the number of jobs divided by ``p * in_flight``.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
             "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
