@@ -17,7 +17,7 @@ _Singles = NDArray[np.float32]
 _Integers = NDArray[np.int64]
 # The training state of a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
-# The result of a job: score, loss, training loss, hash of the weights, scores of the folds (empty if it diverged).
+# The result of a job: score, loss, training loss, hash of the weights, scores of the folds (empty if the job diverged).
 _ResultParts = tuple[float, float, float, int, Sequence[float]]
 _ExternalResult = tuple[float, float, int, list[float]]
 
@@ -382,7 +382,8 @@ class Tuner:
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         mailbox: Mailbox | None = None,  # passes jobs to other processes, up to its capacity; `threads` run the rest
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
-        # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
+        # score, loss, hash and scores of the folds, or None if the job was stopped. Any thread calls it; it must not
+        # throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
         ahead: int = 1024,  # more candidates are requested if fewer than this wait for rung 0; 0: if a worker is idle
     ) -> None: ...

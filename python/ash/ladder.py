@@ -185,8 +185,8 @@ class Ladder:
     def take_retired(self) -> list[int]:
         """Return the candidates that have retired since the last call; they will never get another job.
 
-        A candidate retires with the report after which it cannot get another job. It has then diverged, has finished in
-        the last rung, or ranks behind so many better candidates that no later report can promote it.
+        A candidate retires with the report after which it cannot get another job, because it has diverged, has finished
+        in the last rung, or ranks behind so many better candidates that no later report can promote it.
 
         Returns
         -------

@@ -12,8 +12,8 @@ A limit of a control group (cgroup) applies to everything below it, so every lev
     /proc/self/mountinfo   ... / /sys/fs/cgroup ... - cgroup2 ...
     folders                /sys/fs/cgroup/user/job, /sys/fs/cgroup/user, /sys/fs/cgroup
 
-Inside a container the mount often shows only a part of the hierarchy (field 4 of mountinfo); the path is then taken
-relative to that part. A limit that is missing or cannot be read counts as no limit.
+Inside a container the mount often shows only a part of the hierarchy (field 4 of mountinfo). In this case the path is
+taken relative to that part. A limit that is missing or cannot be read counts as no limit.
 
 Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "/proc/pid/mountinfo".
 """

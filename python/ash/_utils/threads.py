@@ -75,7 +75,7 @@ def at_work() -> Iterator[None]:
 
 
 def end_jobs() -> None:
-    """Prevent further jobs from starting and wait for the running ones, since the interpreter is ending."""
+    """Prevent further jobs from starting and wait for the running jobs, since the interpreter is ending."""
     with _jobs.changed:
         _jobs.ended = True
         _jobs.changed.wait_for(lambda: not _jobs.running, END_SECONDS)

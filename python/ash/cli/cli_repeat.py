@@ -180,7 +180,7 @@ def _altered(model: Model, record: RunRecord) -> list[str]:
 
 
 def _recorded(path: str) -> tuple[Model, RunRecord]:
-    """Return the model of a file and its record, or raise SettingError if it has no usable record."""
+    """Return the model of a file and its record, or raise SettingError if the model has no usable record."""
     model = load_model(path)
     if model.record is None:
         raise SettingError(f"{path} has no record of its run: an older ash wrote it, or it is the network of one fold")

@@ -155,8 +155,8 @@ class Member:
     """A network or a boosted-tree model, either on its own or as a member of an ensemble.
 
     Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
-    ``exp(z * scale) * mean`` if `exponential` is set. It is then clipped to the range from `target_least` to
-    `target_most`. For classification z are the logits; those of trees are multiplied by the scale.
+    ``exp(z * scale) * mean`` if `exponential` is set. The target is then clipped to the range from `target_least` to
+    `target_most`. For classification z contains the logits; the logits of trees are multiplied by the scale.
     """
 
     weight: float  # weight of the member's outputs in the mean

@@ -198,7 +198,7 @@ class _Writer:
         return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
     def _scaled(self, numbers: str, features: NDArray[np.int64], scaling: Scaling) -> str:
-        """Return the scaled and clipped numbers, float [rows, n], with 0 for missing ones."""
+        """Return the scaled and clipped numbers, float [rows, n], with 0 for missing numbers."""
         graph = self.graph
         centered = graph.add("Sub", numbers, scaling.center[features])
         z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)

@@ -6,7 +6,7 @@ A run continues from its journal as if the recorded jobs had just finished:
     greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
 
 Jobs that were handed out but have no recorded result run first. If the clock asks for a different job than the
-next recorded one, the ladder has changed. Each remaining recorded result is then used when the clock asks for its job.
+next recorded one, the ladder has changed. From then on, each recorded result is used when the clock asks for its job.
 """
 
 import inspect
@@ -41,8 +41,8 @@ def clock_of(
 ) -> _core.Clock:
     """Return the clock with the ladder of the options.
 
-    `rungs` replaces the ladder of the options. For each rung, it has the number of places and the epochs of a job. If
-    `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after
+    `rungs` replaces the ladder of the options. It has a pair for each rung: the number of places and the epochs of a
+    job. If `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after
     `decisions` decisions; 0 means no such limit.
     """
     if options.max_epochs is not None and not rungs:

@@ -289,7 +289,7 @@ class OptunaSource(Source):
         return True
 
     def more(self) -> bool:
-        """Ask the sampler for one candidate, unless it is recorded."""
+        """Ask the sampler for one candidate, unless the candidate is recorded."""
         number = len(self.params)
         if number >= self.count:
             return False

@@ -100,8 +100,8 @@ class History(WithOptions):
     def candidates(self) -> RecordTable[dict[str, Any]]:
         """Return one row per candidate, with candidate, rungs, epochs, score, loss, diverged and params.
 
-        `score` and `loss` are those of the candidate's best job, or NaN if it has no score. `rungs` and `epochs` are
-        totals over its finished jobs. `diverged` says whether its last job diverged.
+        `score` and `loss` are those of the candidate's best job, or NaN if the candidate has no score. `rungs` and
+        `epochs` are totals over its finished jobs. `diverged` says whether its last job diverged.
         """
         return RecordTable(candidate_rows(self.columns, self.params), "candidates")
 

@@ -24,7 +24,7 @@ BINS = 10
 """Number of equally wide bins from confidence 0 to 1."""
 
 MOST_CLASSES = 26
-"""The maximum number of classes in a confusion matrix; if there are more, the rarest ones are merged into one class."""
+"""The maximum number of classes in a confusion matrix; if there are more, the rarest classes are merged into one."""
 
 OTHERS = "others"
 
@@ -94,8 +94,8 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     Raises
     ------
     SettingError
-        The run was cross-validated, or its predictions were left out when it was pickled; `what` names the feature in
-        the message.
+        The run was cross-validated, or its predictions were left out when the result was pickled; `what` names the
+        feature in the message.
     """
     if result.validation_pool is None:
         raise SettingError(

@@ -254,7 +254,7 @@ class PendingRows:
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the unrecorded candidates: those of new jobs, and all others that must be recorded."""
+        """Return the unrecorded candidates: those of new jobs, and all other candidates that must be recorded."""
         return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 

@@ -172,7 +172,7 @@ class StateCache:
         self._dropped: list[Key] = []  # states removed from the journal by an uncommitted change
         self._worth: list[tuple[float, Key]] = []  # unwritten states: a heap keyed by negative training seconds
         self._trained: dict[int, float] = {}  # training seconds, by candidate
-        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 if it had no state
+        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 for a candidate without a state
         self._allowed = 0.0  # seconds that writing may still take
         self._core_seconds = 0.0  # thread seconds spent in the jobs of this session
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files

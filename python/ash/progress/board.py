@@ -106,7 +106,7 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return the estimated seconds left, at most those until the time limit; None if neither is known."""
+        """Return the estimated seconds left, at most the seconds until the time limit; None if neither is known."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
         if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
@@ -119,7 +119,10 @@ class Board:
 
     @property
     def share(self) -> float | None:
-        """Return the finished share of the epochs, else the used share of the time limit; None if neither is known."""
+        """Return the finished share of all epochs or, if `total_epochs` is None, the used share of the time limit.
+
+        The result is None if there is no time limit either.
+        """
         if self.total_epochs is not None:
             return min(1.0, self.done_epochs / self.total_epochs)
         return min(1.0, self.elapsed / self.time_limit) if self.time_limit else None
