@@ -173,7 +173,8 @@ class Data:
     def training_weights(self) -> NDArray[np.float32]: ...  # empty if all weights are equal
     def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments that convert scores to targets
     @property
-    def constant_features(self) -> list[int]: ...  # standardized features dropped as constant over the training rows
+    # Returns the standardized features that are constant in the training rows. They are set to 0 in all rows.
+    def constant_features(self) -> list[int]: ...
 
 class DataBuilder:
     """Builds Data from blocks of rows: observe() all blocks, then fill() them in the same order. Not thread-safe."""
@@ -216,7 +217,7 @@ class Network:
         embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # [outputs] per hidden layer; empty without parametric activations
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
-        target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
+        target_least: Sequence[float] | NDArray[np.float64] = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
@@ -272,7 +273,7 @@ class Trees:
         target_mean: Sequence[float] | _Floats,  # zeros for classification
         target_scale: Sequence[float] | _Floats,
         exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
-        target_least: Sequence[float] | _Floats = ...,  # bounds of targets
+        target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | _Floats = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
@@ -417,11 +418,11 @@ class Tuner:
     @property
     def threads(self) -> tuple[int, int]: ...  # number of threads started, and number requested
     @property
-    def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
+    def memory(self) -> dict[str, int]: ...  # keys: limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(
         self,
-    ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
+    ) -> str: ...  # running | finished | stop_score | patience | epoch_limit | work_limit | report_limit | stopped
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
     # [kept, validation rows of all folds, outputs]. Returns as many candidates as can predict within `work`
     # multiply-adds, but at least one.
@@ -484,7 +485,7 @@ def training_cost(settings: Settings, features: int, outputs: int, numbers: int)
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
-    outputs: int,  # or number of classes
+    outputs: int,  # number of outputs, or of classes
     numbers: int,
     *,
     metric: str,  # implies the task
@@ -527,9 +528,9 @@ def simulate(
     candidates: int,
     costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds per epoch; [candidates, rungs]: per job
     *,
-    seconds: NDArray[np.float64] | None = None,  # real seconds, in one of these shapes; None: equal to costs
-    scores: NDArray[np.float64] | None = None,  # [candidates] or [candidates, rungs]; None: random by seed
-    losses: NDArray[np.float64] | None = None,  # in one of these shapes; None: 0
+    seconds: NDArray[np.float64] | None = None,  # real seconds, in a shape allowed for costs; None: equal to costs
+    scores: NDArray[np.float64] | None = None,  # [candidates] or [candidates, rungs]; None: drawn with the seed
+    losses: NDArray[np.float64] | None = None,  # in a shape allowed for scores; None: 0
     eta: int = 2,
     min_epochs: int = 1,
     max_rungs: int = 0,
@@ -547,7 +548,7 @@ def simulate(
     team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: maximum threads per job; None: all threads
     noise: float = 0.0,  # standard deviation of the logarithm of real seconds
     seed: int = 0,
-    cluster: Cluster | None = None,  # only without teams
+    cluster: Cluster | None = None,  # allowed only without teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
     rungs: Sequence[tuple[int, int]] = (),  # as for Ladder

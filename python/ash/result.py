@@ -650,7 +650,7 @@ class FunctionResult(RunResult):
         Seconds from the start of the run to the end of the last job.
     record : RunRecord or None
         The record that repeats the run: make the same call with ``record=result.record``. None if `train` or an object
-        that it holds cannot be pickled, since ash could then not check that the call is the same.
+        that it holds cannot be pickled, since ash could not check that the call is the same.
 
     Notes
     -----

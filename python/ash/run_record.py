@@ -58,8 +58,7 @@ class RunRecord:
     kept : tuple of int
         The candidates from whose networks the model was selected, best first.
     refit : tuple of int
-        The epochs for which each network of the model was trained on all rows; 0 for a network for which there was no
-        time.
+        The epochs for which each network of the model was trained on all rows; 0 if there was no time for a network.
     digest, model : str
         `Result.digest`, and a hash of the model; both have 64 hexadecimal digits.
 

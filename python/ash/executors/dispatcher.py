@@ -156,7 +156,7 @@ class Dispatcher(NoDispatcher):
         self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core those states of kept candidates that the core lacks and that workers have."""
+        """Give the core the state of each kept candidate if the core lacks the state and a worker has it."""
         wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)

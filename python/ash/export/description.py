@@ -47,7 +47,7 @@ stay finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
-"""Number of cosines that an embedding computes per number, and number of values that it computes from them."""
+"""Number of cosines that an embedding computes per number, and number of values that it computes from the cosines."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@
     processes.py      runs jobs in child processes
     answers.py        runs one job, and returns its answer
     forms.py          converts the allowed forms of `train`: a function, a generator, a class
-    reports.py        runs a function that reports its scores in a thread that waits between jobs
+    reports.py        runs a function that reports its scores, in a thread that waits between jobs
     objective.py      makes an Optuna objective a form of `train`
     state_store.py    stores the states of waiting candidates, in memory or in files
 

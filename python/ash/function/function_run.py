@@ -111,7 +111,7 @@ class FunctionRun:
         self._retraining = Retraining(runners, self._states, source.params, self._job_of)
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
-        self._infos: list[Any] = []  # one per row
+        self._infos: list[Any] = []  # the info of the job in each row
         self._stories: dict[int, dict[str, Any]] = {}  # suggestions of Optuna trials, by candidate
         self._suggested: list[Params] = []  # params of all candidates, {} while unknown
         self._in_a_row = self._new_in_a_row = 0  # consecutive failures: in all calls, and in this call
