@@ -19,7 +19,7 @@ namespace ash::bindings {
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
     Candidates* candidates;            // owned by the tuner
-    std::shared_ptr<Mailbox> mailbox;  // for jobs sent to workers; null if jobs are done here
+    std::shared_ptr<Mailbox> mailbox;  // for jobs sent to other processes; null if jobs are done here
     int threads;                       // number of threads for work done in this process
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;

@@ -1,9 +1,10 @@
 """Defines the options of all entry points in one table, and checks them before a run starts.
 
-An option is a field of `Options` or `FunctionOptions`. It is annotated with an `Option`, which has its default, its
-check, the entry points that take it, and what it decides. Entry points take a few common options as arguments, and the
-others as fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
-(tests/engine/test_options.py). Data, callbacks, journals and executors are not options, as they have no plain value.
+An option is a field of `Options` or `FunctionOptions`. The field is annotated with an `Option`, which holds the default
+of the option, its check, the entry points that take it, and whether it affects the results, the order of the jobs or
+the end of a run. Entry points take a few common options as arguments, and the others as fields of a `SearchConfig`. A
+test compares signatures, docstrings and the command line with the table (tests/engine/test_options.py). Data,
+callbacks, journals and executors are not options, as they have no plain value.
 
     arguments, config -> read_options, read_function_options -> Options, FunctionOptions
 """

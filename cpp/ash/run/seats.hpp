@@ -4,7 +4,7 @@
 //
 // Invariants:  (1) a thread either sits (runs a job, counted in busy_), helps (counted in helping_), or does neither;
 //              (2) no thread is invited while the number of threads that sit or help is at least the number of cores;
-//              (3) a seat has at most as many helpers as its team allows members.
+//              (3) the number of helpers of a seat is at most Team::most_members() of its team.
 // Threads:     the tuner holds its critical section around every call except team() and wake(), which any thread may
 //              call.
 // Cost:        O(1); invite() O(threads).

@@ -9,8 +9,8 @@
 // 1 + (s - 1) * efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is
 // recomputed as time passes. Among teams of one size, the team that ends last always has the most seconds left.
 //
-// Order:       jobs end by (end, owner), lowest first. The greatest need is the most seconds left per member, then the
-//              highest number of the owner.
+// Order:       jobs end by (end, owner), lowest first. The job with the greatest need has the most seconds left per
+//              member; among equals, it is the job whose owner has the highest number.
 // Invariants:  (1) a thread owns one job, helps with one job, or does neither;
 //              (2) a running job is in all_ once, under the number of its members and its current end. While it accepts
 //                  more members, it is in open_ in the same way.

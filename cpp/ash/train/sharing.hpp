@@ -6,8 +6,8 @@
 //                               belong to its last block. An embedding adds blocks of 16 numbers each
 //
 // There are more blocks than threads because threads join late and leave early.
-// Invariants: blocks start at multiples of 16 rows. Vectors of losses and of transposed weights run along the rows, so
-//             each of these vectors belongs to one block.
+// Invariants: blocks start at multiples of 16 rows. A SIMD register with losses or transposed weights covers
+//             up to 16 consecutive rows, so it belongs to one block.
 // Cost:       a division takes a few additions per layer. It is repeated only when the size of the team has changed,
 //             and allocates nothing after construction.
 

@@ -115,7 +115,7 @@ class Run {
         return !is_set(training_.stop);
     }
 
-    // Updates rows of weights of a layer, or numbers of the embedding, block by block.
+    // Updates `rows` rows of a layer's weights, or the embeddings of `rows` features, in blocks of `block`.
     void update_all(const Batch& batch, const Update& numbers, std::size_t layer, std::int64_t rows,
                     std::int64_t block) {
         for (std::int64_t first = 0; first < rows; first += block)

@@ -50,7 +50,7 @@ struct Workspace {
     Workspace(const Data& data, std::span<const Settings> candidates);  // allocates enough for every candidate
     void prepare(const Data& data, const Settings& settings);
     void prepare_to_score(const Data& data, const Settings& settings);  // prepares only what evaluate() needs
-    void prepare_to_help(const Layout& layout);  // prepares only what a team member needs: gradient and rounded
+    void prepare_to_help(const Layout& layout);  // prepares only `gradient` and `rounded`, for a team member
 
     // B = rows of a batch, at least kBlockRows; H = row_floats of the layout.
     AlignedFloats inputs;              // [B][stride of x], gathered or expanded; unused for full batches

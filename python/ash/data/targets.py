@@ -6,7 +6,8 @@ Rules that infer the task if the caller does not name it:
                                                                    as numbers, unless all cells are plain whole numbers
                                                                    such as "11"
     numbers that are not all whole                                 regression
-    whole numbers with at most two distinct values, or with few, each seen at least twice on average
+    whole numbers with at most two distinct values                 classification
+    whole numbers with few distinct values, and at least two rows per value on average
                                                                    classification
     other whole numbers                                            regression
 

@@ -396,7 +396,7 @@ def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | No
 
 
 def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
-    """Return whether all values are levels of the space; an Optuna sampler may propose numbers between levels."""
+    """Return whether the sampler proposes only levels; an Optuna sampler may propose numbers between levels too."""
     domains = (domain for domains in space.domains.values() for domain in domains)
     return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
 

@@ -38,7 +38,7 @@ class IdleThreads:
 
     The total number of jobs and helpers exceeds the number of threads only if a job starts while helpers are running.
     In that case, helpers stop after their current fold. Results do not depend on which thread trains a fold.
-    Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
+    Thread-safe. Cost: each helper is a newly started thread; a lock is held for a few instructions.
     """
 
     def __init__(self, threads: int) -> None:
