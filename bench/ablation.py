@@ -11,8 +11,7 @@ tried with several rates, since only the rate with the lowest loss on the held-o
 
 Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
 mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits
-of a table are independent. Half an error is added to the number of errors, so that an error rate of zero has a
-logarithm.
+of a table are independent. Half an error is added to each number of errors, since 0 has no logarithm.
 
 A new part of the recipe needs a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; other
 results are kept.
@@ -77,8 +76,7 @@ OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on the tables SKEWED; LOGARI
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # A network with neighbor features soon overfits, so a search stops it early. It is therefore also measured after 8
-    # epochs.
+    # A network with neighbor features soon overfits, so a search stops it early: 8 epochs are measured too.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),

@@ -5,9 +5,8 @@ two threads. All are opened and do the run once before the clock starts. `mpiexe
 measurement; they do the run twice, and the second run counts. Runs on an executor alternate with runs on two threads of
 this process that form no teams. All digests must be equal.
 
-The bench favors executors in one way: all processes are on one machine, so no real network is involved. In two ways it
-disfavors them: the deciding process shares two cores with the workers, and jobs take about a millisecond, which is the
-worst case.
+The bench favors executors, since all processes are on one machine, without a real network. It disfavors them, since
+the deciding process shares two cores with the workers, and jobs take about a millisecond, which is the worst case.
 
     mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2      an MPI case with 128 candidates and 2 threads
 """

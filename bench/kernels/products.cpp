@@ -17,8 +17,7 @@
 namespace ash_bench {
 namespace {
 
-constexpr std::int64_t kBlockTerms =
-    256;  // batch rows per call for a weight gradient, as in cpp/ash/train/propagation.cpp
+constexpr std::int64_t kBlockTerms = 256;  // batch rows per call for a weight gradient, as in workspace.hpp
 
 Multiply ours(const Problem& problem) {
     const bool transposed = problem.use == Use::weight_gradient;

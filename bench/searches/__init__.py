@@ -6,8 +6,8 @@ and fits the best candidate to all rows. A quarter of the table is held out.
 
 The searches differ in how they spend time. Halving trains only a few candidates to the top rungs. Optuna learns from
 its trials, which train in full unless their first folds (or rounds) are worse than the median. `ash` ranks forests and
-boosting by forecasts of their scores (python/ash/sklearn/forecast.py). It is required that the score of `ash` is within
-0.5 % of each peer's score, in less time.
+boosting by forecasts of their scores (python/ash/sklearn/forecast.py). Required of `ash`:
+a score within 0.5 % of each peer's score, in less time.
 
 "ash in the same time" has 95 % of the time that "Optuna by rounds" took. All searches take about two hours per seed.
 """

@@ -28,8 +28,7 @@ SIMULATED = (4, 8, 16, 32)  # always simulated if not measured, since the studen
 def thread_counts() -> tuple[list[int], list[int]]:
     """Return the thread counts to measure and to simulate.
 
-    One thread is always measured. So are the numbers in OMP_NUM_THREADS (default: 1, 2, 4, ... and all CPUs) that do
-    not exceed the number of CPUs.
+    They are 1 and the numbers in OMP_NUM_THREADS (default: 1, 2, 4, ... and all CPUs) up to the number of CPUs.
     """
     text, most = os.environ.get("OMP_NUM_THREADS", ""), cpus()
     try:
