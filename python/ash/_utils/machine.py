@@ -1,7 +1,7 @@
 """Finds the CPUs and memory that this process may use, from its affinity mask, control groups and environment.
 
     CPUs      min(affinity mask, ceil(quota) of every cgroup level, OMP_THREAD_LIMIT), at least 1
-    memory    min(available memory, remaining memory of every cgroup level, RLIMIT_AS less the address space in use)
+    memory    min(available memory, remaining memory of every cgroup level, RLIMIT_AS minus the address space in use)
 
 A quota of 1.5 CPUs allows two threads. One thread would leave half a CPU idle, and the kernel throttles two threads
 evenly. This module reads the environment. It changes neither the environment nor OpenMP's thread counts.

@@ -12,11 +12,11 @@ the space. The share of trees among new candidates starts at PRIOR, and moves to
 candidates so far.
 
 Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has no
-candidate left. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
+candidate to start. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
 neither do the draws.
 
 Threads: used only by the calling thread.
-Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH log(n)
+Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH ln(n)
          requests, and about 50 microseconds per candidate.
 """
 
@@ -53,7 +53,7 @@ BEST = 4
 the best 1/BEST of the networks and the best 1/BEST of the trees (at least BEST of each)."""
 KEPT = 3 / 4
 """The expected share of hyperparameters that a draw near a good candidate takes from that candidate."""
-_NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
+_NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the spawn key 1
 
 
 class Candidates:
@@ -75,7 +75,8 @@ class Candidates:
     ahead : int
         The core asks for more candidates when fewer than this number wait to enter the first rung; see `_core.Tuner`.
     epoch_cost : float
-        The multiply-adds per epoch that are assumed for boosted trees; they equal those of an average network.
+        The multiply-adds that the core assumes for an epoch of boosted trees. A run sets them to those of an average
+        network's epoch.
     """
 
     ahead = AHEAD
@@ -119,7 +120,8 @@ class AdaptiveCandidates(Candidates):
     own : sequence of dict
         Configurations of the space that are drawn before all others.
     before : sequence of dict
-        Candidates drawn before the space grew. `known` begins with them, or is empty if no later candidates are known.
+        Candidates drawn before the space grew. `known` begins with these candidates, or is empty if no candidates were
+        drawn after them.
     """
 
     ahead = 0

@@ -69,7 +69,7 @@ class Deadline:
             return left
         later = self.end - min(self._most, needed())
         if later - max(self._at, monotonic()) < WORTH * self._limit:
-            self._most = 0.0  # the deadline does not ask again
+            self._most = 0.0  # so that the deadline never calls `needed` again
             return left
         self._at = later
         return self._at - monotonic()

@@ -204,5 +204,5 @@ def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
     try:
         _end(tuner)
     except Exception as other:
-        if (type(other), other.args) != (type(error), error.args):  # the core raises the same error again
+        if (type(other), other.args) != (type(error), error.args):  # the core may raise the run's own error again
             error.add_note(f"the threads raised {type(other).__name__}: {other}")

@@ -52,8 +52,8 @@ MOST_EPOCHS = 256
 instead."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""The number of candidates that finish the highest rung: the minimum, and the number per thread, which keeps threads
-busy during the longest jobs."""
+"""The minimum number of candidates that finish the highest rung, and their number per thread. More than one per thread
+keeps the threads busy during the longest jobs."""
 FIRST_SHARE = 1 / 64
 """The maximum time of a one-epoch job, as a share of the time of all threads, so that several candidates can be
 compared."""
@@ -272,7 +272,8 @@ def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
     """Return the number of epochs in a pass, at least `usual`.
 
-    An epoch has at most `held` rows, but at least `fewest`.
+    An epoch has at most `held` rows, unless `held` is below `fewest`. There are more than `usual` epochs only if each
+    has at least `fewest` rows.
     """
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
@@ -331,7 +332,7 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with `epoch_rows` filled in; the ladder and `keep` are also filled in if they are planned.
+    """Return the options with `epoch_rows` filled in and, if `options.planned` is set, also the ladder and `keep`.
 
     The ladder is planned for `seconds` of training or, if the options have a `work_limit`, for that limit.
     """
@@ -421,7 +422,7 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     if options.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     float32 = np.finfo(np.float32)
-    # As in data.cpp: the smallest target divided by the largest must be a normal float32 too.
+    # As in data.cpp: the smallest target, and its quotient by the largest, must both be normal float32 numbers.
     if least < max(1.0, most) * float(float32.tiny) or most > float32.max:
         return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None

@@ -2,13 +2,14 @@
 
     one fold         kept networks -> greedy selection -> one more short cycle on all rows -> model
     several folds    kept candidates -> greedy selection by their predictions of all validation rows
-                     -> the mean of their networks of all folds
+                     -> the mean of the selected candidates' networks of all folds
                      or, if one network is requested: the best candidate, trained from scratch on all rows
 
 With one fold, the cycle on all rows is half as long as the network's last job, and starts at 0.3 of that job's learning
-rate. Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares models
-with and without this refit. An earlier benchmark (variant "final", commit 9abf357) also compared it with a whole cycle
-at the full rate, and with training from scratch on all rows, which costs four times as much.
+rate. Weights, moments and random stream continue from the end of that job. Boosted trees are trained on all rows from
+scratch, for the epochs of their last job. `python -m bench ablation` compares models with and without this refit. An
+earlier benchmark (variant "final", commit 9abf357) also compared it with a whole cycle at the full rate, and with
+training from scratch on all rows, which costs four times as much.
 
 With several folds, a network per fold already exists when the search ends. The mean of these networks has a lower error
 than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). If a
@@ -278,7 +279,7 @@ class Refit:
     def _refit_trees(
         self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
     ) -> list[Boosted | None]:
-        """Boost the trees at these indices on a fold's training rows; return None for each model that gets no time."""
+        """Boost the tree models at these indices on a fold's training rows; return None for models that get no time."""
         if len(places) == 0:
             return []
         assert self.trees is not None

@@ -446,7 +446,7 @@ class TuningRun:
         spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        # Some of the encoding is done, but for wide tables most of it is left.
+        # If the encoding has not finished, the rest of it is assumed to take half the time spent so far.
         encoding = prepared / 2 if self._prepared is None else 0.0
         needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
