@@ -86,14 +86,14 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, it is a plain `NoDispatcher`."""
+    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, this is a plain `NoDispatcher`."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # the clock never has more unfinished jobs
+        capacity = min(capacity, virtual_workers(options))  # at most one unfinished job per virtual worker
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 

@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return a sentence on why this process would compute different bits than the caller's, or None if it would not."""
+    """Return why results of this process may not be bit-identical to the caller's, or None if they are."""
     own = versions()
     if own == expected:
         return None

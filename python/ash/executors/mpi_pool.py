@@ -97,7 +97,10 @@ class MPIPool(Pool):
         return future
 
     def _fill(self, free: int) -> None:
-        """Start exchanges, at most one per rank, while they are needed; the first carries up to `free` jobs."""
+        """Start exchanges, at most one per rank, while they are needed.
+
+        The first exchange carries at most `free` jobs, each further one at most one job.
+        """
         while (jobs := self._next(free)) is not None:
             free = 1
             try:
@@ -193,7 +196,7 @@ class RankThreads:
 
         The exchange waits for an answer: at most `seconds` if a thread is free, otherwise until there is an answer.
         """
-        if self._count == 1:  # this thread would only wait for the job; running it here saves two wake-ups
+        if self._count == 1:  # this thread would only wait, so it runs the job itself, which saves two wake-ups
             return 1, [(number, _answer(packed)) for number, packed in jobs]
         for number, packed in jobs:
             self._underway += 1

@@ -240,7 +240,7 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
     heights : float64 array [candidates, axes + 1]
         The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` if the
         candidate does not have the hyperparameter. The last column is the candidate's best score, scaled to 0..1 by the
-        `score_limits`; scores below these limits are 0.
+        `score_limits`. It is 0 for a score below these limits, and `BELOW` for a candidate without a score.
     standing : Standing
         The standing of the candidates.
     """

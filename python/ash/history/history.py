@@ -120,8 +120,8 @@ class History(WithOptions):
         candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
         scores in this rung and their last scores; NaN for fewer than three candidates. `recall` measures the quality of
         the promotions. A barrier at the end of the rung would have promoted the best finished // eta candidates that
-        have not diverged. `recall` is the share of these candidates that was promoted; NaN for the last rung or if
-        there are no such candidates.
+        have not diverged. `recall` is the share of these candidates that was promoted. It is NaN for the last rung,
+        if jobs of the next rung are unfinished, and if a barrier would promote no candidate.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)

@@ -148,7 +148,7 @@ def _job_args(result: "History") -> list[dict[str, Any]]:
 
 
 def _bars(table: Columns, args: Sequence[dict[str, Any]], category: str, process: int, row: str) -> list[Event]:
-    """Return one complete event per row of a table with candidate, rung, start and end (in seconds)."""
+    """Return one complete event per row of a table; `start` and `end` are in seconds, and `row` names a column."""
     start, end = (np.rint(table[name] * 1e9).astype(np.int64) for name in ("start", "end"))
     names = ("candidate", "rung", row)
     columns = zip(*(table[name].tolist() for name in names), start.tolist(), end.tolist(), args, strict=True)

@@ -35,7 +35,7 @@ METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
 OBJECTIVE = "objective"
 """The name under which a journal keeps the source code of an Optuna objective. The objective also defines the space.
-Its scores in different rungs are not comparable, so candidates rank by their highest rung first."""
+An objective's scores in different rungs are not comparable, so candidates rank by their highest rung first."""
 
 
 class JobRecord(NamedTuple):

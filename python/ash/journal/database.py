@@ -248,8 +248,8 @@ def contents_of(path: Path) -> Contents:
 def read_only(path: Path) -> Contents:
     """Return the contents of a journal file, with no rows if the file is empty; raise JournalError on failure.
 
-    On a full or read-only disk SQLite cannot create the files that readers and writers share. A journal that was closed
-    is then read without these files.
+    On a full or read-only disk SQLite cannot create the files that readers and writers share. In this case a journal
+    that was closed is read without these files.
     """
     with _named(path):
         try:

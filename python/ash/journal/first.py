@@ -121,7 +121,10 @@ def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list
 
 
 def _best_first(earlier: Any) -> list[Params]:
-    """Return the configurations that have a score, best first; ties go to the lower loss, then the lower number.
+    """Return the configurations that have a score, best first.
+
+    They are ranked by score. Ties go to the lower loss, then to the lower number. Completed trials of a study come
+    before pruned trials. Candidates of an Optuna objective are ranked by their highest rung before their score.
 
     Raises SettingError if the journal cannot be read, or if no configuration has a score.
     """

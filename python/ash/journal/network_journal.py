@@ -59,7 +59,7 @@ class NetworkJournal(OpenJournal):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder planned in the journal, or None if it has none or `options` need none."""
+        """Return the options with the ladder of the journal's plan; None if there is no plan or `options` need none."""
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None
@@ -171,7 +171,7 @@ class NetworkJournal(OpenJournal):
             return
         changes, now = Changes(), time.monotonic()
         has_new_jobs = self._pending.take(tuner, changes)
-        if self._failed():  # checked after reading the jobs, so that a failed score among them is already known
+        if self._failed():  # checked after reading the jobs: a failure that affected one of them is known by now
             return
         if has_new_jobs:
             self._states.note(self._pending.read, self._pending.new)
@@ -214,7 +214,7 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
-        # All candidates below `_passed` are recorded, and those below `_begun` will be after the next commit.
+        # All candidates with numbers below `_passed` are recorded; the next commit records those below `_begun`.
         self._passed = self._begun = 0
         self._steps = self.jobs = 0  # how many of the core's steps and jobs are committed
         self._assists = len(rows["assists"])
@@ -250,7 +250,7 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # before the counters: new rows are numbered from len(_known)
+            self._known.update(_keys(self.read))  # before the counters change, since rows are numbered from len(_known)
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
@@ -263,7 +263,10 @@ def _keys(columns: Columns) -> list[tuple[int, int]]:
 
 
 def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
-    """Return the rows of jobs, numbered from `first` on; `fold_scores` contains all jobs that have not diverged."""
+    """Return the rows of jobs, numbered from `first` on.
+
+    `fold_scores` has the scores of all jobs that have not diverged; it is empty if there is only one fold.
+    """
     fields = [[_to_text(name, value) for value in columns[name].tolist()] for name in JOB]
     rows = zip(*fields, strict=True)
     return [
@@ -273,7 +276,7 @@ def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
 
 
 def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.float64]]:
-    """Return the columns of jobs and their scores [jobs, folds], NaN for diverged jobs."""
+    """Return the columns of jobs, and their fold scores [jobs, folds]; NaN for jobs without recorded fold scores."""
     values = list(zip(*rows, strict=True)) or [()] * (len(JOB) + 2)
     columns = {name: _array(name, values[place]) for place, name in enumerate(JOB, 1)}
     scores = np.full((len(rows), folds), np.nan)

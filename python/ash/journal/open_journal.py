@@ -77,7 +77,7 @@ class OpenJournal(NullJournal):
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-            check_head(path)  # under the lock, since closing a file releases SQLite's locks on it in this process
+            check_head(path)  # under the lock, since it closes the file, which releases SQLite's locks in this process
             self._database = Database(path, log=log_works(path))
             return self._database.read()
         except JournalUnwritable as error:
@@ -130,7 +130,7 @@ class OpenJournal(NullJournal):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Load the candidates drawn from smaller spaces; if this call's space has grown, load all."""
+        """Load the candidates drawn from smaller spaces; load all if `space` is larger than the recorded space."""
         if "run" not in self._facts:
             return
         with sound(self._path):

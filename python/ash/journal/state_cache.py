@@ -11,7 +11,7 @@ With a stored state, a resumed run need not train that candidate again. So the s
 written first, and writing takes only a small share of the training time. Networks that train fast are not stored, since
 training them again is faster than reading them.
 
-Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken; a file is started only
+Invariants: (1) writing takes about SHARE of the time that the jobs of this call have taken; a file is started only
 if writing is expected to stay within that share. (2) The files take at most `limit` bytes. (3) A file is named in the
 journal only after it exists, and deleted only after a commit has removed its name.
 """
@@ -156,7 +156,7 @@ def _bytes_of(folds: list[Parts]) -> int:
 
 
 class StateCache:
-    """The stored states of one run, in at most `limit` bytes of files; `rows` is the current table `states`."""
+    """The stored states of one run, in at most `limit` bytes of files; `rows` are those of the table `states`."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder
@@ -174,7 +174,7 @@ class StateCache:
         self._trained: dict[int, float] = {}  # training seconds, by candidate
         self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 for a candidate without a state
         self._allowed = 0.0  # seconds that writing may still take
-        self._core_seconds = 0.0  # thread seconds spent in the jobs of this session
+        self._core_seconds = 0.0  # thread seconds spent in the jobs of this call
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:

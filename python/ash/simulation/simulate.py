@@ -104,7 +104,7 @@ class Simulation:
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds of the round trips that follow one another: twice the latency, times the larger of two
+            Seconds of the round trips that must follow one another. This is twice the latency times the larger of two
             numbers: the number of rungs that were reached, and the number of jobs divided by ``p * in_flight``.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
@@ -312,9 +312,10 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
 
 
 def given_rungs(result: "History", epochs: Sequence[int]) -> list[tuple[int, int]] | None:
-    """Return the places and epochs of a run's rungs, or None if its options already give a ladder with these epochs.
+    """Return the places and epochs of a run's rungs, or None if the first rungs have exactly the given epochs.
 
-    If the candidates came from a stream, each rung has as many places as its candidates can fill.
+    `epochs` are those of each rung in the ladder that follows from the run's options. If the candidates came from a
+    stream, each rung has as many places as its candidates can fill.
     """
     own = [rung["epochs"] for rung in result.ladder]
     if own[: len(epochs)] == list(epochs):
@@ -353,7 +354,10 @@ def _simulation(
 
 
 def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
-    """Return the entries that every row has; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
+    """Return the entries that every row has.
+
+    `rungs` has (jobs, seconds) of each rung. `alone` is the makespan on one thread without a cluster.
+    """
     return {
         "threads": threads,
         "makespan": totals["makespan"],
