@@ -27,7 +27,7 @@ def _cell(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value as text; a float gets four decimals, or four significant digits if it is small or large."""
+    """Return a value as text; a float gets four decimals if it is in 0.1..1000, else four significant digits."""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 0.1 or abs(value) >= 1000 else f"{value:.4f}"
     return str(value)

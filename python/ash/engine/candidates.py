@@ -35,8 +35,8 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""The number of random candidates drawn at a time. Drawing them takes about 25 ms on a CPU core of 2026, so no
-thread waits."""
+"""The number of random candidates drawn at a time. Drawing them takes about 25 ms on a CPU core of 2026, and
+about AHEAD candidates are still waiting when the core asks, so no thread runs out of jobs."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""The share of the time limit reserved for steps other than training, selection and refit, and its maximum in
-seconds."""
+"""The time reserved for steps other than training, selection and refit, as a share of the time limit, and its maximum
+in seconds."""
 RESERVE = 0.15
 """The maximum time reserved for selection and refit, as a share of the time limit."""
 SELECTION = 0.04

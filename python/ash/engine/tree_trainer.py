@@ -2,7 +2,8 @@
 
     a job in rung k -> as many rounds as cost the same as a network's job in rung k -> boosted from scratch -> scores
 
-A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") explains why.
+A job of R rounds has the learning rate `shrinkage` / R, where `shrinkage` is a hyperparameter; cpp/DESIGN.md ("Boosted
+trees") explains why. The learning rate is at most MOST_RATE.
 
 A job runs on one thread. Its result depends only on the data, the candidate and the rung. The core's threads call the
 trainer, and both libraries train without the GIL. The trees of a job are freed once the job is decided, unless the job

@@ -7,8 +7,9 @@ state, and the times of its jobs. The states are:
     PRUNED     candidates that have not reached the highest rung; they are COMPLETE if `pruned` is False
     FAIL       candidates that have diverged, except the best one, which may have diverged after its best job
 
-The value of a trial is the score of its best job. If the best candidate was chosen from the highest rung although lower
-rungs have higher scores, the value of each trial is the score of its last job.
+A FAIL trial has no value. The value of any other trial is the score of its best job. If the best candidate was chosen
+from the highest rung although lower rungs have higher scores, the value is instead the score of the trial's last job
+that has not diverged.
 
 Distributions span the levels of the space. A log or uniform domain becomes a float distribution, integers become an int
 distribution (logarithmic if the domain is), and a choice becomes a categorical one. If a name has more than one domain,
@@ -127,7 +128,10 @@ def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]
 
 
 def _state(result: "History", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
-    """Return the trial state of the candidate with these jobs; `top` is the highest rung of any finished job."""
+    """Return the trial state of the candidate with these jobs.
+
+    `top` is the highest rung in which a job of the run has finished without divergence.
+    """
     from optuna.trial import TrialState
 
     if jobs[0].candidate == result.best_candidate:
@@ -188,7 +192,7 @@ def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna
 
 
 def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
-    """Return the common step of all levels, or 1 if there is none."""
+    """Return the common step between successive levels, or 1 if no common step is known."""
     if not all(domain.has_list for domain in domains):
         return step_of(domains[0]) if len(domains) == 1 else 1
     steps = {upper - lower for lower, upper in pairwise(sorted(levels))}

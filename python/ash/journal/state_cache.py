@@ -47,9 +47,9 @@ WRITTEN = re.compile(r"\.\d{6,18}\.safetensors-.*", re.ASCII | re.DOTALL)
 """Pattern for the names of files that are still being written."""
 
 SHARE = 0.0025
-"""Share of the seconds spent in jobs (summed over threads) that writing states may take."""
+"""The time that writing states may take, as a share of the seconds spent in jobs (summed over threads)."""
 END_SHARE = 0.0025
-"""Additional share at the end of the run, for the networks that the result holds."""
+"""The additional share at the end of the run, for writing the networks that the result holds."""
 MOST_AT_END = 0.2
 """The maximum number of seconds for writing at the end, when the user waits after a time limit or Ctrl-C."""
 WORTH = 10.0

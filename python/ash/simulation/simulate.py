@@ -483,10 +483,10 @@ def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
 def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
     """Return the times and results of all jobs; those of unrecorded jobs are estimated.
 
-    A recorded job keeps its virtual cost (after a greedy run, its seconds) and takes its recorded `core_seconds`. An
-    unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its score and loss are
-    those of the candidate's job in the highest recorded rung. A candidate without recorded jobs gets the medians over
-    the other candidates, including the median team limit.
+    A recorded job takes its recorded `core_seconds`. Its virtual cost is the recorded one or, after a greedy run, its
+    `core_seconds`. An unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its
+    score and loss are those of the candidate's job in the highest recorded rung. A candidate without recorded jobs gets
+    the medians over the other candidates, including the median team limit.
 
     Parameters
     ----------
