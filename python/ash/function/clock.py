@@ -41,9 +41,9 @@ def clock_of(
 ) -> _core.Clock:
     """Return the clock with the ladder of the options.
 
-    `rungs` replaces the ladder of the options. It has a pair for each rung: the number of places and the epochs of a
-    job. If `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after
-    `decisions` decisions; 0 means no such limit.
+    `rungs` replaces the ladder of the options. It has a pair for each rung: the number of candidates and the epochs of
+    a job. If `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends
+    after `decisions` decisions; 0 means no such limit.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
@@ -64,7 +64,7 @@ def clock_of(
 
 
 def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
-    """Return the number of places and the epochs of a job in each rung of a ladder planned from the top down.
+    """Return the number of candidates and the epochs of a job in each rung of a ladder planned from the top down.
 
     After the k-th rung from the top (k = 0 is the top), a candidate has been trained for ``max_epochs // eta**k``
     epochs in total. The lowest rung has at least `min_epochs` epochs. There are at most `max_rungs` rungs, and at most

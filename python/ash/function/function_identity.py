@@ -39,7 +39,7 @@ def identity_of(
 ) -> Facts:
     """Return the facts that identify a run.
 
-    `first` holds configurations; costs and sampler are as the user gave them.
+    `first` holds configurations; `costs` and `sampler` are as the user gave them.
     """
     of_object = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {

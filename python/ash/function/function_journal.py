@@ -47,7 +47,7 @@ class Log:
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer); (task, None) if recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer), None for recalled answers
 
 
 class FunctionJournal(OpenJournal):
@@ -57,7 +57,7 @@ class FunctionJournal(OpenJournal):
         self._run: FunctionRun | None = None
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job
-        self._greedy = self._anew = False  # _anew: the recorded steps must be replaced
+        self._greedy = self._anew = False  # _anew: whether recorded steps must be replaced
         self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)

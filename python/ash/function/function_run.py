@@ -173,7 +173,7 @@ class FunctionRun:
         Raises
         ------
         AllFailed, NothingFinished, KeyboardInterrupt
-            No job has a score.
+            No job has a score. KeyboardInterrupt is also raised if Ctrl-C ends a repeated run early.
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
@@ -245,7 +245,7 @@ class FunctionRun:
         self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
-        """Stop handing out jobs; the first reason given is reported."""
+        """Stop handing out jobs; only the reason `why` of the first call is reported."""
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:
@@ -313,9 +313,9 @@ class FunctionRun:
         return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
-        """Return the state that the candidate's last job returned.
+        """Return the state that the candidate's last job returned, or LOST if the state is lost.
 
-        A function may change the state in place. So if this state is the best, a copy is kept as the best state. If it
+        A function may change the state in place. So if this is also the best state, a copy is kept as the best. If it
         cannot be copied, the best state is lost, and is trained again at the end.
         """
         if self._options.training == "restart":
@@ -409,7 +409,10 @@ class FunctionRun:
             self._end(self._repeat.ended)
 
     def _compare(self, task: _core.Task, answer: Answer) -> bool:
-        """Store a decided job if it is the best so far; return whether its score is above all earlier scores."""
+        """Store a decided job if it is the best so far; return whether it is better than all earlier jobs.
+
+        If the job equals the previous best and only wins the tie-break (`Best`), it is stored, but False is returned.
+        """
         height, before = task.rung if self._by_height else 0, self._best
         best = height, answer.score, task.candidate, task.rung
         if before is not None and not before.is_behind(*best):

@@ -196,7 +196,7 @@ class _Cancelled(Answer):
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, the value of `_sent` at the last submission, and how many there were."""
+    """A job submitted to Dask: its arguments, `Submitted._sent` at the last submission, and the submission count."""
 
     job: Job
     params: dict[str, Any]
@@ -285,7 +285,8 @@ class Submitted(ConcurrentRunners):
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
         """Process an answer.
 
-        A job that Dask has cancelled is submitted again; the function is first sent again if it is lost.
+        A job that Dask has cancelled is submitted again. The function is sent again first, unless this was done since
+        the job's last submission.
         """
         job, answer = done
         handed = self._handed.get(job)

@@ -48,7 +48,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._living: set[int] = set()
-        self._inputs: list[IO[bytes]] = []  # the children end when these are closed
+        self._inputs: list[IO[bytes]] = []  # the servers' standard inputs; children end when these are closed
 
     def child(self) -> tuple[int, "Connection[Any, Any]"]:
         """Start a child, which waits for the function; return its process id and this process's end of the connection.

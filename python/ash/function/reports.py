@@ -55,7 +55,11 @@ class Reports:
         self._thread = start_thread(context.run, "ash reports", [self._run])
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield each report, and finally the return value, or the last report again if None was returned."""
+        """Yield each report, and finally the return value, or the last report again if None was returned.
+
+        Report number `most` is not yielded at once, since the function continues without waiting. If the function
+        reports once more instead of returning, report number `most` is the final value.
+        """
         reported = self.reported
         is_end = False
         while not is_end:

@@ -104,7 +104,9 @@ class Retraining:
 
 
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
-    """Return the state of the best job. If the state is lost, train the candidate again, or warn and return None.
+    """Return the state of the best job; if the state is lost, train the candidate again.
+
+    Warn and return None if this training fails, or if `ended` is one of FROM_OUTSIDE.
 
     Raises
     ------

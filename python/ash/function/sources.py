@@ -140,8 +140,8 @@ class Adaptive(Source):
     Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST candidates (`Ranks`); better
     candidates are chosen more often. A draw near a good candidate keeps about three quarters of its hyperparameters,
     and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw depends on
-    the space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in
-    total, beginning with `first`. Candidates in the `journal` keep their numbers.
+    the space, the seed, the candidate's number, the ranks at the time, and the earlier draws. There are `count`
+    candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return, by name, how far each kept hyperparameter of a draw moves if it is a number, as a share of its range."""
+    """Return the kept hyperparameters of a draw, each with the share of its range by which it moves if numeric."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
@@ -247,7 +247,7 @@ class OptunaSource(Source):
 
     A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
     with a seed then proposes the same candidates, and reaches the same state. If it proposes different candidates, the
-    recorded candidates are used instead, and are added to its study as trials that it did not propose.
+    recorded candidates are used instead, and are added to the study as trials that the sampler did not propose.
 
     Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
     parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
@@ -289,7 +289,11 @@ class OptunaSource(Source):
         return True
 
     def more(self) -> bool:
-        """Ask the sampler for one candidate, unless the candidate is recorded."""
+        """Add one candidate.
+
+        The sampler is asked for recorded candidates, too, to restore its state. It is not asked for candidates drawn
+        before the space grew, nor for recorded candidates after its proposals have differed from the record.
+        """
         number = len(self.params)
         if number >= self.count:
             return False

@@ -11,8 +11,8 @@ A file is a pickle, which runs code when it is loaded. So only files written by 
 authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
 is deleted at the end of the run.
 
-Order:       states of lower rungs are spilled first. Within a rung, lower scores come first. Among equal scores, higher
-             candidate numbers come first.
+Order:       states of lower rungs are spilled (moved to files) first. Within a rung, lower scores come first. Among
+             equal scores, higher candidate numbers come first.
 Invariants:  (1) a candidate has at most one state; (2) bytes in memory, as estimated by `_size`, <= limit after each
              `keep`; (3) a file whose bytes have changed is not unpickled.
 Threads:     only the calling thread.

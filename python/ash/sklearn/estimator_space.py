@@ -162,7 +162,7 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator per option of each hyperparameter with objects, or [estimator] without objects."""
+    """Return a copy of the estimator for each option of each hyperparameter with objects; [estimator] without any."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:

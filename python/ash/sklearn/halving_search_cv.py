@@ -47,7 +47,8 @@ OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "m
 class Iterations(Rungs):
     """The rungs of a search as scikit-learn counts them.
 
-    `resources` are a candidate's total resources after each rung.
+    `resources` are a candidate's total resources after each rung. `required` and `possible` are the search's
+    `n_required_iterations_` and `n_possible_iterations_`.
     """
 
     resources: tuple[int, ...]
@@ -232,8 +233,8 @@ class HalvingSearchCV(ASHSearchCV):
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
         warns = self.n_candidates != EXHAUST
-        # With a journal, later calls must draw the same candidates, so a seed is needed. Otherwise candidates are drawn
-        # in scikit-learn's order.
+        # If `random_state` is None, a journal needs a seed, since later calls must draw the same candidates. In all
+        # other cases, candidates are drawn from `random_state` itself, as in scikit-learn.
         seed = self._seed() if self.random_state is None and self.journal is not None else None
         state = self.random_state if seed is None else seed
         space, first = drawn_candidates(

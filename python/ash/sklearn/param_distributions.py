@@ -44,8 +44,8 @@ def drawn_candidates(
     Raises
     ------
     SettingError
-        `distributions` is not a dict of lists, domains and distributions, or a list of these dicts; the estimator lacks
-        a parameter of the space; or `first` is invalid.
+        `distributions` is neither a dict of lists, domains and distributions nor a list of such dicts; the estimator
+        lacks a parameter of the space; or `first` is invalid.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
@@ -94,7 +94,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
 
 
 class _Levels:
-    """Gives a domain without a list of levels the interface of the distributions from which scikit-learn draws."""
+    """Adapts a domain without a list of levels to the interface of the distributions from which scikit-learn draws."""
 
     def __init__(self, domain: Domain) -> None:
         self._levels = domain.drawn

@@ -15,7 +15,7 @@ from ash.sklearn.resumable.protocol import is_a
 
 MOST_LISTED = 30
 LIKENESS = 0.85
-"""A keyword causes a warning if its similarity to a listed parameter is at least this. The bound is high, since
+"""A keyword causes a warning if its similarity to a listed parameter is at least this value. The bound is high, since
 libraries have valid parameters that their estimators do not list."""
 
 

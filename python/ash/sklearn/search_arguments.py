@@ -1,9 +1,9 @@
 """Checks the arguments of a search before anything is trained, and routes the parameters of its `fit`.
 
 With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) the estimator, the scorer and the splitter
-each get the parameters that they have requested. Without it, the splitter gets `groups`, and the estimator all other
-parameters. `sample_weight` is also passed to scorers that accept it, as in scikit-learn since 1.9, so that weighted
-training is scored with the same weights.
+each get the parameters that they have requested. Without it, the splitter gets `groups`, the estimator gets all other
+parameters, and scorers that accept `sample_weight` get it, too, as in scikit-learn since 1.9. So weighted training is
+scored with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 def _check_names(scoring: Any) -> None:
-    """Raise SettingError, with similar names, if scikit-learn has no scorer with a given name."""
+    """Raise SettingError if scikit-learn has no scorer with a given name; the message suggests similar names."""
     listed = list(scoring.values()) if isinstance(scoring, Mapping) else scoring
     known = get_scorer_names()
     for name in listed if isinstance(listed, list | tuple | set) else [listed]:
@@ -128,7 +128,7 @@ def _check_names(scoring: Any) -> None:
 
 
 class SearchPlan(NamedTuple):
-    """The plan of a search: its space, way of training, candidates, first candidates, ladder and seed."""
+    """The plan of a search: its space, way of training, number of candidates, first candidates, ladder and seed."""
 
     space: EstimatorSpace
     way: Way

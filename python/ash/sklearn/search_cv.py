@@ -64,7 +64,7 @@ early scores say little and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check that raises AttributeError, with the reason, if a search's estimator lacks attribute `name`."""
+    """Return a check that raises AttributeError unless `refit` is on and a search's estimator has attribute `name`."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs, so that the refit has fewer."""
+    """Warn if the time limit ended the run before any candidate had all epochs; the refit has fewer epochs, too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -90,7 +90,7 @@ def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, bes
 
 
 def _delegated(name: str, what: str) -> Any:
-    """Return a method of a search that exists only if the estimator has a method of this name."""
+    """Return method `name` of a search, which exists only if the estimator has it; `what` names the return value."""
 
     def method(self: Any, X: Any) -> Any:
         check_is_fitted(self)
@@ -205,7 +205,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Return the best estimator's score by `scoring`; if `scoring` has more than one score, `refit` names it.
+        """Return the best estimator's score by `scoring`; of several scores, return the one that `refit` names.
 
         Parameters
         ----------

@@ -80,7 +80,8 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # eta or more in the top rung
+    # At least eta candidates must reach the top rung.
+    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)

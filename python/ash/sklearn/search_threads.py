@@ -62,7 +62,8 @@ class IdleThreads:
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
         """Return the function's results for all items; idle threads compute some of the results.
 
-        If items fail, the error of the first failed item is raised. This method must be called within a job.
+        If the function fails for some items, the error for the first of them in `items` is raised. This method must be
+        called within a job.
         """
         work = _Work(function, items)
         helpers: list[threading.Thread] = []

@@ -2,7 +2,7 @@
 
     params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
 
-The rows belong to the trainer. They are sent to another process only once, with the trainer, and never with a job.
+The rows belong to the trainer. They are sent only once to each other process, with the trainer, and never with a job.
 Threads: jobs of different candidates may run at the same time; a job does not change the trainer.
 """
 
@@ -77,7 +77,7 @@ class Trainer:
     forecasts: bool  # whether candidates are ranked by their forecast score after the next rung
     constant: float | None  # the score of a constant prediction in the first fold, if known
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
-    here: bool = True  # whether jobs run in this process; a pickled copy has False
+    here: bool = True  # whether jobs run in the process of the search; a pickled copy has False
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         """Run a job: train all folds of a candidate further, and score them."""
@@ -117,7 +117,7 @@ class Trainer:
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
-        """Return the estimated seconds for a refit on all rows, given the infos of the candidate's jobs.
+        """Return the estimated seconds for a refit on all rows, given the infos of the best candidate's jobs.
 
         The times of jobs on a part of the rows are scaled up in proportion to the number of rows.
         """
@@ -210,9 +210,9 @@ class Trainer:
     ) -> tuple[Point, ...]:
         """Return the earlier points of a fold's learning curve: (epochs, score) after the previous rung.
 
-        In the first rung, return the point after half of the epochs, preceded by the score of a constant
-        prediction at 0 epochs if this is known. To save predictions, the point after half of the epochs is measured
-        only in the first fold.
+        In the first rung, return the point after half of the epochs. The point at 0 epochs, with the score of a
+        constant prediction, precedes it if this score is known. To save predictions, the point after half of the epochs
+        is measured only in the first fold.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:

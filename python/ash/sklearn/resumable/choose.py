@@ -91,7 +91,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return one way for all estimators that a candidate may be; its epochs are rows if "auto" resources differ.
+    """Return one way for all examples of a candidate's estimator; its epochs are rows if "auto" resources differ.
 
     Its `usual` is the largest `usual` of the estimators.
     """
@@ -129,7 +129,10 @@ class Retrained(Continued):
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train from scratch for all earlier epochs plus `epochs` more; if epochs are rows, at most for all rows."""
+        """Train from scratch for all earlier epochs plus `epochs` more.
+
+        If epochs are rows, the total is at most the number of rows.
+        """
         if self.stopped:
             return
         self.done += epochs

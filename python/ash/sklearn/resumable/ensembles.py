@@ -10,8 +10,8 @@ trees or rounds. This needs no training and leaves the ensemble unchanged. The s
     HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
     LightGBM, XGBoost, CatBoost   the argument of `predict` that limits the rounds
 
-If this is impossible, `at` returns None, or the scorer raises an AttributeError. The cost is one prediction with the
-first trees or rounds.
+If this score is unavailable, `at` returns None, or the scorer raises an AttributeError. The cost is one prediction with
+the first trees or rounds.
 """
 
 import copy
@@ -27,7 +27,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
-"""Start of the forests' warning that class weights should be computed on all rows. The warning does not apply here."""
+"""Start of the forests' warning that class weights should be computed on all rows. The warning does not apply,
+since all fits of an estimator get the same rows."""
 HISTOGRAMS = "BaseHistGradientBoosting"
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}

@@ -15,7 +15,8 @@ N_SAMPLES, EPOCHS = "n_samples", "epochs"
 """Resources that are not parameters of an estimator: rows, and passes over all rows."""
 
 AVERAGE, ROUNDS = "average", "rounds"
-"""Laws of learning curves: each epoch adds a member to an average, or closes a share of the gap to the final score."""
+"""Laws of learning curves. AVERAGE: each epoch adds a member to an average. ROUNDS: each epoch closes a share of the
+gap to the final score."""
 
 KINDS = 2
 ROWS_BYTES = 2**26
@@ -121,7 +122,7 @@ class Continued:
     estimator : estimator
         The estimator that is trained.
     done : int
-        The epochs for which it has been trained.
+        The number of epochs for which the estimator has been trained.
     stops : bool
         Whether the library's early stopping is used, on the rows on which the estimator is scored.
     stopped : bool
