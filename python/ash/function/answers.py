@@ -97,7 +97,10 @@ class Scored(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The outcome of a job, its start and end on the monotonic clock in seconds, and its thread."""
+    """The outcome of a job, its start and end on the monotonic clock in seconds, and its thread.
+
+    `text` says why a job failed. `info` and `forecast` are as in `Scored`.
+    """
 
     kind: str
     score: float = math.nan

@@ -31,8 +31,8 @@ class Rungs:
 
     `max_rungs` is None if there are as many rungs as the candidates fill. `top_epochs` is the number of epochs of a
     top-rung job according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top
-    rung. Both are None if the user gave the ladder. `given` has the number of candidates and the epochs of a job for
-    each rung, if these do not follow from `min_epochs` and eta.
+    rung. Both are None if the user gave `min_epochs`, or if `given` is set. `given` has the number of candidates and
+    the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
     """
 
     min_epochs: int
