@@ -11,7 +11,7 @@
 namespace ash {
 
 // Returns the peak speed of fused multiply-adds on one thread, without loads or stores, in 1e9 floating-point
-// operations per second. This is the best of several runs, which together take about `seconds`.
+// operations per second. The result is the best of several runs, which together take about `seconds`.
 double fma_peak(const Kernels& kernels, double seconds);
 
 // Returns the seconds per update of one candidate (gather, forward, loss, backward, update), for each of `repeats` runs
@@ -19,9 +19,9 @@ double fma_peak(const Kernels& kernels, double seconds);
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The times of steps of a team of `threads` threads, at least 2. All threads except the owner are ready to help at any
-// time. alone: the times of steps without helpers, measured just before each run of the team, so that both runs of a
-// pair meet the same conditions.
+// The seconds per step of a team of `threads` threads (at least 2), one value per run. All threads except the owner are
+// ready to help at any time. alone: the seconds per step without helpers, measured just before each run of the team, so
+// that both runs of a pair meet the same conditions.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;

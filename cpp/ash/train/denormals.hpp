@@ -1,12 +1,13 @@
-// denormals.hpp: FlushDenormals, which makes its thread treat numbers below 2^-126 as zero while the object exists.
+// denormals.hpp: FlushDenormals, which makes its thread treat numbers of magnitude below 2^-126 as zero while the
+// object exists.
 //
-// Moments of weights that no longer receive a gradient keep shrinking until they are denormal. They then remain
-// denormal, since 0.95 times one of the smallest denormals rounds to itself. On x86 every operation on a denormal takes
-// 150 cycles, so a job takes 20 times as long.
+// The optimizer's moments of weights that no longer receive a gradient keep shrinking until they are denormal. They
+// then remain denormal, since 0.95 times one of the smallest denormals rounds to itself. On x86 every operation on a
+// denormal takes 150 cycles, so a job takes 20 times as long.
 //
 // Promise: all x86 instruction sets flush in the same way. 64-bit Arm decides before rounding whether a result is
 //          flushed; x86 decides after rounding. So the two can differ only for results that round up to 2^-126, about 1
-//          in 2^24 of the smallest results.
+//          in 2^24 of the results between 2^-127 and 2^-126.
 // Threads: the mode belongs to a thread. The destructor restores the previous mode. Cost: tens of cycles.
 #pragma once
 

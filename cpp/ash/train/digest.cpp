@@ -35,7 +35,7 @@ using Lanes = std::array<std::uint64_t, 4>;
 
 constexpr Lanes kFirstLanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
 
-// Adds whole stripes, each of four words, to the lanes.
+// Hashes whole stripes, each of four words, into the lanes.
 template <typename Value>
 void take_in(Lanes& lanes, const Value* values, const Value* end) {
     constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(Value);

@@ -5,8 +5,8 @@
 //      lane0   lane1   lane2   lane3     each lane := rotate(lane + word * P2, 31) * P1
 //
 // Source:     XXH64 by Yann Collet with seed 0, applied to the floats' bytes in little-endian order. P1 and P2 are
-//             constants of XXH64. The digest equals xxhash.xxh64(a.tobytes()) in Python. Words are built from numeric
-//             values, so a big-endian machine gets the same digest.
+//             constants of XXH64. In Python, xxhash.xxh64(a.tobytes()) gives the same digest. Words are built from
+//             numeric values, not from bytes in memory, so a big-endian machine gets the same digest.
 // Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 differ, and so do two NaNs with
 //                 different bits;
 //             (2) for a state the whole arena is hashed: weights, biases and padding. On every instruction set, padding
@@ -24,8 +24,8 @@ namespace ash {
 
 std::uint64_t digest(std::span<const float> values);
 
-// Computes the digest of floats that arrive in parts of whole stripes. It equals the digest of the same floats passed
-// in one piece.
+// Computes the digest of floats that arrive in parts, each of whole stripes. The digest equals that of the same floats
+// passed in one piece.
 class DigestOfParts {
   public:
     // REQUIRES: the number of floats is a multiple of eight.
@@ -39,8 +39,8 @@ class DigestOfParts {
     static std::array<std::uint64_t, 4> first_lanes();
 };
 
-// Returns the digest of doubles, one per word. All NaNs are hashed as one value, and -0.0 is hashed as 0.0, so rows
-// with the same meaning have the same digest.
+// Returns the digest of doubles, each hashed as one word. All NaNs are hashed as one value, and -0.0 is hashed as 0.0,
+// so rows with the same meaning have the same digest.
 std::uint64_t digest(std::span<const double> values);
 
 }  // namespace ash

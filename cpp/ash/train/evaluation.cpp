@@ -51,7 +51,7 @@ class CalibratedLoss {
     }
 
     double mean() const {
-        double best = std::numeric_limits<double>::quiet_NaN();  // returned if no loss is a number
+        double best = std::numeric_limits<double>::quiet_NaN();  // returned if no loss is finite
         double lowest = std::numeric_limits<double>::infinity();
         for (int f = 0; f < kFactors; ++f) {
             const double octaves = f / 4.0 - 2.0;
@@ -90,7 +90,7 @@ double mean_over_outputs(const float* predictions, const float* targets, int out
     return sum / outputs;
 }
 
-// Adds the losses of the next rows in Data::units(). scratch: [2][kBlockRows].
+// Adds the losses, in Data::units(), of the next rows. scratch: [2][kBlockRows].
 void add_losses(const Kernels& kernels, const Data& data, Span next, const float* predictions, std::int64_t stride,
                 float* scratch, MeanLoss& mean) {
     const Rows& rows = data.validation();

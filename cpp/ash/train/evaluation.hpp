@@ -1,8 +1,8 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
-// The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). Ties of scores
-// are broken by the loss. Score and loss are sums in row order, weighted by the row weights, so they depend only on
-// the data and the state.
+// The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). The loss
+// decides between equal scores. Score and loss are sums in row order, weighted by the row weights, so they depend only
+// on the data and the state.
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
 // multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
@@ -11,8 +11,8 @@
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
 // Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that
-//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes. After the first
-//          score by a metric, nothing is allocated.
+//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes. After a
+//          workspace's first score by a metric, nothing is allocated.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ namespace ash {
 
 struct Evaluation {
     double score = 0.0;  // higher is better
-    double loss = 0.0;   // the uncalibrated mean cross-entropy, or the loss of the targets in Data::units()
+    double loss = 0.0;   // uncalibrated mean cross-entropy; for regression, mean loss of targets in Data::units()
     bool stopped = false;
 };
 

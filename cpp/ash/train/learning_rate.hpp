@@ -20,7 +20,7 @@ inline double cosine_of_half_turn(double t) {
 }
 
 // Returns the factor of the cosine cycle, from 1 at the first update down to almost 0 at the last (Loshchilov, Hutter:
-// SGDR, arXiv 1608.03983). There is one cycle per job.
+// SGDR, arXiv 1608.03983). There is one cycle per job. share_done: the share of the job's updates already done.
 inline double cycle(double share_done) { return 0.5 * (1.0 + cosine_of_half_turn(share_done)); }
 
 }  // namespace ash

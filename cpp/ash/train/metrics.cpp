@@ -14,13 +14,13 @@
 
 // The parts of sums_ for each metric; each part has [outputs] numbers unless noted:
 //
-//     accuracy              hits (one number)
+//     accuracy              hits: the weight of correctly predicted rows (one number)
 //     balanced_accuracy     hits and rows of each class
 //     the three f1 metrics  hits, rows and predicted rows of each class
-//     r2                    mean, total, residual
-//     rmse, mae, pinball    errors
+//     r2                    mean target; total and residual sums of squares
+//     rmse, mae, pinball    sums of squared errors, of absolute errors or of pinball losses
 //
-// Mean and total depend only on the targets, so begin() computes them before the first prediction.
+// Rows are counted by weight. The mean target and the total depend only on the targets, so begin() computes them before the first prediction.
 
 namespace ash {
 
@@ -28,8 +28,8 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// The names are those of scikit-learn's scorers. The pinball loss, for which scikit-learn has no scorer, has a similar
-// name.
+// The names are those of scikit-learn's scorers. The pinball loss, for which scikit-learn has no scorer, is named in
+// the same style.
 constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
@@ -62,7 +62,7 @@ double weight_sum(const Truth& truth) {
     return sum;
 }
 
-// Tests the exponent bits, since the compiler can vectorize this test.
+// Returns whether all predictions are finite. Tests the exponent bits, since the compiler can vectorize this test.
 bool all_finite(const Predictions& predictions) {
     constexpr std::uint32_t kExponent = 0x7f800000U;
     bool finite = true;
@@ -78,7 +78,7 @@ std::int32_t predicted_class(std::span<const float> probabilities) {
     return static_cast<std::int32_t>(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
-// Calls count(label, weight, whether that class was predicted) for each of the next rows.
+// Calls count(label, weight, hit) for each of the next rows. hit: whether the label is the predicted class.
 template <typename Count>
 void count_rows(const Truth& truth, const Predictions& next, std::int64_t first, Count count) {
     for (std::int64_t r = 0; r < next.rows; ++r) {
@@ -352,8 +352,9 @@ double RunningScore::auc_of_class(std::int32_t positive) {
     return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
 }
 
-// Returns the mean precision over the rows of class `positive`. The precision of a row is the share of its class among
-// all rows that are at least as probable. The result equals the sum over thresholds of (recall gained) * precision.
+// Returns the mean precision over the rows of class `positive`. The precision of a row is the share of that class
+// among all rows with at least the same probability of the class. The result equals the sum over thresholds of
+// precision * (increase in recall).
 double RunningScore::precision_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);

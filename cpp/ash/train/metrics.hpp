@@ -5,26 +5,26 @@
 //     auc, average_precision, f1, f1_macro, f1_weighted
 //
 // Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
-//              recall over the classes that occur. With two classes, auc ranks the probability of class 1; with more,
-//              it is the unweighted mean over classes of the one-vs-rest areas. average_precision is computed in the
-//              same way. f1 is the F1 score of class 1 if there are two classes. f1_macro is the unweighted mean over
-//              the classes that occur or are predicted, and f1_weighted is the mean weighted by rows per class. A class
-//              without a correctly predicted row has an F1 score of 0. r2 is the unweighted mean over outputs; a
-//              constant output scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of the root
-//              mean squared error; mae and pinball are means over outputs of the mean loss. A row of weight w counts as
-//              w rows.
+//              recall over the classes that occur. auc and average_precision rank the probability of class 1 if there
+//              are two classes. With more classes, they are unweighted means over classes, each against the rest. f1 is
+//              the F1 score of class 1 of two classes. f1_macro is the unweighted mean of the F1 scores of the classes
+//              that occur or are predicted, and f1_weighted is their mean weighted by rows per class. A class without a
+//              correctly predicted row has an F1 score of 0. r2 is the unweighted mean over outputs; a constant output
+//              scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of each output's root mean
+//              squared error; mae and pinball are means over outputs of each output's mean loss. A row of weight w
+//              counts as w rows.
 // Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
-//              order, so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order of
-//              tied rows does not matter.
+//              order, so a score depends only on its arguments. auc counts a pair of tied rows as half correct, so the
+//              order of tied rows does not matter.
 // Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit of the score,
 //              since each sum is one chain of additions in row order.
-// Undefined:   the score is NaN without rows, for r2 with one row, for auc if a class has no rows or all rows, for
-//              average_precision if a class has no rows, for f1 with more than two classes, and if a prediction is not
-//              finite.
+// Undefined:   any score is NaN if there are no rows or a prediction is not finite. r2 is also NaN if there is one row,
+//              auc if a class has no rows or all rows, average_precision if a ranked class has no rows, and f1 if there
+//              are more than two classes.
 // Threads:     none. A running score belongs to one thread.
 // Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). Only these two keep
-//              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row. Nothing is
-//              allocated if the running score has already been used with at least as many rows and outputs.
+//              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row for the order.
+//              Nothing is allocated if the running score has already been used with at least as many rows and outputs.
 
 #pragma once
 
@@ -54,7 +54,7 @@ enum class Metric : std::uint8_t {
     poisson
 };
 
-// Throws std::invalid_argument with the list of valid names.
+// Throws std::invalid_argument, with the list of valid names, if no metric has this name.
 Metric parse_metric(std::string_view name);
 std::string_view name(Metric metric);
 bool classifies(Metric metric);
@@ -90,8 +90,9 @@ void poisson_deviances(const Kernels& kernels, float* targets, const float* pred
 
 class RunningScore {
   public:
-    // Keeps a reference to the truth until score(). Throws std::invalid_argument for a metric of the wrong task, and
-    // for more than 2^32 - 1 rows if the metric is auc or average_precision, which cannot rank more.
+    // Starts a score. The arrays that `truth` points to are read until score() returns. Throws std::invalid_argument
+    // for a metric of the wrong task (classification or regression), and for more than 2^32 - 1 rows if the metric is
+    // auc or average_precision, which cannot rank more.
     void begin(Metric metric, const Truth& truth);
 
     // Adds the next rows. REQUIRES: as many outputs as the truth has, and in total no more rows than the truth.
@@ -100,15 +101,15 @@ class RunningScore {
     // REQUIRES: all rows were added. mean_loss: for log_loss, the (weighted) mean of -log(probability of the label);
     // for the Poisson deviance, its mean in units of the target. The caller computes mean_loss with its own
     // logarithm, and score() only negates it. All other metrics ignore it.
-    // stop: once the flag is set, score() returns NaN at its next check; ranking a million rows takes about 0.1 s per
-    // class.
+    // stop: with more than two classes, auc and average_precision read the flag before they rank each class, and
+    // score() returns NaN once it is set. Ranking a million rows takes about 0.1 s per class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
     // Returns the maximum number of bytes that a running score allocates for this metric.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
 
   private:
-    std::span<double> sums(int part);  // [outputs], one of three parts
+    std::span<double> sums(int part);  // one of the three parts of sums_, [outputs]
     double balanced_accuracy();
     double f1();
     double mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop);

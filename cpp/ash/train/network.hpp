@@ -23,18 +23,19 @@ struct LayerWeights {
     int outputs;
     std::vector<float> weights;   // [inputs][outputs]
     std::vector<float> biases;    // [outputs]
-    std::vector<float> shares{};  // [outputs] for a hidden layer with a parametric activation, else empty
+    std::vector<float> shares{};  // [outputs]: parametric.hpp; empty unless a hidden layer with parametric activation
 };
 
 // The parameters of the embedding of numeric features, without padding.
 struct EmbeddingWeights {
-    std::vector<int> numbers;       // feature numbers; empty if there is no embedding
-    std::vector<float> parameters;  // [embedding::kRows][numbers]
+    std::vector<int> numbers;       // the numbers of the embedded features, ascending; empty if there is no embedding
+    std::vector<float> parameters;  // [embedding::kRows][embedded features]
 };
 
 class Network {
   public:
-    // Copies the weights of a state that was trained on these data. Input factors are multiplied into the first layer.
+    // Copies the weights of a state that was trained on these data. Learned input factors are multiplied into the
+    // weights of the first layer.
     Network(const State& state, const Data& data);
     // Builds a network from parts that were read from a file. Throws std::invalid_argument unless the shapes of
     // successive layers fit, all numbers are finite and the scalings are valid (scaling.hpp).
@@ -65,7 +66,7 @@ class Network {
 
     Layout layout_;
     AlignedFloats weights_;
-    std::vector<int> numbers_;  // the embedded features, in order
+    std::vector<int> numbers_;  // the numbers of the embedded features, ascending
     int classes_;
     Scaling inputs_;
     OutputUnits targets_;

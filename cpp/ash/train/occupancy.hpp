@@ -3,7 +3,7 @@
 //     share = CPU seconds of the thread / (wall seconds - seconds that the thread slept voluntarily)
 //
 // If another process keeps all cores busy, the share is about one half; on an otherwise idle machine it is nearly one.
-// Threads: one, which reads its own clock. Cost: one system call, about 0.3 us.
+// Threads: one, which reads its own CPU clock. Cost: one system call, about 0.3 us.
 
 #pragma once
 
@@ -25,6 +25,7 @@ class Occupancy {
         cpu_ = cpu_seconds();
     }
 
+    // Returns the wall-clock seconds since start().
     double seconds() const { return now_seconds() - wall_; }
 
     // Returns the share, 0 to 1. slept: seconds slept voluntarily since start().

@@ -40,7 +40,7 @@ void after_fork_in_child() { forks = 0; }
 #endif
 
 constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes that has_room() tries to allocate
-constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes of OpenMP's tables, in addition to those of each thread
+constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes of OpenMP's tables, without kTablesOfThread
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
 // Returns the bytes in OMP_STACKSIZE or, if that is unset, in GOMP_STACKSIZE. As in OpenMP, the value is a number

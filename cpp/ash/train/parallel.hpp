@@ -1,9 +1,9 @@
 // parallel.hpp: runs functions on threads. No other file has an OpenMP pragma.
 //
-//     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
-//     in_critical_section(body)   body(), while no other thread of the process is in the section
-//     on_threads(count, body)     body(0) .. body(count - 1), on as many separate threads as the system grants
-//     startable(wanted)           how many of the wanted threads the system grants to a region
+//     parallel(threads, body)     calls body(0) .. body(threads - 1) in one OpenMP region; runs the tuner's threads
+//     in_critical_section(body)   calls body() while no other thread of the process is in the section
+//     on_threads(count, body)     calls body(0) .. body(count - 1), on as many separate threads as the system grants
+//     startable(wanted)           returns how many of the wanted threads the system grants to a region
 //
 // Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept,
 //          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown outside.
@@ -60,16 +60,16 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// Returns whether this new thread has the memory that it needs to throw exceptions. The system allocates this memory
-// when a thread first throws, and ends the process if the allocation fails. So this function triggers the allocation in
-// advance.
+// Returns whether the calling thread, which has just started, has the memory that it needs to throw exceptions. The
+// system allocates this memory when a thread first throws, and ends the process if the allocation fails. So this
+// function checks that memory is available, and then triggers the allocation in advance.
 bool has_room() noexcept;
 
 // Returns how many of the `wanted` threads can be started. The thread that opens the region is also new and counts as
 // one of them. Returns 0 if not even that thread can be started.
 int startable(int wanted);
 
-// REQUIRES: the calling thread opens no other region and ends soon; `threads` was granted by startable(). on_failure()
+// REQUIRES: the calling thread opens no other region and ends soon; startable() granted `threads` threads. on_failure()
 // must not throw, and several threads may call it at once.
 template <typename Body, typename OnFailure>
 void parallel(int threads, Body&& body, OnFailure&& on_failure) {

@@ -6,8 +6,8 @@
 //                                     +--+
 //
 // Reasons: the team asked for the pause (team.hpp), or its owner got less than 90 % of a core while it wanted to run.
-// In both cases other processes need the cores, and a trial of sharing would cost a few milliseconds. As long as trials
-// fail, the pauses between them double, from 30 ms to at most 1 s.
+// In both cases other processes need the cores, and a trial of sharing (a few timed steps with members) would cost a
+// few milliseconds. As long as trials fail, the pauses between them double, from 30 ms to at most 1 s.
 //
 // Threads: one, the owner of the team. Cost: one system call at the start and end of each job and of each pause; during
 // a pause, one clock reading per step.
@@ -37,7 +37,7 @@ class Pauses {
     // Returns whether this thread had a core to itself during the last watch.
     bool had_core() const { return has_core_; }
 
-    // Records that the owner slept voluntarily.
+    // Records that the owner slept voluntarily for `seconds`.
     void slept(double seconds) { asleep_ += seconds; }
 
     bool active() const { return active_; }
@@ -52,7 +52,8 @@ class Pauses {
         start_watch();
     }
 
-    // Ends the pause if its time is over. If the core was shared, the next pause starts immediately. REQUIRES: active().
+    // Ends the pause if its time is over. If the core was shared, the next pause starts immediately.
+    // REQUIRES: active().
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
@@ -63,10 +64,10 @@ class Pauses {
   private:
     static constexpr double kFirst = 30e-3;  // seconds of the first pause
     static constexpr double kLongest = 1.0;  // seconds of the longest pause
-    // A pause lasts kFirst if it starts more than kCalm lengths of the previous pause after the end of that pause.
+    // A pause has the length kFirst if the time since the previous pause exceeds kCalm times the length of that pause.
     static constexpr double kCalm = 10.0;
     static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core
-    static constexpr double kShortestVerdict = 5e-3;  // seconds; shares over shorter periods are not judged
+    static constexpr double kShortestVerdict = 5e-3;  // minimum seconds of a watch before its share is judged
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }
 

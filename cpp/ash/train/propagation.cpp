@@ -16,13 +16,13 @@ void multiply(const Kernels& kernels, const Product& product, float* rounded) {
     kernels.product_bfloat16(product, rounded);
 }
 
-// Returns the weights of a layer as the passes read them. Those of layer 0 are multiplied by learned input factors, if
-// any.
+// Returns the weights of a layer as the passes read them. The weights of layer 0 are multiplied by learned
+// input factors, if there are any.
 const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
     return l == 0 && layout.scaling().learned ? copies + layout.scaling().copy : weights + layout.layers()[l].offset;
 }
 
-// c [rows.count][stride] := x W + b
+// c [rows][stride] := x W + b
 void affine(const Kernels& kernels, const Layout& layout, std::size_t l, const float* weights, const float* copies,
             const float* x, std::int64_t x_stride, std::int64_t rows, float* c, float* rounded) {
     const Layer& layer = layout.layers()[l];
@@ -71,9 +71,9 @@ void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rou
     }
 }
 
-// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs, most of each vector would be
-// padding. In that case (D^T X)^T is computed, whose vectors run over the inputs. Its bits are the same, since
-// multiplication is commutative. REQUIRES: rows.first is a multiple of 16.
+// gradient [rows.count][stride] := the given rows of X^T D, summed over the batch. With few outputs, most of each SIMD
+// register would be padding. In that case (D^T X)^T is computed, with SIMD registers that run over the inputs. Its bits
+// are the same, since multiplication is commutative. REQUIRES: rows.first is a multiple of 16.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
                  const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
     constexpr int kFew = 12;
@@ -150,7 +150,8 @@ Update plain(Update update, float rate) {
     return update;
 }
 
-// Turns the gradient of the product into the gradients of weights and factors, and updates the factors.
+// Turns the gradient of the product factors * weights into the gradients of weights and factors, and updates the
+// factors.
 void update_factors(const Kernels& kernels, const Update& update, Span rows, const float* weights, Block block,
                     State& state, float* gradient) {
     alignas(kAlignment) float dots[kBlockWeights] = {};

@@ -7,15 +7,15 @@
 //
 //     parametric f: y = x + a Q with the excess Q = f(x) - x. If y has the delta E, the delta of x is S * E, and
 //                   the delta of a is Q * E
-//     inputs of layer 0: x; with an embedding, x and the embedded numbers of x
+//     inputs of layer 0: x; with an embedding, x and the embedded values of its numeric features (`numbers`)
 // Layouts (B: capacity of the buffers in rows):
 //     outputs, deltas   layer after layer: [B][stride]. The last layer's outputs are stored in deltas and replaced by D
-//     slopes, excesses  the same shape, only for parametric activations: S, and Q, which is replaced by Q * E
-//     copies            W^T of each layer: [outputs][padded(inputs)]; factors * W of layer 0: same shape as W
-// Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last whole vector;
+//     slopes, excesses  the same shape, only for parametric activations. slopes: S; excesses: Q, then replaced by Q * E
+//     copies            W^T of each layer: [outputs][padded(inputs)]; W of layer 0 times its learned input factors
+// Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last SIMD register;
 //             (2) copies match the current weights.
 // Threads:    several threads may call a function at once on disjoint blocks: rows of the batch for forward() and
-//             backward(), rows of weights for update_weights(), numbers for update_embedding().
+//             backward(), rows of weights for update_weights(), embedded features for update_embedding().
 // Cost:       2 * weights * rows operations each for forward(), backward() and the gradient. None of them allocates.
 #pragma once
 
@@ -71,8 +71,8 @@ struct Mask {  // dropout of one update
     std::uint32_t update = 0;
 };
 
-// Writes `inputs` [rows][input_stride] (the rows of x followed by their embedded numbers) and `numbers` [rows][stride]
-// (the numbers themselves). columns: the numeric features in x.
+// Writes `numbers` [rows][stride] (the numeric features of x) and `inputs` [rows][input_stride] (each row of x followed
+// by the embedded values of its numeric features). columns: the columns of the numeric features in x.
 void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
            const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs);
 
@@ -81,12 +81,12 @@ void embed(const Kernels& kernels, const Layout& layout, const float* weights, s
 void forward(const Kernels& kernels, const Layout& layout, const float* weights, const Mask& mask, const Batch& batch,
              Span rows, float* rounded);
 
-// Scratch of a prediction for a given number of rows: outputs of all layers, and the buffers of the embedding.
+// Scratch of predict() for up to kBlockRows rows: outputs of all layers, and the buffers of the embedding.
 struct PredictionScratch {
-    float* outputs;   // [rows * row_floats]
-    float* numbers;   // [rows][stride of the embedding]
-    float* embedded;  // [rows][padded(inputs of layer 0)]
-    const float* copies;
+    float* outputs;       // [kBlockRows * row_floats]
+    float* numbers;       // [kBlockRows][stride of the embedding]
+    float* embedded;      // [kBlockRows][padded(inputs of layer 0)]
+    const float* copies;  // copies of the weights, read only if input factors are learned
 };
 
 // Predicts for x [rows][x_stride] of at most kBlockRows rows. The last layer's outputs are written to `results`
@@ -99,17 +99,20 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
 // of the inputs are computed as well.
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded);
 
-// Computes gradient, update and transposed copy for some rows of a layer's weights, or for its biases and shares.
+// Compute the gradient of some rows of a layer's weights, or of its biases and shares (parametric.hpp), and update them
+// by it. update_weights() also refreshes the copies of these rows.
 void update_weights(const Kernels& kernels, const Update& update, std::size_t layer, Span rows, const Batch& batch,
                     State& state, float* gradient, float* rounded);
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,
                    float* gradient);
 
-// Computes gradient and update for the parameters of up to 16 numbers, starting at a multiple of 16.
+// Computes the gradient of the embedding of up to 16 features, starting at a multiple of 16, and updates the
+// parameters.
 void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
                       float* gradient);
 
-// Refreshes all copies of the weights, or only the copy that predict() reads: the first layer times the input factors.
+// Refresh all copies of the weights, or only the copy that predict() reads: the first layer's weights times the input
+// factors.
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 

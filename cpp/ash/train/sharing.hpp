@@ -2,14 +2,15 @@
 // result.
 //
 //     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
-//     (2) rows of weights       four blocks per thread, with about equally many multiply-adds; the biases of a layer
-//                               belong to its last block. An embedding adds blocks of 16 numbers each
+//     (2) rows of weights       about four blocks per thread, with about equally many multiply-adds each, or more if
+//                               a block would exceed 64 rows. The biases of a layer belong to its last block. An
+//                               embedding adds blocks of 16 features each
 //
 // There are more blocks than threads because threads join late and leave early.
 // Invariants: blocks start at multiples of 16 rows. A SIMD register with losses or transposed weights covers
 //             up to 16 consecutive rows, so it belongs to one block.
-// Cost:       a division takes a few additions per layer. It is repeated only when the size of the team has changed,
-//             and allocates nothing after construction.
+// Cost:       a division takes a few additions per layer. Weights are divided again only when the size of the team has
+//             changed. Nothing is allocated after construction.
 
 #pragma once
 
@@ -31,7 +32,7 @@ inline std::int64_t padded_rows(std::int64_t rows) {
 
 struct RowCut {
     std::int64_t rows;   // rows of the batch
-    std::int64_t block;  // rows per block, except the last
+    std::int64_t block;  // rows of each block except the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {
         block = std::min(padded_rows(batch / (std::int64_t{2} * threads)), kBlockRows);
@@ -44,7 +45,7 @@ struct RowCut {
     }
 };
 
-// A range of weight rows of one layer, or of numbers of the embedding, which counts as the layer after the last.
+// A range of weight rows of one layer, or of embedded features. The embedding counts as the layer after the last.
 struct WeightBlock {
     std::size_t layer;
     Span rows;

@@ -9,9 +9,9 @@ namespace {
 
 constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
 constexpr double kStall = 500e-6;    // seconds by which a wait must exceed an unshared step to cause a pause
-constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged
+constexpr double kTrial = 1e-3;      // minimum seconds of shared steps before a team is judged
 constexpr int kTrialSteps = 6;       // minimum number of shared steps before a team is judged
-constexpr int kColdSteps = 2;        // number of first shared steps, not counted since caches are cold
+constexpr int kColdSteps = 2;        // number of first shared steps of a trial, not counted since caches are cold
 constexpr double kGain = 1.05;       // minimum speed-up that keeps a team open
 constexpr int kStepsAlone = 2;       // number of first steps of a job, which are timed but not shared
 constexpr double kPauseSteps = 100;  // minimum length of a pause in steps, so that trials are rare
@@ -95,8 +95,8 @@ void Team::run(int blocks, Workspace& own) {
     if (done_ != blocks) await(blocks);
 }
 
-// Runs as many blocks as it can claim and returns their number. Each block is reported when it is done, so a thread
-// suspended between two blocks delays no other thread.
+// Runs all blocks that this thread can claim, and returns their number. Each block is reported when it is done, so a
+// thread suspended between two blocks delays no other thread.
 std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     std::int64_t blocks = 0;
     std::uint64_t ticket = ticket_.load();

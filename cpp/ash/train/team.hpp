@@ -19,16 +19,16 @@
 //              (4) no wake-up is lost: before a thread sleeps, it counts itself in sleepers_ and then reads ticket_,
 //                  the bell and open_ once more. A thread that changes one of these three reads sleepers_ afterwards.
 //                  All these accesses are sequentially consistent.
-// Pauses:      a step is not shared if there is too little work per thread (most_members), if it is one of the first
-//              two steps of a job, or for a while after a member was delayed or sharing gained too little (pauses.hpp;
-//              DESIGN.md, "Teams"). Pauses change no result.
+// Pauses:      a step is not shared if its threads would have too little work (most_members() is 0), if it is one of
+//              the first two steps of a job, or for a while after a member was delayed, sharing gained too little
+//              or the owner had to share its core (pauses.hpp; DESIGN.md, "Teams"). Pauses change no result.
 // Threads:     only the owner calls the functions "for the owner" below; any thread may call the others. All threads
 //              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,
 //              most_members_ and left_. The owner writes function_ and context_ before the ticket, and members of the
 //              team read them after a claim. Only the owner accesses the remaining fields.
 // Cost:        without members, one relaxed load per step, and a clock reading if the job may have members. With
 //              members, threads wait a few microseconds per step for each other, and cache lines move between cores.
-//              Together this costs up to a fifth of the work (bench/kernels/teams.py).
+//              Together this takes up to a fifth of the time (bench/kernels/teams.py).
 
 #pragma once
 
@@ -46,12 +46,12 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
   public:
     struct Invitation {
         std::uint32_t job = 0;   // number of the owner's job
-        std::uint32_t bell = 0;  // value of the bell when the member found nothing else to do
+        std::uint32_t bell = 0;  // value of the bell, read before the member looked for other work
     };
 
     struct Help {
-        std::int64_t blocks = 0;
-        double seconds = 0.0;  // seconds spent running blocks, without waiting
+        std::int64_t blocks = 0;  // number of blocks run
+        double seconds = 0.0;     // seconds spent running blocks, without waiting
     };
 
     // bell: rung whenever a member may find something better to do than to help. A thread rings the bell by changing
@@ -67,7 +67,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
 
     // Returns whether to share the next step, that is, whether there is a member and sharing saves time. Call it once
     // per step; the step is timed until the next call. whole: whether the step is as large as the other steps of this
-    // job.
+    // job; smaller steps are not timed.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.
@@ -153,9 +153,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     bool sharing_ = false;     // whether the current step is shared
     double step_start_ = 0.0;  // start of the current step; 0 if it is not timed
     double alone_ = 0.0;       // seconds of the shortest unshared step
-    int alone_steps_ = 0;
-    double shared_ = 0.0;  // total seconds of the steps shared in this trial
-    int shared_steps_ = 0;
+    int alone_steps_ = 0;      // number of unshared steps timed in this job
+    double shared_ = 0.0;      // total seconds of the steps shared in this trial
+    int shared_steps_ = 0;     // number of these steps; starts below 0, to skip steps with cold caches
     void (*ring_)(void*) = nullptr;
     void* ringer_ = nullptr;
 };

@@ -161,7 +161,7 @@ class Run {
               workspace_.embedded.data() + rows.first * stride);
     }
 
-    // Gathers rows of the epoch's order, starting at `first`, into the workspace.
+    // Gathers some rows of the batch into the workspace. first: the batch's first place in the epoch's order.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;
@@ -244,7 +244,7 @@ class Run {
         if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
     }
 
-    // Counts the next update and returns its constants. step: number of updates of this job so far.
+    // Counts the next update and returns its constants. step: number of earlier updates in this job.
     Update next_update(std::int64_t step) {
         ++state_.updates;
         state_.beta1_power *= settings_.beta1;
@@ -278,7 +278,7 @@ class Run {
     const std::int64_t batch_;  // rows per update
     const std::int64_t steps_;  // updates per epoch
     WeightCut weight_cut_;
-    const std::uint32_t* order_ = nullptr;  // [rows of an epoch]: row numbers of the current epoch, in order
+    const std::uint32_t* order_ = nullptr;  // [rows of an epoch]: the current epoch's row numbers, in training order
     double loss_sum_ = 0.0;                 // sum of the losses of the current epoch's rows, in their order
 };
 

@@ -6,9 +6,9 @@
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
 // Each half of a step writes disjoint blocks and reads only results that the other half has finished. A team can
-// therefore share a job (team.hpp) without changing any bit. A gradient is one chain of fused multiply-adds in row
-// order, for any assignment of blocks to threads and any division of rows and weights into blocks. The loss of a batch
-// is a sum in row order.
+// therefore share a job (team.hpp) without changing any bit of the results. A gradient is one chain of fused
+// multiply-adds in row order, for any assignment of blocks to threads and any division of rows and weights into blocks.
+// The loss of a batch is a sum in row order.
 //
 // Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.
@@ -39,13 +39,13 @@ struct Training {
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean loss of the last epoch's rows, each before its update; includes label smoothing
-    bool diverged = false;  // whether a loss or weight is not finite; training ended with that epoch
+    double loss = 0.0;      // mean loss of the last epoch's rows, computed before their update, with label smoothing
+    bool diverged = false;  // whether a loss or weight is not finite; if so, training ended with that epoch
     bool stopped = false;   // whether the flag stopped the job; if so, the state is not usable
 };
 
-// Runs one job: one cosine cycle of the learning rate over the epochs, starting from `state`. REQUIRES: the workspace
-// is prepare()d for these settings.
+// Runs one job, starting from `state`. The learning rate follows one cosine cycle over the epochs, unless the settings
+// keep it constant. REQUIRES: the workspace is prepare()d for these settings.
 Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
               State& state, Workspace& workspace);
 

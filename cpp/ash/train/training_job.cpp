@@ -17,7 +17,8 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The maximum value of the counters of an imported state, so that no training can make them overflow.
+// The maximum total epochs of a ladder and the maximum updates of an imported state, so that no training can make a
+// state's counters overflow.
 constexpr std::int64_t kMostEpochs = std::int64_t{1} << 62;
 constexpr std::int64_t kMostUpdates = std::int64_t{1} << 62;
 

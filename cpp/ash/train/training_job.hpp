@@ -35,12 +35,12 @@ struct Result {
     double loss = 0.0;
     double training_loss = 0.0;
     std::uint64_t weights_hash = 0;  // digest.hpp, of all weights and biases; 0 if diverged
-    bool stopped = false;            // whether the flag stopped the job; there is then no result
-    int thread = -1;                 // the thread of another process that did the job; -1 for the calling thread
-    double seconds = -1.0;           // duration of a job done in another process; -1 means the duration of the call
+    bool stopped = false;            // whether the flag stopped the job; if so, the other fields mean nothing
+    int thread = -1;        // number of the thread in another process that did the job; -1 for the calling thread
+    double seconds = -1.0;  // duration of a job done in another process; -1 means the duration of the call
 };
 
-// Returns the digest of the weights of one state, or of the states of all folds together.
+// Return the digest of one state's weights, or of the weights of all folds' states together.
 std::uint64_t digest_of(const State& state);
 std::uint64_t digest_of(std::span<const State> folds);
 
@@ -48,14 +48,14 @@ std::uint64_t digest_of(std::span<const State> folds);
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
 // Calls `of` for the folds in order and returns the mean of their results, or the first result that was stopped or has
-// diverged. scores: receives the score of each fold.
+// diverged. The score of each fold is appended to `scores`.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
 // Returns the multiply-adds of one update of a network with these settings.
 double step_cost(const Data& data, const Settings& settings);
 
 // Checks that the settings suit the data. Throws std::invalid_argument for full batches of sparse rows, and for
-// target_transform log if the data have no logarithms.
+// target_transform log if the data have no logarithms of targets.
 void check_fits(const Settings& settings, const Data& data);
 
 // Checks that the metric suits the data. Throws std::invalid_argument for a metric of the wrong task (classification or
@@ -101,14 +101,15 @@ struct JobRun {
 
     State initial() const;
 
-    // Trains the lower rungs that the state skipped, then the job's own rung.
+    // Trains the job's own epochs. If jobs resume, the lower rungs that the state skipped are trained first.
     Outcome train(State& state);
 
     // Calls train(), then scores the state unless it has diverged.
     Result train_and_score(State& state);
 };
 
-// Throws std::invalid_argument unless the arenas of an imported state match its layout and optimizer.
+// Throws std::invalid_argument unless the arenas of an imported state match its layout and optimizer, and its number of
+// updates is from 0 to 2^62.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
 // Makes the same check as check_arenas(). Also checks that the state has the number of epochs of a state after this

@@ -17,8 +17,8 @@
 namespace ash {
 namespace {
 
-constexpr std::int64_t kRows = 256;  // rows per block; large, since each block reads the whole model from memory
-constexpr std::int64_t kTogether = 8;
+constexpr std::int64_t kRows = 256;    // rows per block; large, since each block reads the whole model from memory
+constexpr std::int64_t kTogether = 8;  // rows that descend a tree together
 
 bool all_finite(const std::vector<double>& values) {
     return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
@@ -29,7 +29,8 @@ NanGoes side_of_nan(const TreeNode& node) {
     return 0.0 <= node.threshold ? NanGoes::left : NanGoes::right;
 }
 
-// Returns whether all cells are missing or within the range of float32.
+// Copies cells, with those within +-1e-35 replaced by 0. Returns whether every cell is missing or within the range of
+// float32.
 template <typename Value>
 bool copy_cells(const Value* from, std::int64_t count, double* to) {
     constexpr double kMost = std::numeric_limits<float>::max();
@@ -119,7 +120,7 @@ void Trees::check_tree(std::int64_t tree) const {
     }
 }
 
-// Adds the leaf of every tree to the scores of at most kRows rows.
+// Adds to the scores of at most kRows rows the value of the leaf that each row reaches in each tree.
 void Trees::add_leaves(const double* rows, std::int64_t count, double* scores) const {
     const std::int64_t stride = features_;
     const std::int64_t columns = this->scores();
@@ -142,7 +143,8 @@ void Trees::add_leaves(const double* rows, std::int64_t count, double* scores) c
     }
 }
 
-// Calls put(first row, rows, scores) for every block, on any of the threads.
+// Calls put(first row, rows, scores) for every block, on any of the threads. Returns false if a cell is beyond the
+// range of float32.
 template <typename Value, typename Put>
 bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) const {
     const std::int64_t blocks = (rows + kRows - 1) / kRows;
@@ -186,7 +188,7 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
         const auto score = [&](std::int64_t o) { return classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]); };
         double top = score(0);
         for (std::int64_t o = 1; o < columns; ++o) top = std::max(top, score(o));
-        // The largest score is subtracted in double, so that only small numbers are rounded to float.
+        // The largest score is subtracted in double, so that only the differences are rounded to float.
         for (std::int64_t o = 0; o < columns; ++o)
             logits.data()[row * stride + o] = static_cast<float>(std::max(factor * (score(o) - top), kLeast));
     }

@@ -9,8 +9,9 @@
 //
 // Class scores are first multiplied by one common scale, which calibrates the probabilities.
 //
-// Invariants: a tree has one leaf more than nodes. The first node is the root. Every other node and every leaf has
-//             exactly one parent, and every node precedes its children. A walk from the root therefore ends in a leaf.
+// Invariants: a tree has one leaf more than nodes ("nodes" means inner nodes). The first node is the root. Every other
+//             node and every leaf has exactly one parent, and every node precedes its children. A walk from the root
+//             therefore ends in a leaf.
 // Promise:    scores are bit-identical to LightGBM's raw scores. As in LightGBM, cells within +-1e-35 count as 0.
 // Threads:    const after construction. Any number of threads may predict at once, and results do not depend on their
 //             number.
@@ -32,7 +33,7 @@ enum class NanGoes : std::uint8_t { as_zero, left, right };
 struct TreeNode {
     double threshold;
     std::int32_t feature;
-    std::int32_t left;  // at least 0: a node of the same tree; negative: leaf ~left
+    std::int32_t left;  // left child: if at least 0, node `left` of the tree, else its leaf ~left
     std::int32_t right;
     NanGoes nan;
 };
@@ -52,7 +53,8 @@ class Trees {
     template <typename Value>
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
-    // Computes the scores [rows][scores()] before they become probabilities or targets, from the same input.
+    // Computes the scores [rows][scores()] before they become probabilities or targets. x and the returned value are as
+    // in predict().
     template <typename Value>
     bool raw_scores(const Value* x, std::int64_t rows, int threads, double* scores) const;
 

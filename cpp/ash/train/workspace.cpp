@@ -70,7 +70,7 @@ Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
     for (const Settings& settings : candidates) prepare(data, settings);
 }
 
-// Calls take(buffer, number of elements needed) for each buffer, always in this order.
+// Calls take(buffer, number of elements needed) for each buffer, always in the same order.
 template <typename Take>
 void Workspace::each_buffer(const TableSize& table, const Settings& settings, Take take) {
     const Layout layout(table.shape, settings);
@@ -92,7 +92,7 @@ void Workspace::each_buffer(const TableSize& table, const Settings& settings, Ta
     take(copies, layout.copies_size());
     take(gradient, gradient_floats(layout));
     take(rounded, rounded_floats(layout));
-    take(losses, padded(batch));  // the logarithm of a block of losses works on whole vectors
+    take(losses, padded(batch));  // the logarithm of a block of losses works on whole SIMD registers
     take(predictions, 3 * kBlockRows * outputs_stride);
     take(labels, table.classifies ? batch : 0);
     take(weights, table.weighted ? batch : 0);
@@ -127,7 +127,7 @@ std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> c
         });
     }
     const double sum = std::accumulate(most.begin(), most.end(), 0.0);
-    return static_cast<std::int64_t>(std::min(sum, 0x1.0p62));  // 2^62 is more than any machine has
+    return static_cast<std::int64_t>(std::min(sum, 0x1.0p62));  // 2^62 bytes are more than any machine has
 }
 
 }  // namespace ash

@@ -21,9 +21,9 @@
 namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that pass through the network together
-// The rows of a batch that are added to the gradient of one tile of weights before the next tile begins. Their deltas,
-// 64 bytes per row, stay in the L1 cache. Each chain of additions continues from the previous block, so the split
-// changes no bit. kBlockTerms is a multiple of 32 for bfloat16.hpp.
+// The rows of a batch that are added to the gradient of one tile of weights before the next tile is computed. Their
+// deltas, 64 bytes per row, stay in the L1 cache. Each chain of additions continues from the previous block, so the
+// split changes no bit. kBlockTerms is a multiple of 32 for bfloat16.hpp.
 inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // weight rows whose gradient is computed and applied at once
 
@@ -59,12 +59,12 @@ struct Workspace {
     AlignedFloats slopes;              // [B * H], for parametric activations; other slopes are in deltas
     AlignedFloats excesses;            // [B * H], for parametric activations: propagation.hpp
     AlignedFloats targets;             // [B][target stride], gathered, for regression
-    AlignedFloats numbers;             // [B][stride of the embedding]
-    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and the embedded numbers
-    AlignedFloats input_deltas;        // [B][same stride], plus one cache line
+    AlignedFloats numbers;             // [B][stride of the embedding]: the embedded features
+    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and the embedded values
+    AlignedFloats input_deltas;        // [B][stride of `embedded`], plus one cache line
     AlignedFloats copies;              // copies of the weights: layout.hpp
-    AlignedFloats gradient;            // [kBlockWeights][widest stride], or for an embedding [kRows][kColumns]
-    AlignedFloats rounded;             // factors of bfloat16 products, if there are any
+    AlignedFloats gradient;            // [kBlockWeights][widest stride], or [kRows][kColumns] of an embedding
+    AlignedFloats rounded;             // factors of products, rounded to bfloat16; empty without such products
     AlignedFloats losses;              // [padded(B)]
     AlignedFloats predictions;         // [3][kBlockRows][padded(outputs)]: results, logits, scaled logits
     std::vector<std::int32_t> labels;  // [B], gathered, for classification
@@ -80,7 +80,7 @@ struct Workspace {
     friend std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates);
 };
 
-// Returns the bytes allocated by a workspace that serves each of these candidates, without its score
+// Returns the bytes allocated by a workspace that serves each of these candidates, without the memory of its `score`
 // (RunningScore::bytes()).
 std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates);
 
