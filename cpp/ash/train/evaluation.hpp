@@ -1,8 +1,8 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
-// The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). The loss
-// decides between equal scores. Score and loss are sums in row order, weighted by the row weights, so they depend only
-// on the data and the state.
+// The score is defined in metrics.hpp and computed from predicted probabilities, or from predicted targets in
+// Data::units(). The loss decides between equal scores. Score and loss are sums in row order, weighted by the row
+// weights, so they depend only on the data and the state.
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
 // multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
@@ -27,14 +27,15 @@
 namespace ash {
 
 struct Evaluation {
-    double score = 0.0;  // higher is better
-    double loss = 0.0;   // uncalibrated mean cross-entropy; for regression, mean loss of targets in Data::units()
-    bool stopped = false;
+    double score = 0.0;    // higher is better
+    double loss = 0.0;     // uncalibrated mean cross-entropy; for regression, mean loss of targets in Data::units()
+    bool stopped = false;  // whether the flag stopped the evaluation; if so, score and loss mean nothing
 };
 
-// stop: once the flag is set, evaluate() returns within one block of rows. predictions: if not null, receives
-// [validation rows][outputs], probabilities or targets in the units of y. REQUIRES: the workspace is prepared for these
-// settings, at least by prepare_to_score(), and the state was trained with them.
+// stop: once the flag is set, evaluate() returns after at most one more block of rows or one more ranked class.
+// predictions: if not null, receives [validation rows][outputs]: probabilities, or targets in the units of y.
+// REQUIRES: the workspace is prepared for these settings, at least by prepare_to_score(), and the state was trained with
+// them.
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,
                     float* predictions = nullptr);

@@ -23,7 +23,7 @@ struct LayerWeights {
     int outputs;
     std::vector<float> weights;   // [inputs][outputs]
     std::vector<float> biases;    // [outputs]
-    std::vector<float> shares{};  // [outputs]: parametric.hpp; empty unless a hidden layer with parametric activation
+    std::vector<float> shares{};  // [outputs], if the activation is parametric (parametric.hpp); else empty
 };
 
 // The parameters of the embedding of numeric features, without padding.

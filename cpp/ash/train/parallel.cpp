@@ -40,8 +40,8 @@ void after_fork_in_child() { forks = 0; }
 #endif
 
 constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes that has_room() tries to allocate
-constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes of OpenMP's tables, without kTablesOfThread
-constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
+constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes for OpenMP's tables, without the tables per thread
+constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;  // bytes for OpenMP's tables per thread
 
 // Returns the bytes in OMP_STACKSIZE or, if that is unset, in GOMP_STACKSIZE. As in OpenMP, the value is a number
 // followed by B, K, M or G, or a number of KiB without a letter. Returns 0 if both are unset or the value is invalid.
@@ -88,7 +88,7 @@ class Probes {
         for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
     }
 
-    // REQUIRES: fewer than `most` were started.
+    // Returns whether another thread could be started. REQUIRES: fewer than `most` threads were started.
     bool start(const Attributes& attributes) {
         const auto wait = [](void* over) -> void* {
             static_cast<std::atomic<bool>*>(over)->wait(false);

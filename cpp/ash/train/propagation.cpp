@@ -59,7 +59,7 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
     kernels.activate(layer.activation, y, slopes, block);
 }
 
-// Computes a product whose terms are the rows of a batch, kBlockTerms rows at a time.
+// Computes a product that sums over the rows of a batch, kBlockTerms rows at a time.
 void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rounded) {
     for (std::int64_t first = 0; first < whole.terms; first += kBlockTerms) {
         Product part = whole;

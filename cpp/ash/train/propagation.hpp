@@ -64,8 +64,8 @@ struct Batch {
     }
 };
 
-struct Mask {  // dropout of one update
-    float share = 0.0F;
+struct Mask {            // the dropout of one update; all fields except `share` select its random numbers
+    float share = 0.0F;  // share of outputs that are dropped
     std::uint64_t seed = 0;
     std::uint32_t candidate = 0;
     std::uint32_t update = 0;

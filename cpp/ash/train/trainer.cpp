@@ -233,7 +233,7 @@ class Run {
     }
 
     // Updates some rows of weights from the deltas that propagate() computed. Rows may be updated in any order. Biases
-    // are updated together with the last rows.
+    // are updated together with the layer's last rows.
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();

@@ -34,7 +34,7 @@ struct Result {
     double score = 0.0;
     double loss = 0.0;
     double training_loss = 0.0;
-    std::uint64_t weights_hash = 0;  // digest.hpp, of all weights and biases; 0 if diverged
+    std::uint64_t weights_hash = 0;  // digest of all parameters (digest.hpp); 0 if diverged
     bool stopped = false;            // whether the flag stopped the job; if so, the other fields mean nothing
     int thread = -1;        // number of the thread in another process that did the job; -1 for the calling thread
     double seconds = -1.0;  // duration of a job done in another process; -1 means the duration of the call
@@ -83,7 +83,8 @@ struct JobRules {
     std::int64_t epochs_of_job(std::int32_t rung) const;
     std::int64_t epochs_after(std::int32_t rung) const;
 
-    // Returns the total epochs of a state after a job in this rung.
+    // Returns the total epochs of a state after a job in this rung. If jobs restart, these are only the job's own
+    // epochs.
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 
