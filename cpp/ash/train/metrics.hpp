@@ -19,8 +19,8 @@
 // Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit of the score,
 //              since each sum is one chain of additions in row order.
 // Undefined:   any score is NaN if there are no rows or a prediction is not finite. r2 is also NaN if there is one row,
-//              auc if a class has no rows or all rows, average_precision if a ranked class has no rows, and f1 if there
-//              are more than two classes.
+//              auc if a class has no rows or all rows, average_precision if a ranked class has no rows, and f1
+//              unless there are two classes.
 // Threads:     none. A running score belongs to one thread.
 // Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). Only these two keep
 //              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row for the order.

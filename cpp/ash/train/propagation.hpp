@@ -11,7 +11,7 @@
 // Layouts (B: capacity of the buffers in rows):
 //     outputs, deltas   layer after layer: [B][stride]. The last layer's outputs are stored in deltas and replaced by D
 //     slopes, excesses  the same shape, only for parametric activations. slopes: S; excesses: Q, then replaced by Q * E
-//     copies            W^T of each layer: [outputs][padded(inputs)]; W of layer 0 times its learned input factors
+//     copies            W^T of each layer: [outputs][padded(inputs)]; input factors * W of layer 0: shape of W
 // Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last SIMD register;
 //             (2) copies match the current weights.
 // Threads:    several threads may call a function at once on disjoint blocks: rows of the batch for forward() and
@@ -99,8 +99,8 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
 // of the inputs are computed as well.
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded);
 
-// Compute the gradient of some rows of a layer's weights, or of its biases and shares (parametric.hpp), and update them
-// by it. update_weights() also refreshes the copies of these rows.
+// Compute the gradient of some rows of a layer's weights, or of its biases and shares (parametric.hpp), and update
+// these parameters. update_weights() also refreshes the copies of these rows.
 void update_weights(const Kernels& kernels, const Update& update, std::size_t layer, Span rows, const Batch& batch,
                     State& state, float* gradient, float* rounded);
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,
