@@ -57,7 +57,7 @@ class Ladder:
     @property
     def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "patience" | "epoch_limit"
     @property
-    def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
+    def rungs(self) -> list[dict[str, int]]: ...  # keys: places, epochs, running, finished, promoted, diverged
 
 class Task:
     """A job to run, with its worker, start and finish on the virtual clock; all three are 0 in a greedy schedule."""
@@ -214,7 +214,7 @@ class Network:
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
-        embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
+        embedding: NDArray[np.float32] = ...,  # [parameters per embedded feature, embedded features]
         shares: Sequence[NDArray[np.float32]] = ...,  # [outputs] per hidden layer; empty without parametric activations
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # lower bounds of targets, one per output
@@ -282,7 +282,7 @@ class Trees:
         NaN counts as a missing value; infinity is refused.
         """
     def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
-        """Return the sums of leaves [rows, scores] that predictions are computed from; two classes have one score."""
+        """Return the sums of leaves [rows, scores] that predictions are computed from; with two classes, one score."""
     @property
     def features(self) -> int: ...
     @property
@@ -392,12 +392,12 @@ class Tuner:
     # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
     # Raises exceptions of the threads.
     def wait(self, seconds: float) -> bool: ...
-    def stop(self) -> None: ...  # returns at once; running jobs stop within a block of rows and are not recorded
+    def stop(self) -> None: ...  # returns at once; running jobs stop after the current block of rows, unrecorded
     def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
     @property
-    def out_of_time(self) -> bool: ...  # whether time is short and no job runs
+    def out_of_time(self) -> bool: ...  # whether short_of_time() is true and no job runs
     @property
     def wanted(self) -> int: ...  # how many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None: ...  # appends candidates of a stream, up to `count`
@@ -409,8 +409,9 @@ class Tuner:
         """
     # Returns candidate, rung and scores [jobs, folds], in the order in which the jobs finished.
     def fold_scores(self) -> dict[str, NDArray[Any]]: ...
-    # One row per finished job from row `first` on, in order of decision (in the greedy schedule, of finishing).
-    # Columns: the fields of JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
+    # One row per finished job from row `first` on, in order of decision. In the greedy schedule, that is the order in
+    # which jobs finish. Columns: the fields of JobRecord in records.py, as int64, float64, bool (diverged) and uint64
+    # (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
     # One row per start or end of a job, in order of time: candidate, rung, and 0 (start) or 1 (end).
     def steps(self, first: int = 0) -> _Integers: ...
@@ -464,7 +465,7 @@ def train(
     growth: int = 1,  # each job takes this many times the epochs of the previous one
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """Train one candidate and return its network and the loss of each epoch (NaN once it diverged); epochs may be 0."""
+    """Train one candidate and return its network and the loss of each epoch (NaN once diverged); `epochs` may be 0."""
 
 # Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; the array is
 # empty if all are equal. `level` is the quantile level of the pinball loss.
@@ -498,8 +499,8 @@ def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -
 
 # For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
 # `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one by a single thread and one by a
-# team of `threads` >= 2. time_team also returns the number of "blocks" that helpers ran and the "round_trip" of a cache
-# line.
+# team of `threads` >= 2. time_team also returns "blocks", the number of blocks that helpers ran, and "round_trip", the
+# seconds for a cache line to reach another core and return.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(
@@ -555,7 +556,8 @@ def simulate(
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
     """Simulate a run (cpp/ash/simulate/simulator.hpp); return totals, (jobs, seconds) per rung, and columns.
 
-    Totals: makespan, busy (thread seconds), work, chain, jobs, epochs; for a cluster also processes, bytes, moves,
-    coordinator, line. Columns, empty without keep_jobs, have one row per job in order of decision: candidate, rung,
-    epochs, thread, team (int64), start, end (float64).
+    Totals: makespan, busy (thread seconds), work, chain (the largest sum of seconds over one candidate's jobs), jobs,
+    epochs. For a cluster also processes, bytes, moves (of states), coordinator (seconds of decisions) and line (seconds
+    in which the busiest network line passes bytes). Columns, empty without keep_jobs, have one row per job in order of
+    decision: candidate, rung, epochs, thread, team (int64), start, end (float64).
     """

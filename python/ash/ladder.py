@@ -84,7 +84,7 @@ class Ladder:
         may be reported. None: no score ends the run.
     patience : int or None, default None
         After this many reports in a row without a new best score, the ladder is `finished`; jobs that are still running
-        may be reported.
+        may be reported. None: no limit.
 
     Raises
     ------
@@ -168,7 +168,7 @@ class Ladder:
         Raises
         ------
         SettingError
-            The job is not running here, or score or loss is not a number. The error leaves the ladder unchanged.
+            The ladder has no such running job, or score or loss is not a number. The error leaves the ladder unchanged.
         """
         if not isinstance(job, Job):
             raise SettingError(f"job must be a Job that Ladder.next() returned, got {job!r}")

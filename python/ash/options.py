@@ -237,7 +237,7 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _threads_of_functions(name: str, value: Any) -> int:
-    """Return the number of threads; the warning about too many threads suggests an executor for jobs that wait."""
+    """Return the number of threads; a warning about too many threads suggests an executor for jobs that mostly wait."""
     advice = f". Jobs that wait, for a server or a GPU, can run on executor=ThreadPoolExecutor({value})"
     return resolve_threads(value, advice=advice)
 
@@ -523,7 +523,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of the options that decide `decides` and that `caller` takes; "" selects all."""
+    """Return the names of the options that `caller` takes and whose `decides` is as given; "" allows any."""
     return tuple(
         name
         for name, option in option_table(kind).items()

@@ -80,7 +80,7 @@ class RunResult(History):
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each candidate's score in each rung, whether it was promoted, and the cuts that barriers would make.
+        """Draw each job by score and rung, its outcome, and the lowest scores that barriers would have promoted.
 
         Parameters
         ----------
@@ -94,10 +94,10 @@ class RunResult(History):
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the simulated and the measured speed-up of this run, and upper bounds, against the number of threads.
 
-        The simulation uses this run's costs. W is the work of all jobs, D the largest work of one candidate. The plot
-        also shows successive halving (SH) with barriers, which waits for each rung to end and has no teams. The curve
-        of SH assumes that all jobs of a rung take the same time, so it may be above the bounds. The measured speed-up
-        of this run is `core_seconds / wall_seconds`.
+        The simulation uses this run's costs. In the legend, W is the work of all jobs, D the largest work of one
+        candidate, and p the number of threads. The plot also shows successive halving (SH) with barriers, which waits
+        for each rung to end and has no teams. The curve of SH assumes that all jobs of a rung take the same time, so it
+        may be above the bounds. The measured speed-up of this run is `core_seconds / wall_seconds`.
 
         Parameters
         ----------
@@ -339,8 +339,8 @@ class Result(RunResult):
         The times when threads helped with jobs of other threads: candidate, rung, thread, start and end (seconds since
         the start of the run).
     memory : dict of str to int
-        Memory of waiting states: `limit`, `peak_bytes`, how many states were `dropped`, and the `retrained_epochs`,
-        which were needed to restore dropped states.
+        Memory of waiting states: `limit` and `peak_bytes` in bytes, `dropped`, the number of dropped states, and
+        `retrained_epochs`, the number of epochs that were trained again to restore dropped states.
     fold_scores : dict of str to ndarray
         For each job that has not diverged: candidate, rung, and scores [jobs, folds].
     ladder : list of dict
@@ -572,7 +572,7 @@ class Result(RunResult):
         return f" ({shown})" if counts.keys() - {NETWORK} else ""
 
     def _repeats(self) -> str:
-        """Return a remark if repeating the call may give another digest."""
+        """Return a remark if repeating the call may give another digest, else empty text."""
         if self.options.schedule == "greedy" and self.threads > 1:
             return " (of this run only: greedy)"
         return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
@@ -625,8 +625,8 @@ class FunctionResult(RunResult):
         either. `retrained_epochs` counts all epochs that were trained again, including those that restored states of an
         earlier process.
     infos : tuple
-        Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
-        are none. Facts read from a journal have only JSON types.
+        Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None for
+        a job without such facts. Facts read from a journal have only JSON types.
     params : tuple of dict
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray

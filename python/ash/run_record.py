@@ -38,7 +38,7 @@ MOST = 2**53
 class RunRecord:
     """Everything that a run and its model depend on, so that the run can be repeated on any number of threads.
 
-    Take it from `Result.record`, or from the `record` of a model, including saved models. Pass it as `record=` to
+    Take it from `Result.record`, or from the attribute `record` of a model, new or loaded. Pass it as `record=` to
     `ash.tune` or to an estimator, together with the same rows.
 
     Attributes
@@ -46,7 +46,9 @@ class RunRecord:
     by : str
         The entry point that made the record: "ash.tune", or the name of the estimator.
     settings, plan, arguments, space, version : dict
-        The options, the space, and the version of ash.
+        `settings` are the options on which decisions depend, `plan` the other options and those planned from a time
+        limit. `arguments` say how the rows were split, and how the model is made from the best networks. `space` is the
+        space of hyperparameters, `version` the version of ash.
     data : dict
         The fingerprint of the table: its shapes and names, and hashes of the encoded rows.
     missing : tuple of str

@@ -86,7 +86,7 @@ class Reporter:
         self._told: list[Any] = []  # callbacks notified of the start but not yet of the end
         self._run: Run | None = None
         self._before: Restored = frozenset()
-        self._finished = self._read = 0  # jobs that finished according to the events, and jobs that were read
+        self._finished = self._read = 0  # numbers of jobs: finished according to the events, and read
         self._waiting: deque[JobRecord] = deque()
         self._place = 0  # index of the next callback to receive the first waiting job
 

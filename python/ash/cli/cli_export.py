@@ -1,8 +1,8 @@
 """Implements `ash-tune export`, which writes a model in a format that other software can serve.
 
     onnx       the whole model, from cells to labels and probabilities, for any ONNX runtime
-    torch      a torch.export program that takes the features of `encode`: torch.export.load(FILE).module(); FILE must
-               end in .pt2
+    torch      a torch.export program whose input is the output of the model's `encode`. Load it by
+               torch.export.load(FILE).module(); FILE must end in .pt2
     cpp        a C++17 header
     sklearn    a scikit-learn pipeline, saved by joblib: joblib.load(FILE). Loading runs the code in the file, so load
                only files that you trust, with the version of scikit-learn that wrote them

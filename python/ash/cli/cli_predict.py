@@ -86,7 +86,7 @@ def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
 
     def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(as_text))  # the model reports surplus columns
+            rest = [False] * max(0, len(names) - len(as_text))  # surplus columns; the model raises an error for them
             return dict(zip(names, [*as_text, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
@@ -144,7 +144,7 @@ def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[l
 
 
 def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
-    """Print the score on rows with a known target; invalid targets only cause a warning, as predictions are written."""
+    """Print the score on rows with a known target; invalid targets cause a warning, not an error."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
         return

@@ -191,7 +191,7 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
 
 
 def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> tuple[TuningRun, bool]:
-    """Return the recorded run on the rows of the file, and whether it leaves out the held-out rows."""
+    """Return the recorded run on the file's rows, and whether the run leaves out the rows held out by the command."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
@@ -226,7 +226,7 @@ def _named(y: NDArray[Any], model: Model, data: DataTable) -> Any:
 
 
 def _reason(record: RunRecord) -> str:
-    """Return the likely reason why a run on the same rows differs."""
+    """Return the likely reason why a repeated run on the same rows differs from its record."""
     found = _version_differences(record)
     if found:
         return f"the likely reason is a different version: {'; '.join(found)}"

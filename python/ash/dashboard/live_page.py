@@ -56,7 +56,7 @@ class _Told:
 class _Drawing:
     """One drawing of the page, made from `told` with its first `jobs` jobs.
 
-    `data` and each value of `sections` are pairs (version, content); the version is that of the content's last change.
+    `data` and each value of `sections` are pairs (version of the drawing in which the content last changed, content).
     """
 
     told: _Told
@@ -115,7 +115,7 @@ class LivePage:
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
     def updates(self, since: int) -> dict[str, Any]:
-        """Return the sections (HTML) and candidates' data that changed since a version, and all short texts."""
+        """Return the texts of head and titles, and the sections (HTML) and data that changed since version `since`."""
         with self._drawing:
             now = self._draw()
         version, data = now.data

@@ -4,9 +4,9 @@
     GET /updates?since=3      the changes since version 3, as JSON
 
 The server listens on 127.0.0.1. A request that names another host is refused. So a page of another site cannot read the
-report by making its host name point here (DNS rebinding). Other pages cannot read the report either, since no CORS
-headers are sent and Cross-Origin-Resource-Policy is set. Threads: one daemon thread per request; none of them belongs
-to the run.
+report by making its own host name point to 127.0.0.1 (DNS rebinding). Other pages cannot read the report either, since
+no CORS headers are sent and Cross-Origin-Resource-Policy is set. Threads: one daemon thread per request; none of them
+belongs to the run.
 """
 
 import json

@@ -11,7 +11,7 @@ the features of a cell with that level: ones and zeros, target statistics, or an
 encoding a category or a missing cell is a single look-up. A member is a network or a boosted-tree model. A network
 consists of layers; some networks have an embedding before the layers. The outputs of a network are the softmax of its
 last layer, or its last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a
-missing number. The sums of their leaves replace the last layer.
+missing number. The sums of their leaves take the place of a network's last layer.
 
 Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that
 were trained without folds. Networks of different folds have different scalings, since they had different training rows.
@@ -47,7 +47,7 @@ stay finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
-"""Number of cosines that an embedding computes per number, and number of values that it computes from the cosines."""
+"""Numbers of cosines and of values that an embedding computes per embedded feature; each value combines all cosines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,10 @@ class ExportColumn:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Values that are computed from n numbers x and appended to all features, ordered by d, then by number.
+    """The computation of DIMENSIONS values from each of n scaled features; the values are appended to all features.
 
-    The d-th value of a number x is bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])).
+    The d-th value of a feature x is bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])). The
+    appended values are ordered by d, then by feature.
     """
 
     numbers: NDArray[np.int64]  # [n], indices of the features that are embedded

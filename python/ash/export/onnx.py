@@ -129,7 +129,7 @@ class _Writer:
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
-        self.codes: dict[int, str] = {}  # for each column, the name of the value with its codes (see `_code`)
+        self.codes: dict[int, str] = {}  # for each column index, the result of `_code`
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -180,7 +180,7 @@ class _Writer:
 
     @cached_property
     def _numbers(self) -> str:
-        """Return all numbers [rows, n], double; add the mask of rows with a refused number."""
+        """Return all numbers [rows, n], double; add the mask of rows with a refused number to `refused`."""
         names = [self._part(column) for column in self.description.columns if column.is_number]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
@@ -241,7 +241,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return the index of each text's row in the table, int64 [rows]; add the masks of rows with refused text."""
+        """Return the index of each text's row in the table, int64 [rows]; add masks of refused rows to `refused`."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
@@ -325,7 +325,7 @@ class _Writer:
 
 
 class Graph:
-    """The nodes and constants of a graph, in order; their names differ from the inputs' and outputs' `names`."""
+    """The nodes and constants of a graph, in order. Their names differ from `names`, those of inputs and outputs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"

@@ -1,7 +1,7 @@
 """Exports a model as a pipeline of scikit-learn's own classes, so that neither unpickling nor predicting needs ash.
 
     numbers ---------------------> StandardScaler, arctan, sin, SimpleImputer --+
-    numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
+    numbers with NaN or levels --> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
     text ------------------------> OneHotEncoder -------------------------------+
 
 A TransformedTargetRegressor around an MLP exponentiates predicted logarithms and clips targets to their bounds.

@@ -59,7 +59,7 @@ def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw each job by score and rung, the cuts of barriers, and the winner's path; see `Result.plot_ladder`."""
+    """Draw jobs by score and rung, the cuts (see `_draw_cuts`) and the winner's path; see `Result.plot_ladder`."""
     ax = axes_for("plot_ladder", ax, (7.5, 1.7 + 0.75 * len(result.rungs)))
     points = ladder_points(result)
     size = 18 if len(points.x) < FEW else 5

@@ -1,7 +1,7 @@
 """Chooses the view of a run: silent, plain lines, a live table (live_view.py), or a table in a notebook.
 
-A bar is shown while a large table is prepared. A notebook needs only IPython, which every notebook has; frontends
-without HTML show the plain line. Names from users are escaped. No threads are started.
+A bar is shown while a large table is prepared. The view in a notebook needs only IPython, which every notebook has;
+frontends without HTML show the plain line. Names from users are escaped. No threads are started.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ BAR_SECONDS = 0.1
 def open_view(
     options: RunOptions, ladder: Sequence[dict[str, int]], status: "Callable[[], Status | None]" = lambda: None
 ) -> View:
-    """Return the view that the option `progress` selects; it also shows `status`.
+    """Return the view that the option `progress` selects; the view also shows what `status` returns.
 
     None: a live view on a terminal only. True: also a table in a notebook, and plain lines elsewhere. False: silent. A
     terminal that cannot move its cursor (TERM=dumb) gets plain lines.

@@ -110,7 +110,7 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
-    """Yield, for each candidate except the winner, the CSS classes of its group and its mark."""
+    """Yield, for each candidate except the winner, its mark, preceded by the CSS classes of the mark's group."""
     for number in facts.others:
         if axis.level[number] < 0:
             continue

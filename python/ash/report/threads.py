@@ -88,7 +88,7 @@ def _bars(facts: Facts, rows: Columns, x: Scale, y: Scale, height: float, kind: 
 
 
 def _of(rows: Columns, candidates: NDArray[np.int64]) -> Columns:
-    """Return the rows of these candidates."""
+    """Return the rows whose candidate is in `candidates`."""
     chosen = np.isin(rows["candidate"], candidates)
     return rows if chosen.all() else {name: column[chosen] for name, column in rows.items()}
 
