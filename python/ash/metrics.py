@@ -67,7 +67,7 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown metric: close names, the metric that has this name elsewhere, or ""."""
+    """Return a hint for an unknown metric: the metric with this name in other libraries, or close names, or ""."""
     peers = ALIASES | _PEERS
     near = [peers[name]] if name in peers else near_names(name, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""

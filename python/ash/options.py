@@ -62,7 +62,7 @@ RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
 FROM_DTYPE = "from_dtype"
-"""The value of `categorical_features` that adds no categories to the columns with a categorical dtype."""
+"""The value of `categorical_features` that, like None, names no columns to be treated as categories."""
 
 BALANCED = "balanced"
 """The value of `class_weight` that gives all classes the same total weight."""

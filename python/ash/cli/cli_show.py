@@ -117,7 +117,7 @@ def _numbers(model: Network | Trees) -> int:
 
 
 def _columns(model: Model) -> Iterator[str]:
-    """Yield the lines of a table of the columns."""
+    """Yield the lines of a table that describes the model's columns."""
     columns = tuple(model_summary(model.encoding))
     yield from table_lines(columns)
     if model.encoding.neighbors is not None:

@@ -46,7 +46,7 @@ class Bins:
     labels: list[str]
     ends: list[tuple[float, float]]
     of_candidate: NDArray[np.int64]
-    """The part of each candidate, [candidates]; -1 for a candidate in no part."""
+    """The index of each candidate's part, [candidates]; -1 for a candidate in no part."""
 
 
 def parameter_bins(axis: ParameterAxis) -> Bins:

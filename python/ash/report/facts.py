@@ -86,7 +86,7 @@ class Facts:
 
     @cached_property
     def is_known(self) -> NDArray[np.bool_]:
-        """Return for each job whether its candidate is known."""
+        """Return for each job whether its candidate is in `known`."""
         return np.isin(self.history.columns["candidate"], self.known)
 
     @cached_property
