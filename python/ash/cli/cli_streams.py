@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def _hint(self, word: str) -> str:
-        """Return a suggestion for an unknown option: the option with this name in other libraries, or a similar name."""
+        """Return a hint at the option that has this unknown name in other libraries, or that has a similar name."""
         options = {_name(option): option for option in self._option_string_actions if option.startswith("--")}
         name = _name(word.split("=")[0]) if word.startswith("--") else ""
         near = [*synonyms(name, options), *near_names(name, options, 1)]

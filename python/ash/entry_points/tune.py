@@ -45,9 +45,7 @@ def tune(
     config: SearchConfig | None = None,
     record: RunRecord | None = None,
 ) -> Result:
-    """Train many networks on a table by asynchronous successive halving and return the best one.
-
-    The method is that of Li et al., MLSys 2020, arXiv:1810.05934.
+    """Train many networks on a table by asynchronous successive halving (arXiv:1810.05934) and return the best one.
 
     Parameters
     ----------
@@ -58,13 +56,12 @@ def tune(
     space : Space or dict of domains by name, optional
         The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
-        The number to try. "auto": 128, or as many as fit into `time_limit` (see `ash.plan`). None: an endless stream,
-        ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
+        The number of candidates. "auto": 128, or as many as fit into `time_limit` (see `ash.plan`). None: an endless
+        stream, ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
-        Configurations to try before all others; see `ash.tune_function`. A dict must name all
-        hyperparameters that apply.
+        Configurations to try first; see `ash.tune_function`. A dict must name all hyperparameters that apply.
     metric : str or callable, optional
         The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
         roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. It can also be
@@ -80,8 +77,7 @@ def tune(
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`, and the weight of each row in training and in the score.
     threads : int, optional
-        By default OMP_NUM_THREADS, else all CPUs of this process. -1: all of these CPUs. With an executor: the
-        number of concurrent jobs.
+        By default OMP_NUM_THREADS, else one per CPU; -1: one per CPU. With an executor: number of concurrent jobs.
     seed : int or None
         Seeds the split, the candidates and the training. With None a seed is drawn and stored in `Result.seed`.
     progress : bool, optional
@@ -95,14 +91,12 @@ def tune(
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
-        `Result.record` of an earlier run. That run is repeated, independently of the clock. Pass the same rows, and no
-        other settings.
+        `Result.record` of a run to repeat, independently of the clock. Pass the same rows, and no other settings.
 
     Returns
     -------
     Result
-        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C the result
-        covers the jobs that had finished.
+        `model` is the best network; `ended` says why the run ended. After Ctrl-C the result covers the finished jobs.
 
     Raises
     ------
@@ -111,7 +105,8 @@ def tune(
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
-        No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
+        No candidate has a finite loss (AllDiverged), the executor is broken (ExecutorFailed), or the journal cannot be
+        used or holds another run (JournalError).
 
     Examples
     --------

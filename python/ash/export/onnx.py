@@ -430,7 +430,7 @@ def network_outputs(graph: Graph, member: NetworkMember, features: str, classifi
 
 
 def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: bool) -> str:
-    """Add trees for `features`, double [rows, features]; return the name of the outputs; see `network_outputs`."""
+    """Add trees for `features`, double [rows, features]; return the outputs' name (see `network_outputs`)."""
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
