@@ -512,7 +512,7 @@ def _activate(graph: Graph, layer: Layer, x: str) -> str:
 
 
 def _function(graph: Graph, name: str, x: str) -> str:
-    """Return an activation of x, composed of operators that every ONNX version has."""
+    """Return an activation of x, composed of operators that exist in every ONNX version."""
     if name == "silu":
         return graph.add("Mul", x, graph.add("Sigmoid", x))
     if name == "mish":
@@ -529,7 +529,7 @@ def _float(value: float) -> NDArray[np.float32]:
 
 
 def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
-    """Add the neighbor features [rows, k + 1] for numbers [rows, columns], and return their name."""
+    """Add neighbor features [rows, k + 1] (k means and the closeness) of numbers [rows, columns]; return their name."""
     squares = _squares(graph, neighbors, _places(graph, neighbors, numbers))
     nearest, which = graph.add_two("TopK", squares, np.array([NEAREST]), largest=0)
     weights = graph.add("Gather", neighbors.weights, which)
