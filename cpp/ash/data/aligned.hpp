@@ -1,10 +1,10 @@
 // aligned.hpp: a block of floats, initially zero, that starts on a cache line and is owned by one object.
 //
-// Kernels load and store whole vectors without masks. So every row passed to them starts at a multiple of 64 bytes and
-// is padded with zeros to a multiple of 16 floats. This layout is the same for every instruction set, so a state needs
-// no conversion when another instruction set is used. The constructor throws std::bad_alloc for a size that is negative
-// or too large for any memory.
-// Threads: as thread-safe as std::vector. Cost: one allocation and one pass of zeroing.
+// Kernels load and store whole SIMD vectors without masks. So every row passed to them starts at a multiple of 64 bytes
+// and is padded with zeros to a multiple of 16 floats. This layout is the same for every instruction set, so a
+// candidate's state needs no conversion when another instruction set is used. The constructor throws std::bad_alloc for
+// a size that is negative or too large for any memory.
+// Threads: as thread-safe as std::vector. Cost: a new object takes one allocation and one pass that writes zeros.
 #pragma once
 
 #include <algorithm>

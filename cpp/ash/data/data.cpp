@@ -15,7 +15,7 @@
 namespace ash {
 namespace {
 
-// The maximum prediction of an exponential output, as a multiple of the largest training target.
+// The maximum prediction of an output with Link::exp, as a multiple of the largest training target.
 constexpr double kBeyond = 2.0;
 
 void check_columns(int features, int targets, int classes) {
@@ -72,14 +72,14 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     return scaling;
 }
 
-// Returns whether targets in this range, and their ratios, are normal float32 numbers. planning.py checks the same
-// condition.
+// Returns whether targets from `least` to `most`, and the ratios of any two of them, are normal float32 numbers.
+// planning.py checks the same condition.
 bool has_float_logarithms(double least, double most) {
     using Float = std::numeric_limits<float>;
     return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
 }
 
-// Returns the units of the outputs of a network whose targets are in `units`.
+// Returns the units of a network's outputs. units: the scaling of its training targets.
 OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     if (loss.kind != Loss::poisson) return without_bounds(units);
     OutputUnits result = without_bounds({units.scale, {1.0}, {0.0}});
@@ -98,8 +98,9 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// Allocates the rows of a part without filling them. sparse_cells: the number of cells reserved for the whole table; 0
-// for dense rows. The part reserves a share of them in proportion to its rows.
+// Returns the rows of a part with weights and targets, and with memory for features, which are not filled in yet.
+// sparse_cells: the number of non-zero cells to reserve for the whole table, of which the part gets a share in
+// proportion to its rows; 0 for dense rows.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;

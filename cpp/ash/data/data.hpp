@@ -3,7 +3,7 @@
 //     blocks of rows, in row order       observe ... observe   fill ... fill   finish
 //     (from any source of doubles)       median, quartiles     float32         Data
 //
-// The builder reads the table twice, block by block, and keeps no copy of it: Data is the only copy.
+// DataBuilder reads the table twice, block by block, and keeps no copy of it: Data is the only copy.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) centers and scales are computed only from the training rows. Features are standardized by median and
@@ -11,14 +11,15 @@
 //                 divided by their mean under the Poisson loss;
 //             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
 //                 Network ignores it;
-//             (4) NaN is a missing value and is stored as 0, which is also the value of a standardized center;
+//             (4) NaN is a missing value and is stored as 0, as is any value at the center of its column;
 //             (5) the weights of a part have the mean 1; no weights are stored if all are equal;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
-//             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
-//                 Poisson loss.
+//             (7) except under the Poisson loss, a single target is also stored as logarithms if all its training
+//                 values, and the ratios of any two of them, are positive normal float32 numbers.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
-// Memory:     rows * padded(features) floats, or for sparse rows 8 bytes per non-zero cell and 12 per row; in addition
-//             4 bytes per logarithm. Until all rows are observed, memory also holds the sample of quartiles.hpp. If
+// Memory:     features take padded(features) floats per row, or for sparse rows 8 bytes per non-zero cell and 12 per
+//             row. Targets take padded(targets) floats per row, or 4 bytes per class number. Each stored weight or
+//             logarithm takes 4 bytes. Until all rows are observed, memory also holds the sample of quartiles.hpp. If
 //             there are more sparse cells than were reserved, the memory reserved for them is doubled.
 #pragma once
 
@@ -61,12 +62,12 @@ struct TargetLoss {
     double level = 0.5;  // quantile level of the pinball loss, between 0 and 1
 };
 
-struct TargetTable {  // row-major; not kept after the call
+struct TargetTable {  // row-major; read only by the constructor to which it is passed
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
     int classes;           // number of classes; 0 for regression
-    TargetLoss loss = {};  // poisson requires one column of numbers >= 0, not all of them 0 in training
+    TargetLoss loss = {};  // poisson requires one column of numbers >= 0, not all of them 0 in training rows
 };
 
 // The training or the validation part of a table: row numbers, in the order in which the rows are stored, and weights.
@@ -104,7 +105,7 @@ class Data {
         Rows validation;
         std::int64_t epoch_rows;
         TargetLoss loss = {};
-        OutputUnits outputs = {};  // if absent, outputs are scaled as in `units`, without bounds
+        OutputUnits outputs = {};  // with empty `least`: the scaling `units`, without bounds
         OutputUnits logarithms = {};
     };
     explicit Data(Members members);
@@ -124,7 +125,7 @@ class Data {
     // Returns the units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
-    std::span<const int> numbers() const { return numbers_; }  // all standardized, non-constant features
+    std::span<const int> numbers() const { return numbers_; }  // column numbers of standardized, non-constant features
 
   private:
     friend class DataBuilder;

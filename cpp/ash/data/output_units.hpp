@@ -4,7 +4,7 @@
 //     exp         center exp(scale z), for a model that predicts logarithms
 //
 // The result is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
-// none is negative; for exponentials, `most` is twice the largest training target.
+// none is negative; with the link exp, `most` is twice the largest training target.
 // Threads: plain data.
 #pragma once
 
@@ -27,9 +27,9 @@ enum class Link : std::uint8_t { identity, exp };
 
 struct OutputUnits {
     Link link = Link::identity;
-    Scaling scaling;            // scaling of the outputs
-    std::vector<double> least;  // [outputs]
-    std::vector<double> most;
+    Scaling scaling;            // center and scale of each output, as in the formulas above
+    std::vector<double> least;  // [outputs]: smallest prediction of each output
+    std::vector<double> most;   // [outputs]: largest prediction
 };
 
 // Returns the units of outputs that are only scaled and have no bounds.
@@ -39,7 +39,7 @@ inline OutputUnits without_bounds(Scaling scaling) {
     return {Link::identity, std::move(scaling), std::vector(outputs, -kInfinity), std::vector(outputs, kInfinity)};
 }
 
-// Throws std::invalid_argument unless the units fit this many outputs. If `classes` is not 0, the outputs are
+// Throws std::invalid_argument unless the units are valid for `outputs` outputs. If `classes` is not 0, the outputs are
 // probabilities, so there must be neither a link nor bounds.
 inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
     const auto is_infinite = [](double bound) { return std::isinf(bound); };
@@ -55,7 +55,8 @@ inline void check_units(const OutputUnits& units, int outputs, int classes = 0) 
     require(bounded && std::ranges::equal(units.least, units.most, std::less_equal{}), "targets: bounds");
 }
 
-// Calls put(row, output, target) for each of the outputs [rows][stride], float or double. NaN is passed through.
+// Converts outputs [rows][stride], which are float or double, and calls put(row, column of the output, target) for each
+// of them. NaN is passed through.
 template <typename Output, typename Put>
 void to_targets(const Kernels& kernels, const OutputUnits& units, const Output* outputs, std::int64_t rows,
                 std::int64_t stride, Put put) {

@@ -17,8 +17,9 @@ struct Weighed {
     auto operator<=>(const Weighed&) const = default;
 };
 
-// Returns the value at a fractional index of the sorted values, interpolated between two of them. Reorders the values
-// so that these two are at their sorted positions, with smaller values before them and larger values after them.
+// Returns the value that would be at the fractional index `place` if the values were sorted, interpolated between its
+// two neighbors. Reorders the values so that these neighbors are at their sorted positions, with smaller values before
+// them and larger values after them.
 double select(std::span<double> values, double place) {
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
     std::nth_element(values.begin(), below, values.end());

@@ -8,8 +8,9 @@
 //
 //     rows     | . . x . | x . . . | . . . x | . x . . |     x: in the sample
 //
-// If no value is missing, the rank of the quartile p = 1/4, 1/2 or 3/4 in a sample of m rows has a standard error of at
-// most sqrt(p (1 - p) / m), as a share of the rows. This is 0.4 % for 2^14 rows and 1.1 % for 2^11.
+// If no value is missing, about a share p of all values is below the quartile p (1/4, 1/2 or 3/4) of a sample. With m
+// rows in the sample, the standard error of this share is at most sqrt(p (1 - p) / m): 0.4 % for 2^14 rows and 1.1 %
+// for 2^11 rows.
 //
 // Weighted quantiles: let x(t), 0 <= t < W, be the sorted values laid end to end, each as long as its weight. W is
 // the sum of all weights.
@@ -26,9 +27,9 @@
 //             (4) the choice of rows in the sample depends only on the number of rows and the number of columns;
 //             (5) if the sample holds no value of a column but some row does, all quartiles of that column are the
 //                 middle of its range.
-// Threads:    one.
-// Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core of 2026
-//             (selection), or about 80 ns if rows have weights (sorting).
+// Threads:    an object belongs to one thread.
+// Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core (2026),
+//             since it selects values, or about 80 ns if rows have weights, since it sorts them.
 // Memory:     the sample. If quartiles are computed for up to 2048 columns, it takes at most 32 MiB. For more columns,
 //             it takes 16 KiB per column.
 #pragma once

@@ -1,9 +1,10 @@
-// random.hpp: counter-based random numbers: each draw is a function of a seed and a counter, not of earlier draws.
+// random.hpp: counter-based random numbers. Each draw is a function of a seed and a counter, not of earlier draws.
 //
 // The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011),
-// keyed by the seed. Its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights do not
-// depend on threads or on the epoch at which a job was resumed.
-// Threads: pure functions. Cost: 10 rounds for 4 words. A shuffle takes one Philox draw, then SplitMix64 for each row.
+// keyed by the seed. Its counter is (index, candidate, time, purpose and layer). So shuffles, dropout masks and initial
+// weights do not depend on threads or on the epoch at which a job was resumed.
+// Threads: pure functions. Cost: 10 Philox rounds for 4 words. A shuffle takes one Philox draw, then SplitMix64 for
+// each row.
 #pragma once
 
 #include <array>
@@ -20,11 +21,11 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// A sequence of draws, identified by its purpose.
+// The fields that identify a sequence of draws with the same seed.
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // layer, or row of parameters of an embedding; below 2^24, as check(Settings) ensures
+    std::uint32_t layer;  // layer, or parameter row of an embedding; below 2^24, as check(Settings) ensures
     std::uint32_t time;   // number of the shuffled pass or of the update (dropout), modulo 2^32; 0 for initial weights
 };
 
@@ -36,7 +37,7 @@ Words philox(const Words& counter, std::uint64_t key);
 // Returns the four words at `index` of the stream.
 Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index);
 
-// Returns a uniform number in [0, 1) with 24 bits.
+// Converts a random word to a uniform number in [0, 1) with 24 random bits.
 inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
 
 // rows := a random permutation of 0 .. size-1 (Fisher-Yates). Throws std::invalid_argument for 2^32 rows or more.

@@ -5,7 +5,7 @@
 //                center     scale                                                  limit
 //     feature    median     interquartile range: quartiles.hpp                     3
 //     target     mean       standard deviation: moments.hpp                        0: no clip
-//     others     0          1                                                      0: no clip
+//     unscaled   0          1                                                      0: no clip
 //
 // The clip hardly changes values between the quartiles, and limits all values to magnitudes below 3. It is the "robust
 // scale and smooth clip" of RealMLP (Holzmueller, Grinsztajn, Steinwart, arXiv 2407.04491, section 3).

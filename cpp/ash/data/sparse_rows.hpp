@@ -1,6 +1,6 @@
 // sparse_rows.hpp: stores the features of rows that are mostly zeros as their non-zero cells.
 //
-//     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
+//     row r     values[i] in column columns[i] for first[r] <= i < first[r] + size[r]; 0 in all other columns
 //
 // Rows may be stored in any order, each once. They are expanded one block at a time. All computations use dense rows,
 // so results do not depend on how the rows are stored.
@@ -24,7 +24,7 @@ struct SparseRows {
     std::vector<float> values;
 
     SparseRows() = default;
-    // Reserves room for this many cells. If there are more, a larger block is allocated and all cells are moved there.
+    // Reserves memory for `cells` cells. If there are more, a larger block is allocated and all cells are moved there.
     explicit SparseRows(std::int64_t rows, std::int64_t cells = 0)
         : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {
         columns.reserve(static_cast<std::size_t>(cells));

@@ -2,9 +2,10 @@
 //
 //     every 32 terms:   c = c + (even + odd)      even, odd: chains of fused multiply-adds from 0, over even and odd k
 //
-// Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. Factors are
-// rounded to nearest even when the product starts. Denormal factors become zero. Denormal results become zero if the
-// thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600 compared elements were equal.
+// Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. At the
+// start of a product, factors are rounded to the nearest bfloat16, and ties to even. Denormal factors become zero.
+// Denormal results become zero if the thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600
+// compared elements equaled those of the instruction.
 //
 // This implementation stores the rounded factors as floats, in copies of A and B. It keeps two sums (even and odd) for
 // each element of C.
@@ -37,7 +38,7 @@ ASH_INLINE Floats to_bfloat16(Floats x) {
     return from_bits(size > 0x7F800000 ? quiet : (kept | sign));
 }
 
-// Returns the floats per row of rounded factors, which equals padded() in shape.hpp.
+// Returns the stride of rows of rounded factors, in floats. It equals padded() in shape.hpp.
 ASH_INLINE int64_t row_floats(int64_t columns) {
     const int64_t lines = (columns + 15) / 16;
     return (columns >= 128 && lines % 2 == 0 ? lines + 1 : lines) * 16;
@@ -51,7 +52,7 @@ void round_block(const float* from, ash::Block block, float* to, int64_t to_stri
     }
 }
 
-// Like tiles_below(), for rounded factors.
+// Does the same as tiles_below() in product.hpp, but for rounded factors and in groups of 32 terms.
 template <int R, int V>
 __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, int64_t column,
                                             int64_t count) noexcept {

@@ -52,8 +52,8 @@ bool may_use_tiles() {
 }
 #endif
 
-// Checks exactly the features that the units are compiled with (cmake/flags.cmake). The builtin also checks whether the
-// operating system saves the registers.
+// Returns the tables that can run on this processor, best first. Checks exactly the features for which unit_*.cpp are
+// compiled (cmake/flags.cmake). __builtin_cpu_supports also checks whether the operating system saves the registers.
 Available detect() {
     Available available;
 #if defined(__x86_64__)

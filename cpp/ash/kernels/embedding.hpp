@@ -3,13 +3,13 @@
 //     x  ->  x,  e[d] = bias[d] + sum over k of mix[k][d] * cos(2 pi (frequency[k] x + phase[k]))      k < 16, d < 3
 //
 // This is "PBLD" of RealMLP (Holzmueller et al., arXiv:2407.04491, section 3.1, after Gorishniy et al.,
-// arXiv:2203.05556). It lets networks, like trees, learn functions that change quickly. Phases are measured in turns,
-// so that reducing an angle is exact. Their learning rate is divided by 2 pi, so that Adam takes the same steps as with
-// radians.
+// arXiv:2203.05556). With it, networks can learn functions that change quickly, as trees can. Phases are measured in
+// turns, so that reducing an angle is exact. Their learning rate is divided by 2 pi, so that Adam takes the same steps
+// as with radians.
 //
-// Layout: rows of parameters, one column per number: frequency[16], phase[16], mix[16][3], bias[3]. Vectors run over
-//         numbers, so each embedded value is summed as one chain in order of k, and each gradient as one chain in row
-//         order.
+// Layout: rows of parameters, one column per number: frequency[16], phase[16], mix[16][3], bias[3]. SIMD vectors run
+//         over numbers, so each embedded value is summed as one chain in order of k, and each gradient as one chain in
+//         row order.
 // Cost:   per number and row, 16 cosines forward, and 16 cosines and sines for the gradient.
 #pragma once
 

@@ -5,7 +5,7 @@
 // of every function. The twins define the results and are the oracle of the tests.
 //
 // Promise: with fma, a function gives the same bits on every instruction set. Each element of a product is one chain of
-// fused multiply-adds in order of k. Vectors run over columns, never over k. Sums over a row are chains in column
+// fused multiply-adds in order of k. SIMD vectors run over columns, never over k. Sums over a row are chains in column
 // order. Nothing depends on libm, on the vector width or on contraction by the compiler.
 //
 // Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless stated otherwise, functions read and
@@ -100,7 +100,7 @@ struct Standardization {
 };
 
 constexpr float kClip = 3.0F;      // the limit of the smooth clip
-constexpr float kFar = 0x1.0p30F;  // from kClip * kFar on, the result of the clip is kClip
+constexpr float kFar = 0x1.0p30F;  // from |z| = kClip * kFar on, the clip returns +-kClip
 
 // The parameters of an embedding (embedding.hpp) [rows][stride], one column per number.
 struct Periodic {
@@ -121,19 +121,20 @@ struct Kernels {
     // a_row is 1) must be aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch()
     // floats.
     void (*product_bfloat16)(const Product&, float* scratch) noexcept;
-    // y := f(y); slope, if not null, := f'(y).
+    // y := f(x) and, if slope is not null, slope := f'(x), where x is the old value of y.
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
-    // y := (1 - a) y + a f(y), where a is the share of the column. The result is exactly f(y) if a is 1. If not null,
-    // slope := the derivative of the result with respect to y, and excess := f(y) - y, the derivative with respect to
-    // a.
+    // y := (1 - a) x + a f(x), where x is the old value of y, and a is the share of the column. The result is exactly
+    // f(x) if a is 1. If slope is not null, slope := the derivative of the result with respect to x, and excess :=
+    // f(x) - x, the derivative with respect to a.
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
-    // excess := delta * excess, which is the delta of a; then delta := delta * slope, which is the delta of y.
+    // excess := delta * excess, which is the delta of a. Then delta := delta * slope, which is the delta of x.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
     // Multiplies y, slope and, if not null, excess by the mask.
     void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;
-    // logits := probabilities, padding := 0. If labels are given, losses[row] := cross-entropy with the smoothed label.
+    // logits := probabilities; padding that is 0 stays 0. If labels is not null, losses[row] := cross-entropy with the
+    // smoothed label.
     void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
-    // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.
+    // probabilities := (probabilities - smoothed target) * scale, the delta of the last layer; padding := 0.
     void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
                           Block) noexcept;
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
@@ -168,8 +169,8 @@ struct Kernels {
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
     // y[i] := f(x[i]), for conversions of targets and predictions. x and y need no alignment and may be equal.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // Runs `vectors` fused multiply-adds of whole vectors, in as many independent chains as in a product; for
-    // benchmarks. REQUIRES: vectors is a multiple of 24.
+    // Runs `vectors` fused multiply-adds of whole vectors, in as many independent chains as a product tile has sums;
+    // for benchmarks. REQUIRES: `vectors` is a multiple of 48, and so of the 12 or 16 chains.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 

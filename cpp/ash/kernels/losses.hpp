@@ -1,8 +1,8 @@
 // losses.hpp: softmax with cross-entropy, and the regression losses, with their deltas.
 //
-// Blocks are transposed before rows are summed, so that vectors run over rows and every sum over columns is one chain
-// in order. The bits of a sum therefore do not depend on the vector width, and the lanes of a register are never added
-// to each other.
+// The softmax transposes its block before it sums rows, so that vectors run over rows. So in the softmax and in all
+// losses, every sum over columns is one chain in column order. The bits of a sum therefore do not depend on the vector
+// width, and the lanes of a register are never added to each other.
 // Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
 // Included only by unit_*.cpp.
 #pragma once
@@ -17,8 +17,8 @@ namespace {
 constexpr int64_t kTurnedRows = 64;
 constexpr int64_t kTurnedColumns = 16;
 
-// Quantities of each row: the largest logit, the sum of exponentials, the sum of logits, and the logit of the label.
-// cross-entropy = log_sum + top - (1 - smoothing) z[label] - smoothing * mean(z)
+// Quantities of each row: the largest logit (top), the sum of exp(logit - top), the sum of logits, and the logit of the
+// label. With logits z, cross-entropy = log(sum) + top - (1 - smoothing) z[label] - smoothing * mean(z).
 struct RowFacts {
     alignas(64) float tops[kTurnedRows];
     alignas(64) float sums[kTurnedRows];
@@ -135,7 +135,8 @@ void softmax_delta(float* probabilities, const int32_t* labels, float smoothing,
     for (int64_t r = 0; r < block.rows; ++r) {
         float* row = probabilities + r * block.stride;
         for (int64_t i = 0; i < block.columns; i += kLanes) {
-            // Uses a comparison: storing one float right before loading a vector around it would stall that load.
+            // The label's column is found by a comparison. If one float were stored right before the vector around it
+            // is loaded, that load would stall.
             const Integers hit = lane_numbers() == static_cast<int32_t>(labels[r] - i);
             const Floats error = load(row + i) - select(hit, broadcast(1.0F - smoothing), Floats{});
             const Floats delta = (error - rest) * scale;

@@ -1,6 +1,6 @@
 // parametric.hpp: activations that mix f(x) and x, with a learned share of f(x) per column.
 //
-//     y = (1 - a) x + a f(x)     slope = (1 - a) + a f'(x)     excess = f(x) - x = dy/da
+//     y = (1 - a) x + a f(x)     slope = dy/dx = (1 - a) + a f'(x)     excess = dy/da = f(x) - x     a: the share
 //
 // Source: Holzmueller et al., arXiv:2407.04491, who write y = x + a (f(x) - x). In the form used here, a share of 1
 // gives exactly f(x). Shares start at 1, so until they change, a network equals a network without shares.

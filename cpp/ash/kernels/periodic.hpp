@@ -140,8 +140,9 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// Returns a dot product, summed in 16 lanes for any vector width, which are then added by halves. The sum ends with the
-// vector that holds the last column, since scratch memory after that vector may hold old values, including NaN.
+// Returns a dot product. For any vector width, it is summed in 16 lanes, and these are then added by halves. The sum
+// ends with the vector that holds the last column, since scratch memory after that vector may hold old values,
+// including NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};

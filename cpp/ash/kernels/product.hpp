@@ -12,11 +12,12 @@
 //        +---------+       +----------+
 //
 // A tile of C, kTileRows x 2 vectors, stays in registers while k runs. Each k takes two loads of B and one broadcast of
-// A per row. Nothing is packed: rows of B are read in place, and a panel of B stays in the L1 cache for all tiles of
-// rows. Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and
-// NEON. With 12 rows on AVX-512 the row offsets of A do not fit the general registers, and reloading two of them for
-// each k cost 4 % (bench/kernels/products.py). Rows are split evenly into tiles: 32 rows become 6+6+5+5+5+5 rather than
-// 6+6+6+6+6+2. A tile of 2 rows would have too few sums in flight to hide the latency of its additions.
+// A per row. Nothing is packed: rows of B are read in place. A panel of B, as wide as a tile, stays in the L1 cache
+// while all tiles below each other are computed. Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with
+// AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON. With 12 rows on AVX-512 the row offsets of A do not fit into the
+// general-purpose registers, and reloading two of them for each k cost 4 % (bench/kernels/products.py). Rows are split
+// evenly into tiles: 32 rows become 6+6+5+5+5+5 rather than 6+6+6+6+6+2. A tile of 2 rows would have too few sums in
+// flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, with N rounded up to a vector, plus 25 to 45 cycles at the end of each tile.
 // Included only by unit_*.cpp.
 #pragma once
@@ -112,7 +113,7 @@ constexpr Tiles tiles() {
 constexpr Tiles kNarrowTiles = tiles<1>();
 constexpr Tiles kWideTiles = tiles<2>();
 
-// Computes all rows of one panel of columns.
+// Computes all rows of C in one panel of columns, which is as wide as the given tiles.
 void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
     const int64_t count = (p.rows + kTileRows - 1) / kTileRows;
     const int64_t height = p.rows / count;
@@ -131,7 +132,7 @@ void product(const ash::Product& p) noexcept {
 }
 
 // The chains start from different values that the compiler does not know, so it can neither merge the chains nor run
-// the loop only once. Chains are numbered at compile time, since a loop over 24 of them would not be unrolled and would
+// the loop only once. Chains are numbered at compile time, since a loop over them might not be unrolled and would then
 // keep them in memory.
 template <std::size_t... kChain>
 float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {

@@ -2,7 +2,7 @@
 //
 // They loop over single elements and use std::fma where a kernel fuses. They are the oracle of
 // tests/cpp/test_{kernels,products}.cpp. Products, passes and updates of the fast units with fma must equal them bit
-// for bit. Here exp, log, tanh and sigmoid are those of libm in double, so results that depend on them are compared
+// for bit. The twins compute exp, log, tanh and sigmoid by libm in double, so results that depend on them are compared
 // within the bounds stated in DESIGN.md.
 #include <algorithm>
 #include <bit>
@@ -247,7 +247,8 @@ void poisson(float* outputs, const float* targets, float scale, float* losses, B
     }
 }
 
-// Returns the direction in which the weight moves, after the moments have been updated with the gradient.
+// Updates the moments with the gradient. Returns the direction of the step, which is subtracted from the weight after
+// multiplication by the learning rate.
 float direction(const Update& u, const Parameters& p, std::int64_t i, float gradient) {
     if (u.optimizer == Optimizer::sgd) return gradient;
     float& first = p.first_moment[i];

@@ -1,7 +1,8 @@
-// reference_periodic.hpp: the naive twins of periodic.hpp: the embedding of numbers, and row factors.
+// reference_periodic.hpp: the naive twins of periodic.hpp (the embedding of numbers, and row factors).
 //
-// Sines and sums are in double here, while the kernels use a chain of floats, so results are compared within a bound.
-// Factors and their gradients use the promised order and are compared bit for bit.
+// The embedding's sines and sums are in double here, while the kernels use a chain of floats, so its results are
+// compared within a bound. Row factors and their gradients use the order promised in kernels.hpp and are compared bit
+// for bit.
 // Included only by reference.cpp.
 #pragma once
 

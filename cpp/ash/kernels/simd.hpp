@@ -40,14 +40,14 @@ namespace {
 
 constexpr int kLanes = ASH_LANES;
 
-// ASH_UNFUSED: no fused multiply-add even if the processor has one, as on baseline x86-64.
+// With ASH_UNFUSED, fma() is a product and a sum, as on baseline x86-64, even if the processor has an fma instruction.
 #if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && !defined(ASH_UNFUSED)
 constexpr bool kFused = true;
 #else
 constexpr bool kFused = false;
 #endif
 
-// may_alias, since float arrays are read and written through these types.
+// may_alias is needed, since float arrays are read and written through these types.
 using Floats = float __attribute__((vector_size(kLanes * 4), may_alias));
 using Integers = int32_t __attribute__((vector_size(kLanes * 4), may_alias));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));

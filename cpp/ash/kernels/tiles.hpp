@@ -6,7 +6,8 @@
 //     a tile of C: 16 x 16 floats; TDPBF16PS adds the product of 16 rows of A and 16 columns of B over 32 terms. Four
 //     tiles of C, 32 x 32, stay in registers while k runs.
 //
-// A tile that extends below the last row of C is first stored on the stack, since a product writes only the rows of C.
+// A tile that extends below the last row of C is first stored on the stack, since nothing may be written below that
+// row.
 // Included only by unit_amx.cpp and by tests, which simulate the instructions on processors without AMX.
 #pragma once
 
@@ -91,7 +92,7 @@ ASH_INLINE void configure_tiles() {
 #endif
 }
 
-// Suspending a thread takes longer while it holds tiles.
+// Releases the tiles after a product, since suspending a thread takes longer while it holds tiles.
 ASH_INLINE void release_tiles() {
 #if !defined(ASH_SIMULATED_TILES)
     _tile_release();
@@ -125,8 +126,8 @@ void pack_pairs(const float* from, ash::Block block, int64_t pairs, uint32_t* to
     }
 }
 
-// Packs A for tiles if p.a holds its rows: [whole(rows, 16)][words] words of two numbers, with zeros after the last
-// term and the last row.
+// Packs A for tiles if the rows of p.a are the rows of A. `to` [whole(rows, 16)][words] has two numbers per word, with
+// zeros after the last term and the last row.
 void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     for (int64_t row = 0; row < whole(p.rows, kTile); ++row) {
         for (int64_t i = 0; i < 2 * words; i += 16) {
@@ -150,7 +151,7 @@ void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
             const int64_t term = 2 * word;
             const int64_t left = p.terms > term ? p.terms - term : 0;
             pack_pairs(p.a + term * p.a_column + row, {left, 16, p.a_column}, 16, square, 16);
-            // Transposed as floats, word by word.
+            // Words are transposed as if they were floats, since both have 4 bytes.
             transpose(reinterpret_cast<const float*>(square), {16, 16, 16},
                       reinterpret_cast<float*>(to + row * words + word), words);
         }
@@ -163,7 +164,8 @@ struct TileStart {
     int64_t stride;  // bytes per row
 };
 
-// C[row .. row + 16 R)[column .. column + 16 V), clipped to the rows of the product.
+// Up to 2 x 2 tiles of C, starting at `row` and `column` and clipped to the rows of the product. The arguments `down`
+// and `right` (0 or 1) select one of these tiles.
 class TileBlock {
   public:
     TileBlock(const ash::Product& p, int64_t row, int64_t column)

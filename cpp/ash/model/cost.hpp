@@ -3,12 +3,13 @@
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
-//     an embedding         16 * 12 per number, 16 * 24 more for its gradient; numbers rounded up to whole lines of 16
+//                                                                           d = outputs * [inputs] of a layer
+//     an embedding         16 * 12 per number forward; 16 * 24 more per number, and d0, to train it
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
-//                                                                           d = outputs * [inputs]; embedding: also d0
 //
-// These are the multiply-adds of the three products as the kernels compute them, so the numbers in brackets are rounded
-// up to whole lines of 16. Biases, activations and updates are not counted.
+// These are the multiply-adds of the three products of product.hpp as the kernels compute them. So the numbers in
+// brackets, and the number of embedded features, are rounded up to whole lines of 16. Biases, activations and updates
+// are not counted.
 //
 // Exact: costs are sums and products of integers in double. They are exact below 2^53, and above that rounded in the
 //        same way on every machine. Cost: a few additions per layer.

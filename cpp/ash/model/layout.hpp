@@ -12,8 +12,8 @@
 // layer.
 //
 // A layout depends only on shapes, never on the instruction set, so states of different machines can be compared, and a
-// state can be moved. The sizes in a layout do not overflow, even with a batch of 2^32 rows, because the constructor
-// refuses a network that is too large.
+// state can be moved to another machine. The sizes in a layout do not overflow, even with a batch of 2^32 rows, because
+// the constructor refuses a network that is too large.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct Layer {
     std::int64_t stride;      // floats per row of weights
     std::int64_t offset;      // offset of the layer's first row in the arena
     std::int64_t transposed;  // offset, in the copies, of W^T [outputs][padded(inputs)]
-    std::int64_t row_offset;  // floats per row for the outputs of all preceding layers
+    std::int64_t row_offset;  // floats that the outputs of all preceding layers take per table row
     float rate;               // factor on the learning rate: 1, or with ntk 1 / sqrt(inputs)
     float bias_rate;          // factor on the learning rate of biases: 1, or with ntk 0.1
     bool parametric = false;  // whether each output learns its share of f(x) in a mix of f(x) and x
@@ -76,7 +76,7 @@ class Layout {
     int features() const { return features_; }
     std::int64_t size() const { return size_; }                // floats of the arena
     std::int64_t copies_size() const { return copies_size_; }  // floats of the copies
-    std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
+    std::int64_t row_floats() const { return row_floats_; }    // floats of all layers' padded outputs per table row
     bool embeds() const { return embedding_.numbers > 0; }
     bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets
 

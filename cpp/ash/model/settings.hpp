@@ -14,7 +14,7 @@
 
 namespace ash {
 
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: half a cosine per job
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: falls by half a cosine per job
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and weights depend on the number of inputs
 enum class Embedding : std::uint8_t { none, periodic };       // embedding of numbers: embedding.hpp
@@ -64,7 +64,7 @@ std::string_view name(TargetTransform value);
 std::string_view name(Precision value);
 std::string_view name(Loss value);
 
-// Throws std::invalid_argument with the list of valid names.
+// Returns the value with this name. Throws std::invalid_argument with the list of valid names if there is none.
 template <typename Enum>
 Enum parse(std::string_view text);
 

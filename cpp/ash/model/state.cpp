@@ -50,7 +50,7 @@ float normal(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
 
 void initialize_embedding(const EmbeddingLayout& embedding, const Settings& settings, std::uint64_t seed,
                           std::uint32_t candidate, float* weights) {
-    constexpr float kBound = 0.25F;  // 1 / sqrt(16), as PyTorch initializes a layer with 16 inputs
+    constexpr float kBound = 0.25F;  // 1 / sqrt(16), PyTorch's initial bound for a layer with 16 inputs
     for (int row = 0; row < embedding::kRows; ++row) {
         const Stream stream{candidate, Purpose::embedding, static_cast<std::uint32_t>(row), 0};
         float* parameters = weights + embedding.offset + row * embedding.stride;
