@@ -6,9 +6,9 @@
 // DataBuilder reads the table twice, block by block, and keeps no copy of it: Data is the only copy.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
-//             (2) centers and scales are computed only from the training rows. Features are standardized by median and
-//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), or only
-//                 divided by their mean under the Poisson loss;
+//             (2) centers and scales are computed only from the training rows. Features marked as `standardized` are
+//                 scaled by median and quartiles and clipped smoothly. Targets are scaled by mean and standard
+//                 deviation (scaling.hpp), or only divided by their mean under the Poisson loss;
 //             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
 //                 Network ignores it;
 //             (4) NaN is a missing value and is stored as 0, as is any value at the center of its column;
@@ -44,9 +44,9 @@ struct Rows {
     std::int64_t stride = 0;           // floats per row of x
     std::int64_t target_stride = 0;    // floats per row of targets
     AlignedFloats x;                   // [count][stride], unless rows are sparse
-    std::vector<std::int32_t> labels;  // [count], only for classification
+    std::vector<std::int32_t> labels;  // [count]: class numbers; empty for regression
     AlignedFloats targets;             // [count][target_stride], only for regression, in units of Data::units()
-    std::vector<float> log_targets;    // [count], standardized, only for training rows; empty if unused
+    std::vector<float> log_targets;    // [count]: standardized logarithms of training targets; empty if unused
     std::vector<float> weights;        // [count], with mean 1; empty if all are equal
     SparseRows sparse;                 // replaces x if rows are sparse
 
@@ -122,7 +122,7 @@ class Data {
     const Scaling& units() const { return units_; }  // units of Rows::targets; identity for classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
-    // Returns the units of a network trained on the targets, or on their logarithms.
+    // Returns the units of the outputs of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
     std::span<const int> numbers() const { return numbers_; }  // column numbers of standardized, non-constant features

@@ -12,11 +12,11 @@ namespace ash {
 // rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
-// The numbers of columns that a network reads and predicts, each 1 to kMostColumns.
+// The numbers of columns that a network reads and predicts. `features` and `outputs` are 1 to kMostColumns.
 struct Shape {
     int features;
     int outputs;
-    int numbers = 0;  // features that can be embedded: standardized and not constant
+    int numbers = 0;  // number of features that can be embedded (standardized and not constant)
 };
 
 // Returns the number of floats that a row of `columns` columns takes in memory. This is a whole number of cache lines,

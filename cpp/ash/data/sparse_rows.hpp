@@ -4,7 +4,7 @@
 //
 // Rows may be stored in any order, each once. They are expanded one block at a time. All computations use dense rows,
 // so results do not depend on how the rows are stored.
-// Threads: const once all rows are stored; any number of threads may expand rows.
+// Threads: once all rows are stored, any number of threads may expand rows at the same time.
 // Memory:  8 bytes per non-zero cell, 12 per row.
 // Cost:    expand() writes whole rows: first zeros, then the cells.
 #pragma once

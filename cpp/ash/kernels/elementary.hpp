@@ -1,8 +1,9 @@
 // elementary.hpp: exp, log, tanh and sigmoid on vectors, without libm, whose results differ between versions.
 //
-// Method: the argument is reduced to |r| <= ln(2)/2 with ln 2 split into two constants (Cody and Waite). A Taylor
-// polynomial is evaluated on that range, and the exponent is inserted as bits. A table in cpp/DESIGN.md lists the
-// largest errors with fused multiply-add, which tests/core/test_elementary.py measured.
+// Method: for exp, the argument is reduced to |r| <= ln(2)/2 with ln 2 split into two constants (Cody and Waite). A
+// Taylor polynomial is evaluated on that range, and the exponent is inserted as bits. tanh and sigmoid are computed
+// from this exp, and log from a series of atanh. A table in cpp/DESIGN.md lists the largest errors with fused
+// multiply-add, which tests/core/test_elementary.py measured.
 // Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126 are
 // rounded as denormals.
 // Included only by unit_*.cpp.

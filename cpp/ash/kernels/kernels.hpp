@@ -25,7 +25,7 @@ namespace ash {
 enum class Start : std::uint8_t {
     bias,        // C = bias + A B; a null bias counts as zeros
     accumulate,  // C = C + A B, continuing the chain
-    scale,       // C = C * (A B): yields a delta if C holds the slopes
+    scale,       // C = C * (A B) by elements; yields deltas if C holds the slopes
 };
 
 // A product: the sum of a[m * a_row + k * a_column] * b[k * b_stride + n] over k = 0, 1, ... is combined with C[m][n]
@@ -137,12 +137,12 @@ struct Kernels {
     // probabilities := (probabilities - smoothed target) * scale, the delta of the last layer; padding := 0.
     void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
                           Block) noexcept;
-    // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
+    // losses[row] := sum of (output - target)^2; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     // losses[row] := sum of pinball losses at `level`; outputs := their derivatives * scale. The derivative at the
     // target is -level.
     void (*pinball)(float* outputs, const float* targets, float level, float scale, float* losses, Block) noexcept;
-    // losses[row] := sum of exp(output) - target * output; outputs := (exp(output) - target) * scale, padding := 0.
+    // losses[row] := sum of (exp(output) - target * output); outputs := (exp(output) - target) * scale, padding := 0.
     void (*poisson)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     void (*update)(const Update&, const Parameters&) noexcept;
     // to[column * to_stride + row] := from[row * stride + column]; padding is neither read nor written.

@@ -41,7 +41,8 @@ struct Turned {
     }
 };
 
-// Calls function(first column, tile) for tiles of up to 16 columns of a block of at most 64 rows.
+// Divides a block of at most 64 rows into tiles of up to 16 columns. Calls function(first column, the tile's Block) for
+// each tile.
 template <typename Function>
 ASH_INLINE void for_squares(ash::Block block, Function function) {
     for (int64_t column = 0; column < block.columns; column += kTurnedColumns) {

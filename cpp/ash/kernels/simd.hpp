@@ -21,8 +21,8 @@
 #include <emmintrin.h>
 #endif
 
-// Floats per vector. A test may request more than a register holds, to run the AVX-512 tiles on a machine without
-// AVX-512.
+// Floats per vector. A test may request more floats than a register holds, to run the AVX-512 tiles on a machine
+// without AVX-512.
 #if defined(ASH_LANES)
 #elif defined(__AVX512F__)
 #define ASH_LANES 16

@@ -182,7 +182,8 @@ class TileBlock {
         return {has_bias ? p_.bias + column_ + right * kTile : kZeros, 0};
     }
 
-    // Returns the address at which a tile is stored; done() copies it from there to C if necessary.
+    // Returns the address at which the sums of a tile are stored. If that is not in C, done() transfers them to C, and
+    // with Start::scale multiplies C by them.
     float* target(int down, int right) noexcept { return is_direct(down) ? at(down, right) : edge_; }
     int64_t target_stride(int down) const noexcept { return is_direct(down) ? p_.c_stride * 4 : kTile * 4; }
     void done(int down, int right) noexcept {

@@ -44,7 +44,7 @@ struct Layer {
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
-// The parameters of an embedding [embedding::kRows][stride], one column per number.
+// The position of an embedding's parameters: [embedding::kRows][stride], one column per number.
 struct EmbeddingLayout {
     int numbers = 0;  // number of embedded features; 0 without an embedding
     std::int64_t stride = 0;
@@ -52,7 +52,7 @@ struct EmbeddingLayout {
     float rate = 1.0F;  // factor on the learning rate
 };
 
-// The factors on the inputs of layer 0.
+// The position of the factors on the inputs of layer 0.
 struct ScalingLayout {
     bool learned = false;
     std::int64_t offset = 0;
@@ -64,7 +64,7 @@ class Layout {
   public:
     Layout() = default;
 
-    // Throws std::invalid_argument for columns out of range, and for a layer of more than 2^34 weights.
+    // Throws std::invalid_argument for a number of columns out of range, and for a layer of more than 2^34 weights.
     Layout(const Shape& shape, const Settings& settings);
 
     // Returns the same layout without the input factors, which are at the end of the arena.
