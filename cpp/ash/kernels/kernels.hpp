@@ -163,8 +163,8 @@ struct Kernels {
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all values
-    // except NaN are within the range of float32. It uses no fma, so the bits are the same on every instruction set,
-    // including baseline.
+    // except NaN are within the range of float32. The function uses no fma, so the bits are the same on every
+    // instruction set, including baseline.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
     // y[i] := f(x[i]), for conversions of targets and predictions. x and y need no alignment and may be equal.

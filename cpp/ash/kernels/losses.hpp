@@ -1,8 +1,8 @@
 // losses.hpp: softmax with cross-entropy, and the regression losses, with their deltas.
 //
-// The softmax transposes its block before it sums rows, so that vectors run over rows. So in the softmax and in all
-// losses, every sum over columns is one chain in column order. The bits of a sum therefore do not depend on the vector
-// width, and the lanes of a register are never added to each other.
+// The softmax transposes its block before it sums rows, so that its vectors run over rows. In the softmax, as in the
+// regression losses, every sum over columns is one chain in column order. The bits of a sum therefore do not depend on
+// the vector width, and the lanes of a register are never added to each other.
 // Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
 // Included only by unit_*.cpp.
 #pragma once

@@ -2,9 +2,9 @@
 //
 // Vectors run over numbers. Each embedded value is summed as one chain in order of frequencies, each gradient as one
 // chain in row order. The gradient recomputes the cosines, which is cheaper than storing 16 of them per number and row.
-// Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. The gradient uses
-// 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks a sample of them,
-// and arguments up to 2^22 turns.
+// Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. These are maxima
+// over all floats of a turn. In the gradient, the error of a sine is multiplied by 2 pi. tests/cpp/test_embedding.cpp
+// checks a sample of these floats, and arguments up to 2^22 turns.
 // Included only by unit_*.cpp.
 #pragma once
 

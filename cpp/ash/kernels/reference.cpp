@@ -17,7 +17,7 @@
 namespace ash {
 namespace {
 
-// C[m][n] := add(m, n, initial value of the sum), or for Start::scale C[m][n] times that value.
+// C[m][n] := add(m, n, initial value of the sum). For Start::scale, that result is multiplied by the old C[m][n].
 template <typename Add>
 void for_elements(const Product& p, Add add) {
     for (std::int64_t m = 0; m < p.rows; ++m) {

@@ -1,4 +1,5 @@
-// unit.hpp: the function table of one instruction set; included once by each unit_*.cpp, which gives it a name.
+// unit.hpp: the function table of one instruction set. Each unit_*.cpp except unit_amx.cpp includes it
+// and gives the table a name.
 #pragma once
 
 #include "ash/kernels/bfloat16.hpp"

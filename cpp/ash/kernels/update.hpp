@@ -1,10 +1,10 @@
-// update.hpp: the weight update in one fused pass over the gradients: regularization, moments and the step.
+// update.hpp: the weight update in one fused pass over the gradients (regularization, moments and step).
 //
 // The forms are those of PyTorch 2 (SGD, Adam, AdamW). Every operation is rounded separately or is an explicit fma.
 // Square roots and divisions are rounded correctly, as IEEE 754 requires, so the bits are the same on every unit with
 // fma.
-// Cost: reads gradient, weights and moments, writes weights and moments: 12, 20 or 28 bytes per weight with 0, 1 or 2
-// moments.
+// Cost: an update reads gradient, weights and moments, and writes weights and moments. This is 12, 20 or 28 bytes per
+// weight with 0, 1 or 2 moments.
 // Included only by unit_*.cpp.
 #pragma once
 
