@@ -1,7 +1,7 @@
 """Columns of a table from any library (numbers, dates or text), read in blocks of rows.
 
     NumPy numbers                       ArrayColumn     a view of the user's array
-    numbers of a series, with nulls     SeriesColumn    cast block by block
+    series of numbers, maybe with nulls SeriesColumn    cast block by block
     dates and times                     DateColumn      days since 1970-01-01
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
@@ -84,7 +84,7 @@ class Column(ABC):
         return made if self.order is None else made.with_order(self.order)
 
     def _at(self, rows: slice) -> slice | Order:
-        """Return the indices in the user's data of these rows of the column."""
+        """Return the indices that these rows of the column have in the user's data."""
         return rows if self.order is None else self.order[rows]
 
     @property
@@ -268,7 +268,7 @@ class CellColumn(Column):
         return numbers / there if there else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
-        """Read the text in a spelling, and return a column of numbers or dates; raise DataError for other text."""
+        """Return a column of the numbers or dates that text spells; raise DataError for text in another spelling."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):
@@ -339,7 +339,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return the column as a category: its cells are levels in any selection of rows, even if they spell numbers.
+    """Return the column as a category, which it stays for any selection of rows, even if all their cells spell numbers.
 
     If all cells are numbers or booleans, or spell them, their levels are the texts that `plain_text` returns: "1"
     for both 1.0 and "01".

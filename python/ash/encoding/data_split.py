@@ -194,7 +194,7 @@ def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation:
 
 
 def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Fold:
-    """Return the fold of a separate validation table."""
+    """Return the fold that trains on all rows of `table` and validates on a separate table."""
     if len(validation) not in (2, 3):
         allowed = "a share, a number of rows, or a tuple (X, y) or (X, y, weights)"
         raise SettingError(f"validation must be {allowed}, got a tuple of {len(validation)} parts")

@@ -13,8 +13,8 @@ Features are in the order of the table's columns; neighbor features come last. A
 in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing cells have a
 separate level.
 
-During training, the training rows have different statistics and neighbors, which a ``TrainingEncoding`` computes
-(training_encoding.py).
+During training, the training rows have other statistics and neighbors than in prediction; a ``TrainingEncoding``
+computes them (training_encoding.py).
 """
 
 from dataclasses import dataclass
@@ -273,7 +273,7 @@ class Encoding:
     def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
         """Return the features of rows of an all-numeric table, without a loop over all columns.
 
-        With `is_new`, the result may share the memory of `rows`.
+        `is_new` says that only the caller uses the array `rows`, so the result may share its memory.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             values = (np.asarray if is_new else np.array)(rows, np.float64, order="C")

@@ -3,8 +3,9 @@
     numbers --center, scale, clip--> scaled row --the NEAREST distinct training rows--> weighted mean, closeness
 
 A network, which is a smooth function, hardly recognizes a row that it has seen. Two features help the network. For each
-of the NEAREST distinct rows, let d be its distance, and let c and t be the total weight and the mean target of the
-training rows that equal it. Let r be the largest d, and let the prior p be the mean target of all training rows:
+of the NEAREST distinct training rows, let d be its distance from the given row, and let c and t be the total weight and
+the mean target of the training rows that equal it. Let r be the largest d, and let the prior p be the mean target of
+all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
@@ -147,7 +148,7 @@ class Own:
     deviations: Doubles
 
     def part(self, rows: slice) -> "Own":
-        """Return the contributions of some rows."""
+        """Return the contributions of the rows in a slice."""
         return Own(self.places[rows], self.weights[rows], self.deviations[rows])
 
 

@@ -5,10 +5,9 @@
 If such a column is scaled by its range, nearly all its values are close together, and a smooth function of the number
 cannot separate their effects. So its values get target statistics (target_statistics.py) in addition to the number,
 like the levels of a category. The levels are the values that occur at least twice. There must be more than
-ONE_HOT_LEVELS of them. They must also occupy few of the equal steps between the smallest and the largest level (see
-FILLED), as amounts of money do. Gray levels and counts occupy most steps, and are better without levels. A table with
-more than MOST_COLUMNS such columns is not changed: it is sparse and would become much wider. Whether levels help in
-such tables has not been measured.
+ONE_HOT_LEVELS of them. They must also be sparse in their range (see FILLED), as amounts of money are. Gray levels and
+counts fill most of their range, and are better without levels. A table with more than MOST_COLUMNS such columns is not
+changed: it is sparse and would become much wider. Whether levels help in such tables has not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, regardless of its weight.
 """
@@ -74,7 +73,7 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
 
 
 def _is_sparse(levels: NDArray[np.float64]) -> bool:
-    """Return whether the sorted levels occupy at most the share FILLED of the equal steps in their range."""
+    """Return whether the sorted levels fill at most the share FILLED of the steps in their range; see FILLED."""
     smaller = levels / levels.size  # avoids overflow in differences
     return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
 

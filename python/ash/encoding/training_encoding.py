@@ -1,8 +1,8 @@
 """Learns the encoding of a training table, and computes the features of its training rows.
 
-No row may see its own target. So a training row has the statistics of the training rows before it, and its neighbors
-are other training rows. All other rows have the features of `Encoding.block`. After training, neighbors come from all
-rows of the table, including validation rows.
+No row may see its own target. So a training row has the statistics of the training rows before it in a random order,
+and its neighbors are other training rows. All other rows have the features of `Encoding.block`. After training,
+neighbors come from all rows of the table, including validation rows.
 """
 
 from dataclasses import dataclass, replace

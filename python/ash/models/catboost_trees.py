@@ -44,7 +44,7 @@ def lightgbm_text(
     features : int
         Number of columns on which the model was trained, all of them numeric.
     objective : str
-        The LightGBM objective whose raw scores have the same meaning.
+        The LightGBM objective whose raw scores have the same meaning as the model's.
     dimensions : sequence of (int or None)
         For each score in the text, its index in CatBoost's model; None for a class without training rows.
 

@@ -23,13 +23,13 @@ row is more than two standard errors above 0. Unlike in the paper, there is no b
 
 Loss:        the weighted mean of the rows' losses. A row's loss is the squared error of probabilities (Brier score) or
              of standardized targets, averaged over outputs. For the metric log_loss, it is the negated logarithm of the
-             label's probability. If networks were trained with the pinball loss or Poisson deviance, it is that loss.
+             label's probability. If the pinball loss or Poisson deviance was the training loss, it is the row's loss.
              The Brier score is also used if the metric is accuracy or AUC. These metrics depend only on labels or
              ranks, so with few rows many averages would have equal scores.
-Order:       among networks with equal losses, the first is drawn. Rows are summed in NumPy's fixed order on one thread,
+Order:       among models with equal losses, the first is drawn. Rows are summed in NumPy's fixed order on one thread,
              so the outcome depends only on the predictions.
-Cost:        size * networks passes over the rows. Memory: 8 bytes per network, row and output (for log_loss, per
-             network and row).
+Cost:        size * models passes over the rows. Memory: 8 bytes per model, row and output (for log_loss, per model
+             and row).
 """
 
 import math
@@ -51,9 +51,9 @@ RowLosses: TypeAlias = Callable[[Numbers], Numbers]
 Member: TypeAlias = Network | Trees
 
 MOST_FIRST = 5
-"""The maximum number of networks that are tried in the first draws."""
+"""The maximum number of best-ranked models that the first draws try, in addition to `others`."""
 CLEARLY = 2.0
-"""A network is clearly worse than another if it is worse by more than this number of standard errors."""
+"""A model is clearly worse than another if it is worse by more than this number of standard errors."""
 _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 """The lower bound of probabilities, as in the core's log_loss: a probability of 0 adds 87 to the loss, not infinity."""
 
@@ -162,23 +162,23 @@ def _rebuild(
 
 
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return the probability that each network gives to the label of each row: [networks, rows].
+    """Return the probability that each model gives to the label of each row: [models, rows].
 
-    Here and in the functions below, `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] are
+    Here and in the functions below, `predictions` [models, rows, classes] are probabilities, and `labels` [rows] are
     class numbers.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return the probabilities, minus 1 for the true class: [networks, rows, classes]."""
+    """Return the probabilities, minus 1 for the true class: [models, rows, classes]."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
-    """Return the errors of each network in units of `scale` [outputs]: [networks, rows, outputs]."""
+    """Return the errors of each model in units of `scale` [outputs]: [models, rows, outputs]."""
     errors = predictions - targets
     errors /= scale
     return errors
@@ -228,12 +228,12 @@ def select(
     losses_of: RowLosses = row_losses,
     others: Sequence[int] = (),
 ) -> NDArray[np.int64]:
-    """Return how often each network was drawn in at most `size` draws: int64 [networks].
+    """Return how often each model was drawn in at most `size` draws: int64 [models].
 
-    The first network is drawn at least once. `terms` [networks, rows, ...] are the values to average:
-    `label_probabilities`, `class_errors`, `target_errors` or predictions, with the best network first. `weights` [rows]
+    The first model is drawn at least once. `terms` [models, rows, ...] are the values to average:
+    `label_probabilities`, `class_errors`, `target_errors` or predictions, with the best model first. `weights` [rows]
     are the weights of the rows, and `losses_of` returns the loss of each row for an average of the terms. `others` are
-    the best models of the other kind, which the first draws also try.
+    the indices of the best models of the other type, which the first draws try before the rest.
     """
     tried = [*others, *range(1, min(MOST_FIRST, size, len(terms)))]
     first = sorted(_first_draws(terms, weights, losses_of, tried)[:size])
@@ -254,7 +254,7 @@ def select(
 
 
 def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses, tried: Sequence[int]) -> list[int]:
-    """Return the best network, and the networks in `tried` that are not clearly worse on these rows."""
+    """Return index 0 (the best model) and those indices in `tried` whose models are not clearly worse on these rows."""
     best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]

@@ -1,8 +1,9 @@
 """Writes a model as one safetensors file: tensors for numbers, and a JSON text in the metadata for everything else.
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
-               embedding [parameters, numbers] float32, if numbers are embedded
-               share.0 [outputs] float32, ... for each hidden layer, if activations are parametric
+               embedding [parameters, e] float32, if e features are embedded; the entry "numbers" lists them
+               share.0 [outputs] float32, ... for each hidden layer, if activations are parametric: the factor a of each
+               neuron (space/hyperparameters.py)
                input_center, input_scale, input_limit [features] float64: scale > 0; limit 3 (smooth clip) or 0 (none)
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
@@ -14,14 +15,14 @@
                "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
-               targets, statistics and neighbors as above; format "ash-trees", version 3, no activations or numbers
+               targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
 
-Invariants: (1) loading runs no code from the file, and uses its contents only after all are checked: names, dtypes,
-shapes (which must fit each other and the metadata) and finite numbers; (2) a malformed file raises ModelFormatError,
-whose message names the path, and a missing or unreadable file raises OSError; (3) saving writes a
+Invariants: (1) loading runs no code from the file, and uses its contents only after checking all names, dtypes and
+shapes (which must fit each other and the metadata) and that numbers are finite; (2) a malformed file raises
+ModelFormatError, whose message names the path, and a missing or unreadable file raises OSError; (3) saving writes a
 temporary file next to the target, flushes it to disk and then renames it, so a crash leaves the old file intact; (4)
 equal models have equal bytes.
 """

@@ -131,7 +131,7 @@ class _Cells:
             self._block = model.encoding.block(sample.frame, slice(0, sample.frame.rows))
 
     def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
-        """Return the score of the model's predictions."""
+        """Return the score of the predictions that `outputs` returns for `place` and `order`."""
         model, weights = self._model, self._sample.weights
         classes = 0 if model.classes_ is None else len(model.classes_)
         counts = [] if weights is None else weights.tolist()
@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return the model's predictions after the column at index `place` has been reordered by the rows `order`."""
+        """Return the predictions; if `order` is given, column `place` has the cells of the rows `order`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)

@@ -372,7 +372,7 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
 
 
 def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
-    """Raise MalformedError unless the tensors are finite, and fit these layers, these numbers and each other."""
+    """Raise MalformedError unless the tensors are finite and fit each other, `layers` and the embedded `numbers`."""
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
     wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
     if numbers:

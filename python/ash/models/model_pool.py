@@ -20,7 +20,7 @@ factors.
 
 Order:   rows are summed by NumPy on one thread, so factors depend only on the predictions. A row that occurs twice has
          the same effect as a row with weight 2.
-Cost:    one pass of exponentials over the predictions per factor that is tried.
+Cost:    for each factor that is tried, one exponential per prediction.
 """
 
 import math
@@ -85,20 +85,20 @@ class Kept:
 
     Attributes
     ----------
-    members : tuple of tuple of Network
-        For each candidate (at least one), the networks of all folds. Their `validation_score` is the score of the job.
+    members : tuple of tuple of (Network or Trees)
+        For each candidate (at least one), the models of all folds. Their `validation_score` is the score of the job.
     candidates, rungs : tuple of int
         The number of each candidate, and its best rung.
     factors : tuple of float
         The calibration factor of each candidate's logits; 1 if it is not calibrated.
-    predictions : float32 array [networks, rows, outputs]
+    predictions : float32 array [candidates, rows, outputs]
         For the validation rows: probabilities of classes, or targets in the units of y.
     targets : float64 array [rows, 1] or [rows, outputs]
         The true values: class numbers, or targets.
     weights : float64 array [rows] or None
         The weight of each row.
     loss : str
-        The core's name for the training loss of the networks.
+        The core's name for the training loss.
     level : float
         The quantile level, if the loss is "pinball".
     """
@@ -115,7 +115,7 @@ class Kept:
 
     @property
     def networks(self) -> tuple[Member, ...]:
-        """Return the networks of the first fold."""
+        """Return the model of each candidate, a network or trees, in the first fold."""
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
@@ -144,7 +144,7 @@ class Kept:
         return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of the candidates with these counts, or the best network if it is the only member."""
+        """Return the ensemble of the candidates with these counts, or the best model if it is the only member."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 

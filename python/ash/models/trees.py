@@ -153,10 +153,11 @@ def core_of(
     classes : int
         Number of classes; 0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
-        A target is ``mean + scale * raw score``; the scores of classes are scaled in the same way. By default 0 and 1.
+        A target is ``mean + scale * raw score``; the scores of classes are scaled in the same way.
+        By default, means are 0 and scales are 1.
     exponential : bool
-        Whether a target is ``mean * exp(scale * raw score)``. The mean must then be above 0, and is 1 by default.
-        Must be True for objectives whose scores are logarithms.
+        Whether a target is ``mean * exp(scale * raw score)``. If True, the mean must be above 0, and is 1 by default.
+        It must be True for objectives whose scores are logarithms.
     target_least, target_most : array of shape (1,), optional
         Bounds of predicted targets.
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Scoring:
     """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core.
 
-    `argument` is the name of the argument as which the scorer was passed, and `name` is the name of the scorer.
+    `argument` is the name of the argument that contained the scorer, and `name` is the name of the scorer.
     """
 
     argument: str

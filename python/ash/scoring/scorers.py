@@ -33,7 +33,7 @@ Scorer = Callable[..., Any]
 
 
 class ValidationScorer:
-    """Scores a network by its outputs on the validation rows.
+    """Scores networks or boosted trees by their outputs on the validation rows.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class ValidationScorer:
         return hasattr(self._scorer, "_score_func")
 
     def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
-        """Return the score, or NaN once a call has failed."""
+        """Return the score; NaN if outputs are not finite, or if this or an earlier call has failed."""
         with self._lock:  # the GIL is not enough, since a thread that waits in a scorer releases it
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
@@ -101,7 +101,7 @@ class ValidationScorer:
         constant.fit(np.zeros((len(targets), 1)), targets)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # from metrics that are undefined for a constant prediction
+                warnings.simplefilter("ignore")  # of metrics that are undefined for a constant prediction
                 self._scorer(constant, np.zeros((len(self._y), 1)), self._y, **self._keywords)
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error

@@ -465,7 +465,7 @@ def _whole_middle(low: int, high: int) -> int:
 
 
 def _rounded(middle: Decimal, span: Decimal) -> Decimal:
-    """Return the middle of a span, rounded to three significant digits of the span's size."""
+    """Return the middle of a span, rounded to the decimal place of the span's third significant digit."""
     with localcontext(PRECISION):
         return middle.quantize(Decimal(1).scaleb(span.adjusted() - 2))
 

@@ -55,7 +55,7 @@ class Component(NamedTuple):
     """The cases of hyperparameters joined by conditions.
 
     ``sizes`` has the number of configurations of each case. ``ends`` has the running sums of how many numbers each case
-    occupies: one per configuration, unless the grid is weighted.
+    occupies. A configuration occupies one number, unless the grid is weighted.
     """
 
     cases: tuple[Mapping[str, Group], ...]
@@ -88,7 +88,7 @@ class Grid:
         self.default = self._default(variants)
 
     def configuration(self, number: int) -> dict[str, Any]:
-        """Return the configuration of a number below `size`; inactive hyperparameters are absent."""
+        """Return the configuration with the given number, below `size`; inactive hyperparameters are absent."""
         found: dict[str, Any] = {}
         for component in self._components:
             number, rest = divmod(number, component.ends[-1])
@@ -160,7 +160,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
-    """Return the names in order, split into groups that are joined by conditions."""
+    """Return the names of each component, in the given order."""
     component = {name: {name} for name in ordered}
     for name in ordered:
         for other in {other for one in variants[name] for other, _ in one.conditions}:

@@ -1,8 +1,8 @@
-"""Checks whether one domain contains another, so that a run can be continued with a larger space.
+"""Checks whether an outer domain contains an inner one, so that a run can be continued with a larger space.
 
-listed levels      each must be a level of the other domain, or a number between its bounds if that domain has floats
-unlisted levels    the other domain must be of the same kind and contain their bounds; for whole numbers, its steps must
-                   also fit
+listed levels      each inner level must be an outer level, or a number between the bounds of an outer domain of floats
+unlisted levels    the outer domain must be of the same kind and contain the inner bounds; if levels are whole numbers,
+                   it must also contain the inner domain's second level, so that the steps fit
 """
 
 from collections.abc import Sequence

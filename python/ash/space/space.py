@@ -12,11 +12,11 @@ Conditions make the grid of all configurations irregular; grid.py explains how i
 
 Candidates are drawn from the grid without repetition. Candidate 0 is the default configuration. The others follow in
 the order of a shuffle of all configurations (Fisher and Yates, stored sparsely). So each set of candidates is equally
-likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its bits are the raw
-outputs of PCG64, seeded by SeedSequence(seed, spawn_key=(1,)). NumPy promises not to change these outputs. Candidate k
-takes the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at least 64
-bits more than the size of the grid needs. The candidate's place in the shuffle is k + floor(r (size - k) / 2^(64w)). No
-other function of numpy.random is used. The bias towards any configuration is below 2^-64.
+likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its random bits are
+the raw outputs of PCG64, seeded by SeedSequence(seed, spawn_key=(1,)). NumPy promises not to change these outputs.
+Candidate k takes the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at
+least 64 bits more than the size of the grid needs. Step k of the shuffle swaps positions k and k + floor(r (size - k) /
+2^(64w)). No other function of numpy.random is used. The bias towards any configuration is below 2^-64.
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
 evenly in their logarithm. If hyperparameters are joined by conditions, and one of them is continuous or has more than
@@ -278,7 +278,7 @@ class Space:
         return None
 
     def size_with(self, first: Sequence[Params]) -> int:
-        """Return the number of distinct configurations, including those in `first` that lie between levels.
+        """Return the number of distinct configurations, including those in `first` with numbers between levels.
 
         Parameters
         ----------
@@ -374,7 +374,7 @@ class Space:
         return tuple(self._in_plain_form(name, one) for one in given)
 
     def _in_plain_form(self, name: str, domain: Domain) -> Domain:
-        """Return a domain of allowed levels; only the bounds of levels that are not listed are checked."""
+        """Return the domain with checked levels in plain form; if they are not listed, only the bounds are checked."""
         levels = domain.levels
         if not domain.has_list:
             if all(encode(self._check_value(name, end)) == encode(end) for end in (levels[0], levels[-1])):
