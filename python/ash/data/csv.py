@@ -145,7 +145,7 @@ def _open(name: str, form: CsvFormat) -> Iterator[IO[bytes]]:
 
 
 def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
-    """Raise DataError if the first bytes are those of another kind of file."""
+    """Raise DataError if the first bytes are those of a file that is not CSV (see OTHER_FILES)."""
     head = file.read(max(map(len, OTHER_FILES)))
     file.seek(0)
     for start, (what, todo) in OTHER_FILES.items():

@@ -321,7 +321,10 @@ def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories; Arrow data are converted in one call, ten times as fast."""
+    """Return the cells of a series of text or categories.
+
+    Arrow data are converted in one call, which is ten times as fast as `series.to_list`.
+    """
     native = series.to_native()
     arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
     if not hasattr(arrow, "type"):

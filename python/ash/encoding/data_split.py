@@ -136,7 +136,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
-    # Rows that are repeated for their weight do not count as recurring.
+    # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.
     weighted = table.weights is not None and np.ptp(table.weights) > 0
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
@@ -298,7 +298,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
-    if isinstance(X, Frame) and X.order is not None:  # the numbers refer to rows of the file
+    if isinstance(X, Frame) and X.order is not None:  # so far, `numbers` refer to rows of the file
         places = np.empty(int(X.order.max()) + 1, np.int64)
         places[X.order] = np.arange(count)
         numbers = places[numbers]

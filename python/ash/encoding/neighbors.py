@@ -17,7 +17,8 @@ of a training row leave out the row itself.
 Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see
 `with_neighbors`). In trials outside of `bench`, these features reduced accuracy in other cases.
 
-Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed.
+Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed,
+        so the features have the same bits on every machine.
 Cost:   one search in a k-d tree per row. In the worst case a search compares the row with all others. MOST_CELLS bounds
         the size of the table.
 Memory: 8 bytes per cell of the distinct training rows, also in the model and its file.

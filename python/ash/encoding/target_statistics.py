@@ -4,10 +4,10 @@ Let W be the total weight of a level's rows. Let each of these rows have target 
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
-For a training row, the sums run over the rows before it in a given order, so no row sees its own target or that of a
-later row. For all other rows, the sums run over all training rows. Source: ordered target statistics of CatBoost
-(Prokhorenkova et al. 2018, arXiv:1706.09516). Unlike in CatBoost, there is one order instead of one per tree. The order
-should be random, since an order by the target would reveal the target.
+For a training row, both sums (W and the sum of w y) run over the level's rows before it in a given order, so no row
+sees its own target or that of a later row. For all other rows, they run over all training rows of the level. Source:
+ordered target statistics of CatBoost (Prokhorenkova et al. 2018, arXiv:1706.09516). Unlike in CatBoost, there is one
+order instead of one per tree. The order should be random, since an order by the target would reveal the target.
 
 The code sums w (y - prior), in order of rows within a level. In exact arithmetic the result is the same; in floating
 point it is more accurate.
@@ -103,7 +103,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training, array [rows, k]; a row's statistics come from the rows before it."""
+    """Return the statistics for training, array [rows, k]; they come from the earlier rows of the same level."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")

@@ -7,7 +7,7 @@
                input_center, input_scale, input_limit [features] float64: scale > 0; limit 3 (smooth clip) or 0 (none)
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
-               statistics.3 [levels + 2, k + 1] float64, for the columns with many levels
+               statistics.3 [levels + 2, k + 1] float64 of column 3, ..., for the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",

@@ -295,11 +295,12 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
 def sharpness(
     predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
 ) -> float:
-    """Return the common factor of all networks' logits for which the networks' mean has the lowest cross-entropy.
+    """Return the common factor of the models' logits that minimizes the cross-entropy of the models' mean, plus a prior.
 
-    `predictions` [networks, rows, classes] are averaged with the weights `shares` [networks]. `labels` [rows] are class
+    `predictions` [models, rows, classes] are averaged with the weights `shares` [models]. `labels` [rows] are class
     numbers, and `weights` [rows] are the weights of the rows. The search starts at 1 and moves in steps of 1 / `STEPS`
-    octave until neither neighbor is better.
+    octave until neither neighbor is better. The prior is the factor's negative log density, divided by the number of
+    rows or the sum of their weights.
     """
     count = len(labels) if weights is None else float(weights.sum())
 

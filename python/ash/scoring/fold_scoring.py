@@ -98,7 +98,7 @@ def read_scoring(
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
-    """Return one scorer per fold; each passes rows of X or `validation` to the function, in the user's form."""
+    """Return one scorer per fold; it passes the fold's validation rows to the function, in the user's form."""
     if scoring is None:
         return []
     lock = Lock()

@@ -70,7 +70,8 @@ def default_space(
     Returns
     -------
     Space
-        The space; its default configuration is the recipe described at the top of this module.
+        The space. Its default configuration is one of the first kind in `models`; for networks, it is the recipe
+        described at the top of this module.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {
