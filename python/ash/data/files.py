@@ -44,7 +44,7 @@ class Labels:
 
 
 class FileTable:
-    """The columns that were read from a file, in the order of the file.
+    """The columns that were read from a file, in the file's order.
 
     Attributes
     ----------

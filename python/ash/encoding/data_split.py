@@ -161,7 +161,8 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        By default five folds for a small table in a planned run, else a fifth of the rows.
+        By default `options.folds` folds; if that is None, five folds for a small table in a planned run, else a fifth
+        of the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
         The user's X, y and groups, which are passed to a splitter.

@@ -54,7 +54,10 @@ def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
 
 
 class LevelCodes(dict[str | None, int]):
-    """Maps each level to its number, None to the number of "missing", and other text to the number of "unknown"."""
+    """Maps each level to its number, missing cells to the number of "missing", and other text to that of "unknown".
+
+    A number or boolean in another notation, such as "1.0" for the level "1", has the number of its level.
+    """
 
     def __init__(self, levels: tuple[str, ...]) -> None:
         super().__init__(zip(levels, range(len(levels)), strict=True))
