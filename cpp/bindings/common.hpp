@@ -1,8 +1,8 @@
 // common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
 //
 // Arguments are read while the GIL is held. The GIL is released for work that may take longer than a millisecond. While
-// it is released, no Python object is touched: the caller's arguments keep inputs alive, and results were allocated
-// before.
+// it is released, no Python object is touched: the caller's arguments keep inputs alive, and arrays for results were
+// allocated beforehand.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
 //                 cannot create an object, that is also a MemoryError (guards.cpp).
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (which have one owner) and
@@ -196,10 +196,10 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
 // Throws std::invalid_argument unless there is at least one fold and none is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
-// Returns null, which is None in Python, if the run has not ended.
+// Returns the name of the ending in Python; null, which is None in Python, if the run has not ended.
 const char* name(Ending ending);
 
-// One dict per rung: places, epochs, running, finished, promoted, diverged.
+// Returns one dict per rung, whose keys are the members of RungCounts.
 py::list rung_rows(const std::vector<RungCounts>& rungs);
 
 void bind_guards(py::module_& m);

@@ -121,7 +121,7 @@ std::uint64_t digest_of(const AlignedFloats& values) {
     return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
 }
 
-// Returns the same digest for sparse rows as for dense rows.
+// Returns the digest of the rows' inputs. It is the same whether the rows are stored sparsely or densely.
 std::uint64_t digest_of_inputs(const Rows& rows) {
     if (rows.sparse.unused()) return digest_of(rows.x);
     AlignedFloats row(rows.stride);
@@ -132,7 +132,7 @@ std::uint64_t digest_of_inputs(const Rows& rows) {
     return parts.digest();
 }
 
-// Hashes of the inputs, targets and weights of some rows.
+// Returns the digests of the rows' inputs, targets and weights.
 std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
     const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // below 2^24, so exact
     const std::uint64_t targets = labels.empty() ? digest_of(rows.targets) : digest(std::span(labels));

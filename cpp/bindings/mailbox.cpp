@@ -33,7 +33,7 @@ py::tuple take(Mailbox& mailbox, double seconds) {
     return py::make_tuple(notes, letters);
 }
 
-// The result: score, loss, training_loss, weights_hash, scores of folds.
+// A job's result in Python: score, loss, training loss, hash of the weights, and scores of the folds.
 using ResultParts = std::tuple<double, double, double, std::uint64_t, std::vector<double>>;
 
 bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, const std::vector<StateParts>& states,
@@ -49,7 +49,7 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// Returns the rung below `above` in which the state was last trained.
+// Returns the rung in which the state was last trained. This rung is lower than `above`.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;

@@ -41,7 +41,7 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
                    {numbers, {parameters.begin(), parameters.end()}});
 }
 
-// Returns the shares of each hidden layer if activations are parametric, else an empty list.
+// Returns one array of shares (parametric.hpp) per hidden layer if activations are parametric, else an empty list.
 py::list share_arrays(const Network& network) {
     py::list arrays;
     for (std::size_t l = 0; l + 1 < network.layers(); ++l) {

@@ -14,7 +14,7 @@
 
 namespace ash::bindings {
 
-// The weights and moments, epochs, updates and powers of the betas of a State.
+// The members of a State in Python: weights, both moments, epochs, updates, and the powers of both betas.
 using StateParts = std::tuple<Array<float>, Array<float>, Array<float>, std::int64_t, std::int64_t, double, double>;
 
 inline AlignedFloats aligned(const Array<float>& values) {

@@ -135,7 +135,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
 }
 
-// Returns the shape of a network with these numbers of features, outputs and embedded numbers.
+// Returns the shape of a network. numbers: the number of features that are embedded.
 Shape shape_of(int features, int outputs, int numbers) {
     require(features >= 1 && features <= kMostColumns, "features: 1 to 2^28");
     require(outputs >= 1 && outputs <= kMostColumns, "outputs: 1 to 2^28");

@@ -244,8 +244,8 @@ const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-// Folds may differ in which numbers are embedded, since features that are constant in a fold's training rows are left
-// out.
+// Folds may differ in which numeric features are embedded, since features that are constant in a fold's training rows
+// are left out.
 Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }

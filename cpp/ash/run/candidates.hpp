@@ -10,7 +10,7 @@
 // jobs are done in other processes: train() sends a job and waits for its answer. Everything else stays the same.
 //
 // Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
-// They have no states here.
+// External candidates have no states in this object.
 //
 // Virtual:     cost(), step_cost(), train() and help() define what a job does. By overriding them, retrain.cpp runs
 //              other jobs with the same threads and teams, and tests run jobs that sleep, fail or never end. An object
@@ -19,9 +19,10 @@
 //                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
 //              (3) with Continuation::resume, a job continues from the state of the previous job. If that state was
-//                  dropped or never existed here, the missing lower rungs are trained first. Each is trained as in its
-//                  original job, so the bits are the same. With Continuation::restart, each job starts from the initial
-//                  state, and no state is kept. The random stream depends only on seed, candidate and epoch;
+//                  dropped or never existed in this process, the missing lower rungs are trained first. Each rung is
+//                  trained as in its original job, so the states are bit-identical. With Continuation::restart, each
+//                  job starts from the initial state, and no state is kept. The random stream depends only on seed,
+//                  candidate and epoch;
 //              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
 //                  states;
 //              (5) settings of a known candidate are never written again and never move.
@@ -31,7 +32,7 @@
 //              workspace before its first job. A mutex guards the scores of folds.
 // Cost:        memory: data and states per fold, and about 250 bytes per known candidate. If the state for a job of
 //              rung k is missing, retraining it takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs. With eta 2,
-//              these are fewer than the job's own epochs. A step allocates nothing.
+//              these are fewer than the job's own epochs. A training step allocates no memory.
 
 #pragma once
 
@@ -107,8 +108,8 @@ class Candidates {
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
-    // Trains and scores a job. team: the team of `thread`, open or not. REQUIRES: no other thread uses this thread
-    // number or runs this candidate.
+    // Trains and scores a job. team: the team of `thread`, whether or not others may join it. REQUIRES: no other thread
+    // uses this thread number or runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
     // Ends all waits for jobs done in other processes; these jobs count as stopped. Any thread may call it.
@@ -117,11 +118,12 @@ class Candidates {
     // Joins another thread's team to help train this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
-    // Publishes the candidate's states [folds] after its last job, so that they are never written again. Returns no
-    // states if any of them is missing. REQUIRES: the job has ended, and wait() has not been called since.
+    // Publishes and returns the candidate's states [folds] after its latest job. They are never written again. Returns
+    // no states if any of them is missing. REQUIRES: the job has ended, and wait() has not been called since.
     States publish(std::int32_t candidate);
 
-    // Call when the candidate waits or has diverged. From then on its states may be dropped. REQUIRES: as for publish().
+    // Call when the candidate waits for promotion or has diverged. From then on its states may be dropped. REQUIRES: as
+    // for publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
     // Frees the states of a candidate that will have no further job. REQUIRES: it runs no job.
@@ -133,13 +135,13 @@ class Candidates {
 
     MemoryUse memory() const;  // total over all folds
 
-    // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() then uses
-    // them. Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has not been
-    // started.
+    // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() of this job
+    // will use them. Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has
+    // not been started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Ends the job as it ended in an earlier run. fold_scores: [folds]; empty if the job diverged. The candidate then
-    // has the restored states of this job, if any.
+    // Ends the job as it ended in an earlier run. fold_scores: [folds]; empty if the job diverged. Afterwards the
+    // candidate has the states that restore() set for this job, if any.
     void replay(const Job& job, std::span<const double> fold_scores);
 
     // Returns the jobs, one per fold, that recreate the states after `job` by training from the initial states.
@@ -147,7 +149,7 @@ class Candidates {
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
     // Checks recreated or received states [folds] after a job, and returns them with their layouts. Throws
-    // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights differs.
+    // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights is not `weights_hash`.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
     // Returns the scores of all jobs that have ended without diverging, in the order in which they ended.
@@ -180,7 +182,7 @@ class Candidates {
     const std::int64_t count_;
     const std::vector<Fold> folds_;
     const std::int64_t memory_limit_ = 0;     // bytes of states over all folds; 0 for no limit
-    const std::shared_ptr<Mailbox> mailbox_;  // null if jobs are done here
+    const std::shared_ptr<Mailbox> mailbox_;  // null if jobs are done in this process
     const ExternalTrainer external_;          // empty if all candidates are networks
 
     std::int64_t known_ = 0;                              // guarded by the critical section

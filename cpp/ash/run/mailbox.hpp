@@ -5,15 +5,15 @@
 //                   wake, then return <----- [ answers by number    ] <- answer() ----- when a job is done
 //       in the critical section: note() ---> [ notes                ] -- take() ------> lets them keep/drop states
 //
-// The tuner's threads only wait here, so there may be many more of them than cores. An answer may contain the states
-// after the job. If it does, the states are kept here (store.hpp) and sent with the next job of their candidate.
-// Otherwise they stay with the worker, and notes say which of them are needed at the end (kept) and which are no longer
-// needed (dropped).
+// The tuner's threads only wait for answers, so there may be many more of them than cores. An answer may contain the
+// states after the job. If it does, the states are kept in this process (store.hpp) and sent with the next job of their
+// candidate. Otherwise they stay with the worker, and notes say which of them are needed at the end (kept) and which
+// are no longer needed (dropped).
 //
 // Order:       take() returns a list of notes and a list of letters, each in the order of writing. The dispatcher
 //              processes the notes first.
 // Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
-//              (2) after close() no thread sleeps here; a job without an answer counts as stopped;
+//              (2) after close() no thread sleeps in send() or take(); a job without an answer counts as stopped;
 //              (3) the mutex is held for a few memory moves, and never while waiting for anything else.
 // Threads:     the tuner's threads call send(), and note() in its critical section; any thread may call all other
 //              functions.

@@ -34,8 +34,8 @@ class Seats {
     // REQUIRES: threads >= 1. bell: as for Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // Registers that `thread` starts the job of `task`, each of whose updates costs `step_cost`. Opens a team for the
-    // job. The team may have as many members as are worthwhile.
+    // Registers that `thread` starts the job of `task`. The job costs `cost`, and each of its updates costs
+    // `step_cost`. Opens a team of at most team_limit() members for the job. ring, ringer: as for Team::open().
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
     // Call when the thread returns from work. Registers the end of its job, if it had one.
@@ -49,8 +49,9 @@ class Seats {
 
     // Selects, among the open teams with room, the team whose job has the most work left per thread. From now on the
     // caller counts as a helper of that team. bell: the value of the bell when the caller found nothing else to do.
+    // Returns nullopt if there is no such team, or if at least as many threads sit or help as there are cores.
     std::optional<Invited> invite(std::uint32_t bell);
-    void helped(int owner);
+    void helped(int owner);  // registers that a helper has left the team of this owner
 
     Team& team(int thread) { return *teams_[static_cast<std::size_t>(thread)]; }
     int busy() const { return busy_; }  // number of threads that run a job

@@ -14,8 +14,8 @@
 // Order:       states are dropped in order of lower rung, then lower score, higher loss, and higher candidate number.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
 //                  before its allocation until it is freed, even if its last owner is outside the store;
-//              (2) held bytes <= max(limit, at work + published). If a new state would exceed the limit, waiting states
-//                  that only the store holds are freed first;
+//              (2) held bytes <= max(limit, bytes of the states at work or published). If a new state would exceed the
+//                  limit, waiting states that only the store holds are freed first;
 //              (3) a state is never dropped while it is at work or is also held outside the store;
 //              (4) a waiting candidate has diverged in no rung.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
@@ -55,29 +55,29 @@ class StateStore {
   public:
     explicit StateStore(std::int64_t limit) : limit_(limit) {}
 
-    // Adds a state for a candidate and replaces the previous state. make() is called once there is room, and creates
-    // the state, which is then at work.
+    // Adds a state for a candidate and replaces the previous state, if any. First makes room for `bytes`, as far as
+    // possible. Then calls make() to create the state, which is at work from then on.
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
     // Returns the candidate's state, or a copy if the state was published. The returned state is at work. Returns null
     // if there is no state.
     std::shared_ptr<State> resume(std::int32_t candidate);
 
-    // Publishes the candidate's state at work. The caller may read it as long as it holds the pointer. Returns null if
-    // the candidate has no state at work.
+    // Publishes the candidate's state at work. The caller may read the state as long as it holds the returned pointer.
+    // Returns null if the candidate has no state at work.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
-    // Publishes the state of a candidate that waits in this rung. Returns null if it does not wait there.
+    // Publishes the state of a candidate that waits in this rung. Returns null if the candidate does not.
     std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
 
-    // Lets the candidate's state at work, if any, wait from now on, so it may be dropped. REQUIRES: the entry has not
-    // diverged.
+    // Marks the state at work of the entry's candidate, if any, as waiting. From now on it may be dropped. REQUIRES:
+    // the entry has not diverged.
     void wait(std::int32_t rung, const Entry& entry);
 
     // Frees the candidate's state, if it has one.
     void release(std::int32_t candidate);
 
-    MemoryUse use() const;  // retrained_epochs stays 0
+    MemoryUse use() const;  // retrained_epochs is 0, since the store does not train
 
   private:
     struct Waiting {
@@ -90,7 +90,7 @@ class StateStore {
     struct Held {
         std::shared_ptr<State> state;
         bool published;
-        std::set<Waiting>::iterator waiting;  // end() while at work
+        std::set<Waiting>::iterator waiting;  // waiting_.end() while at work
     };
 
     void make_room(std::int64_t bytes);

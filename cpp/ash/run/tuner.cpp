@@ -265,7 +265,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
     return decision;
 }
 
-// Called when a thread has returned from its job or from helping.
+// Registers what the thread did since its last decision. `done` is empty if it neither completed a job nor helped.
 void Tuner::collect(int thread, const Done& done) {
     if (done.record) {
         JobRecord record = *done.record;
@@ -309,8 +309,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates. The
-// states of all other candidates are marked as waiting. REQUIRES: the clock has just been called.
+// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates. Marks the
+// states of all other candidates in these decisions as waiting. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();

@@ -8,8 +8,9 @@
 //       | stop() - - - -|- - - - - - - - > threads leave within one block of rows
 //       | wait() <------| ends when all threads have left
 //
-// The launcher is a separate thread, so that the caller can check for signals; it is thread 0 of the region. Results of
-// earlier runs are passed to restore() before start(), and reported when the clock requests their jobs (replay.hpp).
+// The launcher is a separate thread, so that the caller can check for signals. The launcher is also thread 0 of the
+// OpenMP threads. Results of earlier runs are passed to restore() before start(), and reported when the clock requests
+// their jobs (replay.hpp).
 //
 // Order:       the clock's order (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it
 //              is decided, so records are in the order of decisions.
@@ -64,7 +65,7 @@ struct TunerSettings {
     int workers = 32;         // workers of the virtual clock
     double work_limit = 0.0;  // total multiply-adds of jobs after which no job starts; 0 for no limit
     bool teams = true;
-    int keep = 1;  // number of best candidates that keep their states
+    int keep = 1;  // maximum number of kept networks, and of kept external candidates (kept.hpp)
     // More candidates are requested when fewer than this many known candidates are waiting to enter. With 0, they are
     // requested when an idle worker finds no known candidate, so that draws may depend on the results so far.
     std::int64_t ahead = 1024;
@@ -78,8 +79,8 @@ class Tuner {
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Resumes from the results of earlier runs. These runs took `seconds` in total; this run's clock starts at that
-    // value. steps: the decisions of a greedy run. Throws std::logic_error after start().
+    // Resumes from the results of earlier runs. These runs took `seconds` in total, and the seconds of this run are
+    // counted from that value. steps: the decisions of a greedy run. Throws std::logic_error after start().
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
@@ -121,7 +122,7 @@ class Tuner {
     // Returns the number of candidates that the caller should provide now to keep the threads busy; 0 for none.
     std::int64_t wanted() const { return wanted_; }
 
-    // Adds known candidates. Throws like Candidates::append(), and then changes nothing.
+    // Adds known candidates. Throws like Candidates::append(). If it throws, nothing has changed.
     void provide(std::vector<Settings> more);
 
     std::vector<Event> take_events() { return records_.take_events(); }
@@ -132,13 +133,14 @@ class Tuner {
     std::vector<std::int32_t> take_retired() { return records_.take_retired(); }
     std::vector<Kept> kept() const { return records_.kept(); }  // as defined in kept.hpp, over all recorded jobs
 
-    // Returns the states [folds] after the job of this candidate in this rung if the candidate waits there or is kept,
-    // else no states.
+    // Returns the states [folds] after the job of this candidate in this rung, if the candidate waits in this rung or
+    // the job is kept. Otherwise returns no states.
     States states(std::int32_t candidate, std::int32_t rung);
 
-    // Recreates missing states: trains the first `most` networks of kept() without states from the beginning, with the
-    // same bits (retrain.hpp). REQUIRES: wait() has returned true. Rethrows exceptions of threads and of stop(). Throws
-    // std::runtime_error if a recreated state differs from the recorded job's.
+    // Recreates missing states of kept networks. Of the networks in kept() that lack states, the first `most` are
+    // trained again from the beginning. The recreated states are bit-identical (retrain.hpp). REQUIRES: wait() has
+    // returned true. Rethrows exceptions of threads and of stop(). Throws std::runtime_error if recreated weights
+    // differ from those of the recorded job.
     void complete(int most, const std::function<bool()>& stop);
 
     // Adds the states [folds] to the kept job of this candidate in this rung. Does nothing if that job already has

@@ -106,7 +106,7 @@ void VirtualClock::release() {
 }
 
 // Advances virtual time as far as the results allow. While the clock waits for candidates, it employs no worker and
-// accepts no result, since idle workers must get their jobs before the next result is decided.
+// decides no result, since idle workers must get their jobs before the next result is decided.
 void VirtualClock::advance() {
     employ();
     while (!ends_.empty() && !ladder().finished() && !starved()) {

@@ -3,15 +3,16 @@
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without threads)
 //
 //     greedy          decides whenever a job really ends, so decisions depend on timing
-//     reproducible    W virtual workers (`workers`) on a virtual clock; a job lasts as long as its cost, in
-//                     multiply-adds:
+//     reproducible    W virtual workers (`workers`) on a virtual clock; the virtual duration of a job is its
+//                     cost in multiply-adds:
 //
 //         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions only at virtual ends, in
 //         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties: lower worker number
 //                   0 ------------------- virtual time ------------------>
 //
-//         Threads train the outstanding jobs in any real order. An early result is held back until all results that
-//         precede it in virtual time have arrived. So decisions are a function of the ladder, costs, scores and W.
+//         A job is outstanding while a virtual worker has it but no thread does. Threads train the outstanding jobs in
+//         any real order. An early result is held back until all results that precede it in virtual time have arrived.
+//         So decisions are a function of the ladder, costs, scores and W.
 //
 // Order:       results are decided in order of virtual end, then worker. After each result, idle workers ask the
 //              ladder, lowest number first. The enum Order selects which outstanding job is handed out first. This
@@ -174,7 +175,8 @@ class VirtualClock final : public Clock {
     std::set<Key> outstanding_;                       // sorted by order_; the last element of a key is the worker
 };
 
-// Throws std::invalid_argument for known < 0, for more known candidates than the ladder has, and like VirtualClock.
+// Creates a clock of this schedule. Throws std::invalid_argument for known < 0, for more known candidates than the
+// ladder has, and like VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

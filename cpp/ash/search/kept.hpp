@@ -7,13 +7,13 @@
 //              job is never kept.
 // Invariants:  (1) at most `most` networks and at most `most` external candidates are kept, with one entry per
 //                  candidate;
-//              (2) of each kind, the kept candidates are the best `most` that were offered, regardless of the order of
-//                  jobs. An entry is replaced only by a better one;
-//              (3) so the first entry is the best job of all.
+//              (2) of each kind (networks or external), the kept candidates are the best `most` that were offered,
+//                  regardless of the order of jobs. An entry is replaced only by a better one;
+//              (3) so the first entry is the best job ever offered.
 // Threads:     none; Records guards it.
-// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all kept jobs. The store
-//              (store.hpp) shares the kept states and counts their bytes: up to `most` states per fold in addition to
-//              those at work or waiting.
+// Cost:        O(most) per job, and O(most) moves of 64 bytes for a job that is kept. The store (store.hpp) shares the
+//              kept states and counts their bytes: up to `most` states per fold in addition to those at work or
+//              waiting.
 
 #pragma once
 
@@ -30,12 +30,12 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;  // empty while the states are missing here (from an earlier run or on a remote worker)
+    States states;  // empty while the states are not in this process (from an earlier run, or on a remote worker)
     std::uint64_t weights_hash = 0;  // the Result's hash (training_job.hpp)
     bool external = false;           // whether the candidate is not a network, so it has no states
 };
 
-// with_states() returns the entries whose states are here; without_states(), the networks whose states are missing.
+// with_states() returns the entries that have states. without_states() returns the networks that lack them.
 inline std::vector<Kept> with_states(std::vector<Kept> kept) {
     std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
     return kept;
@@ -57,7 +57,7 @@ class BestCandidates {
     // REQUIRES: would_keep(job).
     States keep(Kept job);
 
-    // Adds the states to an entry without states, if the entry is still here.
+    // Adds the states to the entry of this job, if the job is still kept and its entry has no states.
     void fill(const Kept& job, States states);
 
     std::span<const Kept> all() const { return kept_; }  // best first

@@ -131,7 +131,8 @@ void Ladder::report(const Job& job, double score, double loss) {
         cut_ = Ending::report_limit;
 }
 
-// Returns whether the entry is better than its candidate's entry in the rung below. REQUIRES: last_ is kept.
+// Returns whether the entry is better than its candidate's entry in the rung below. REQUIRES: the promotion is
+// improving.
 bool Ladder::improved(std::size_t rung, const Entry& entry) const {
     return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
 }

@@ -11,8 +11,8 @@
 //              may be promoted
 //                capped      iff p < m;
 //                paper       iff it is among the best m of all candidates that finished in the rung;
-//                improving   like paper, but only candidates that did better here than in the rung below are ranked: a
-//                            higher score, or the same score and a lower loss.
+//                improving   like paper, but above rung 0, only candidates that did better in the rung than in the rung
+//                            below are ranked. Better is a higher score, or the same score and a lower loss.
 //              If the rungs are given one by one, m = floor(f * places(k + 1) / places(k)).
 // Algorithms:  ash promotes as above, at any time. sh has barriers: when all candidates of a rung have finished, its
 //              best places(k + 1) are promoted. random promotes every candidate that has not diverged.
@@ -34,9 +34,9 @@
 // Threads:     not thread-safe; the owner must lock. The tuner holds its critical section (train/parallel.hpp) while
 //              threads run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same
 //              jobs.
-// Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, at most one per
-//              rung. Memory: 24 bytes per waiting entry (paper: also per promoted entry), 1 byte per candidate
-//              (improving: 25).
+// Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, of which there is
+//              at most one per rung. Memory: 24 bytes per waiting entry (paper and improving: also per promoted entry),
+//              and 1 byte per candidate (improving: 25 bytes).
 
 #pragma once
 

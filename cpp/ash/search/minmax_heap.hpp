@@ -39,8 +39,9 @@ class MinMaxHeap {
         const std::size_t place = all_.size() - 1;
         if (place == 0) return;
         const std::size_t parent = (place - 1) / 2;
-        // The parent is on the other kind of level (even or odd), so it bounds the new element from the other side. If
-        // the new element is beyond that bound, it belongs on the parent's kind of level.
+        // The parent is on the opposite kind of level (even or odd). If the parent and the new element are out of
+        // order, they are swapped, and the new element rises on the parent's kind of level. Otherwise it rises on its
+        // own kind.
         const bool even = on_even_level(place);
         if (before(even, all_[parent], all_[place])) {
             std::swap(all_[parent], all_[place]);
@@ -73,7 +74,7 @@ class MinMaxHeap {
         return taken;
     }
 
-    // Moves an element up, from grandparent to grandparent, until it is in order.
+    // Swaps an element with its grandparent until the two are in order. even: whether the element is on an even level.
     void rise(std::size_t place, bool even) {
         while (place > 2) {
             const std::size_t grandparent = ((place - 1) / 2 - 1) / 2;
@@ -83,7 +84,8 @@ class MinMaxHeap {
         }
     }
 
-    // Puts the element into the hole or below it. The hole moves down by grandchildren as long as there are any.
+    // Puts the element into the hole or below it. Elements that belong above the element move up into the hole, usually
+    // from a grandchild's place.
     void sink(std::size_t hole, bool even, T element) {
         for (std::size_t next = first_below(hole, even); next != hole; next = first_below(hole, even)) {
             if (!before(even, all_[next], element)) break;
@@ -97,8 +99,8 @@ class MinMaxHeap {
         all_[hole] = element;
     }
 
-    // Returns the place of the child or grandchild that comes first, or `place` if there are none. A child that has
-    // children need not be examined, since its children come before it.
+    // Returns the place of the child or grandchild that comes first in the order of before(), or `place` if there are
+    // none. A child that has children need not be examined, since none of its children comes after it.
     std::size_t first_below(std::size_t place, bool even) const {
         const std::size_t child = 2 * place + 1;
         const std::size_t grandchild = 4 * place + 3;
@@ -111,7 +113,8 @@ class MinMaxHeap {
         return found;
     }
 
-    // Multiplies instead of branching, since the branch would be unpredictable.
+    // Returns whichever of the two places has the element that comes first. Multiplies instead of branching, since the
+    // branch would be unpredictable.
     std::size_t first(std::size_t a, std::size_t b, bool even) const {
         return a + (b - a) * static_cast<std::size_t>(before(even, all_[b], all_[a]));
     }

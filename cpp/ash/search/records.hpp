@@ -79,7 +79,7 @@ std::vector<RungCounts> counts(std::span<const Rung> rungs);
 
 class Records {
   public:
-    // keep: the number of candidates whose states are kept. REQUIRES: keep >= 1.
+    // keep: `most` of BestCandidates (kept.hpp). REQUIRES: keep >= 1.
     explicit Records(int keep) : kept_(keep) {}
 
     // Records the start of the job and, unless its rung is the first, the promotion of its candidate.

@@ -6,13 +6,14 @@
 //     virtual clock   requests the same jobs no matter when results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
-// So a resumed run makes the same decisions as an uninterrupted one. With more candidates or time, it makes the same
-// decisions as a run that had them from the start. Jobs that ran when the earlier run ended are given out first.
+// So a resumed run makes the same decisions as an uninterrupted one. A run resumed with more candidates or time makes
+// the same decisions as a run that had these from the start. Jobs that were running when the earlier run ended are
+// given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the
-//                  ladder gives another job than the step says, the ladder differs from that of the earlier run.
-//                  retrace() then stops, and the remaining results are reported when the clock requests their jobs.
+//                  ladder differs from that of the earlier run and gives a job other than the step's, retrace() stops.
+//                  The remaining results are reported when the clock requests their jobs.
 // Threads:     none: the tuner holds its critical section around every call.
 // Cost:        O(log n) per result.
 
@@ -32,7 +33,7 @@
 namespace ash {
 
 struct KnownJob {
-    JobRecord record;  // of its task, only the job is used, since virtual times follow from decisions
+    JobRecord record;  // of `record.task`, only the job is used, since virtual times follow from decisions
     std::vector<double> fold_scores = {};  // [folds]; empty if the job diverged
 };
 
@@ -51,7 +52,8 @@ class Replay {
     // Adds results, one per job, that are known from now on.
     void add(std::vector<KnownJob> jobs);
 
-    // Reports known results as long as the clock requests their jobs, before anything is trained. For a virtual clock.
+    // Takes jobs from the clock, before anything is trained, until no known result is left or the clock has no job.
+    // Reports the known results. Jobs without a known result are kept for next(). For a virtual clock.
     void catch_up(Clock& clock, const Owner& owner);
 
     // Repeats the steps as long as the clock gives the same jobs. For a greedy clock.

@@ -16,14 +16,14 @@
 //
 // Order:       higher score, then lower loss, then lower candidate number. This is a total order, so ties never depend
 //              on timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits.
-//              An entry that finish() is told not to rank never waits either; it counts as retired.
+//              An entry for which `ranked` is false in finish() never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
 //              (2) `best` and `others` together hold every ranked entry except those that keep() has dropped, which are
 //                  the worst;
-//              (3) keep_best: `best` holds m entries, where m is the target last set, or all entries if there are
+//              (3) keep_best: `best` holds m entries, where m is the last `best_target`, or all entries if there are
 //                  fewer. No entry in `others` is better than any entry in `best`. Without keep_best, `best` is empty;
-//              (4) each entry is in exactly one of the two heaps. So with keep_best, a waiting entry may be promoted if
-//                  and only if it is in `best`.
+//              (4) no entry is in both `best` and `others`. So with keep_best, a waiting entry may be promoted if and
+//                  only if it is in `best`.
 // Threads:     not thread-safe; the owner of the ladder must lock.
 // Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all other calls O(1). 24 bytes per kept
 //              entry.
@@ -65,8 +65,8 @@ class Rung {
     Entry promote();
 
     // Drops the worst entries until at most `count` are ranked. Appends the candidates of those that were waiting to
-    // `retired`, since they can no longer be promoted. REQUIRES: 0 <= count, and with keep_best at least the target of
-    // `best`.
+    // `retired`, since they can no longer be promoted. REQUIRES: `count` is at least 0 and, with keep_best, at least
+    // the last `best_target`.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
     // Returns the number of waiting entries in `best`. REQUIRES: keep_best.

@@ -31,7 +31,7 @@
 //                  chain; two latencies for each job that occupied the same place in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
 //                  decisions as threads without teams. Unless states stay on processes, the results of the two
-//                  simulations are bit-identical; if they stay, jobs may run on other threads.
+//                  simulations are bit-identical; if states stay, jobs may run on other threads.
 // Threads:     none; several runs may be simulated at once.
 // Cost:        O(log n) per event, with three or four events per job. Memory: 12 bytes per candidate in addition to the
 //              ladder's.

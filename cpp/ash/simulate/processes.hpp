@@ -50,12 +50,12 @@ struct Process {
     double data = 0.0;  // time from which the process has the data
     int vacancies;
     ThreadSet idle;             // idle threads, by their numbers within the process
-    std::deque<int> waiting{};  // flights of arrived jobs that have not started
+    std::deque<int> waiting{};  // arrived jobs that have not started, as indices in flights_ (cluster.cpp)
 };
 
 class Processes {
   public:
-    // The last process has the remaining threads. Each process has in_flight places per thread.
+    // Each process has `threads_each` threads; the last one has the remainder. Each has `in_flight` places per thread.
     Processes(int threads, int threads_each, int in_flight, double bandwidth) {
         for (int first = 0; first < threads; first += threads_each) {
             const int own = std::min(threads_each, threads - first);
@@ -70,7 +70,7 @@ class Processes {
 
     bool has_vacancy() const { return vacant_.begin()->first < 0; }
 
-    // Returns the process with the most vacancies (ties: the lowest).
+    // Returns the process with the most vacancies (ties: the lowest number).
     int most_vacant() const { return vacant_.begin()->second; }
 
     void change_vacancies(int number, int by) {

@@ -5,8 +5,8 @@
 //                           5: { (end, owner) }                           of each size in open_ may be the
 //                                                                         job with the greatest need of help
 //
-// A job starts with a number of seconds left. A team of s threads (s is at most `most`) reduces this number by
-// 1 + (s - 1) * efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is
+// A job starts with a number of seconds left. A team of s threads (s is at most the job's `most`) reduces this number
+// by 1 + (s - 1) * efficiency per second. The end of a job changes only when a thread joins or leaves it, so nothing is
 // recomputed as time passes. Among teams of one size, the team that ends last always has the most seconds left.
 //
 // Order:       jobs end by (end, owner), lowest first. The job with the greatest need has the most seconds left per
@@ -171,7 +171,7 @@ class RunningJobs {
         });
     }
 
-    // Returns the total seconds, until now, that threads spent in teams.
+    // Returns the total seconds, until now, that threads spent in teams, including teams of one thread.
     double busy(double now) const {
         double sum = busy_;
         for (const int members : all_.sizes()) {
@@ -217,7 +217,7 @@ class RunningJobs {
     TeamsBySize all_;
     TeamsBySize open_;
     double efficiency_;
-    double busy_ = 0.0;  // total seconds up to the last change
+    double busy_ = 0.0;  // seconds of threads in teams; for a running job, up to its last change
 };
 
 }  // namespace ash

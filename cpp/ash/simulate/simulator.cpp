@@ -104,7 +104,7 @@ class Run {
     double now_ = 0.0;
 };
 
-// Four random words for a job, different from all draws of random.hpp with the same seed.
+// Returns four random words for a job, from Philox counters that no function of random.hpp uses.
 Words words(std::uint64_t seed, const Job& job, std::uint32_t column) {
     constexpr std::uint32_t kSimulation = 255U << 24U;
     return philox(
