@@ -13,7 +13,7 @@ namespace ash::bindings {
 namespace {
 
 // A ladder and its clock, for jobs that Python executes.
-// Threads: one at a time, with the GIL held, since next, finish and provide call Python for costs.
+// Threads: one at a time, with the GIL held, since next, finish and provide call a Python function for costs.
 class JobClock {
   public:
     JobClock(const LadderSettings& settings, Schedule schedule, std::int64_t known, int workers, Cost cost)

@@ -3,13 +3,13 @@
 // Arguments are read while the GIL is held. The GIL is released for work that may take longer than a millisecond. While
 // it is released, no Python object is touched: the caller's arguments keep inputs alive, and arrays for results were
 // allocated beforehand.
-// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
-//                 cannot create an object, that is also a MemoryError (guards.cpp).
+// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. An interpreter's
+//                 failure to allocate an object also becomes a MemoryError (guards.cpp).
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (which have one owner) and
 //                 Tuner (which has its own locks).
 #pragma once
 
-// By the one definition rule, either all files include the casters of stl.h or none.
+// The one definition rule requires that either all binding files include the casters of stl.h or none do.
 #include <cxxabi.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -42,8 +42,8 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
-// All arguments of this type are noconvert, so arrays of another dtype or order are refused. Unaligned arrays, such as
-// those from another process, are copied.
+// All arguments of this type are bound with noconvert(), so arrays of another dtype or memory order are refused.
+// Unaligned arrays, such as those from another process, are copied.
 template <typename T>
 using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;
 
@@ -54,7 +54,7 @@ T narrow(std::int64_t value, const char* what) {
     return static_cast<T>(value);
 }
 
-// Checks a number of threads, clock workers or jobs in flight. Python limits it to 2^16 (MOST_WORKERS in options.py).
+// Checks a number of threads, clock workers or jobs in flight. options.py also limits it to 2^16 (MOST_WORKERS).
 inline int checked_places(int places, const char* what) {
     constexpr int kMost = 1 << 16;
     require(places >= 1 && places <= kMost, what);
@@ -68,8 +68,8 @@ inline double checked_seconds(double seconds) {
     return std::clamp(seconds, 0.0, kLongest);
 }
 
-// Returns a new array of this shape. pybind11's copying constructor is not used, since it would return a null array if
-// NumPy were out of memory.
+// Returns a new array with a copy of the values. pybind11's copying constructor is not used, since it would
+// return a null array if NumPy were out of memory.
 template <typename T>
 Array<T> array(const T* values, py::array::ShapeContainer shape) {
     Array<T> copy(std::move(shape));

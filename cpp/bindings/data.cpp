@@ -62,7 +62,7 @@ void bind_settings(py::module_& m) {
     bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }
 
-// Refuses an array without rows, since it could have any number of columns.
+// Returns `y` as a TargetTable. Refuses an array without rows, since it could have any number of columns.
 TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};

@@ -20,8 +20,8 @@ void translate_refusal(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 throws std::runtime_error if the interpreter cannot create a list, a tuple or another object. The
-// interpreter's own error is then still set, and is passed on.
+// pybind11 throws std::runtime_error if the interpreter cannot create a list, a tuple or another object. At
+// that time the interpreter's own error is still set. If it is a MemoryError, it is passed on instead.
 void keep_memory_errors(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);

@@ -49,16 +49,16 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// Returns the rung in which the state was last trained. This rung is lower than `above`.
+// Returns the rung in which the state was last trained. Only rungs lower than `above` are considered.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;
     return rung;
 }
 
-// Executes, in the calling thread, a job of a run in another process. Returns the result, the states after the job, and
-// the seconds that the job took.
-// states: the states to continue from, or none. Raises ValueError if they belong to other networks.
+// Executes a job of a run in another process. The calling thread trains it. Returns the result, the states after the
+// job, and the seconds that the job took.
+// states: the states to continue from, or none. Raises ValueError if they do not fit the settings and the data.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,
                     const std::string& training, const std::string& metric, std::uint64_t seed,

@@ -19,7 +19,7 @@ namespace ash::bindings {
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
     Candidates* candidates;            // owned by the tuner
-    std::shared_ptr<Mailbox> mailbox;  // for jobs sent to other processes; null if jobs are done here
+    std::shared_ptr<Mailbox> mailbox;  // for jobs sent to other processes; null if jobs are done in this process
     int threads;                       // number of threads for work done in this process
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
@@ -51,7 +51,7 @@ struct OwningTuner {
     }
 };
 
-// Binds restore, restore_state, states, kept_jobs, complete and retired, which a journal needs (restore.cpp).
+// Binds the methods that a journal needs, such as restore(), states() and complete() (restore.cpp).
 void bind_restoring(py::class_<OwningTuner>& tuner);
 
 }  // namespace ash::bindings

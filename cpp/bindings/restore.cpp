@@ -14,7 +14,7 @@
 namespace ash::bindings {
 namespace {
 
-// Returns a column, which must have `rows` rows.
+// Returns the column of this name. Throws std::invalid_argument unless it has one dimension and `rows` rows.
 template <typename T>
 Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     auto values = columns[name].cast<Array<T>>();

@@ -12,7 +12,7 @@ namespace {
 
 using Numbers = std::optional<Array<double>>;
 
-// The allowed range of the values of a table.
+// The allowed range of the values in a JobTable.
 struct Limits {
     double least;
     double most;

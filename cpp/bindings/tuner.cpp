@@ -261,7 +261,7 @@ Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
     throw std::invalid_argument("candidate " + std::to_string(candidate) + " has no network that is kept");
 }
 
-// Trains the kept networks of these candidates further on other data. Returns the networks and, for each of them,
+// Trains the kept networks of these candidates further on other data. Returns the networks and, for each job,
 // whether it was stopped before it was done. All networks are None if the constant features of these data differ from
 // those of the training data.
 py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,

@@ -136,8 +136,8 @@ class Candidates {
     MemoryUse memory() const;  // total over all folds
 
     // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() of this job
-    // will use them. Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has
-    // not been started.
+    // will use them. Throws std::invalid_argument if they do not have this candidate's shape or the epochs of
+    // this rung. REQUIRES: the tuner has not been started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Ends the job as it ended in an earlier run. fold_scores: [folds]; empty if the job diverged. Afterwards the

@@ -5,7 +5,8 @@
 // Order:       events and jobs are in order of decision; kept.hpp defines the order of the best candidates.
 // Threads:     one mutex guards every field. It is held for a few memory moves and never during training. A thread in
 //              the critical section may lock it; a thread that holds the mutex never enters the critical section.
-// Cost:        174 bytes per job, 40 per assist. take_events() and take_retired() free what they return.
+// Cost:        144 bytes per job (its record and two steps), 48 per assist, and a map entry per helped job.
+//              take_events() and take_retired() free what they return.
 
 #pragma once
 

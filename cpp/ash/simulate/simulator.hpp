@@ -16,8 +16,8 @@
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
 //              (2) a thread has its own job, helps with another job, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
-//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
-//                  least the larger of work / threads and the longest chain (the jobs of one candidate);
+//              (3) hence if teams have efficiency 1 and may have any size, the makespan is work / threads. Without
+//                  teams it is at least the larger of work / threads and the longest chain (the jobs of one candidate);
 //              (4) reproducible: the tasks do not depend on threads, teams or job times, so work and chain do not
 //                  depend on threads or teams.
 // Threads:     none; several runs may be simulated at once.
