@@ -140,8 +140,8 @@ std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
 }
 
 using SparseParts = std::tuple<Array<std::int64_t>, Array<std::uint32_t>, Array<std::uint32_t>, Array<float>>;
-// One part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse
-// inputs.
+// The training or validation rows of Data in the form that Python pickles: number of rows, strides, inputs, labels,
+// targets, logarithms of targets, weights, sparse inputs.
 using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>,
                              Array<float>, Array<float>, SparseParts>;
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
@@ -199,7 +199,7 @@ Array<float> training_targets(const Data& data, bool log) {
     return targets;
 }
 
-// Returns the conversion of raw outputs to targets, as keyword arguments of Trees.
+// Returns the keyword arguments of Trees that define how raw outputs are converted to targets.
 py::dict output_units(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const OutputUnits& units = data.output_units(log);

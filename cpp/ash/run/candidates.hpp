@@ -9,8 +9,8 @@
 // A job trains the folds one after the other and ends at the first fold that diverges. With a mailbox (mailbox.hpp),
 // jobs are done in other processes: train() sends a job and waits for its answer. Everything else stays the same.
 //
-// Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
-// External candidates have no states in this object.
+// Candidates that are not networks are external. Without a mailbox, an ExternalTrainer does their jobs, in the thread
+// that runs the job. External candidates have no states in this object.
 //
 // Virtual:     cost(), step_cost(), train() and help() define what a job does. By overriding them, retrain.cpp runs
 //              other jobs with the same threads and teams, and tests run jobs that sleep, fail or never end. An object
@@ -64,7 +64,8 @@
 
 namespace ash {
 
-// Does a job of an external candidate. Returns nullopt if `stop` ended it. Several threads may call it at once.
+// A function that does a job of an external candidate. It returns nullopt if `stop` ended the job. Several threads may
+// call it at once.
 using ExternalTrainer = std::function<std::optional<Answer>(const Job& job, const std::atomic<bool>& stop)>;
 
 // One fold of the data, with the rules for training and scoring networks on it.
@@ -86,7 +87,7 @@ class Candidates {
     // outlive this object. Throws std::invalid_argument for settings out of range, for a network too large for a
     // Layout, for a count outside of 1..2^31 - 1 or below the number of known candidates, for a negative limit, for a
     // metric of the wrong task, for folds whose features or outputs differ from those of the first fold, and for an
-    // external candidate without an ExternalTrainer.
+    // external candidate if there is neither an ExternalTrainer nor a mailbox.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
@@ -96,7 +97,7 @@ class Candidates {
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // all candidates, including those still to be drawn
-    std::int64_t known() const { return known_; }  // number of known candidates: 0 .. known() - 1
+    std::int64_t known() const { return known_; }  // number of known candidates, which are 0 .. known() - 1
     int folds() const { return static_cast<int>(folds_.size()); }
 
     // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not it resumes a state. REQUIRES, here and

@@ -71,8 +71,8 @@ using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
-    // REQUIRES: the ladder outlives the clock, and only the clock calls it. cost: returns the cost of a job, positive
-    // and finite. work_limit: the total cost after which no job is given out; 0 for no limit.
+    // REQUIRES: the ladder outlives the clock, and only the clock calls the ladder. cost: returns the cost of a job,
+    // positive and finite. work_limit: the total cost after which no job is given out; 0 for no limit.
     Clock(Ladder& ladder, Cost cost, double work_limit)
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;

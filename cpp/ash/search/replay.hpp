@@ -4,7 +4,7 @@
 //                              unknown  ->  a thread trains it
 //
 //     virtual clock   requests the same jobs no matter when results arrive, so a table of results is enough
-//     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
+//     greedy clock    decides in the order in which jobs really ended, so the earlier steps are retraced one by one
 //
 // So a resumed run makes the same decisions as an uninterrupted one. A run resumed with more candidates or time makes
 // the same decisions as a run that had these from the start. Jobs that were running when the earlier run ended are
@@ -40,8 +40,8 @@ struct KnownJob {
 class Replay {
   public:
     // given: called once for each task given by the clock. replay: reports a known result to the clock. is_over:
-    // returns whether the run is over, since a reported result may end it. is_late: returns whether a task would end
-    // after the deadline.
+    // returns whether the run is over; called before each task, since a reported result may end the run. is_late:
+    // returns whether a task would end after the deadline.
     struct Owner {
         std::function<void(const Task& task)> given;
         std::function<void(const Task& task, const KnownJob& known)> replay;
