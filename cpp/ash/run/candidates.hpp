@@ -100,8 +100,8 @@ class Candidates {
     std::int64_t known() const { return known_; }  // number of known candidates, which are 0 .. known() - 1
     int folds() const { return static_cast<int>(folds_.size()); }
 
-    // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not it resumes a state. REQUIRES, here and
-    // below: the candidate is known.
+    // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not the job resumes a state. REQUIRES, here
+    // and below: the candidate is known.
     virtual double cost(const Job& job) const;
 
     // Returns the multiply-adds of one update; 0 for an external candidate.
@@ -127,11 +127,11 @@ class Candidates {
     // for publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
-    // Frees the states of a candidate that will have no further job. REQUIRES: it runs no job.
+    // Frees the states of a candidate that will have no further job. REQUIRES: the candidate runs no job.
     void retire(std::int32_t candidate);
 
-    // Publishes the states [folds] of a candidate that waits in this rung. Returns no states if it does not wait there,
-    // or if any state is missing.
+    // Publishes the states [folds] of a candidate that waits in this rung. Returns no states if the candidate does not
+    // wait there, or if any state is missing.
     States share(std::int32_t candidate, std::int32_t rung);
 
     MemoryUse memory() const;  // total over all folds

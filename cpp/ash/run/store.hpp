@@ -19,8 +19,8 @@
 //              (3) a state is never dropped while it is at work or is also held outside the store;
 //              (4) a waiting candidate has diverged in no rung.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
-//              thread that resumed or added it, until it calls wait(). The byte count is atomic, since any thread may
-//              free a state.
+//              thread that resumed or added it, until that thread calls wait(). The byte count is atomic, since any
+//              thread may free a state.
 // Cost:        O(log n) per call; about 200 bytes per state in addition to its arenas. The store frees arenas while it
 //              holds the mutex, and allocates them without it.
 

@@ -80,7 +80,8 @@ class Clock {
     // Returns the next task to execute, or nothing if there is none now.
     virtual std::optional<Task> next() = 0;
 
-    // Throws std::invalid_argument and changes nothing unless next() returned this task and it was not finished before.
+    // Ends the task. Throws std::invalid_argument and changes nothing unless next() returned this task and finish() was
+    // not called for it before.
     virtual void finish(const Report& report) = 0;
 
     // Returns the tasks whose results the ladder received in the last finish() or provide(), in order of receipt.

@@ -112,7 +112,7 @@ class Ladder {
     // Returns whether the stop score, the patience or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
-    // Returns the reason why the ladder is finished; none while it is not.
+    // Returns the reason why the ladder is finished; Ending::none while it is not.
     Ending ending() const;
 
     // Returns the candidates that have retired since the last call, in the order of reports. Those retired by the same

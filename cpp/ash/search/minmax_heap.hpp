@@ -40,8 +40,8 @@ class MinMaxHeap {
         if (place == 0) return;
         const std::size_t parent = (place - 1) / 2;
         // The parent is on the opposite kind of level (even or odd). If the parent and the new element are out of
-        // order, they are swapped, and the new element rises on the parent's kind of level. Otherwise it rises on its
-        // own kind.
+        // order, they are swapped, and the new element rises on the parent's kind of level. Otherwise it rises on
+        // its own kind of level.
         const bool even = on_even_level(place);
         if (before(even, all_[parent], all_[place])) {
             std::swap(all_[parent], all_[place]);

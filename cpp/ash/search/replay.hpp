@@ -64,7 +64,7 @@ class Replay {
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Returns whether next() would return a task or report a known result. Also returns true for a new task that turns
-    // out to be late, since only next() asks the clock for it.
+    // out to be late, since only next() asks the clock for that task.
     bool has_task(const Clock& clock, const Owner& owner) const;
 
     // Returns whether the next task was already given out by the clock and is late.

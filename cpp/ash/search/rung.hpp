@@ -22,8 +22,8 @@
 //                  the worst;
 //              (3) keep_best: `best` holds m entries, where m is the last `best_target`, or all entries if there are
 //                  fewer. No entry in `others` is better than any entry in `best`. Without keep_best, `best` is empty;
-//              (4) no entry is in both `best` and `others`. So with keep_best, a waiting entry may be promoted if and
-//                  only if it is in `best`.
+//              (4) no entry is in both `best` and `others`. With keep_best, a waiting entry may be promoted if and only
+//                  if it is in `best`.
 // Threads:     not thread-safe; the owner of the ladder must lock.
 // Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all other calls O(1). 24 bytes per kept
 //              entry.

@@ -21,7 +21,7 @@
 // Order:       events are ordered by time, then by kind: results that become known, the coordinator becoming free, jobs
 //              that arrive, jobs that end. Ties are broken by thread, or for arriving jobs by the order in which they
 //              were given out. If states stay on processes and the process with the job's state has a vacancy, the job
-//              goes there. Otherwise it goes to the process with the most vacancies (ties: the lowest).
+//              goes there. Otherwise it goes to the process with the most vacancies (ties: the lowest number).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it when they are known;
 //              (2) the vacancies of a process are in_flight times its threads, minus its jobs in flight. A job is in
 //                  flight from the time it is given out until its result is known;
