@@ -167,7 +167,8 @@ class Held {
 };
 
 // Returns a constructor for py::init. After the constructor, pybind11 registers the new object, and a failed allocation
-// during registration would not be caught. So some memory is reserved while the constructor runs and is freed afterwards.
+// during registration would not be caught. So some memory is reserved while the constructor runs and is freed
+// afterwards.
 template <typename Made, typename... Arguments>
 auto with_room(Made (*make)(Arguments...)) {
     return [make](Arguments... arguments) {

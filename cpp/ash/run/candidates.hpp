@@ -100,8 +100,8 @@ class Candidates {
     std::int64_t known() const { return known_; }  // number of known candidates, which are 0 .. known() - 1
     int folds() const { return static_cast<int>(folds_.size()); }
 
-    // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not the job resumes a state. REQUIRES, here
-    // and below: the candidate is known.
+    // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not the job resumes a state.
+    // REQUIRES, here and below: the candidate is known.
     virtual double cost(const Job& job) const;
 
     // Returns the multiply-adds of one update; 0 for an external candidate.
