@@ -25,7 +25,7 @@ std::vector<double> time_steps(const Data& data, const Settings& settings, std::
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;
-    std::int64_t blocks = 0;  // number of blocks run by members
+    std::int64_t blocks = 0;  // number of blocks run by helpers
     double round_trip = 0.0;  // seconds for a cache line to reach the second thread's core and return
 };
 TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,

@@ -307,9 +307,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="stop after this time and keep what has finished"
     )
-    parser.add_argument(
-        "--epoch-limit", type=int, metavar="N", help="stop after this many epochs, summed over all jobs"
-    )
+    parser.add_argument("--epoch-limit", type=int, metavar="N", help="stop after this many epochs, over all jobs")
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after this many multiply-adds")
     parser.add_argument(
         "--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches this value"

@@ -16,8 +16,8 @@ Parameters
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
-    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it
-    (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
+    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for
+    this limit (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
     `stop_score` or `patience` in the config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
@@ -42,12 +42,12 @@ cv : int, splitter, iterable of (training rows, validation rows) or None, defaul
     all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
     The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts, which after
-    cross-validation is trained again on all rows. Prediction time is the sum over the members. With
-    cross-validation, an ensemble has the networks of all folds as members.
+    cross-validation is trained again on all rows. Prediction time is the sum over the members. With cross-validation,
+    an ensemble has the networks of all folds as members.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
-    last cycle, and starts at 0.3 of the learning rate. No effect with
-    cross-validation or with a separate validation table.
+    last cycle, and starts at 0.3 of the learning rate. No effect with cross-validation or with
+    a separate validation table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
     It never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an executor: the
@@ -68,7 +68,7 @@ config : ash.SearchConfig or None, default=None
     All other options. Its fields are parameters too: ``set_params(config__eta=3)``.
 record : ash.RunRecord or None, default=None
     `result_.record` of an earlier fit, or the `record` of its model. That fit is repeated, independently of the clock.
-    Pass the same rows, and leave out the parameters on which the outcome depends.
+    Pass the same rows, and leave out the parameters on which the outcome depends, since the record has them.
 
 Attributes
 ----------
@@ -142,8 +142,8 @@ resource : str, default="auto"
     What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can resume
     training; "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed order) for all
     others, and for alternative estimators without a common resource. It can also be the name of any parameter that
-    counts something; an estimator that cannot resume training by this parameter is trained from scratch for all its
-    epochs.
+    counts something; an estimator that cannot resume training by this parameter is trained from scratch in each rung,
+    for all its epochs so far.
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
     the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
@@ -169,7 +169,7 @@ costs, sampler, first
     virtual duration of a job is its number of epochs, so the schedule is reproducible unless the config has
     ``schedule="greedy"``.
 n_jobs : int or None, default=-1
-    The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start CPUs // jobs threads in each job.
+    The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each job.
 random_state : int, RandomState or None, default=None
     Seeds the candidates, and the estimator if its own `random_state` is None.
 verbose : int, default=0
