@@ -16,8 +16,8 @@ Parameters
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
-    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for
-    this limit (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
+    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for this
+    limit (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
     `stop_score` or `patience` in the config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
