@@ -184,7 +184,7 @@ def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
 
 
 def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
-    """Raise DataError if the core's copy of a table exceeds the free memory; never if the free memory is unknown."""
+    """Raise DataError if the core's copy of a table exceeds the free memory; do nothing if that is unknown."""
     needed = table_bytes(rows, columns, stored)
     if needed < _ALWAYS_FITS:
         return

@@ -339,7 +339,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return the column as a category, which it stays for any selection of rows, even if all their cells spell numbers.
+    """Return the column as a category; any selection of its rows is a category too, even if all cells spell numbers.
 
     If all cells are numbers or booleans, or spell them, their levels are the texts that `plain_text` returns: "1"
     for both 1.0 and "01".

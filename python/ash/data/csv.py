@@ -193,7 +193,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Sequence[str]) -> "pyarrow.Table":
-    """Return columns of a file; raise DataError if a row has more or fewer cells than the others."""
+    """Return the given columns of a file; raise DataError if a row has more or fewer cells than the others."""
     import pyarrow
     from pyarrow import csv as arrow
 

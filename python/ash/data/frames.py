@@ -460,9 +460,9 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        Each of these cases gives one warning, which lists all columns concerned: text read as numbers or as dates, text
-        that can be read as different numbers or dates, numbers with leading zeros, and other text among numbers or
-        dates.
+        There is one warning, which lists all columns concerned, for each of these cases: text read as numbers or as
+        dates, text that can be read as different numbers or dates, numbers with leading zeros, and other text among
+        numbers or dates.
     """
     if frame.matrix is not None:
         return frame

@@ -2,9 +2,10 @@
 
 Rules that infer the task if the caller does not name it:
     two or more columns                                            regression for each column
-    text, booleans, categories                                     classification; but text that spells numbers counts
-                                                                   as numbers, unless all cells are plain whole numbers
-                                                                   such as "11"
+    booleans                                                       classification
+    text that spells numbers, not all of them plain whole numbers such as "11"
+                                                                   by the rules below for these numbers
+    other text                                                     classification
     numbers that are not all whole                                 regression
     whole numbers with at most two distinct values                 classification
     whole numbers with few distinct values, and at least two rows per value on average
@@ -12,7 +13,8 @@ Rules that infer the task if the caller does not name it:
     other whole numbers                                            regression
 
 Few means at most 20, or in longer tables at most one value per 200 rows, but never more than 50. So letters numbered
-from 1 to 26 are classes in 20,000 rows, but 90 distinct years in 500,000 rows are not.
+from 1 to 26 are classes in 20,000 rows, but 90 distinct years in 500,000 rows are not. If y is categorical, the rules
+apply to its cells, which are text, booleans or numbers.
 """
 
 from typing import Any, NamedTuple

@@ -29,7 +29,7 @@ _CELLS = 2**20  # cells that are hashed at a time
 
 
 def sort_rows(table: Table, schema: Schema) -> Table:
-    """Return the rows of a table in the order of their hashes, repeated by weight if all weights are small counts."""
+    """Return the rows of a table in the order of their hashes, repeated by weight if all weights are small integers."""
     hashes = _row_hashes(table, schema)
     if table.weights is None:
         return _taken(table, np.argsort(hashes, kind="stable"), None)

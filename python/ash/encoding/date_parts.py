@@ -5,7 +5,7 @@
     day        1 to 31
     hour       0 to 24, with a fraction
 
-A date column has those parts in which its training cells differ. The parts of a row depend only on that row.
+A date column has only those parts in which its training cells differ. The parts of a row depend only on that row.
 """
 
 from collections.abc import Callable, Sequence

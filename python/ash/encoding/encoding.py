@@ -41,7 +41,10 @@ _SHOWN = 50  # maximum number of characters of a level that a message shows
 
 
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
-    """Return a dict from the plain text of each number or boolean to its level's code; "1" has priority over "01"."""
+    """Return a dict that maps the plain text of each level that is a number or boolean to the level's code.
+
+    The levels "1" and "01" have the same plain text; it gets the code of "1".
+    """
     codes: dict[str, int] = {}
     for code, level in enumerate(levels):
         plain = plain_text(level)
@@ -54,7 +57,7 @@ def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
 
 
 class LevelCodes(dict[str | None, int]):
-    """Maps each level to its number, missing cells to the number of "missing", and other text to that of "unknown".
+    """Maps each level to its number, missing cells to the number for "missing", and other text to that for "unknown".
 
     A number or boolean in another notation, such as "1.0" for the level "1", has the number of its level.
     """

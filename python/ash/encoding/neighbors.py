@@ -4,8 +4,8 @@
 
 A network, which is a smooth function, hardly recognizes a row that it has seen. Two features help the network. For each
 of the NEAREST distinct training rows, let d be its distance from the given row, and let c and t be the total weight and
-the mean target of the training rows that equal it. Let r be the largest d, and let the prior p be the mean target of
-all training rows:
+the mean target of the training rows that equal this distinct row. Let r be the largest d, and let the prior p be the
+mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
@@ -15,7 +15,7 @@ matter which of several rows at the largest distance is chosen. Both features ar
 of a training row leave out the row itself.
 
 Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see
-`with_neighbors`). In trials outside of `bench`, these features reduced accuracy in other cases.
+`with_neighbors`). In trials that are not part of `bench`, these features reduced accuracy in other cases.
 
 Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed,
         so the features have the same bits on every machine.

@@ -7,7 +7,7 @@ cannot separate their effects. So its values get target statistics (target_stati
 like the levels of a category. The levels are the values that occur at least twice. There must be more than
 ONE_HOT_LEVELS of them. They must also be sparse in their range (see FILLED), as amounts of money are. Gray levels and
 counts fill most of their range, and are better without levels. A table with more than MOST_COLUMNS such columns is not
-changed: it is sparse and would become much wider. Whether levels help in such tables has not been measured.
+changed: it is sparse and would become much wider. It has not been measured whether levels help in such tables.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, regardless of its weight.
 """

@@ -196,7 +196,7 @@ class TreesMember(Member):
     outputs: NDArray[np.int64]  # [trees], the output that each tree adds to; with two classes always the second
     feature: NDArray[np.int32]  # [nodes]
     threshold: Doubles  # [nodes]
-    left: NDArray[np.int32]  # [nodes], the left child: a node of the same tree if at least 0, else its leaf ~left
+    left: NDArray[np.int32]  # [nodes], left child: a node of the same tree if at least 0, else the tree's leaf ~left
     right: NDArray[np.int32]  # [nodes], the right child in the same form
     missing_left: NDArray[np.bool_]  # [nodes], whether NaN goes left
     leaves: Doubles  # [leaves], the values of all leaves

@@ -325,7 +325,7 @@ class _Writer:
 
 
 class Graph:
-    """The nodes and constants of a graph, in order. Their names differ from `names`, those of inputs and outputs."""
+    """The nodes and constants of a graph, in order. Their names differ from those of inputs and outputs, `names`."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"

@@ -12,8 +12,8 @@ Selection is greedy, with replacement, by the predictions for the validation row
     first draws: the best model, the next four models, and the best model of the other type (network or trees), except
                  those that are clearly worse than the best model
     draw t + 1: the model whose average with the first t draws has the lowest loss
-    after `size` draws: all draws after the lowest loss (ties: the earliest) are undone, but never the first draws; the
-                 weight of a model is its share of the remaining draws
+    after `size` draws: all draws after the one with the lowest loss (ties: the earliest) are undone, but never the
+                 first draws; the weight of a model is its share of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Selection
 starts with several models, as their section 2.2 proposes. Otherwise, with few validation rows, only a single lucky
@@ -185,7 +185,7 @@ def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Num
 
 
 def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Return "exp" or "log" of an array, computed by the core in float32, since NumPy's results depend on the CPU."""
+    """Apply `function` ("exp" or "log") to an array, in the core and in float32; NumPy's results depend on the CPU."""
     found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
     return found.reshape(x.shape).astype(np.float64)
 

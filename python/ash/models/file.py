@@ -108,7 +108,7 @@ def save(
 
 
 def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
-    """Return the lowest version that can represent a model."""
+    """Return the lowest version of the format that can represent a model."""
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}

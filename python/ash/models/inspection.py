@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return the predictions; if `order` is given, column `place` has the cells of the rows `order`."""
+        """Return the predictions; if `order` is given, column `place` takes its cells from the rows `order`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)

@@ -2,8 +2,8 @@
 
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
-A file may be from an untrusted source, so no memory is allocated for a size that the file only claims. Tensors are read
-before they are checked, but in total they are no larger than the file. Labels are bounded by LARGEST_LABELS.
+A file may be from an untrusted source, so no memory is allocated merely because the file states a size. Tensors are
+read before they are checked, but in total they are no larger than the file. Labels are bounded by LARGEST_LABELS.
 """
 
 import itertools

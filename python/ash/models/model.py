@@ -119,8 +119,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. If several classes
-            share the highest probability, the first of them is chosen.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. If several classes share the highest
+            probability, the first of them is chosen.
 
         Raises
         ------
@@ -291,8 +291,8 @@ class Model(ABC):
         x0, x1, ... if columns have no names. An underscore is added to names that are empty or equal to the name of an
         output. The metadata `columns` (JSON) lists the inputs in order.
 
-        Outputs: `label` [rows] in the type of y (numbers in 64 bits) and `probabilities`, float [rows, classes];
-        for regression `target`, double [rows, targets].
+        For classification, the outputs are `label` [rows], in the type of y (numbers in 64 bits), and `probabilities`,
+        float [rows, classes]. For regression, the output is `target`, double [rows, targets].
 
         A missing number is NaN. A level that was not in the training data is treated as in `predict`. Some runtimes cut
         off texts at a NUL character. Depending on the options of training, `predict` refuses rows with infinite

@@ -217,10 +217,10 @@ def read_kept(
 ) -> Kept | None:
     """Return the best models that have been kept so far, or None if nothing was kept.
 
-    Networks are limited to as many as can predict the validation rows with `work` multiply-adds, but there is at least
-    one. Boosted trees are not limited, since their predictions already exist. Predictions are for the validation rows
-    of all folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the
-    encoding of all rows.
+    The number of networks is limited so that predicting the validation rows takes at most `work` multiply-adds, but at
+    least one network is returned if any was kept. Boosted trees are not limited, since their predictions already exist.
+    Predictions are for the validation rows of all folds, one fold after the other. Networks and predictions are
+    calibrated. Models of several folds share the encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:

@@ -48,7 +48,7 @@ class Facts:
 
     @property
     def where(self) -> str:
-        """Return which rows were scored, as text: " on the validation rows", or empty if a function returns scores."""
+        """Return which rows were scored, as text: " on the validation rows", or an empty text for a function."""
         return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property

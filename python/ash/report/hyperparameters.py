@@ -110,7 +110,7 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
-    """Yield, for each candidate except the winner, its mark, preceded by the CSS classes of the mark's group."""
+    """Yield the CSS classes of the group, and the mark, for each candidate with this hyperparameter but the winner."""
     for number in facts.others:
         if axis.level[number] < 0:
             continue

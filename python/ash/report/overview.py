@@ -88,7 +88,7 @@ def _promoted(options: RunOptions) -> str:
 
 
 def _candidates(facts: Facts) -> str:
-    """Return the number of candidates as text; during a run, the requested number, at most the size of the space."""
+    """Return the number of candidates as text; during a run, the requested one, up to the size of the space."""
     wanted, history = facts.history.options.candidates, facts.history
     if wanted is None:
         return "an endless stream of candidates"

@@ -94,7 +94,7 @@ def _of(rows: Columns, candidates: NDArray[np.int64]) -> Columns:
 
 
 def _longest(rows: Columns) -> Columns:
-    """Return the rows in order; if there are too many to draw, return only those of longest duration."""
+    """Return the rows in order; if there are too many to draw, return only those with the longest durations."""
     if len(rows["start"]) <= MOST_BARS:
         return rows
     longest = np.sort(np.argsort(rows["start"] - rows["end"], kind="stable")[:MOST_BARS])

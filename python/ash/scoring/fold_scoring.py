@@ -137,7 +137,7 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise the error of the user's function, or AllDiverged if no score of this or an earlier call was finite."""
+    """Raise the error of the user's function, or AllDiverged if no score was finite and no job was restored."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error
@@ -176,7 +176,7 @@ def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
         raise SettingError(
             f"metric 'f1' is for two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'"
         )
-    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, ash's is the second
+    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, ash's is the second class
         todo = "label the positive class 1 and the other one 0"
         raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")
 

@@ -44,7 +44,7 @@ class ValidationScorer:
     weights : array [rows] or None
         Passed as `sample_weight` to scikit-learn's scorers whose metric accepts it.
     network : callable
-        Makes a public model from a model of the core. Scorers use it to predict rows other than `X`.
+        Makes a public model from a model of the core. Scorers use the public model to predict rows other than `X`.
     lock : Lock
         Held during each call; shared by all folds of a run.
 

@@ -33,7 +33,7 @@ _SIZES = (
 )
 _COLUMNS_A_UNIT = 8  # with more columns per unit of the widest layer, the first layer would be a bottleneck
 _FEW = 5_000  # classification of fewer rows has no embedding by default; `bench ablation` compares both
-_MOST_EMBEDDED = 200  # with more numeric features there is no embedding, as it would quadruple their number
+_MOST_EMBEDDED = 200  # with more numeric features there is no embedding, since it adds three features to each
 
 
 def default_space(

@@ -8,9 +8,9 @@
 A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
 be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
 (levels.py). All levels are computed by the module ``decimal``, which rounds exp and ln correctly, so they are the same
-on every machine. For readability, listed levels are rounded to three significant digits (of the value in a
-log domain, of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the
-default are kept exactly as given.
+on every machine. For readability, listed levels are rounded to three significant digits (of the value in a log domain,
+of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the default are
+kept exactly as given.
 """
 
 import math
@@ -212,8 +212,9 @@ def integers(
         The value in the default configuration. If it is not given, it is the middle level, or with `log` about
         sqrt(low * high).
     levels : int, optional
-        Number of levels of a grid, evenly spaced, or in equal ratios with `log`; fewer if the range has fewer whole
-        numbers. By default all whole numbers can be drawn. A default that is not a level is added as a level.
+        Number of levels of a grid. They are evenly spaced, or in equal ratios with `log`. There are fewer if the range
+        has fewer whole numbers. By default all whole numbers can be drawn. A default that is not a level is added as a
+        level.
     log : bool, default False
         Whether numbers are drawn evenly in their logarithm: each number k has a probability proportional to log((k +
         1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by a new draw.
@@ -265,8 +266,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     low, high : float
         The bounds.
     levels : int, optional
-        Number of levels of a grid, evenly spaced and rounded to three digits of the step. By default numbers are drawn
-        from the whole range, in 10**9 to 10**10 even steps.
+        Number of levels of a grid, which are evenly spaced and rounded to three digits of the step. By default numbers
+        are drawn from the whole range, in 10**9 to 10**10 even steps.
     default : float, optional
         The value in the default configuration, which is added if it is not a level. If it is not given, it is the
         middle level of a grid, or the middle of the whole range rounded to three digits.
@@ -312,8 +313,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     low, high : float
         The bounds, above 0; at least 1e-300 without `levels`.
     levels : int, optional
-        Number of levels of a grid, in equal ratios and rounded to three digits. By default numbers are drawn from the
-        whole range: 10**9 numbers in equal ratios.
+        Number of levels of a grid, which are in equal ratios and rounded to three digits. By default numbers are drawn
+        from the whole range: 10**9 numbers in equal ratios.
     default : float, optional
         The value in the default configuration, which is added if it is not a level. If it is not given, it is the
         middle level of a grid, or the geometric mean of the bounds, rounded to three digits.

@@ -16,9 +16,9 @@ component, built once, and O(names + log cases) per configuration. Only levels t
 
 If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer {sgd |
 momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9 configurations. So a grid may be weighted. Weights
-affect only components with several cases and a domain that is not listed. In these components, each case is as likely
-as if the hyperparameters were drawn one after the other, with each level of a domain equally likely. Each of their
-configurations has several numbers, enough for the share of each case to be exact to 2**-64.
+affect only components with several cases and a domain whose levels are not listed. In these components, each case is as
+likely as if the hyperparameters were drawn one after the other, with each level of a domain equally likely. Each
+configuration of these components has enough numbers for the share of each case to be exact to 2**-64.
 """
 
 from bisect import bisect_right

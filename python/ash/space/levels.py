@@ -6,10 +6,9 @@
 
 Candidates are drawn from a finite grid without repetition, so a continuous domain is also a grid, with about 10**9
 levels. Levels are computed by the module ``decimal``, which rounds exp and ln correctly, and never by the C library, so
-they are the same on every machine. A level has at most 15 significant digits, since different decimals of
-this length are never the same double. The bounds and the default are levels exactly as given; the default is added if
-it is not a level already. Computing a level takes a few microseconds; finding the index of a level takes a binary
-search.
+they are the same on every machine. A level has at most 15 significant digits, since different decimals of this length
+are never the same double. The bounds and the default are levels exactly as given; the default is added if it is not a
+level already. Computing a level takes a few microseconds; finding the index of a level takes a binary search.
 """
 
 from abc import abstractmethod

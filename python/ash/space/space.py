@@ -278,7 +278,7 @@ class Space:
         return None
 
     def size_with(self, first: Sequence[Params]) -> int:
-        """Return the number of distinct configurations, including those in `first` with numbers between levels.
+        """Return the size of the space plus the number of configurations in `first` that have numbers between levels.
 
         Parameters
         ----------
