@@ -392,7 +392,7 @@ class Tuner:
     # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
     # Raises exceptions of the threads.
     def wait(self, seconds: float) -> bool: ...
-    def stop(self) -> None: ...  # returns at once; running jobs stop after the current block of rows, unrecorded
+    def stop(self) -> None: ...  # returns at once; running jobs end after their current block of rows, unrecorded
     def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
@@ -467,8 +467,8 @@ def train(
 ) -> tuple[Network, NDArray[np.float64]]:
     """Train one candidate and return its network and the loss of each epoch (NaN once diverged); `epochs` may be 0."""
 
-# Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; the array is
-# empty if all are equal. `level` is the quantile level of the pinball loss.
+# Computes a native metric: higher is better (errors are negated), NaN if undefined. Each weight is above 0; `weights`
+# is empty if all rows have the same weight. `level` is the quantile level of the pinball loss.
 def score(
     metric: str,
     y: _Floats,

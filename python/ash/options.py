@@ -613,7 +613,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
 
 
 def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """Return the options of a repeated run, from its record's `facts` and the given options that decide nothing.
+    """Return the options of a repeated run, from its record's `facts` and, where these say nothing, from `given`.
 
     Raises
     ------

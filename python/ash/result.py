@@ -323,8 +323,8 @@ class Result(RunResult):
     ----------
     model : Network or Trees
         The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for the same number of epochs, except in the `result_` of an estimator with an ensemble. There it is
-        the network of the first fold.
+        on all rows for the same number of epochs, except in the `result_` of an estimator with an ensemble. In this
+        result, `model` is the network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None

@@ -110,7 +110,7 @@ def needs_of(
 def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, int | None]:
     """Return the number of threads and the `memory_limit` with which a run fits into the available memory.
 
-    Neither is above the argument of the same name, and lowering them does not change the outcome of a reproducible run.
+    Neither result exceeds the argument of the same name. Lower values do not change the outcome of a reproducible run.
 
     Raises
     ------

@@ -389,7 +389,10 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
 
 
 def first_job_seconds(options: Options, space: Space, split: Split) -> float:
-    """Return the approximate seconds of a first-rung job on one thread; the ladder must be set in the options."""
+    """Return the approximate seconds of a first-rung job on one thread.
+
+    Call it only after the ladder has been planned.
+    """
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
@@ -466,7 +469,10 @@ def without_trees(fold: Fold) -> str | None:
 
 
 def epoch_cost(options: Options, space: Space, split: Split) -> float:
-    """Return the multiply-adds of an average network's epoch, summed over all folds; the ladder must be planned."""
+    """Return the multiply-adds of an average network's epoch, summed over all folds.
+
+    Call it only after the ladder has been planned.
+    """
     costs = 0.0
     for fold in split.folds:
         shape = (fold.encoding.features, fold.table.classes or fold.y.shape[1], int(fold.encoding.scaled.sum()))

@@ -98,7 +98,8 @@ def record_of(
         arguments={**arguments, "sort": sort, "ensemble": ensemble, "refit": final is not None and final.refit},
         space=identity["space"],
         version=identity["version"],
-        data={name: fact for name, fact in identity["data"].items() if name != "names"},  # names depend on the source
+        # The hash "names" is left out, since it covers dtypes, which depend on how the table was loaded.
+        data={name: fact for name, fact in identity["data"].items() if name != "names"},
         missing=tuple(name for name in asked["given again"] if name in SPLIT),
         ended=ended,
         decisions=decision_hashes(columns),

@@ -115,7 +115,8 @@ class TuningRun:
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._asked_first, self._sort = space, first, sort
-        self._threads = options.threads  # in this process; `_options.threads` counts those that run jobs
+        # The threads of this process. With an executor, `_options.threads` is its number of workers instead.
+        self._threads = options.threads
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs

@@ -86,8 +86,8 @@ def tune_function(
           is the state returned by the previous call for this candidate. It is None in the first call, and always None
           with ``training="restart"``. A function without a state may return only the score.
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
-          paused between jobs. If jobs run in another process, each job restarts it and
-          advances it to the epoch that it had reached.
+          paused between jobs. If jobs run in another process, each job restarts the generator and advances it to the
+          epoch that it had reached.
         - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch and waits there between
           jobs. ``report`` also takes ``state=`` and ``metrics=``. ``report`` returns False once the candidate will not
           be trained further, and raises `Retired` if it is called again after that. This form suits the training loops

@@ -119,9 +119,9 @@ class History(WithOptions):
         `promoted` and `diverged` count candidates. With `candidates=None`, `places` is None and only rungs that a
         candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
         scores in this rung and their last scores; NaN for fewer than three candidates. `recall` measures the quality of
-        the promotions. A barrier at the end of the rung would have promoted the best finished // eta candidates that
-        have not diverged. `recall` is the share of these candidates that was promoted. It is NaN for the last rung,
-        if jobs of the next rung are unfinished, and if a barrier would promote no candidate.
+        the promotions. With a barrier at the end of the rung, the best candidates that have not diverged would have
+        been promoted, ``finished // eta`` of them. `recall` is the share of these candidates that was promoted. It is
+        NaN for the last rung, if jobs of the next rung are unfinished, or if a barrier would promote no candidate.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)

@@ -6,7 +6,7 @@ hyperparameter is shuffled among the held-out candidates, and its importance is 
 The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) predicts held-out candidates. Split-based
 importance, or shuffling the training candidates, would favor hyperparameters with many values even if they are noise
 (Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014) averages over
-the whole space, most of which has bad scores. This module uses only the run's candidates. Except for conditions, the
+the whole space, most of which has bad scores. This module uses only the run's candidates. Apart from conditions, the
 hyperparameters of a candidate are drawn independently, so shuffling gives configurations that could have been drawn. A
 conditional hyperparameter is shuffled among the candidates that have it. The effect of its presence is credited to the
 hyperparameter in its condition.

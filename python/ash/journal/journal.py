@@ -44,14 +44,14 @@ class Journal:
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
         file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
         stays intact. "continue" warns once and continues without a journal, even if the file cannot be created. If
-        there is a file, its results are still used. A completed run can be read from a disk that is not writable. Other
-        errors always end the run: the journal is in use, is damaged or holds another run, or the path cannot be a
-        journal.
+        the file already exists and can be read, its results are still used. A completed run can be read from a disk
+        that is not writable. Other errors always end the run: the journal is in use, is damaged or holds another run,
+        or the path cannot be a journal.
     allow_change : sequence of str
         The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
         "version" (of ash) and "workers". `ash.tune_function` also allows "costs" and "function". "function" permits
         another function name, or changed source code of an Optuna objective. Recorded results are kept, so the outcome
-        may differ from that of every uninterrupted run.
+        may be one that no uninterrupted run would reach.
 
     Raises
     ------
@@ -170,7 +170,7 @@ ended (True) or was started (False)."""
         """Write the new results since the previous call; the run may still be training."""
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the candidates that earlier calls drew from this space, by number; needed if draws use results."""
+        """Return the candidates that earlier calls drew from this space, by number; used only if draws use results."""
         return []
 
     def finish(self, ended: str) -> None:

@@ -77,7 +77,7 @@ class OpenJournal(NullJournal):
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-            check_head(path)  # under the lock, since it closes the file, which releases SQLite's locks in this process
+            check_head(path)  # under the lock: closing the file releases SQLite's locks of all runs in this process
             self._database = Database(path, log=log_works(path))
             return self._database.read()
         except JournalUnwritable as error:

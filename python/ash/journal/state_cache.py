@@ -7,7 +7,7 @@ that the journal does not name are left over from a crash, and are deleted when 
 stores a hash of each file. A file whose hash does not match is not used; its candidates are trained again, with
 bit-identical results.
 
-With a stored state, a resumed run need not train that candidate again. So the states that were most costly to train are
+A resumed run need not train a candidate again if its state is stored. So the states that were most costly to train are
 written first, and writing takes only a small share of the training time. Networks that train fast are not stored, since
 training them again is faster than reading them.
 
