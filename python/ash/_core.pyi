@@ -381,12 +381,13 @@ class Tuner:
         # diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        mailbox: Mailbox | None = None,  # passes jobs to other processes, up to its capacity; `threads` run the rest
+        # Passes all jobs to other processes, at most its capacity at a time. `threads` then only predict and retrain.
+        mailbox: Mailbox | None = None,
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if the job was stopped. Any thread calls it; it must not
         # throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more candidates are requested if fewer than this wait for rung 0; 0: if a worker is idle
+        ahead: int = 1024,  # more candidates are requested if fewer than `ahead` wait for rung 0; 0: if a worker idles
     ) -> None: ...
     def start(self) -> None: ...
     # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.

@@ -339,8 +339,8 @@ class Result(RunResult):
         The times when threads helped with jobs of other threads: candidate, rung, thread, start and end (seconds since
         the start of the run).
     memory : dict of str to int
-        Memory of waiting states: `limit` and `peak_bytes` in bytes, `dropped`, the number of dropped states, and
-        `retrained_epochs`, the number of epochs that were trained again to restore dropped states.
+        Memory of waiting states: `limit` and `peak_bytes` (in bytes), `dropped` (the number of dropped states), and
+        `retrained_epochs` (the number of epochs that were trained again to restore dropped states).
     fold_scores : dict of str to ndarray
         For each job that has not diverged: candidate, rung, and scores [jobs, folds].
     ladder : list of dict

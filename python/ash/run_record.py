@@ -29,7 +29,7 @@ FUNCTION = "function"
 DIGITS = 8
 """Number of hexadecimal digits in the hash of a decision."""
 SHORT_DIGEST = 16
-"""How many digits of a digest are shown; two different digests agree in these with probability 2^-64."""
+"""The number of shown digits of a digest. Two different digests have equal shown digits with probability 2^-64."""
 MOST = 2**53
 """A bound above any number of epochs and any candidate number."""
 

@@ -38,7 +38,7 @@ CHUNK = 1024
 """The number of random candidates drawn at a time. Drawing them takes about 25 ms on a CPU core of 2026, and
 about AHEAD candidates are still waiting when the core asks, so no thread runs out of jobs."""
 AHEAD = 1024
-"""The core asks for more random candidates when fewer than this many wait to enter the first rung."""
+"""The core asks for more random candidates when fewer than AHEAD wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
 """Each request for adaptive candidates draws one new candidate per GROWTH drawn so far, but at most MOST_AT_ONCE.
 Drawing that many takes about a fifth of a second. A request draws more candidates only if the core needs more."""

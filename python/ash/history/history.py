@@ -159,9 +159,9 @@ class History(WithOptions):
         The hash covers the hyperparameters, the jobs in order of decision with their scores, losses and weights, and
         the best job. It does not cover times, threads, teams, memory or the states of functions. Two runs with the same
         data, space, settings and seed have equal digests, on any number of threads and any machine with fused
-        multiply-add, under two conditions: the schedule was "reproducible", or "greedy" on one thread, and neither a
-        time limit nor Ctrl-C ended the runs. A tuned function must also return equal scores. Otherwise outcomes depend
-        on timing, and so do digests.
+        multiply-add, under two conditions: (1) the schedule was "reproducible", or "greedy" on one thread; (2) neither
+        a time limit nor Ctrl-C ended the runs. A tuned function must also return equal scores. Otherwise outcomes
+        depend on timing, and so do digests.
         """
         return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
