@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return why results of this process may not be bit-identical to the caller's, or None if they are."""
+    """Return a message that says how this process's versions differ from `expected`; None if they are equal."""
     own = versions()
     if own == expected:
         return None

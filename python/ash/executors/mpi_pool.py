@@ -99,7 +99,7 @@ class MPIPool(Pool):
     def _fill(self, free: int) -> None:
         """Start exchanges, at most one per rank, while they are needed.
 
-        The first exchange carries at most `free` jobs, each further one at most one job.
+        The first exchange carries at most `free` jobs, and each further exchange carries at most one job.
         """
         while (jobs := self._next(free)) is not None:
             free = 1

@@ -40,7 +40,7 @@ TEAM_EFFICIENCY = 0.57
 a wide network on two threads (bench/results/teams.json)."""
 
 _CANDIDATE_BYTES = 24
-"""A lower bound for the bytes that the simulation needs per candidate waiting in a rung."""
+"""A lower bound of the bytes that the simulation needs for each candidate that waits in a rung."""
 _SHORTEST = 1e-9  # in seconds; shorter recorded jobs are extended to this, so that no job is free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
