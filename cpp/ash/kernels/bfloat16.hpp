@@ -3,7 +3,7 @@
 //     every 32 terms:   c = c + (even + odd)      even, odd: chains of fused multiply-adds from 0, over even and odd k
 //
 // Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. At the
-// start of a product, factors are rounded to the nearest bfloat16, and ties to even. Denormal factors become zero.
+// start of a product, factors are rounded to the nearest bfloat16, with ties to even. Denormal factors become zero.
 // Denormal results become zero if the thread is set to flush them (denormals.hpp). On a Xeon with AMX, all 153,600
 // compared elements equaled those of the instruction.
 //

@@ -1,11 +1,12 @@
-// embedding.hpp: the parameters of a periodic embedding, which maps a number to itself and three more values.
+// embedding.hpp: the parameters of a periodic embedding, which maps a numeric feature x (a "number") to
+// itself and three more values.
 //
 //     x  ->  x,  e[d] = bias[d] + sum over k of mix[k][d] * cos(2 pi (frequency[k] x + phase[k]))      k < 16, d < 3
 //
 // This is "PBLD" of RealMLP (Holzmueller et al., arXiv:2407.04491, section 3.1, after Gorishniy et al.,
 // arXiv:2203.05556). With it, networks can learn functions that change quickly, as trees can. Phases are measured in
-// turns, so that reducing an angle is exact. Their learning rate is divided by 2 pi, so that Adam takes the same steps
-// as with radians.
+// turns, so that reducing an angle is exact. The learning rate of phases is divided by 2 pi, so that Adam takes the
+// same steps as with radians.
 //
 // Layout: rows of parameters, one column per number: frequency[16], phase[16], mix[16][3], bias[3]. SIMD vectors run
 //         over numbers, so each embedded value is summed as one chain in order of k, and each gradient as one chain in

@@ -4,7 +4,7 @@
 // instruction set (unit_*.cpp). The table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin
 // of every function. The twins define the results and are the oracle of the tests.
 //
-// Promise: with fma, a function gives the same bits on every instruction set. Each element of a product is one chain of
+// Promise: a function gives the same bits on every instruction set with fma. Each element of a product is one chain of
 // fused multiply-adds in order of k. SIMD vectors run over columns, never over k. Sums over a row are chains in column
 // order. Nothing depends on libm, on the vector width or on contraction by the compiler.
 //
@@ -158,8 +158,8 @@ struct Kernels {
                            std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
     // to[row] := from[row] * factors[row].
     void (*scale_rows)(const float* from, const float* factors, float* to, Block) noexcept;
-    // dots[row] := dot product of weights[row] and gradient[row], summed in 16 lanes that are then added by halves.
-    // Afterwards gradient[row] *= factors[row].
+    // dots[row] := dot product of weights[row] and gradient[row], summed in 16 lanes. Then the upper half of the lanes
+    // is added to the lower half until one lane is left. Afterwards gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all values
@@ -170,7 +170,7 @@ struct Kernels {
     // y[i] := f(x[i]), for conversions of targets and predictions. x and y need no alignment and may be equal.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // Runs `vectors` fused multiply-adds of whole vectors, in as many independent chains as a product tile has sums;
-    // for benchmarks. REQUIRES: `vectors` is a multiple of 48, and so of the 12 or 16 chains.
+    // for benchmarks. REQUIRES: `vectors` is a multiple of 48, hence of the number of chains, which is 12 or 16.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 

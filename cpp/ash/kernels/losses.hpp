@@ -136,8 +136,9 @@ void softmax_delta(float* probabilities, const int32_t* labels, float smoothing,
     for (int64_t r = 0; r < block.rows; ++r) {
         float* row = probabilities + r * block.stride;
         for (int64_t i = 0; i < block.columns; i += kLanes) {
-            // The label's column is found by a comparison. If one float were stored right before the vector around it
-            // is loaded, that load would stall.
+            // The label's column is found by a comparison. The alternative, subtracting from the label's float in
+            // memory, would stall the load of the vector that contains this float, because that load would follow the
+            // store immediately.
             const Integers hit = lane_numbers() == static_cast<int32_t>(labels[r] - i);
             const Floats error = load(row + i) - select(hit, broadcast(1.0F - smoothing), Floats{});
             const Floats delta = (error - rest) * scale;

@@ -3,8 +3,8 @@
 // Vectors run over numbers. Each embedded value is summed as one chain in order of frequencies, each gradient as one
 // chain in row order. The gradient recomputes the cosines, which is cheaper than storing 16 of them per number and row.
 // Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. These are maxima
-// over all floats of a turn. In the gradient, the error of a sine is multiplied by 2 pi. tests/cpp/test_embedding.cpp
-// checks a sample of these floats, and arguments up to 2^22 turns.
+// over all floats within one turn. In the gradient, the error of a sine is multiplied by 2 pi.
+// tests/cpp/test_embedding.cpp checks a sample of these floats, and arguments up to 2^22 turns.
 // Included only by unit_*.cpp.
 #pragma once
 
@@ -140,9 +140,9 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// Returns a dot product. For any vector width, it is summed in 16 lanes, and these are then added by halves. The sum
-// ends with the vector that holds the last column, since scratch memory after that vector may hold old values,
-// including NaN.
+// Returns a dot product. For any vector width, it is summed in 16 lanes. Then the upper half of the lanes is added to
+// the lower half until one lane is left. The sum ends with the vector that holds the last column, since scratch memory
+// after that vector may hold old values, including NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};

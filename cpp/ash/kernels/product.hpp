@@ -13,11 +13,11 @@
 //
 // A tile of C, kTileRows x 2 vectors, stays in registers while k runs. Each k takes two loads of B and one broadcast of
 // A per row. Nothing is packed: rows of B are read in place. A panel of B, as wide as a tile, stays in the L1 cache
-// while all tiles below each other are computed. Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with
-// AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON. With 12 rows on AVX-512 the row offsets of A do not fit into the
-// general-purpose registers, and reloading two of them for each k cost 4 % (bench/kernels/products.py). Rows are split
-// evenly into tiles: 32 rows become 6+6+5+5+5+5 rather than 6+6+6+6+6+2. A tile of 2 rows would have too few sums in
-// flight to hide the latency of its additions.
+// while the tiles of C that use it are computed, one below the other. Tiles are 6 x 16 with AVX2 (12 of 16 registers
+// hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON. With 12 rows on AVX-512 the row offsets of A do
+// not fit into the general-purpose registers, and reloading two of them for each k cost 4 %
+// (bench/kernels/products.py). Rows are split evenly into tiles: 32 rows become 6+6+5+5+5+5 rather than 6+6+6+6+6+2. A
+// tile of 2 rows would have too few sums in flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, with N rounded up to a vector, plus 25 to 45 cycles at the end of each tile.
 // Included only by unit_*.cpp.
 #pragma once

@@ -1,9 +1,9 @@
 // The naive twins of all kernels. They define the results, in the promised order of operations.
 //
 // They loop over single elements and use std::fma where a kernel uses a fused multiply-add. They are the oracle of
-// tests/cpp/test_{kernels,products}.cpp. Products, passes and updates of the fast units with fma must equal them bit
-// for bit. The twins compute exp, log, tanh and sigmoid by libm in double, so results that depend on them are compared
-// within the bounds stated in DESIGN.md.
+// tests/cpp/test_{kernels,products}.cpp. Products, elementwise passes and updates of units with fma must equal the
+// twins' results bit for bit. The twins compute exp, log, tanh and sigmoid by libm in double, so results that depend on
+// these four functions are compared within the bounds stated in DESIGN.md.
 #include <algorithm>
 #include <bit>
 #include <cmath>

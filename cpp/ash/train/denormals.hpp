@@ -6,8 +6,8 @@
 // denormal takes 150 cycles, so a job takes 20 times as long.
 //
 // Promise: all x86 instruction sets flush in the same way. 64-bit Arm decides before rounding whether a result is
-//          flushed; x86 decides after rounding. So the two can differ only for results that round up to 2^-126, about 1
-//          in 2^24 of the results between 2^-127 and 2^-126.
+//          flushed; x86 decides after rounding. So Arm and x86 can differ only for results that round up to 2^-126.
+//          These are about 1 in 2^24 of the results between 2^-127 and 2^-126.
 // Threads: the mode belongs to a thread. The destructor restores the previous mode. Cost: tens of cycles.
 #pragma once
 

@@ -7,8 +7,8 @@
 // Source:     XXH64 by Yann Collet with seed 0, applied to the floats' bytes in little-endian order. P1 and P2 are
 //             constants of XXH64. In Python, xxhash.xxh64(a.tobytes()) gives the same digest. Words are built from
 //             numeric values, not from bytes in memory, so a big-endian machine gets the same digest.
-// Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 differ, and so do two NaNs with
-//                 different bits;
+// Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 have different digests, and so do
+//                 two NaNs with different bits;
 //             (2) for a state the whole arena is hashed: weights, biases and padding. On every instruction set, padding
 //                 is +0.0 before and after any update, and its position depends only on shapes (layout.hpp);
 //             (3) it is not a cryptographic hash: two networks with the same digest can be constructed.

@@ -11,7 +11,7 @@
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
 // Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that
-//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes. After a
+//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes per block. After a
 //          workspace's first score by a metric, nothing is allocated.
 #pragma once
 

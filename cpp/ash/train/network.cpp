@@ -130,8 +130,8 @@ LayerWeights Network::layer(std::size_t number) const {
     return result;
 }
 
-// The buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results
-// [kBlockRows][stride].
+// The buffers of one thread: standardized rows [kBlockRows][stride], the buffers of the embedding, outputs of all
+// layers, and results [kBlockRows][stride].
 struct Network::Scratch {
     explicit Scratch(const Layout& layout)
         : inputs(kBlockRows * padded(layout.features())),
@@ -180,7 +180,7 @@ bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kern
     std::atomic<bool> within = true;
     on_threads(team, [&](int thread) {
         Scratch scratch(layout_);
-        // Each thread processes every team-th block; a block's results depend only on its rows.
+        // Each thread processes every `team`-th block; a block's results depend only on its rows.
         for (std::int64_t block = thread; block < blocks; block += team) {
             const std::int64_t first = block * kBlockRows;
             if (!within) return;

@@ -72,8 +72,8 @@ void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rou
 }
 
 // gradient [rows.count][stride] := the given rows of X^T D, summed over the batch. With few outputs, most of each SIMD
-// register would be padding. In that case (D^T X)^T is computed, with SIMD registers that run over the inputs. Its bits
-// are the same, since multiplication is commutative. REQUIRES: rows.first is a multiple of 16.
+// register would be padding. In that case (D^T X)^T is computed, with SIMD registers that run over the inputs. The
+// gradient has the same bits, since multiplication is commutative. REQUIRES: rows.first is a multiple of 16.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
                  const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
     constexpr int kFew = 12;

@@ -16,7 +16,7 @@
 //             (2) copies match the current weights.
 // Threads:    several threads may call a function at once on disjoint blocks: rows of the batch for forward() and
 //             backward(), rows of weights for update_weights(), embedded features for update_embedding().
-// Cost:       2 * weights * rows operations each for forward(), backward() and the gradient. None of them allocates.
+// Cost:       2 * weights * rows operations each for forward(), backward() and the gradient. No function allocates.
 #pragma once
 
 #include <cstdint>

@@ -2,9 +2,9 @@
 //
 //     owner: the thread that runs the job         members: threads without a job, invited by the tuner
 //       share(blocks, body):                        help(invitation, scratch):
-//         publish  ticket = {job, blocks, 0}          claim   ticket.next + 1, by compare and exchange
-//         claim and run blocks, as members do         run     body(block, scratch); done + 1
-//         wait until done = blocks                    nothing to claim: spin, then sleep
+//         publish  ticket = {job, blocks, next = 0}   claim   block `next`, by raising `next` by 1 (compare-exchange)
+//         claim and run blocks, as members do         run     body(block, scratch), then raise done by 1
+//         wait until done = blocks                    rest    while there is no block to claim: spin, then sleep
 //                                                     leave   when the bell has rung or the team is not open
 //
 // Only the owner runs the sequence of steps. A loop is one half of a step (trainer.hpp), so a step has two barriers. A
@@ -19,9 +19,10 @@
 //              (4) no wake-up is lost: before a thread sleeps, it counts itself in sleepers_ and then reads ticket_,
 //                  the bell and open_ once more. A thread that changes one of these three reads sleepers_ afterwards.
 //                  All these accesses are sequentially consistent.
-// Pauses:      a step is not shared if its threads would have too little work (most_members() is 0), if it is one of
-//              the first two steps of a job, or for a while after a member was delayed, sharing gained too little
-//              or the owner had to share its core (pauses.hpp; DESIGN.md, "Teams"). Pauses change no result.
+// Pauses:      a step is not shared if its threads would have too little work (most_members() is 0) or if it is one of
+//              the first two steps of a job. Sharing also pauses for a while after a member was delayed, after sharing
+//              gained too little, or after the owner had to share its core (pauses.hpp; DESIGN.md, "Teams"). Pauses
+//              change no result.
 // Threads:     only the owner calls the functions "for the owner" below; any thread may call the others. All threads
 //              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,
 //              most_members_ and left_. The owner writes function_ and context_ before the ticket, and members of the

@@ -39,7 +39,7 @@ struct Training {
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean loss of the last epoch's rows, computed before their update, with label smoothing
+    double loss = 0.0;      // mean loss of the last epoch's rows, with label smoothing, before each batch's update
     bool diverged = false;  // whether a loss or weight is not finite; if so, training ended with that epoch
     bool stopped = false;   // whether the flag stopped the job; if so, the state is not usable
 };

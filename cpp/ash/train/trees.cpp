@@ -154,7 +154,7 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
         const std::int64_t most = std::min(rows, kRows);
         std::vector<double> cells(static_cast<std::size_t>(most * features_));
         std::vector<double> scores(static_cast<std::size_t>(most * this->scores()));
-        // Each thread processes every team-th block; a row's results depend only on that row.
+        // Each thread processes every `team`-th block; a row's results depend only on that row.
         for (std::int64_t block = thread; block < blocks && within; block += team) {
             const std::int64_t first = block * kRows;
             const std::int64_t count = std::min(kRows, rows - first);

@@ -3,7 +3,7 @@
 //     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree (k + K) + ..., in double, in this order; K scores per row
 //
-//     regression      the scores in units of y: output_units.hpp
+//     regression      the scores, converted to units of y (output_units.hpp)
 //     two classes     one score s; probabilities are the softmax of 0 and s
 //     more classes    one score per class; probabilities are their softmax
 //
