@@ -114,8 +114,8 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     });
 }
 
-// Converts network outputs to Data::units() in place. If `predictions` is set, it receives the unpadded targets in
-// units of y.
+// Converts network outputs to Data::units() in place. If `predictions` is not null, it receives the predicted targets
+// in units of y, without padding.
 void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
                    std::int64_t stride, float* predictions) {
     const Scaling& own = data.units();

@@ -1,4 +1,4 @@
-// occupancy.hpp: measures the share of a period during which a thread really had a core.
+// occupancy.hpp: measures, of the time in which a thread wanted to run, the share in which it had a core.
 //
 //     share = CPU seconds of the thread / (wall seconds - seconds that the thread slept voluntarily)
 //
@@ -28,7 +28,7 @@ class Occupancy {
     // Returns the wall-clock seconds since start().
     double seconds() const { return now_seconds() - wall_; }
 
-    // Returns the share, 0 to 1. slept: seconds slept voluntarily since start().
+    // Returns the share defined above, 0 to 1. slept: seconds slept voluntarily since start().
     double share(double slept) const {
         const double wanted = seconds() - slept;
         return wanted > 0.0 ? (cpu_seconds() - cpu_) / wanted : 1.0;

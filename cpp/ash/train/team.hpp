@@ -11,8 +11,8 @@
 // ticket counts up to 65,535 blocks; a loop with more blocks is run in parts. A member contributes only time and
 // scratch memory, so results do not depend on which thread runs a block.
 //
-// Invariants:  (1) each block runs exactly once, and share() returns when all have run, so outside of share() only the
-//                  owner touches the job;
+// Invariants:  (1) each block runs exactly once, and share() returns only after all blocks have run, so outside of
+//                  share() only the owner touches the job;
 //              (2) a member can claim only blocks of the job that it was invited to. The ticket holds the job number,
 //                  which recurs only after 2^31 jobs of that owner;
 //              (3) the owner waits only for members that have claimed a block;
@@ -29,7 +29,7 @@
 //              team read them after a claim. Only the owner accesses the remaining fields.
 // Cost:        without members, one relaxed load per step, and a clock reading if the job may have members. With
 //              members, threads wait a few microseconds per step for each other, and cache lines move between cores.
-//              Together this takes up to a fifth of the time (bench/kernels/teams.py).
+//              Waits and moves together take up to a fifth of the time (bench/kernels/teams.py).
 
 #pragma once
 

@@ -1,6 +1,7 @@
 // training_job.hpp: trains and scores a state for one job. The job may run in any process.
 //
-//     state of a lower rung, or initial state  ->  the rungs in between  ->  the job's own epochs  ->  Result
+//     initial state, or state after a lower rung
+//       ->  training for the rungs in between  ->  training for the job's own epochs  ->  scoring  ->  Result
 //
 // A result and the state after the job are functions of data, settings, rules, candidate and rung. So a job may be
 // done, and repeated, by any thread, process or machine.
@@ -37,7 +38,7 @@ struct Result {
     std::uint64_t weights_hash = 0;  // digest of all parameters (digest.hpp); 0 if diverged
     bool stopped = false;            // whether the flag stopped the job; if so, the other fields mean nothing
     int thread = -1;        // number of the thread that did the job in another process; -1 if the calling thread did it
-    double seconds = -1.0;  // duration of a job done in another process; -1 means the duration of the call
+    double seconds = -1.0;  // duration of a job done in another process; -1 if the calling thread did it
 };
 
 // Return the digest of one state's weights, or of the weights of all folds' states together.

@@ -53,7 +53,7 @@ struct Workspace {
     void prepare_to_help(const Layout& layout);  // prepares only `gradient` and `rounded`, for a team member
 
     // B = rows of a batch, at least kBlockRows; H = row_floats of the layout.
-    AlignedFloats inputs;              // [B][stride of x], gathered or expanded; unused for full batches
+    AlignedFloats inputs;              // [B][stride of x]: gathered rows, expanded if sparse; unused for full batches
     AlignedFloats outputs;             // [B * H]: layer after layer, each [B][stride]
     AlignedFloats deltas;              // [B * H], same shape: first the slopes of the activations, then the deltas
     AlignedFloats slopes;              // [B * H], for parametric activations; other slopes are in deltas
