@@ -3,8 +3,8 @@
 //
 //     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
 //     (2) rows of weights       about four blocks per thread, with about equally many multiply-adds each. There
-//                               are more if a block would exceed 64 rows. The biases of a layer belong to its last block. An
-//                               embedding adds blocks of 16 features each
+//                               are more if a block would exceed 64 rows. The biases of a layer belong to its last
+//                               block. An embedding adds blocks of 16 features each
 //
 // There are more blocks than threads because threads join late and leave early.
 // Invariants: blocks start at multiples of 16 rows. A SIMD register with losses or transposed weights covers
