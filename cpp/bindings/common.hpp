@@ -1,4 +1,4 @@
-// common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
+// common.hpp: includes pybind11, which no other file does, and defines helpers shared by the binding files.
 //
 // Arguments are read while the GIL is held. The GIL is released for work that may take longer than a millisecond. While
 // it is released, no Python object is touched: the caller's arguments keep inputs alive, and arrays for results were
@@ -197,7 +197,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
 // Throws std::invalid_argument unless there is at least one fold and none is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
-// Returns the name of the ending in Python; null, which is None in Python, if the run has not ended.
+// Returns Python's name for an ending, or null (None in Python) if the run has not ended.
 const char* name(Ending ending);
 
 // Returns one dict per rung, whose keys are the members of RungCounts.

@@ -10,7 +10,7 @@
 namespace ash::bindings {
 namespace {
 
-// Translates the core's exception for a refused thread.
+// Translates the core's exception for a thread that the system refused to start.
 void translate_refusal(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);

@@ -22,7 +22,7 @@ Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     return values;
 }
 
-// Converts a candidate, a rung, a thread or a number of threads to 32 bits.
+// Converts the number of a candidate, rung or thread, or a count of threads, to 32 bits.
 std::int32_t number(std::int64_t value) { return narrow<std::int32_t>(value, "a number of a record is out of range"); }
 
 std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& fold_scores) {

@@ -277,8 +277,8 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
 }
 
 // Returns the standardized logarithms of the training targets. The kernels' log is less accurate far from 1, so targets
-// are first divided by roughly their geometric mean. The baseline kernels are used, since they exist on every machine,
-// so the bits are the same everywhere.
+// are first divided by roughly their geometric mean. The baseline kernels are used, since they exist on every machine.
+// So the logarithms are bit-identical on all machines.
 std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
     const Kernels& baseline = kernels("baseline");
     std::vector<float> values(training.rows.size());

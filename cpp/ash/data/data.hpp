@@ -14,8 +14,9 @@
 //             (4) NaN is a missing value and is stored as 0, as is any value at the center of its column;
 //             (5) the weights of a part have the mean 1; no weights are stored if all are equal;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
-//             (7) except under the Poisson loss, a single target is also stored as logarithms if all its training
-//                 values, and the ratios of any two of them, are positive normal float32 numbers.
+//             (7) the logarithms of the training targets are stored as well if the loss is not Poisson, there is one
+//                 target column, and all training targets and all ratios of two of them are positive normal float32
+//                 numbers.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     features take padded(features) floats per row, or for sparse rows 8 bytes per non-zero cell and 12 per
 //             row. Targets take padded(targets) floats per row, or 4 bytes per class number. Each stored weight or
@@ -105,7 +106,7 @@ class Data {
         Rows validation;
         std::int64_t epoch_rows;
         TargetLoss loss = {};
-        OutputUnits outputs = {};  // with empty `least`: the scaling `units`, without bounds
+        OutputUnits outputs = {};  // if `least` is empty: replaced by `units` without bounds
         OutputUnits logarithms = {};
     };
     explicit Data(Members members);

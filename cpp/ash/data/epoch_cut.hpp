@@ -31,8 +31,8 @@ class EpochCut {
     std::int64_t parts() const { return parts_; }  // epochs per pass
     std::int64_t rows() const { return rows_; }    // rows per epoch
 
-    // Returns where an epoch starts; it consists of the rows() rows from there on. epoch: its number, counted from the
-    // initialization of the candidate.
+    // Returns where an epoch starts. The epoch consists of the rows() rows from there on. epoch: the number of the
+    // epoch, counted from the initialization of the candidate.
     Window window(std::int64_t epoch) const { return {epoch / parts_, epoch % parts_ * rows_}; }
 
   private:

@@ -4,7 +4,7 @@
 //     exp         center exp(scale z), for a model that predicts logarithms
 //
 // The result is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
-// none is negative; with the link exp, `most` is twice the largest training target.
+// none is negative; with the link exp, `most` is twice the largest training target. All other bounds are infinite.
 // Threads: plain data.
 #pragma once
 
@@ -40,7 +40,7 @@ inline OutputUnits without_bounds(Scaling scaling) {
 }
 
 // Throws std::invalid_argument unless the units are valid for `outputs` outputs. If `classes` is not 0, the outputs are
-// probabilities, so there must be neither a link nor bounds.
+// probabilities, so the link must be the identity and all bounds must be infinite.
 inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
     const auto is_infinite = [](double bound) { return std::isinf(bound); };
     require(classes == 0 || (units.link == Link::identity && std::ranges::all_of(units.least, is_infinite) &&

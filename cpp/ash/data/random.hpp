@@ -3,8 +3,8 @@
 // The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011),
 // keyed by the seed. Its counter is (index, candidate, time, purpose and layer). So shuffles, dropout masks and initial
 // weights do not depend on threads or on the epoch at which a job was resumed.
-// Threads: pure functions. Cost: 10 Philox rounds for 4 words. A shuffle takes one Philox draw, then SplitMix64 for
-// each row.
+// Threads: pure functions. Cost: 10 Philox rounds for 4 words. A shuffle takes one Philox draw, then one
+// SplitMix64 number per row.
 #pragma once
 
 #include <array>

@@ -11,7 +11,7 @@ double forward(const Layer& layer) { return static_cast<double>(layer.inputs * w
 
 double delta(const Layer& layer) { return static_cast<double>(layer.outputs * whole_lines(layer.inputs)); }
 
-// Multiply-adds of embedding one number: 12 for each of 16 frequencies (a cosine and 3 multiply-adds). The gradient
+// Multiply-adds of embedding one feature: 12 for each of 16 frequencies (a cosine and 3 multiply-adds). The gradient
 // takes 24 per frequency (a cosine, a sine and 8 multiply-adds).
 constexpr double kEmbed = 16.0 * 12.0;
 constexpr double kEmbedGradient = 16.0 * 24.0;

@@ -4,11 +4,11 @@
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
 //                                                                           d = outputs * [inputs] of a layer
-//     an embedding         16 * 12 per number forward; 16 * 24 more per number, and d0, to train it
+//     an embedding         16 * 12 per embedded feature forward; 16 * 24 more per feature, and d0, to train it
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
 //
 // These are the multiply-adds of the three products of product.hpp as the kernels compute them. So the numbers in
-// brackets, and the number of embedded features, are rounded up to whole lines of 16. Biases, activations and updates
+// brackets, and the number of embedded features, are rounded up to multiples of 16. Biases, activations and updates
 // are not counted.
 //
 // Exact: costs are sums and products of integers in double. They are exact below 2^53, and above that rounded in the

@@ -3,7 +3,7 @@
 //     layer 0: `inputs` rows of weights, one row of biases     each row [outputs] padded with zeros to `stride`
 //              and, if the activation is parametric, one row of shares (parametric.hpp)
 //     layer 1: ...
-//     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp)
+//     embedding, if any: rows of parameters [embedded features], padded (embedding.hpp)
 //     input factors of layer 0, if learned: one row [inputs], padded
 //
 // Weights and both moments of the optimizer have the same layout. In addition to the weights, the forward and backward
@@ -44,7 +44,7 @@ struct Layer {
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
-// The position of an embedding's parameters: [embedding::kRows][stride], one column per number.
+// The position of an embedding's parameters: [embedding::kRows][stride], one column per embedded feature.
 struct EmbeddingLayout {
     int numbers = 0;  // number of embedded features; 0 without an embedding
     std::int64_t stride = 0;

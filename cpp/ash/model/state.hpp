@@ -1,8 +1,8 @@
 // state.hpp: everything that training changes in a candidate (weights, moments and counters). At any time, at most one
 // job owns a state.
 //
-// Random numbers are functions of counters (random.hpp), so `epochs` and `updates` are the whole random state. Training
-// a copy of a state gives the same bits as training the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
+// Random numbers are functions of counters (random.hpp), so `epochs` and `updates` are the whole random state. A state
+// and its copy are bit-identical after the same training. Memory: 1, 2 or 3 arenas, depending on the optimizer.
 #pragma once
 
 #include <cstdint>

@@ -15,8 +15,8 @@
 // Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
 //              (2) after close() no thread sleeps in send() or take(); a job without an answer counts as stopped;
 //              (3) the mutex is held for a few memory moves, and never while waiting for anything else.
-// Threads:     the tuner's threads call send(), and note() in its critical section; any thread may call all other
-//              functions.
+// Threads:     the tuner's threads call send() outside and note() inside the tuner's critical section. Any thread may
+//              call all other functions.
 // Cost:        two wake-ups per job.
 #pragma once
 
@@ -61,7 +61,7 @@ struct Mail {
 
 class Mailbox {
   public:
-    // capacity: the number of jobs that may be in flight. REQUIRES: at least 1.
+    // capacity: the maximum number of jobs in flight. REQUIRES: at least 1.
     explicit Mailbox(int capacity) : capacity_(capacity) {}
 
     int capacity() const { return capacity_; }

@@ -67,7 +67,7 @@ class StateStore {
     // Returns null if the candidate has no state at work.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
-    // Publishes the state of a candidate that waits in this rung. Returns null if the candidate does not.
+    // Publishes the state of a candidate that waits in this rung. Returns null if the candidate does not wait there.
     std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
 
     // Marks the state at work of the entry's candidate, if any, as waiting. From now on it may be dropped. REQUIRES:

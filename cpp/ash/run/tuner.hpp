@@ -116,7 +116,8 @@ class Tuner {
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
-    // Waits until all threads have left, without rethrowing their exceptions. Returns immediately if there are none.
+    // Waits until all threads have left, without rethrowing their exceptions. Returns immediately if there are no
+    // threads.
     void join() noexcept;
 
     // Returns the number of candidates that the caller should provide now to keep the threads busy; 0 for none.

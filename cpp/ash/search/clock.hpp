@@ -22,8 +22,8 @@
 //              (3) reproducible: between two calls, unless the clock is waiting for candidates, the undecided task with
 //                  the earliest virtual end has no result yet, and the ladder has no job for idle workers;
 //              (4) finished() never becomes false again.
-// Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. Which
-//              job is the last depends only on earlier jobs, so the last job is as reproducible as the decisions.
+// Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. So the
+//              earlier jobs determine the last job, which is therefore as reproducible as the decisions.
 // Candidates:  provide() announces that more candidates are known. The clock stops whenever the next candidate might be
 //              needed but is not known yet, so the time at which candidates arrive changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
@@ -46,7 +46,7 @@
 
 namespace ash {
 
-// A job given out by the clock. With a greedy clock, worker, start and finish are 0.
+// A job given out by the clock. With a greedy clock, `worker`, `start` and `finish` are 0.
 struct Task {
     Job job;
     std::int32_t worker = 0;

@@ -1,7 +1,8 @@
 // kept.hpp: the best candidates so far. Each is represented by its best job, together with the states after that job.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
-//     kept, 2   0               1 0             1 2             1 2             1 0            (ties: lower number)
+//     kept, 2   0               1 0             1 2             1 2             1 0
+//               (`most` = 2; ties: lower candidate number)
 //
 // Order:       best first: higher score, then lower loss, then lower candidate number, then lower rung. A diverged
 //              job is never kept.
@@ -31,7 +32,7 @@ struct Kept {
     double score;
     double loss;
     States states;  // empty while the states are not in this process (from an earlier run, or on a remote worker)
-    std::uint64_t weights_hash = 0;  // the Result's hash (training_job.hpp)
+    std::uint64_t weights_hash = 0;  // hash of the weights, from Result (training_job.hpp)
     bool external = false;           // whether the candidate is not a network, so it has no states
 };
 

@@ -12,7 +12,7 @@
 //                capped      iff p < m;
 //                paper       iff it is among the best m of all candidates that finished in the rung;
 //                improving   like paper, but above rung 0, only candidates that did better in the rung than in the rung
-//                            below are ranked. Better is a higher score, or the same score and a lower loss.
+//                            below are ranked: with a higher score, or with the same score and a lower loss.
 //              If the rungs are given one by one, m = floor(f * places(k + 1) / places(k)).
 // Algorithms:  ash promotes as above, at any time. sh has barriers: when all candidates of a rung have finished, its
 //              best places(k + 1) are promoted. random promotes every candidate that has not diverged.
@@ -23,7 +23,7 @@
 //              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
 //              report_limit reports. Jobs that are still running at that time may be reported later. After close() no
 //              job is given out either; the clock calls close() when the work limit is reached.
-// Invariants:  (1) a candidate runs one job at a time, and one per rung;
+// Invariants:  (1) a candidate runs at most one job at a time, and at most one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
 //                  given;

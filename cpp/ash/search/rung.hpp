@@ -93,7 +93,8 @@ class Rung {
         Heap promoted;
 
         std::int64_t size() const { return std::ssize(waiting) + std::ssize(promoted); }
-        // Return the heap that holds the best or the worst entry of the group. REQUIRES: the group is not empty.
+        // with_best() returns the heap that holds the group's best entry, with_worst() the heap that holds its worst.
+        // REQUIRES: the group is not empty.
         Heap Group::* with_best() const;
         Heap Group::* with_worst() const;
     };

@@ -27,8 +27,9 @@
 //                  flight from the time it is given out until its result is known;
 //              (3) a thread is idle only while all jobs that have arrived at its process have been started;
 //              (4) hence the makespan is at least each of these: work / threads; the longest chain (the jobs of one
-//                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
-//                  chain; two latencies for each job that occupied the same place in flight;
+//                  candidate); the coordinator's seconds; the seconds of any line; two latencies times the
+//                  number of jobs of a chain; two latencies times the number of jobs that took turns in one place
+//                  in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
 //                  decisions as threads without teams. Unless states stay on processes, the results of the two
 //                  simulations are bit-identical; if states stay, jobs may run on other threads.
