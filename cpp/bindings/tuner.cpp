@@ -23,7 +23,7 @@ namespace ash::bindings {
 namespace {
 
 // Wraps a Python function score(network, predictions [rows][outputs] in the units of y) -> float. The function must not
-// throw, since no Python exception may cross the threads of the core.
+// throw, since no Python exception may propagate through the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
@@ -213,8 +213,8 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     return kept;
 }
 
-// Returns the networks of all folds of each kept candidate, and their predictions of the validation rows. Jobs may run
-// meanwhile, since the kept candidates are read once and no job writes their states.
+// Returns the networks of all folds of each candidate in kept_within(), and their predictions of the validation rows.
+// Jobs may run meanwhile, since the kept candidates are read once and no job writes their states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
     const std::vector<Kept> kept = kept_within(owner, work);
     py::list all;
@@ -235,8 +235,8 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
     return py::make_tuple(all, results);
 }
 
-// Runs the jobs. Stops after `seconds`, or as soon as Python has a signal to handle. Returns the networks, with None
-// for each job that diverged or was not done in time.
+// Runs the jobs for at most `seconds`. Returns the networks, with None for each job that diverged or was not done in
+// time. An exception of a Python signal handler stops all jobs and is rethrown.
 py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
@@ -261,9 +261,9 @@ Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
     throw std::invalid_argument("candidate " + std::to_string(candidate) + " has no network that is kept");
 }
 
-// Trains the kept networks of these candidates further on other data. Returns the networks and, for each job,
-// whether it was stopped before it was done. All networks are None if the constant features of these data differ from
-// those of the training data.
+// Trains the first fold's network of each of these kept candidates further on other data. Returns the networks and,
+// for each job, whether it was stopped before it was done. All networks are None if the constant features of these data
+// differ from those of the training data.
 py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
                      const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                      double seconds) {
@@ -293,7 +293,8 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
     return py::make_tuple(networks, stopped);
 }
 
-// Trains a kept candidate on other data in the same way as in the run: from the beginning up to its rung.
+// Trains a kept candidate on other data in the same way as in the run (with the rules and the seed of the first fold):
+// from the beginning up to its rung.
 py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
     const Kept kept = kept_of_candidate(owner, candidate);
     const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};

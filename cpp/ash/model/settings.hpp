@@ -16,8 +16,9 @@ namespace ash {
 
 enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: falls along a half cosine in each job
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
-enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and weights depend on the number of inputs
-enum class Embedding : std::uint8_t { none, periodic };       // embedding of numeric features: embedding.hpp
+// ntk: learning rates and automatically initialized weights depend on a layer's number of inputs.
+enum class Parametrization : std::uint8_t { standard, ntk };
+enum class Embedding : std::uint8_t { none, periodic };  // embedding of numeric features: embedding.hpp
 
 enum class Precision : std::uint8_t { fp32, bf16 };  // format of matrix products' factors in training: bfloat16.hpp
 

@@ -134,7 +134,7 @@ class Candidates {
     // wait there, or if any state is missing.
     States share(std::int32_t candidate, std::int32_t rung);
 
-    MemoryUse memory() const;  // total over all folds
+    MemoryUse memory() const;  // sums over all folds; peak_bytes is the sum of the folds' peaks
 
     // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() of this job
     // will use them. Throws std::invalid_argument if they do not have this candidate's shape or the epochs of

@@ -265,7 +265,8 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
     return decision;
 }
 
-// Registers what the thread did since its last decision. `done` is empty if it neither completed a job nor helped.
+// Registers the job that the thread has completed, or its help with a job, since its last decision. `done` is empty if
+// the thread neither completed a job nor helped.
 void Tuner::collect(int thread, const Done& done) {
     if (done.record) {
         JobRecord record = *done.record;

@@ -91,7 +91,8 @@ class Records {
     void count(std::span<const Rung> rungs);
     void retired(std::span<const std::int32_t> candidates);
 
-    // Returns whether this job would be kept. REQUIRES: the caller holds one lock across this call and keep().
+    // Returns whether this job would be kept. REQUIRES: the caller holds the same lock from this call until
+    // keep() has returned.
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, States states);
     void fill(const Kept& kept, States states);  // see kept.hpp

@@ -193,7 +193,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // adds the seconds of jobs cut off by an early end
+        for (; !events_.empty(); events_.pop()) {  // adds the seconds of jobs that the end of the run cut off
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);

@@ -10,9 +10,9 @@
 //     updates only the jobs that it affects.
 //
 // Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
-//              lowest number first. If a task is left, the helping thread with the lowest number takes it. With teams, a
-//              thread that got no task joins a job that accepts one more member: the one with the most seconds left
-//              per member (ties: the job of the highest thread number).
+//              lowest number first. If a task is left, the helping thread with the lowest number takes it. With teams,
+//              a thread that got no task joins a job that accepts one more member: the one with the most seconds
+//              left per member (ties: the job of the highest thread number).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
 //              (2) a thread has its own job, helps with another job, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
