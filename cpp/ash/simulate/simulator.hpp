@@ -9,7 +9,7 @@
 //     by 1 + (s - 1) * team_efficiency. The end of a job changes only when a thread joins or leaves it, so each event
 //     updates only the jobs that it affects.
 //
-// Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
+// Order:       jobs end in order of simulated seconds, then thread. After each end, threads without a job ask the clock,
 //              lowest number first. If a task is left, the helping thread with the lowest number takes it. With teams,
 //              a thread that got no task joins a job that accepts one more member: the one with the most seconds
 //              left per member (ties: the job of the highest thread number).
