@@ -6,8 +6,8 @@ and the rest is held out. Most variants are single networks, so that no search c
 are trained for 64 epochs, for 32 if the table has at least 10,000 rows, and for 8 if it has at least 20,000. Steps that
 run after the ladder are measured with whole searches by the estimators.
 
-The bench favors the recipe, since its rates and widths were chosen with all parts in place. It favors variants that are
-tried with several rates, since only the rate with the lowest loss on the held-out rows counts.
+The bench favors the recipe, since its rates and widths were chosen with all parts in place. It also favors variants
+that are tried with several rates, since only the rate with the lowest loss on the held-out rows counts.
 
 Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
 mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits

@@ -29,7 +29,7 @@ def core_settings(**values: Any) -> _core.Settings:
 def core_data(
     x: Array, classes: NDArray[np.int64], count: int, *, standardize: bool = True, validation: int = 0
 ) -> _core.Data:
-    """Return core data whose last `validation` rows validate; if it is 0, all rows train and the first validates."""
+    """Return core data whose last `validation` rows are scored; with 0, all rows train, and the first is scored."""
     numbers = np.arange(len(x), dtype=np.int64)
     training, scoring = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers[:1])
     y = np.ascontiguousarray(classes[:, None], dtype=np.float64)

@@ -159,7 +159,7 @@ def _load() -> Iterator[None]:
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
-    """Fit here and repeat through an executor if `here_first`, else in the opposite order; return the outcome."""
+    """Fit in this process and repeat through an executor, or in reverse if not `here_first`; return the outcome."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     with EXECUTORS[place]() as executor:

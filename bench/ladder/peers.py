@@ -37,7 +37,7 @@ METRIC, TIME = "score", "training_iteration"
 
 
 def hashed_scores(candidates: NDArray[np.uint64], rung: int) -> NDArray[np.float64]:
-    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1), with the same bits as ladder.cpp."""
+    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1), bit-identical to ladder.cpp's."""
     x = (candidates << np.uint64(6)) + np.uint64(rung) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

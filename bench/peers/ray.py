@@ -3,8 +3,8 @@
 Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. A
 trial takes one CPU, for which Ray sets one thread, so Ray's default is one worker per CPU, with one thread each.
 
-Settings: "default" (a new process for each trial, log files in three formats), or "reused" (later trials reuse
-processes, no log files), the best we know. `ray.init` runs before the clock starts; trials start their processes later.
+Settings: "default" (a new process for each trial, log files in three formats), or "reused" (trials share processes and
+write no log files; the fastest that we know). `ray.init` runs before the clock starts; trials start processes later.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class LoggedClassifier(MLPClassifier):
         return self
 
     def partial_fit(self, x: Any, y: Any, classes: Any = None) -> LoggedClassifier:
-        """Train an epoch and log it; a diverged network is scored with its weights, and the search continues."""
+        """Train an epoch and log it. A diverged network raises no error, and is scored with the weights it has then."""
         self.rows_ = len(x)
         with contextlib.suppress(ValueError):  # raised if "Solver produced non-finite parameter weights"
             super().partial_fit(x, y, classes=classes)
@@ -87,7 +87,7 @@ def _search(task: Task, fold: Any) -> Any:
         return RandomizedSearchCV(classifier, listed, n_iter=random_candidates(task.candidates), **common)
     return HalvingRandomSearchCV(
         LoggedClassifier(random_state=task.seed),
-        listed,  # from lists, candidates are drawn without repetition; so all are drawn, in another order
+        listed,  # draws from lists are without repetition, so all candidates are used, in another order
         n_candidates=task.candidates,
         factor=2,
         resource="max_iter",

@@ -408,7 +408,7 @@ def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequ
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
     while running or not core.finished:
-        # choose() returns the index of the running job to report; the next higher index means that a job is requested.
+        # choose() returns the index of the running job to report; the index after the last one requests a new job.
         place = choose(range(len(running) + (len(running) < workers)))
         if place == len(running):
             jobs = core.next(), oracle.next()

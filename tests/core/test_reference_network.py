@@ -159,7 +159,7 @@ def sklearn_steps(
     model.partial_fit(x, target, **first)
     for mine, theirs in zip([*weights, *biases], [*model.coefs_, *model.intercepts_], strict=True):
         theirs[...] = mine
-    del model._optimizer  # partial_fit then creates a new optimizer for the given weights
+    del model._optimizer  # so that partial_fit creates a new optimizer for the given weights
     for _ in range(steps):
         model.partial_fit(x, target)
     return model

@@ -111,7 +111,7 @@ def test_same_seed_same_bits() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
-    """F57: require equal bits of all sets with fused multiply-add. The baseline set lacks it and also rounds products.
+    """F57: all sets with fused multiply-add must give equal bits. The baseline set lacks it and also rounds products.
 
     On the baseline, 30 updates at rate 0.01 with sums of at most 33 terms err by up to 30 * 33 * 6e-8 = 6e-5 relative
     to sums near 1. Adam amplifies this error if a gradient is near 0, so epsilon is 1e-3.

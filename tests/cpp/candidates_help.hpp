@@ -74,7 +74,7 @@ inline std::vector<float> trained(const Data& data, const Settings& settings, st
 }
 
 inline constexpr std::int64_t kNoLimit = 0;
-inline constexpr std::int64_t kNothingWaits = 1;  // memory limit; every state is dropped as soon as it waits
+inline constexpr std::int64_t kNothingWaits = 1;  // memory limit with which no waiting candidate keeps its state
 
 // Returns the data as a fold that is scored by `metric`.
 inline Fold fold_of(const Data& data, Continuation continuation = Continuation::resume,

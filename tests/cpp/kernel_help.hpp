@@ -15,8 +15,8 @@
 
 namespace ash {
 #if defined(__x86_64__)
-extern const Kernels kWide;                                             // unit_wide.cpp
-extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // unit_tiles.cpp
+extern const Kernels kWide;                                             // defined in unit_wide.cpp
+extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // defined in unit_tiles.cpp
 #endif
 }  // namespace ash
 

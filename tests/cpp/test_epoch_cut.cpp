@@ -1,5 +1,5 @@
-// Tests epochs that are parts of a pass: their rows and their cost, and that dividing a job into shorter jobs changes
-// no bit.
+// Tests epochs that are parts of a pass: their rows and their cost, and that dividing a job into shorter jobs leaves
+// the results bit-identical.
 #include <doctest/doctest.h>
 
 #include <algorithm>

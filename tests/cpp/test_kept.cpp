@@ -29,7 +29,7 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-using Rank = std::tuple<double, double, int, int>;  // -score, loss, candidate, rung
+using Rank = std::tuple<double, double, int, int>;  // sort key: -score, loss, candidate, rung
 
 Rank rank(const JobRecord& record) {
     return {-record.score, record.loss, record.task.job.candidate, record.task.job.rung};

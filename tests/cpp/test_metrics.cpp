@@ -139,9 +139,9 @@ TEST_CASE("auc of two classes is the share of pairs in the right order, with tie
 
 TEST_CASE("auc of more than two classes is the mean over all classes, each against the rest") {
     const Table table({{0.8F, 0.1F, 0.1F}, {0.2F, 0.5F, 0.3F}, {0.3F, 0.4F, 0.3F}, {0.1F, 0.2F, 0.7F}});
-    // For class 0, the rows of the class have 0.8 and the rest has 0.2, 0.3 and 0.1. For class 1 these are 0.5 against
-    // 0.1, 0.4 and 0.2. For class 2 they are 0.3 and 0.7 against 0.1 and 0.3. There, 3.5 of 4 pairs are in order, since
-    // the tie counts as half a pair.
+    // Class 0: its row has probability 0.8, and the other rows have 0.2, 0.3 and 0.1. Class 1: its row has 0.5, and the
+    // other rows have 0.1, 0.4 and 0.2. Class 2: its rows have 0.3 and 0.7, and the other rows have 0.1 and 0.3. For
+    // class 2, 3.5 of the 4 pairs are in order, since the tie counts as half a pair.
     CHECK(score(Metric::auc, table, {0, 1, 2, 2}) == (1.0 + 1.0 + 0.875) / 3.0);
 }
 

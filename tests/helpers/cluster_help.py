@@ -1,7 +1,7 @@
 """Dask clusters for fault tests: a scheduler and workers in separate processes, and connections that can be paused.
 
     this process ──┐
-    worker ────────┼── Wire ──> scheduler         when held, it passes no data in either direction,
+    worker ────────┼── Wire ──> scheduler         a held wire passes no data in either direction,
     worker ────────┘                              and neither end is told
 
 Threads: one per direction of each connection; any thread may call `hold`.

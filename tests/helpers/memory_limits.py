@@ -2,11 +2,11 @@
 
     MALLOC_MMAP_THRESHOLD_=32768 python tests/helpers/memory_limits.py OPERATION LIMITS [lazy | starved]
 
-A first process does the operation once. It writes the inputs and the names of all imported modules into files. Unless
-`lazy`, this process then imports these modules. Each limit is tried in a forked child. OpenMP must not start a thread
-before a fork, so nothing is trained in this process. The environment variable makes glibc return freed arrays to the
-system, so that the allocator keeps little free memory. With `starved` the allocator keeps no free memory at all.
-NumPy and safetensors sometimes abort such a process, so `starved` is for exploration and not for a test.
+The script starts a first process, which does the operation once, and writes the inputs and the names of all imported
+modules into files. Unless `lazy`, the script itself then imports these modules. It forks a child for each limit. OpenMP
+must not start a thread before a fork, so the script itself trains nothing. The environment variable makes glibc return
+freed arrays to the system, so that the allocator keeps little free memory. With `starved`, the allocator keeps no free
+memory at all. NumPy and safetensors sometimes abort a starved process, so `starved` is only for exploration.
 
 Prints one JSON list with the bytes of each limit and its outcome: "right", "MemoryError" or "ash: NAME". Any other
 outcome is a fault.

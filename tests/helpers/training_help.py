@@ -191,7 +191,7 @@ def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:
-    """Return the weighted quantile at `share`, averaged over a weight of 1 (or the mean weight if that is less)."""
+    """Return the weighted quantile at `share`: the mean over a window of weight 1 (the mean weight if that is less)."""
     order = np.argsort(values)
     used = np.concatenate([[0], np.cumsum(weights[order])])
     unit = min(1.0, used[-1] / len(values))

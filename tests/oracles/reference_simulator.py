@@ -6,7 +6,7 @@ tasks, the order of their decisions, and the number of decisions that each task 
 the plan.
 
 No value is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and each query
-recomputes the times of their passage. Vacancies and idle threads are counted over all jobs in each query.
+recomputes the times of their passage. Each query counts vacancies and idle threads again, over all jobs.
 """
 
 from collections.abc import Callable

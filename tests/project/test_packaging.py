@@ -1,4 +1,4 @@
-"""Tests that what pyproject.toml and the files next to it say about the package is correct and consistent."""
+"""Tests that pyproject.toml and the files next to it describe the package correctly and consistently."""
 
 import ast
 import re
