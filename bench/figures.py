@@ -43,7 +43,7 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each function once and return the results; if `number` is odd, call them in reverse order."""
+    """Call each function once and return the results; if the round's `number` is odd, call them in reverse."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 

@@ -1,4 +1,4 @@
-"""Measures the cases of a bench. Each is saved immediately as a line of JSON, with all that its value depends on.
+"""Measures the cases of a bench. Each case is saved at once as a line of JSON, with all that its value depends on.
 
     results/NAME.json    {"measured": [          stamps (bench/machine.py): commit, machine, packages, trees
                             {...}],

@@ -2,11 +2,11 @@
 //
 //     use                 C [rows][columns]   A                       B
 //     forward             Y [batch][out]      X [batch][in]           W [in][out]
-//     weight gradient     G [in][out]         X [batch][in], by rows  D [batch][out]
+//     weight gradient     G [in][out]         X [batch][in], as X^T   D [batch][out]
 //     input gradient      E [batch][in]       D [batch][out]          W^T [out][in], or W [in][out]
 //
 // Rows are aligned to 64 bytes, and padded if their length is a power of two (ash/data/shape.hpp). This helps libraries
-// that do not pack, and does not harm the others. Libraries that can read a transposed matrix in place get W.
+// that do not pack, and harms no other. For the input gradient, libraries that can read a transposed matrix get W.
 #pragma once
 
 #include <cstdint>

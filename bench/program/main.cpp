@@ -51,7 +51,7 @@ struct Candidate {
 struct Setting {
     const char* name;
     ash::Continuation training;
-    std::span<const Candidate> candidates;  // a run with k models uses the first k
+    std::span<const Candidate> candidates;  // a run with k models uses the first k of them
 };
 
 #ifdef ASH_BENCH_SWEEP

@@ -7,8 +7,8 @@ the others have one. A first fit on a few rows, which is not timed, loads the co
 also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300 seconds on every third table.
 
 The bench favors the peers in some ways. CatBoost and RealMLP have no time limit. The last fit of the tuned trees
-exceeds their limit and uses all rows, while networks hold some rows out. The best of six peers on a table is partly the
-best by luck. In one way it favors `ash`, which was developed on many of these tables.
+exceeds their limit and uses all rows, while networks hold some rows out. The best of six peers on a table is the best
+partly by luck. In one way it favors `ash`, which was developed on many of these tables.
 
 The bench takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; other results are kept.
 """

@@ -2,7 +2,7 @@
 
     e / b    our error divided by a peer's error on the same split. First the standard error of the peer's error (for
              classes, at least half a held-out row) is added to both errors, so that no error near 0 dominates
-    table    the mean of e / b over the seeds that both have; against the best peer, the largest mean over all peers
+    table    the mean of e / b over the shared seeds; against the best peer, the largest mean over all peers
     worse    the number of tables whose 90 % interval, from a jackknife over parts of the held-out rows, is above 1.02
     all      the geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of the tables
 
@@ -26,7 +26,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
-RISE = 2.0  # in standard errors; larger rises of the error under a longer time limit are counted
+RISE = 2.0  # rises of the error with a longer time limit are counted if they exceed this many standard errors
 WORSE, STUDENT = 1.02, 1.833  # limit of "worse" (see above); t quantile of 90 % intervals, PARTS - 1 degrees of freedom
 FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}

@@ -9,7 +9,7 @@
 All except "ash in the same time" have 64 candidates. All have the same three folds and the metric users would choose
 (accuracy or root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees
 or passes over the rows, summed over the folds and divided by three. The process is bound to as many CPUs as there are
-threads. OMP_NUM_THREADS would also limit threads, but then joblib's processes would not share the OpenMP threads.
+threads. OMP_NUM_THREADS would limit threads too, but joblib would not divide OpenMP threads among its processes.
 """
 
 from __future__ import annotations

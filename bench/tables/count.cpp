@@ -1,6 +1,6 @@
 // Counts the bytes that operator new allocates. bench/tables/memory.py compiles this and preloads it into Python.
 //
-// The held bytes are those of blocks not freed yet (as malloc rounds them up), minus those held when counting started.
+// The held bytes are the sizes of blocks not yet freed (as malloc rounds them up), minus their sum when counting began.
 #include <malloc.h>
 
 #include <algorithm>

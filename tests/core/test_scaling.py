@@ -28,7 +28,7 @@ RULED = ("mostly 0", "two values, one rare", "one other")
 
 
 def built(x: Array, weights: Array | None = None, block: int | None = None) -> _core.Data:
-    """Return data with standardized features and constant targets, in which all rows both train and validate."""
+    """Return data with standardized features and constant targets; all rows are both for training and validation."""
     rows = np.arange(len(x), dtype=np.int64)
     y = np.zeros((len(x), 1))
     builder = _core.DataBuilder([True] * x.shape[1], y, 0, rows, rows, weights)

@@ -31,7 +31,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
     return settings;
 }
 
-// parts() and copies() return each part of the arena, and each copy of weights, as (offset, size) in order of offset.
+// parts() returns each part of the arena, and copies() each copy of weights, as (offset, size) in order of offset.
 std::vector<std::pair<std::int64_t, std::int64_t>> parts(const Layout& layout) {
     std::vector<std::pair<std::int64_t, std::int64_t>> all;
     for (const Layer& layer : layout.layers()) all.emplace_back(layer.offset, layer.size());

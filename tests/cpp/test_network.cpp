@@ -1,3 +1,4 @@
+// Tests the scaling of data, and networks made from given weights: predictions, units, embeddings and refused parts.
 #include <doctest/doctest.h>
 
 #include <cmath>

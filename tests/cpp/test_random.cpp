@@ -1,3 +1,4 @@
+// Tests the random generator by its published results, and shuffles: their rows, their uniformity and their limit.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -34,7 +34,7 @@ using ash::Tuner;
 using ash::testing::processor_seconds;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kLong = 60.0;  // seconds; only a thread that sleeps forever takes this long
+constexpr double kLong = 60.0;  // seconds; exceeded only if a thread sleeps forever
 
 using Train = std::function<Result(const Job&, const std::atomic<bool>& stop)>;
 

@@ -106,7 +106,7 @@ class Execution:
     left: float
     helpers: set[int] = field(default_factory=set)
     team: int = 1
-    most: int = 1  # maximum number of threads, including its own
+    most: int = 1  # maximum number of members, including the task's own thread
 
     def rate(self, efficiency: float) -> float:
         return 1 + len(self.helpers) * efficiency
@@ -169,7 +169,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with the most work left per member, of all jobs with an incomplete team (ties: last thread)."""
+        """Help the job with the most work left per member, among jobs with incomplete teams (ties: on the last thread)."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
@@ -185,7 +185,7 @@ class Threads:
 
 @dataclass
 class Line:
-    """One direction of a line, with all its messages in order: (time of entering, bytes)."""
+    """One direction of a network line, with all messages that entered it in order: (time of entering, bytes)."""
 
     bandwidth: float
     entered: list[tuple[float, float]] = field(default_factory=list)
