@@ -206,7 +206,7 @@ TEST_CASE("an early result is held back until all results before it have arrived
     const Task slow = clock.next().value();
     CHECK(quick.job.candidate == 1);
     CHECK(slow.job.candidate == 0);
-    clock.finish({slow, 5.0, 0.0});  // ends first in real time, but last in virtual time
+    clock.finish({slow, 5.0, 0.0});  // ends first in real time, but second in virtual time
     CHECK(clock.decided().empty());
     CHECK_FALSE(clock.has_task());
     clock.finish({quick, 1.0, 0.0});

@@ -169,7 +169,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with the most work left per member, among jobs with incomplete teams (ties: on the last thread)."""
+        """Help the job with the most work left per member, among jobs with incomplete teams (ties: last thread)."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
