@@ -1,4 +1,4 @@
-"""Tests epochs of only some rows: the choice of rows, equal bits on any number of threads, and the default size."""
+"""Tests epochs of only some rows: their choice, bit-identical results for any number of threads, and default size."""
 
 import importlib
 import itertools

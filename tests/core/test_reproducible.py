@@ -1,4 +1,4 @@
-"""Tests what `schedule="reproducible"` promises: the same bits on any number of threads, with or without teams."""
+"""Tests what `schedule="reproducible"` promises: bit-identical results for any number of threads, in teams or not."""
 
 import itertools
 import os

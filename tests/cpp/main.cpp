@@ -1,4 +1,5 @@
-// The main function of the C++ tests; `ash_tests --help` explains how to select tests.
+// The main function of the C++ tests; `ash_tests --help` explains how to select tests. Many tests compare the core with
+// a naive twin: a plain and slow implementation of the same definition.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
-// Tests that states dropped because of a memory limit are retrained to the same bits, and that the schedule stays the
-// same.
+// Tests that states dropped because of a memory limit are retrained bit for bit, and that the schedule does not
+// change.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Tests training with RealMLP's recipe. Results must have the same bits on every instruction set, after resuming and in
+// Tests training with RealMLP's recipe. Results must be bit-identical on every instruction set, after resuming, and in
 // a used workspace. Padding must be zero, and a network must predict the same as the state from which it is made.
 // tests/core/test_training.py checks the computed values.
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
-// Tests teams with an embedding and input factors: the weights have the same bits as without a team, and every embedded
-// number is in exactly one block.
+// Tests teams with an embedding and input factors: the weights are bit-identical to those trained without a team, and
+// every embedded number is in exactly one block.
 #include <doctest/doctest.h>
 
 #include <atomic>
