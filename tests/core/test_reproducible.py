@@ -1,4 +1,4 @@
-"""Tests what `schedule="reproducible"` promises: bit-identical results for any number of threads, in teams or not."""
+"""Tests `schedule="reproducible"`: results are bit-identical on any number of threads, with or without teams."""
 
 import itertools
 import os

@@ -228,7 +228,7 @@ class ReferenceLadder:
         return bool(rung.running) or (bool(rung.waiting()) and len(rung.promoted) < self._rungs[j + 1].places)
 
     def _retired(self) -> set[int]:
-        """Return the candidates that diverged, are `fallen`, finished in the last rung, or wait but cannot be promoted.
+        """Return the candidates that diverged, are `fallen`, finished the last rung, or wait but can never be promoted.
 
         The loop goes from the lowest rung up; `most` is the maximum number of candidates that can ever finish in the
         rung. A newcomer is a candidate that has not finished in the rung yet but still can.
