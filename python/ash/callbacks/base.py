@@ -123,7 +123,7 @@ class Callback:
 
     Threads: all methods are called by the thread that called `ash.tune` or `fit`, never by a training thread, so
     callbacks need no locks. Training continues while a method runs. However, Ctrl-C, the time limit and the progress
-    view wait until the method returns, and so does an endless stream once all candidates drawn so far are used.
+    view wait until the method returns. Training with an endless stream waits, too, once all drawn candidates are used.
 
     Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision.
     With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order in

@@ -159,7 +159,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score of the run's metric on the test part; NaN if all its rows have weight 0."""
+    """Return the score of the run's metric on the test part; NaN if all rows of the test part have weight 0."""
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
     metric, model = estimator.result_.metric, estimator.model_
     if weights is not None and not weights.any():

@@ -20,7 +20,7 @@ FAILED = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line, and suggests an option for an unknown one."""
+    """A parser that reports an error in one line, and suggests a known option in place of an unknown one."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Return the parsed arguments, or exit if there are unknown arguments."""
@@ -30,7 +30,10 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def _hint(self, word: str) -> str:
-        """Return a hint at the option that has this unknown name in other libraries, or that has a similar name."""
+        """Return a hint that names the option meant by an unknown `word`.
+
+        It is the option that other libraries call by that name, or else the option with the most similar name.
+        """
         options = {_name(option): option for option in self._option_string_actions if option.startswith("--")}
         name = _name(word.split("=")[0]) if word.startswith("--") else ""
         near = [*synonyms(name, options), *near_names(name, options, 1)]

@@ -2,17 +2,17 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score; ends the run if it is the first job, else is recorded as a failure
+    wrong      the function did not return a score; the first job's ends the run, a later one is recorded as a failure
     late       the job took longer than `job_limit`
     died       the process ended during the job
 
-By default no other single outcome ends the run. Exceptions that are meant to end the whole program, such as SystemExit
-and KeyboardInterrupt, are not outcomes; the run raises them.
+By default no outcome except the first job's `wrong` ends the run on its own. Exceptions that are meant to end the whole
+program, such as SystemExit and KeyboardInterrupt, are not outcomes; the run raises them.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
-too. Answers are returned as plain tuples. A state is pickled where it was created, and unpickled where the next job
-runs. In between it is bytes, so no other process needs its class. Only bytes from this run's own processes, and from
-files that this process wrote itself (state_store.py), are unpickled.
+too. Answers are returned as plain tuples. A state is pickled in the process that created it, and unpickled in the one
+that runs the next job. In between it is bytes, so no other process needs its class. Only bytes from this run's own
+processes, and from files that this process wrote itself (state_store.py), are unpickled.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ Train = Callable[[dict[str, Any], int, Any], Any]
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
-"""The kind of an answer without a score. It is replaced by FAILED before it is recorded."""
+"""The kind of an answer if the function did not return a score. FAILED is recorded instead of it."""
 
 PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is not an error: an Optuna objective has pruned its own trial."""

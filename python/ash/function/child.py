@@ -28,7 +28,7 @@ from typing import Any
 from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
-"""The seconds that a child has to end by itself before it is killed."""
+"""A child that is to end is killed if it has not ended by itself within this many seconds."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"

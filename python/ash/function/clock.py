@@ -117,8 +117,8 @@ def read_costs(costs: Any) -> Cost | None:
 def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
     """Replay the recorded results on a virtual clock; return the tasks without a recorded result, which must be run.
 
-    `following` returns the clock's next task, or None. `start` starts a task, which ends at once if its result is
-    recorded. `is_over` returns whether the run has ended, which a replayed result may cause.
+    `following` returns the clock's next task, or None. `start` starts a task with a recorded result, so the task ends
+    at once. `is_over` returns whether the run has ended, which a replayed result may cause.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:

@@ -71,7 +71,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function takes only params: it has neither `*args` nor a second parameter named `epochs`."""
+    """Return whether a function can be called with only params, and has no `*args` and no second parameter `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     takes_any = any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(train).parameters.values())

@@ -7,8 +7,8 @@
     version    the version of ash
 
 If the source of a function has changed but not its name, the user is warned, and the run continues. Users often fix a
-function and resume the run, and the code that it calls could not be compared anyway. Recorded results, including
-failures, are unchanged.
+function and resume the run, and the code that the function calls could not be compared anyway. Recorded
+results, including failures, are unchanged.
 """
 
 import hashlib

@@ -66,8 +66,8 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""FIRST_FAILURES consecutive failures end a run that has no score yet, MOST_FAILURES end any other run. The option
-`most_failures` replaces both numbers."""
+"""A run that has no score yet is ended by FIRST_FAILURES consecutive failures, any other run by MOST_FAILURES. The
+option `most_failures` replaces both numbers."""
 
 
 class FunctionRun:
@@ -315,8 +315,8 @@ class FunctionRun:
     def _state(self, candidate: int) -> Any:
         """Return the state that the candidate's last job returned, or LOST if the state is lost.
 
-        A function may change the state in place. So if this is also the best state, a copy is kept as the best. If it
-        cannot be copied, the best state is lost, and is trained again at the end.
+        A function may change the state in place. So if this is also the best state, a copy is kept as the best. If the
+        state cannot be copied, the best state is lost, and is trained again at the end.
         """
         if self._options.training == "restart":
             return None

@@ -73,11 +73,12 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
     Limits: a waiting trial keeps its thread and all objects of the objective in memory. If a trial resumes in another
     process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts again and
-    runs to the same report. A waiting trial counts as one megabyte toward `memory_limit`. When it reports, the
-    objective must not hold a lock, and must not have changed global settings. ``trial.study`` contains only this trial.
-    If an objective raises TrialPruned by itself, the job is recorded as a failure without a warning, and the scores of
-    the trial's earlier jobs stay valid. `costs` is called with params that hold the number of the trial,
-    ``{"trial": 3}``, and the values that the trial was given, if any, under the key "given" or "proposed".
+    runs to the report at which the trial was waiting. A waiting trial counts as one megabyte toward `memory_limit`.
+    When the objective reports, it must not hold a lock, and must not have changed global settings. ``trial.study``
+    contains only this trial. If an objective raises TrialPruned by itself, the job is recorded as a failure without a
+    warning, and the scores of the trial's earlier jobs stay valid. `costs` is called with params that hold the number
+    of the trial, ``{"trial": 3}``, and the values that the trial was given, if any, under the key "given" or
+    "proposed".
 
     Parameters
     ----------

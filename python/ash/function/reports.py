@@ -101,7 +101,7 @@ class Reports:
         return not self.retired
 
     def retire(self, seconds: float = END_SECONDS) -> None:
-        """Let the function run to its end, and wait at most `seconds` for this."""
+        """Let the function run to its end, and wait at most `seconds` until it has ended."""
         self.retired = True
         self._go.release()
         if threading.current_thread() is not self._thread:  # the garbage collector may run in the function's thread

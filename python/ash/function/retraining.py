@@ -26,8 +26,8 @@ FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 class Best(NamedTuple):
     """The best job so far.
 
-    It has the greatest `height`; among equals the highest score, then the lowest candidate number, then the lowest
-    rung. The height is the rung if scores of different rungs are not comparable, and otherwise 0.
+    This is the job with the greatest `height`. Ties are broken by the highest score, then the lowest candidate number,
+    then the lowest rung. The height is the rung if scores of different rungs are not comparable, and otherwise 0.
     """
 
     height: int

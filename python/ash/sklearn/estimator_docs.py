@@ -46,12 +46,12 @@ ensemble : int, default=16
     an ensemble has the networks of all folds as members.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
-    last cycle, and starts at 0.3 of the learning rate. No effect with cross-validation or with
-    a separate validation table.
+    last cycle, and starts at 0.3 of the learning rate. No effect with cross-validation or with a separate validation
+    table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
-    It never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an executor: the
-    number of concurrent jobs.
+    The number never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an
+    executor: the number of concurrent jobs.
 random_state : int, RandomState or None, default=None
     Seeds the split, the candidates and the training. Pass an int for the same model each time.
 verbose : int, default=0
@@ -165,9 +165,8 @@ forecast : bool, default=True
     when many are averaged, and low learning rates only after many rounds. For this, one fold is also scored after half
     of the epochs of the first rung.
 costs, sampler, first
-    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` the
-    virtual duration of a job is its number of epochs, so the schedule is reproducible unless the config has
-    ``schedule="greedy"``.
+    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` the virtual duration
+    of a job is its number of epochs, so the schedule is reproducible unless the config has ``schedule="greedy"``.
 n_jobs : int or None, default=-1
     The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each job.
 random_state : int, RandomState or None, default=None

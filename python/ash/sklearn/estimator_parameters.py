@@ -74,7 +74,7 @@ def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
 
 
 def threads_of(n_jobs: Any) -> int:
-    """Return the number of threads for n_jobs: at most OMP_NUM_THREADS, and at most the CPUs available to this process.
+    """Return the number of threads for `n_jobs`, at most OMP_NUM_THREADS and the CPUs available to this process.
 
     Within joblib or Dask, a negative number such as -1 refers to the calling thread's share of the CPUs.
     """
@@ -108,12 +108,12 @@ def _dask_threads() -> int:
         return 1
     try:
         return int(distributed.get_worker().state.nthreads)
-    except ValueError:  # not in a Dask task
+    except ValueError:  # this thread runs no Dask task
         return 1
 
 
 def seed_of(random_state: Any, journal: Journal | None = None) -> int:
-    """Return the seed for random_state: the value itself if it is an integer, otherwise a number drawn from it.
+    """Return the seed for `random_state`: that value itself if it is an integer, otherwise a number drawn from it.
 
     If `random_state` is None and the journal has an earlier run, the seed of that run is returned.
     """

@@ -162,7 +162,7 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator for each option of each hyperparameter with objects; [estimator] without any."""
+    """Return a copy of the estimator for each option of each hyperparameter with objects; [estimator] if none has."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
@@ -201,9 +201,9 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
-    A parameter such as clf__C has an owner: the hyperparameter with objects whose name is the longest prefix of the
-    parameter's name, such as clf. If no name is a prefix, the owner is a hyperparameter whose options are lists of
-    named parts, such as steps. One of these lists must have a part named clf.
+    A parameter such as clf__C has an owner. Of the hyperparameters that have objects as options, it is the one whose
+    name is the longest prefix of the parameter's name, such as clf. If no name is a prefix, the owner is a
+    hyperparameter whose options are lists of named parts, such as steps. One of these lists must have a part named clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:

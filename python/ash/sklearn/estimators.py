@@ -85,7 +85,7 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle, without the kept networks and the rows that only methods of `result_` need."""
+        """Return the state to pickle, without the parts that only methods of `result_` need: kept networks and rows."""
         state = dict(super().__getstate__())
         if "result_" in state:
             state["result_"] = replace(state["result_"], kept=None, sample=None)

@@ -74,7 +74,7 @@ def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> floa
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0
-    low, high = 0.0, 1.0  # with a rate of 1, all rounds gain the same
+    low, high = 0.0, 1.0  # with a rate of 1, all rounds have the same gain
     for _ in range(HALVINGS):
         rate = (low + high) / 2
         is_low = _sum(rate, t, u) / _sum(rate, 0, t) < second / first

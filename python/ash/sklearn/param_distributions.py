@@ -78,7 +78,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
     spaces = [{name: _drawable(name, given) for name, given in space.items()} for space in spaces]
-    # The check is not needed if all parameters have lists of values, which limit the number of candidates.
+    # If all parameters have lists of values, these limit the number of candidates, so memory need not be checked.
     if any(hasattr(given, "rvs") for space in spaces for given in space.values()):
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}

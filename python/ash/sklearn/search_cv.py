@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs; the refit has fewer epochs, too."""
+    """Warn if the time limit ended the run before any candidate had all epochs, so that the refit has fewer, too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -270,7 +270,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         except ValueError as error:
             raise DataError(f"{error}; pass one y per row") from None
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
-        scorers = read_scorers(examples[0], self.scoring, self.refit)  # the given estimator may have placeholder steps
+        scorers = read_scorers(examples[0], self.scoring, self.refit)  # self.estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
         splitter = check_cv(self.cv, y, classifier=is_classifier(examples[0]))
         splits = list(splitter.split(X, y, **given.split))

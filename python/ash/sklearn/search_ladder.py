@@ -6,9 +6,9 @@ With training="resume" rung k trains min_epochs * eta^k more epochs, so that aft
 
 epochs. By default the ladder has as many rungs as possible, provided that the first rung has at least 1/21 of this
 total. With fewer epochs, scores would decide too early: the score after a single tree or round says little about the
-score after a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. So a job
-in the top rung trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs are 6,
-18, 42 and 100.
+score after a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. A job in
+the top rung therefore trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs
+are 6, 18, 42 and 100.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Rungs:
 
     `max_rungs` is None if there are as many rungs as the candidates fill. `top_epochs` is the number of epochs of a
     top-rung job according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top
-    rung. Both are None if the user gave `min_epochs`, or if `given` is set. `given` has the number of candidates and
-    the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
+    rung. `top_epochs` and `max_epochs` are None if the user gave `min_epochs`, or if `given` is set. `given` has the
+    number of candidates and the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
     """
 
     min_epochs: int

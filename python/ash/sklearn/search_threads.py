@@ -99,7 +99,7 @@ class IdleThreads:
 
 
 class _Work(Generic[Item, Given]):
-    """Items that several threads process together; each is processed once, and none is started after an error."""
+    """Items that several threads process together. Each item is processed once; no item is started after an error."""
 
     def __init__(self, function: Callable[[Item], Given], items: Sequence[Item]) -> None:
         self.left = deque(enumerate(items))
@@ -166,5 +166,5 @@ def _counts_from_all(value: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Return a controller of the loaded libraries. It is created again, in a millisecond, after further imports."""
+    """Return a controller of the loaded libraries. After further imports a new one is created, in a millisecond."""
     return ThreadpoolController()

@@ -91,7 +91,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return one way for all examples of a candidate's estimator; its epochs are rows if "auto" resources differ.
+    """Return one way for all examples of a candidate's estimator; its epochs are rows if their "auto" resources differ.
 
     Its `usual` is the largest `usual` of the estimators.
     """

@@ -3,15 +3,15 @@
     Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
-A forecast needs the gain of the later trees or rounds. So an ensemble can also be scored as it was after its first
-trees or rounds. This needs no training and leaves the ensemble unchanged. The score is taken from:
+A forecast needs the gain in score by the later trees or rounds. So an ensemble can also be scored as it was after its
+first trees or rounds. This needs no training and leaves the ensemble unchanged. The score is taken from:
 
     forests, GradientBoosting     a copy with only the first `estimators_`
     HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
     LightGBM, XGBoost, CatBoost   the argument of `predict` that limits the rounds
 
-If this score is unavailable, `at` returns None, or the scorer raises an AttributeError. The cost is one prediction with
-the first trees or rounds.
+If this score is unavailable, `at` returns None, or the scorer raises an AttributeError. Measuring this score costs one
+prediction with the first trees or rounds.
 """
 
 import copy
@@ -90,7 +90,7 @@ class Boosted(Continued):
     """Boosting that adds rounds to an earlier model, which is passed to `fit`.
 
                   argument      parameter                        retrained from scratch instead
-        LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages them)
+        LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages trees)
         XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are not rounds)
         CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which then depends
                                                                  on the number of rounds; if CatBoost raises an error
@@ -350,7 +350,7 @@ class CatBoost(Boosted):
         """Do nothing, since CatBoost does not allow the parameters of a fitted model to be changed."""
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        given = {**super()._validation(rows), "use_best_model": False}  # else the model would lose its last rounds
+        given = {**super()._validation(rows), "use_best_model": False}  # True drops rounds after the best
         weights = None if rows.held is None else rows.held.params.get("sample_weight")
         if "eval_set" in given and weights is not None:
             from catboost import Pool
@@ -391,12 +391,12 @@ class Stage:
         raise NotImplementedError("an earlier stage cannot be fitted again")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier or the R2 of another estimator, as the estimator's own method does."""
+        """Return the accuracy of a classifier, or the R2 of another estimator, like the estimator's own method."""
         metric = accuracy_score if is_classifier(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
     def _limited(self, name: str) -> Any:
-        """Return the method, limited to the first rounds. It has the same name, since scorers check the name."""
+        """Return the method `name`, limited to the first rounds. Its `__name__` is also `name`, which scorers check."""
         if self._argument is None:
             staged = getattr(self._estimator, f"staged_{name}")
 

@@ -42,8 +42,8 @@ class TransformerCache:
     belongs to one fold, whose rows and `fit` parameters do not change; (3) entries are never changed: transformers
     only transform, possibly in several threads at the same time, and rows are copied. If transformers have a random
     state, each candidate has its own hash.
-    Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of KINDS entries, each at
-    most ROWS_BYTES.
+    Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of at most KINDS entries,
+    each of at most ROWS_BYTES.
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@
 
 The parameters of transformers and the rows do not change between the jobs of a candidate, so fitted transformers are
 kept. Other candidates with the same transformers reuse the fitted transformers and the transformed rows, as long as
-these are cached (`TransformerCache`). The `fit_transform` of some transformers differs from `fit().transform()`. For
+both are cached (`TransformerCache`). The `fit_transform` of some transformers differs from `fit().transform()`. For
 example, `TargetEncoder.fit_transform` excludes a row's own target from the row's code. Such transformers are detected
 in the first job and refitted in each job. The check compares all rows exactly, because timing can decide which of the
 two methods provides a job's rows.
@@ -83,7 +83,7 @@ class Steps(Continued):
 
     @property
     def kept(self) -> int:
-        """Return the kept epochs of the last step."""
+        """Return the number of epochs after which the last step is scored."""
         return self._last.kept
 
     @property
@@ -104,7 +104,7 @@ class Steps(Continued):
 
 
 def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the parameters of `fit` for the transformers, with their names in the pipeline, and for the last step."""
+    """Split the parameters of `fit`: for the transformers (named as in the pipeline), and for the last step."""
     if not params:
         return {}, {}
     name = pipeline.steps[-1][0]
