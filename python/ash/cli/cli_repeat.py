@@ -202,7 +202,7 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
     is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
-    return (tuned, True) if is_part else (whole, False)  # the whole table if neither matches the record
+    return (tuned, True) if is_part else (whole, False)  # the whole table if neither run matches the record
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 LINGER_SECONDS = 3.0
-"""How long `close` waits for an open page to fetch the last state."""
+"""The maximum time that `close` waits for an open page to fetch the last state."""
 LOOKED_SECONDS = 5.0
 """A page that has sent no request for this long counts as closed."""
 

@@ -1,5 +1,5 @@
 
-// For a run in progress: asks once a second for changes and replaces the sections that have changed.
+// While a run is in progress, asks for changes once per second, and replaces the sections that have changed.
 (() => {
   const PAUSE = 1000;
   const MOST_FAILURES = 3;

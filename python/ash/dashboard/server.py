@@ -22,7 +22,7 @@ from ash.dashboard.live_page import LivePage
 
 HOST = "127.0.0.1"
 SECONDS = 10
-"""How long a request may take to arrive."""
+"""The maximum time that a request may take to arrive."""
 
 HEADERS = {
     "Cache-Control": "no-store",

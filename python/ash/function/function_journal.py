@@ -1,6 +1,6 @@
 """Records a function's run in a journal: every answer is in the file before callbacks receive it.
 
-    agree       writes the identity of the run the first time, and compares it later
+    agree       writes the identity of the run in the first call, and compares it with that of each later call
     recall      returns the answer of a recorded job, which does not run again
     log         jobs handed out and their answers, in order -> rows -> one commit per call of `look`
 
@@ -47,7 +47,7 @@ class Log:
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer), None for recalled answers
+        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer); None if the answer was recalled
 
 
 class FunctionJournal(OpenJournal):

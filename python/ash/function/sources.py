@@ -45,8 +45,8 @@ LEAST, EVERY = 8, 3
 BEST, FEWEST = 16, 2
 """The best 1/BEST of the candidates, but at least FEWEST, are the good candidates."""
 KEPT, WIDTH = 0.75, 0.15
-"""A draw near a good candidate keeps the share KEPT of its hyperparameters; kept numbers move by up to WIDTH of their
-range."""
+"""A draw near a good candidate keeps the share KEPT of this candidate's hyperparameters; kept numbers move by up to
+WIDTH of their range."""
 _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the spawn key 1
 MOST_REPEATS = 20
 """After this many consecutive repeated proposals, a sampler is assumed to have no new proposals."""
@@ -138,7 +138,7 @@ class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
     Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST candidates (`Ranks`); better
-    candidates are chosen more often. A draw near a good candidate keeps about three quarters of its hyperparameters,
+    candidates are chosen more often. Such a draw keeps about three quarters of the good candidate's hyperparameters,
     and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw depends on
     the space, the seed, the candidate's number, the ranks at the time, and the earlier draws. There are `count`
     candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.

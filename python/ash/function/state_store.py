@@ -44,7 +44,7 @@ EASED = 0.8
 """When the limit is exceeded, states are spilled until the rest take this share of the limit, so that sorting states
 is rarely needed."""
 MEASURING = 0.01
-"""Maximum share of the time in which states are pickled to measure their size. The first state of a type in a rung
+"""Maximum share of the time spent on pickling states to measure their size. The first state of a type in a rung
 is always measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64

@@ -34,7 +34,7 @@ SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
-"""Prefixes of the XGBoost metrics for which higher is better. The metric mape begins with map, but lower is better."""
+"""Prefixes of the XGBoost metrics for which higher is better. Although mape begins with map, lower is better for it."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
 """Modules whose estimators have a `score` method that returns accuracy or R2."""
 
