@@ -2,11 +2,11 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score; the first job's ends the run, a later one is recorded as a failure
+    wrong      the function did not return a score; ends the run in the first job, is recorded as a failure in later jobs
     late       the job took longer than `job_limit`
     died       the process ended during the job
 
-By default no outcome except the first job's `wrong` ends the run on its own. Exceptions that are meant to end the whole
+By default no single outcome ends the run, except `wrong` in the first job. Exceptions that are meant to end the whole
 program, such as SystemExit and KeyboardInterrupt, are not outcomes; the run raises them.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
@@ -35,7 +35,7 @@ Train = Callable[[dict[str, Any], int, Any], Any]
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
-"""The kind of an answer if the function did not return a score. FAILED is recorded instead of it."""
+"""The kind of an answer if the function did not return a score. When the answer is recorded, FAILED replaces this kind."""
 
 PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is not an error: an Optuna objective has pruned its own trial."""

@@ -162,7 +162,10 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator for each option of each hyperparameter with objects; [estimator] if none has."""
+    """Return a copy of the estimator for each option of each hyperparameter with objects.
+
+    Return [estimator] if no hyperparameter has objects.
+    """
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
