@@ -2,7 +2,7 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score; ends the run in the first job, is recorded as a failure in later jobs
+    wrong      the function did not return a score; ends the run in the first job, recorded as a failure in later jobs
     late       the job took longer than `job_limit`
     died       the process ended during the job
 
@@ -35,7 +35,7 @@ Train = Callable[[dict[str, Any], int, Any], Any]
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
-"""The kind of an answer if the function did not return a score. When the answer is recorded, FAILED replaces this kind."""
+"""The kind of an answer if the function did not return a score. FAILED replaces this kind in records."""
 
 PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is not an error: an Optuna objective has pruned its own trial."""
