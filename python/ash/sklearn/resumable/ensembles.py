@@ -275,7 +275,8 @@ class LightGBM(Boosted):
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # in LightGBM's list, a metric named by the user comes first
+        # The first metric is used in all jobs. LightGBM lists a metric that the user has named before all others.
+        return self._directions.get(name)
 
     def _remember(self) -> int:
         ran = super()._remember()
