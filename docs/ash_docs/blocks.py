@@ -54,7 +54,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether the block is to be run."""
+        """Whether the block should be run."""
         return self.language in LANGUAGES and "not run" not in self.wishes
 
 

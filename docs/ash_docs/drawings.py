@@ -166,7 +166,7 @@ def team() -> str:
 
 
 def _claims(blocks: int, starts: Sequence[float], widths: Sequence[float]) -> list[tuple[int, float]]:
-    """Return the thread that claims each block, and when; the first free thread claims the next block."""
+    """Return each block's thread and the time of its claim. The thread that is free first claims the next block."""
     free, claims = list(starts), []
     for _ in range(blocks):
         thread = min(range(len(free)), key=free.__getitem__)

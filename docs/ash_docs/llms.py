@@ -45,7 +45,7 @@ def pages_from(env: BuildEnvironment, page: str) -> Iterator[str]:
 
 
 def first_sentence(page: nodes.document) -> str:
-    """Return the first sentence of a page outside notes, warnings and tables."""
+    """Return the first sentence of a page that is not in a note, warning or table."""
     outside = (nodes.Admonition, nodes.entry)
     paragraphs = (each for each in page.findall(nodes.paragraph) if not isinstance(each.parent, outside))
     return re.split(r"(?<=[.?!])\s", " ".join(next(paragraphs, nodes.paragraph()).astext().split()))[0]

@@ -19,7 +19,7 @@ def picture(title: str, width: float, height: float, parts: Sequence[str]) -> st
 
 
 def text(x: float, y: float, words: str, style: str = "", anchor: str = "middle") -> str:
-    """Return text that is centered vertically at y."""
+    """Return text that is centered vertically at `y`."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}" dominant-baseline="central">'
         f"{escape(words)}</text>"

@@ -52,9 +52,9 @@ print(candidates[best], scores[best])
 # %%
 # Each line is the path of a candidate from rung to rung. Most epochs were spent on the few good candidates.
 #
-# Several threads may run this loop at once, since a ladder is thread-safe. ``next`` then returns None even before the
-# end, if no job is available until another thread reports. In this case ``finished`` is False. A job may also be sent
-# to another process and reported later.
+# A ladder is thread-safe, so several threads may run this loop at once. If no job is available until another thread
+# reports, ``next`` returns None although the search has not ended, and ``finished`` is False. A job may also be sent to
+# another process and reported later.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for number, curve in scores.items():

@@ -25,7 +25,7 @@ def cost(truth, predicted):
 
 
 def held_out_cost(model):
-    """Return the mean cost on the folds that are left out."""
+    """Return the mean cost on the held-out folds of a cross-validation."""
     return -cross_val_score(model, data.data, labels, cv=5, scoring=scorer).mean()
 
 

@@ -13,7 +13,8 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# Slurm sends TERM two minutes before the time is over, and ash-tune then writes its results so far. After any
-# end, call the same sbatch again to resume from the journal. If the node fails, Slurm itself submits the job again.
+# Slurm sends TERM two minutes before the time is over, and ash-tune then writes its results so far. However the
+# job ended, call the same sbatch again to resume from the journal. If the node fails, Slurm itself submits the job
+# again.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     ash-tune --threads "$SLURM_CPUS_PER_TASK" --journal run.ash "${@:-digits}"

@@ -1,4 +1,4 @@
-"""Tests the bench `ablation`: training of variants, planned and measured cases, and the page for known losses."""
+"""Tests the bench `ablation`: how variants are trained, planned and measured, and the page made from given losses."""
 
 import math
 from argparse import Namespace
@@ -98,9 +98,9 @@ def test_a_variant_measured_only_on_other_tables_is_refused(table: str, variant:
 
 def test_every_variant_is_planned_on_every_table_and_searches_on_some_tables() -> None:
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
-    searched = len(VARIANTS) - len(alone) - 1  # `logarithms` is measured only on SKEWED, not on SEARCHED
+    searched = len(VARIANTS) - len(alone) - 1  # without `logarithms`, which is measured on SKEWED, not on SEARCHED
     usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
-    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # recipe, search, bf16 and logarithms
+    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # variants: recipe, search, bf16, logarithms
 
 
 def test_a_missing_table_is_skipped_with_a_reason(tmp_path: Path) -> None:

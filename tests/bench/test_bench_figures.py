@@ -1,4 +1,7 @@
-"""Tests texts made from the benches' JSON: the student project's tables, pages, the README, and outdated figures."""
+"""Tests texts made from the benches' JSON: pages, the README, tables, and the notes that figures are outdated.
+
+Some tables are for the student project in which ash began (docs/guide/speedup.md).
+"""
 
 import importlib
 import math

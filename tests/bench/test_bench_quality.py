@@ -1,4 +1,4 @@
-"""Tests the bench `quality`: the planned cases, the measurement of a fit, and the page for known errors."""
+"""Tests the bench `quality`: the planned cases, the measurement of a fit, and the page made from given errors."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Tests callbacks: which events they receive, in which order and thread, how they end a run, and their errors."""
+"""Tests callbacks: the events that they receive, their order and thread, how they end a run, and errors in them."""
 
 import contextlib
 import copy
@@ -246,7 +246,7 @@ def test_no_thread_trains_after_an_error() -> None:
     [
         (None, []),
         (MemoryError("no room"), ["the threads raised MemoryError: no room"]),
-        (LookupError("no such experiment"), []),  # no note, since the core raises the same error object again
+        (LookupError("no such experiment"), []),  # no note, since this error itself is raised
     ],
 )
 def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:

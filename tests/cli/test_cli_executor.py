@@ -73,14 +73,14 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.filterwarnings("ignore")  # dropping a partly created Dask client causes warnings
 def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("distributed").setLevel(logging.INFO)  # Dask's default
-    with socket.socket() as silent:  # it holds a port on which nothing listens
+    with socket.socket() as silent:  # reserves a port on which nothing listens
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
     assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
-    gc.collect()  # a collection while Dask starts would make the start fail, since both need the same lock
+    gc.collect()  # now, since a collection while Dask starts would make the start fail: both need the same lock
 
 
 def test_a_scheduler_without_workers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

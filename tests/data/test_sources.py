@@ -112,7 +112,7 @@ def test_a_model_from_one_source_predicts_the_same_from_all_sources(
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """Compare tables of libraries only: the command that reads files would hold out some of the rows."""
+    """Compare only tables in memory. Files are read by the command, which would hold out some of the rows."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

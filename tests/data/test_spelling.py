@@ -1,4 +1,4 @@
-"""Tests numbers written as text: which text is read, the warnings, and that models read later tables as in training."""
+"""Tests numbers written as text: which text is read, warnings, and that new tables are read like the training table."""
 
 import warnings
 from collections.abc import Callable

@@ -123,7 +123,7 @@ def test_a_file_of_many_blocks_is_read(tmp_path):
 
 
 def late(rows):
-    """Return columns of codes, labels and numbers. The codes include a missing cell and, far down, a word."""
+    """Return columns of codes, labels and numbers. The codes include a missing cell and, in a late row, a word."""
     codes = [f"{row:06}" for row in range(rows)]
     codes[2 * BLOCK + 5], codes[3] = "no number", ""
     labels = ["01", "1.0"] * (rows // 2 - 1) + ["z", "z"]

@@ -1,4 +1,4 @@
-"""Tests the encoding: features of columns, in memory and from a file, and target statistics, checked row by row."""
+"""Tests the encoding, in memory and from a file: features of columns, and target statistics, checked row by row."""
 
 import json
 import math
@@ -115,7 +115,7 @@ def test_taken_rows_are_encoded_like_a_table_of_these_rows() -> None:
 def ordered_by_loops(
     cells: list[str | None], values: NDArray[np.float64], order: list[int], weights: list[float]
 ) -> NDArray[np.float64]:
-    """Return statistics by definition: a training row uses the training rows before it, other rows use all of them."""
+    """Return statistics by definition: a training row uses earlier training rows, other rows use all training rows."""
     total = sum(weights[row] for row in order)
     prior = sum(weights[row] * values[row] for row in order) / total
     sums: dict[str | None, Any] = {}

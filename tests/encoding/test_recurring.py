@@ -20,7 +20,7 @@ ROWS = 1000
 
 
 def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float64]:
-    """Return mostly zeros, and a few other values, unevenly spaced."""
+    """Return a column of mostly zeros. The other cells have `values` distinct values, which are unevenly spaced."""
     random = np.random.default_rng(seed)
     others = np.concatenate([[1, 2], 2 + np.cumsum(random.integers(100, 999, values - 2))])
     return np.where(random.random(rows) < 0.8, 0, random.choice(others, rows)).astype(float)

@@ -1,4 +1,4 @@
-"""Tests the limits of a run (epochs, a score, seconds, memory): finished jobs are kept, and decisions stay the same."""
+"""Tests the limits of a run (epochs, a score, seconds, memory): finished jobs are kept, and no decision changes."""
 
 import importlib
 import itertools
@@ -219,7 +219,7 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
 
 
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
-    """Check that a time limit holds even if the user sets the ladder. The refit would add a third to the run's time."""
+    """Check that a time limit holds even if the user sets the ladder. The estimated refit time exceeds it."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -248,7 +248,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Advance the clock until no time is left, and return the time. `needed` lists the estimates of the refit time."""
+    """Advance the clock until no time is left, and return its time. `needed` lists estimates of the refit time."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left
@@ -317,8 +317,8 @@ def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
         tight = wide(*data, threads=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
-        # With more threads, the peak depends on timing: a finished job may keep its state until the jobs decided
-        # before it have finished.
+        # With more threads, the peak depends on timing: a finished job may keep its state until all jobs that must be
+        # decided before it have finished.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
 
 

@@ -412,7 +412,7 @@ def adaptive(known: Any = (), space: Space = SPACE, first: int = 4) -> AdaptiveC
 
 
 def drawn(scores: dict[int, float]) -> str:
-    """Return the kinds of 16 candidates and of the next 40, given the scores of some of the first 16."""
+    """Return the initials of the kinds of 16 candidates, and of 40 more drawn once some of the 16 have these scores."""
     made = adaptive(first=16)
     made.more(40, jobs_of(scores))
     return "".join(model_of(params)[0] for params in made.params)

@@ -1,4 +1,4 @@
-"""Tests the ladder planned for a time limit: its arithmetic, the effect of the machine, and that it fills the time."""
+"""Tests the ladder planned for a time limit: its arithmetic, the effect of the machine, and that runs fill the time."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
     share = plans.FIRST_SHARE * seconds * 2
     fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
     assert usual >= own >= min(usual, int(fewest))
-    if own < usual:  # epochs are shortened only if a usual one is too long for the first job
+    if own < usual:  # epochs are shortened only if an epoch of the usual length is too long for the first job
         assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
         longer = rows // (rows // own - 1)
         assert longer * row_seconds + of_scoring > share or longer >= usual

@@ -1,4 +1,4 @@
-"""Tests the preparation of tables: scales equal those by NumPy and depend neither on block sizes nor on libraries."""
+"""Tests the preparation of tables: scales equal NumPy's and depend neither on block sizes nor on libraries."""
 
 from typing import Any
 

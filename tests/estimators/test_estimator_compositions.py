@@ -1,4 +1,4 @@
-"""Tests the estimators in scikit-learn's meta-estimators and in joblib, with equal results on any threads."""
+"""Tests the estimators in scikit-learn's meta-estimators and in joblib, with equal results on any number of threads."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Tests the estimators' ensemble: its members, and its predictions with weights, on any threads, and after pickling."""
+"""Tests the estimators' ensemble: members, weighted predictions, predictions on any number of threads, and pickling."""
 
 import importlib
 import pickle
@@ -161,7 +161,7 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
 
 
 def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that planned runs without training after the search reserve 1/25 of their time, and all others more."""
+    """Check that runs reserve 1/25 of their time if they are planned and train nothing after the search, else more."""
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
     trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]

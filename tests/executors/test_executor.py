@@ -93,7 +93,10 @@ def test_estimators_accept_an_executor() -> None:
 
 
 def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
-    """Simulate two processes by their memories. Each runs two jobs in turn, and neither can read the data file."""
+    """Simulate two processes that run two jobs each, in turn.
+
+    A dict holds the data that a process keeps. Neither process can read the data file.
+    """
     memories: list[dict[str, Any]] = [{}, {}]
     sent = []
 

@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as Slurm would, with tasks of one CPU each, or two CPUs with MPI."""
+    """Run a script in the way Slurm would. Each task has one CPU, or two CPUs with MPI."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "srun").write_text(SRUN.format(mpiexec=mpiexec()))

@@ -29,7 +29,7 @@ SEEDS = range(25)
 
 
 def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
-    """Return a row's features: unscaled numbers (NaN if missing), and what `scaled_table` has for each cell's level."""
+    """Return a row's features: unscaled numbers (NaN if missing), then each cell's row of its `scaled_table`."""
     features: list[float] = []
     for column in description.columns:
         cell = row[column.source]

@@ -327,7 +327,7 @@ print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 
 
 @pytest.mark.parametrize("returns_state", [False, True])
 def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> None:
-    """If a state was lost, the function is called again for lower rungs, but finds its epochs on the disk."""
+    """Check that a function called again for lower rungs, since its state was lost, finds its epochs on the disk."""
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)

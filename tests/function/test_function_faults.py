@@ -268,7 +268,7 @@ def test_f47_a_hanging_job_in_a_thread_occupies_its_place() -> None:
     assert result.params[result.failures[0].candidate] == hung[0]
     assert len({job.candidate for job in result.jobs}) == 40
     others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
-    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one thread ran all of these
+    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one thread ran all other jobs
 
 
 def test_f47_the_run_ends_if_every_thread_hangs() -> None:

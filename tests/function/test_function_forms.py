@@ -102,7 +102,7 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
         for epoch in range(8):
             try:
                 report(params["x"] + epoch)
-            except Exception as error:  # does not catch Retired, or the last assertion would show this text
+            except Exception as error:  # Retired is not caught here; else the last assertion would show this text
                 ends[params["x"]] = f"an error: {error}"
             except ash.Retired:
                 ends[params["x"]] = f"retired in {epoch}"

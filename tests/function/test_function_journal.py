@@ -148,7 +148,7 @@ def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> N
     first, second = Diary(), Diary()
     with pytest.raises(SystemExit):
         tune(path, first, function=function, threads=2, **slow)
-    assert not first.jobs and held() >= 5  # no job could be decided, since the first one did not finish
+    assert not first.jobs and held() >= 5  # no job could be decided, since the first job did not finish
     release.set()
     again = tune(path, second, function=function, threads=1, **slow)
     # jobs are reported when they are decided

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.core
 
 
 def jobs(rungs):
-    """Return columns from [(candidate, score, loss), ...] for each rung. A score of None means diverged."""
+    """Return columns of jobs. Each rung is a list [(candidate, score, loss), ...]; a score of None means diverged."""
     rows = [
         {"candidate": candidate, "rung": rung, "epochs": 2**rung, "loss": loss}
         | {"score": np.nan if score is None else score, "diverged": score is None}

@@ -1,4 +1,4 @@
-"""Tests a journal on full, read-only and failing disks (the first, second, ... system call fails), and kills."""
+"""Tests a journal on full, read-only and failing disks (the first, second, ... system call fails), and after kills."""
 
 import contextlib
 import errno
@@ -30,12 +30,12 @@ from function_journal_help import tune as tune_function
 from journal_help import JOBS, copy, outcome, rows, run, stopped
 
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
-"""The stride of failing calls. By default, each third call is made to fail in turn; slow tests try every call."""
+"""The stride of failing calls. By default, only every third call is made to fail; slow tests try every call."""
 
 
 @pytest.fixture
 def small_files() -> Iterator[Any]:
-    """Yield a function that limits the size of files, which acts like a full disk. Python ignores SIGXFSZ."""
+    """Yield a function that limits the size of files, to imitate a full disk. Python ignores the signal SIGXFSZ."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

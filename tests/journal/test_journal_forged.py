@@ -122,7 +122,7 @@ def show(path: Path) -> None:
 @EVERY
 @pytest.mark.parametrize("changes", [{}, {"cv": 3}, {"schedule": "greedy"}], ids=["plain", "folds", "greedy"])
 @pytest.mark.filterwarnings("ignore:.*are damaged or missing and are trained again")
-@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # if it is forged
+@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # in some forgeries
 def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     changes: dict[str, Any], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +145,7 @@ def test_f61_a_forged_plan_raises_only_ash_errors(each: int, tmp_path: Path) -> 
 
     path = tmp_path / "run.ash"
     call(path)
-    survives(path, 4 * each, call=call)  # the other facts are all tried above
+    survives(path, 4 * each, call=call)  # fewer forgeries, since the test above tries all facts but the plan
 
 
 @EVERY

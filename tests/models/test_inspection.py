@@ -30,7 +30,7 @@ RUN: dict[str, Any] = {"candidates": 8, "seed": 0, "threads": 1, "progress": Fal
 
 
 def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the rows of FRAME on which a run validated, in the run's order, and their row numbers, found by dates."""
+    """Return FRAME's validation rows in the run's order, and their row numbers, which are found by the rows' dates."""
     assert result.sample is not None
     days = result.sample.frame.columns[4].numbers(slice(None))
     rows = (days - pd.Timestamp("2020-01-01").timestamp() / 86_400).astype(int)

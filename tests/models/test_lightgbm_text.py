@@ -103,7 +103,7 @@ def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def of_tree(**changes: str) -> str:
-    """Return a text of two trees. The second one has these changes, and the stated sizes are correct."""
+    """Return a text of two trees. The second tree has the entries `changes`, and the stated sizes are correct."""
     return text_of([TREE, {**TREE, **changes}])
 
 

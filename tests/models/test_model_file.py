@@ -67,7 +67,7 @@ MODELS = {
 
 
 def with_trees(ensemble):
-    """Return the ensemble with two new members, which are boosted trees: the second one and the last one."""
+    """Return the ensemble with two new members, which are boosted trees: its second and its last member."""
     first, *others = ensemble.members
     members = [first, trees_beside(first), *others, trees_beside(first, random_text(13, 3, seed=1))]
     shares = np.full(len(members), 1 / len(members))

@@ -53,7 +53,7 @@ OURS: dict[str, Any] = {
 def test_resumed_scikit_learn_estimators_equal_ones_trained_at_once(name: str) -> None:
     at_once, on = trained(OURS[name], 9), trained(OURS[name], 2, 3, 4)
     assert on.done == 9 and not on.why
-    if "histograms" in name or name == "boosting":  # a continued fit sums the trees' outputs in another order
+    if "histograms" in name or name == "boosting":  # a continued fit sums trees in another order than one fit
         np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-9)
     else:
         np.testing.assert_array_equal(predicted(on), predicted(at_once))

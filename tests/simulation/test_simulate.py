@@ -35,8 +35,8 @@ def makespans(simulation: Simulation) -> list[float]:
 def test_four_candidates_match_a_calculation_by_hand() -> None:
     """Compute a greedy run on two threads. Candidates cost 3, 1, 2 and 2 seconds per epoch. Rung 1 adds two epochs.
 
-    At 3, thread 0 is served first. It promotes candidate 1, which is better than 0. Candidate 2 is promoted at 5, when
-    all four candidates have finished rung 0.
+    At 3, both threads are free, and thread 0 is served first. It gets candidate 1, which is promoted because it is
+    better than candidate 0. Candidate 2 is promoted at 5, when all four candidates have finished rung 0.
 
     thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]
     thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]

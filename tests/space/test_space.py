@@ -473,7 +473,7 @@ def test_a_stream_starts_like_every_sample_and_ends_with_the_space() -> None:
 
 
 def test_every_order_of_a_small_space_is_equally_likely() -> None:
-    """Check that the six orders after the default are equally frequent, so that the whole shuffle is uniform."""
+    """Check that the default comes first and that the six orders of the other configurations are equally frequent."""
     space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
     counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
