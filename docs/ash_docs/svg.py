@@ -10,7 +10,7 @@ WIDE = 640
 
 
 def picture(title: str, width: float, height: float, parts: Sequence[str]) -> str:
-    """Return an inline picture with a title for screen readers; a wide picture is scrolled on a phone."""
+    """Return an inline picture with a title for screen readers; a wide picture can be scrolled on a phone."""
     size = "wide" if width > WIDE else "narrow"
     return (
         f'<div class="drawing {size}"><svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '

@@ -270,7 +270,7 @@ def test_a_new_journal_starts_without_directories_but_keeps_other_files(tmp_path
 
 @pytest.mark.parametrize("learns", [False, True])
 def test_a_directory_is_not_passed_on_to_other_hyperparameters(learns: bool, tmp_path: Path) -> None:
-    """Lose the last results in a crash. When the run resumes, a learning sampler reuses numbers for other values."""
+    """Lose the last results in a crash. When the run resumes, its sampler reuses candidate numbers for other values."""
     path, found = tmp_path / "run.ash", dict[int, bool]()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:

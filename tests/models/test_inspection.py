@@ -1,4 +1,4 @@
-"""Compares permutation importance and partial dependence with plain Python and with scikit-learn."""
+"""Compares permutation importance and partial dependence with plain Python code and with scikit-learn."""
 
 import pickle
 from typing import Any

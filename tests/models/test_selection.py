@@ -1,4 +1,4 @@
-"""Compares the selection of networks with plain Python, and calibration factors with an exhaustive search."""
+"""Compares the selection of networks with plain Python code, and calibration factors with an exhaustive search."""
 
 import math
 from itertools import pairwise
