@@ -138,7 +138,7 @@ class Known:
 
 
 class Calls:
-    """A model that records the number of rows of each call. A call takes 2 ms; the first one takes much longer."""
+    """A model that records the number of rows of each call. A call takes 2 ms; the first call takes much longer."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []

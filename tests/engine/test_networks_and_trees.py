@@ -465,7 +465,7 @@ def test_the_best_quarter_of_each_kind_counts_as_good() -> None:
 
 
 def test_the_cost_of_a_draw_does_not_grow_with_the_number_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count how often a candidate's kind is looked up. Each request for candidates ranks all earlier ones once."""
+    """Count how often a candidate's kind is looked up. A request for candidates ranks all earlier candidates once."""
     asked = []
     monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0

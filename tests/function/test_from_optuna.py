@@ -356,7 +356,7 @@ def test_a_changed_objective_does_not_continue_a_journal(tmp_path: Path) -> None
 
 
 def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
-    """Use a trial whose first value is the highest of all; it must still not be continued in higher rungs."""
+    """Use a trial whose first value is the highest of all. Even this trial must not be continued in higher rungs."""
 
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)

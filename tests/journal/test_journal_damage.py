@@ -263,7 +263,7 @@ def test_refused_memory_is_not_reported_as_damage(
 
 @pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
 def test_an_unreadable_page_is_reported_by_its_cause(code: int, error: type[Exception]) -> None:
-    """Let SQLite's `quick_check` fail with SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT; its message must be shown."""
+    """Let SQLite's `quick_check` fail with SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT. The message must be shown."""
     connection = mock.MagicMock()
     connection.execute.return_value = [(f"Tree 5 page 23: unable to get the page. error code={code}",)]
     with pytest.raises(error, match="unable to get the page"):

@@ -63,7 +63,7 @@ def spaces(changes: dict[str, Any]) -> tuple[ash.Space, ash.Space, dict[str, Any
 
 
 def continued(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
-    """Continue the run with a larger space, and ignore the warning that it has grown."""
+    """Continue the run with a larger space, and ignore the warning that the space has grown."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* the space has grown: ")
         return run(journal, *callbacks, **changes)

@@ -115,7 +115,7 @@ def test_parameters_and_importance_match_the_run():
 
 @pytest.mark.parametrize("best_rung", [2, 3])
 def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
-    """Include a candidate whose best score is from a rung below its highest one. Rungs are numbered from 0."""
+    """Include a candidate whose best score is from a rung below its highest rung. Rungs are numbered from 0."""
     scores = {0: 0.5, 1: 0.6, 2: 0.7, 3: 0.8, best_rung: 0.9}
     found = ash.tune_function(
         lambda params, epochs, state: (scores[(epochs.bit_length() - 1)] + params["a"] / 1e4, None),

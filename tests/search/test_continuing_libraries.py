@@ -374,7 +374,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """Fit an estimator in one call, with early stopping on the last 100 rows. Return it and its best round."""
+    """Fit an estimator at once, with early stopping on the last 100 rows. Return the estimator and its best round."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -456,7 +456,7 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
-    """Check that the user's metric chooses the round, even if LightGBM stops by another one or rungs have one round."""
+    """Check that the user's metric chooses the round, even if LightGBM stops by another or rungs have one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}

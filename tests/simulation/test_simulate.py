@@ -54,7 +54,7 @@ def test_four_candidates_match_a_calculation_by_hand() -> None:
 
 
 def test_helpers_match_a_calculation_by_hand() -> None:
-    """Simulate one job of 12 seconds on three threads. Two helpers at efficiency 0.5 double its speed."""
+    """Simulate one job of 12 seconds on three threads. Two helpers at efficiency 0.5 double the job's speed."""
     alone, helped = (simulate(1, costs=12, threads=3, team_efficiency=0.5, teams=teams) for teams in (False, True))
     assert makespans(alone) == [12] and makespans(helped) == [6]
     assert alone.rows[0]["utilization"] == pytest.approx(1 / 3) and helped.rows[0]["utilization"] == 1
