@@ -278,7 +278,7 @@ def cases(options: Namespace) -> list[Case]:
 
 
 def build(options: Namespace) -> None:
-    """Build the C++ code before any case is timed; each case checks its own answers."""
+    """Build the C++ code before any case is timed. Nothing else is checked, since each case checks its answers."""
     library()
 
 

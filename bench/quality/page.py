@@ -86,7 +86,7 @@ def error_of(table: str, run: Run) -> float:
 
 
 def mean_error(table: str, runs: Mapping[int, Run], seeds: Sequence[int]) -> float:
-    """Return the mean of the compared error over these seeds."""
+    """Return the mean, over these seeds, of the error by which contenders are compared."""
     return fmean(error_of(table, runs[seed]) for seed in seeds)
 
 

@@ -148,7 +148,7 @@ def _image_set() -> Callable[..., Any]:
 
 
 def seed_all(seed: int) -> None:
-    """Seed the generators that the originals use: NumPy, PyTorch, and each study without its own sampler."""
+    """Seed what the originals draw from: NumPy, PyTorch, and the default sampler of studies that are given none."""
     import optuna
 
     np.random.seed(seed)

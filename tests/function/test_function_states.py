@@ -1,4 +1,4 @@
-"""Tests states of waiting candidates: limited in memory, otherwise in temporary files, and recomputed if lost."""
+"""Tests states of waiting candidates: in memory up to a limit, beyond it in temporary files; recomputed if lost."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Tests that damage to journals and states is reported or harmless: no wrong results, no rows without a state file."""
+"""Tests that damage to journals and states is reported or harmless: no wrong results, no records of lost files."""
 
 import os
 import random

@@ -66,8 +66,8 @@ void in_critical_section(Body&& body) {
 // function checks that memory is available, and then triggers the allocation in advance.
 bool has_room() noexcept;
 
-// Returns how many of the `wanted` threads can be started. The thread that opens the region is also new and counts as
-// one of them. Returns 0 if not even that thread can be started.
+// Returns how many of the `wanted` threads can be started. One of them is the thread that opens the parallel
+// region, since it is a new thread too. Returns 0 if not even that thread can be started.
 int startable(int wanted);
 
 // REQUIRES: the calling thread opens no other region and ends soon; startable() granted `threads` threads. on_failure()

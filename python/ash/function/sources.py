@@ -253,8 +253,8 @@ class OptunaSource(Source):
     parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
     choice keeps its options.
 
-    There are `count` candidates in total, beginning with `first`. Candidates in the `journal` were recorded by earlier
-    calls, some of them with smaller spaces. Each configuration is tried once: if the sampler proposes a configuration
+    There are `count` candidates in total, beginning with `first`. The `journal` holds the candidates of earlier calls,
+    some of which may have had smaller spaces. Each configuration is tried once: if the sampler proposes a configuration
     again, it is told the configuration's value, and asked again. If the sampler only repeats itself, or stops its study
     as GridSampler does, candidates are drawn at random by `seed` instead.
     """

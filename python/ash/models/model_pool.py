@@ -295,7 +295,7 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
 def sharpness(
     predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
 ) -> float:
-    """Return the common factor of the models' logits that minimizes the cross-entropy of their mean, plus a prior.
+    """Return the factor on all logits that minimizes a prior plus the cross-entropy of the models' mean prediction.
 
     `predictions` [models, rows, classes] are averaged with the weights `shares` [models]. `labels` [rows] are class
     numbers, and `weights` [rows] are the weights of the rows. The search starts at 1 and moves in steps of 1 / `STEPS`
