@@ -79,7 +79,7 @@ bool has_float_logarithms(double least, double most) {
     return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
 }
 
-// Returns the units of a network's outputs. units: the scaling of its training targets.
+// Returns the units of a network's outputs. units: the scaling of the training targets.
 OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     if (loss.kind != Loss::poisson) return without_bounds(units);
     OutputUnits result = without_bounds({units.scale, {1.0}, {0.0}});

@@ -63,7 +63,7 @@ struct TargetLoss {
     double level = 0.5;  // quantile level of the pinball loss, between 0 and 1
 };
 
-struct TargetTable {  // row-major; read only by the constructor to which it is passed
+struct TargetTable {  // row-major; its arrays are read only while the constructor that takes it runs
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
@@ -88,13 +88,13 @@ struct Table {        // a whole table in one array, row-major
 
 class Data {
   public:
-    // Builds from a whole table; throws in the same cases as DataBuilder. standardize: whether to standardize all
-    // features or none.
+    // Builds the data from a whole table. Throws in the same cases as DataBuilder. standardize: whether to standardize
+    // all features or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
-    // Rebuilds a Data from its pickled members. Throws std::invalid_argument if they are inconsistent, so that no read
-    // goes past the end of a buffer.
+    // The members of a pickled Data, from which the constructor below rebuilds it. It throws std::invalid_argument if
+    // they are inconsistent, so that no read goes past the end of a buffer.
     struct Members {
         int features;
         int classes;
@@ -159,7 +159,7 @@ class DataBuilder {
 
     int features() const { return data_.features_; }
 
-    // Adds the next `count` rows x [count][features]. First pass all rows to observe(), then all again to fill().
+    // Adds the next `count` rows x [count][features]. Pass all rows to observe(), then all rows again to fill().
     // Throws std::invalid_argument for more rows than the table has.
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
@@ -183,7 +183,7 @@ class DataBuilder {
     const std::int64_t rows_;
     std::vector<PartRow> training_;  // in table order
     std::vector<PartRow> validation_;
-    std::vector<double> weights_;         // weights of the training part, as given
+    std::vector<double> weights_;         // weights of the training part, before they are scaled to a mean of 1
     std::optional<Quartiles> quartiles_;  // empty once all rows are observed
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;

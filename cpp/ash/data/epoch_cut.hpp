@@ -19,7 +19,7 @@ class EpochCut {
   public:
     struct Window {
         std::int64_t pass;
-        std::int64_t first;  // index in the order of the pass
+        std::int64_t first;  // index of the epoch's first row in the order of the pass
     };
 
     EpochCut() = default;

@@ -76,7 +76,7 @@ class Quartiles {
     std::int64_t rows_;
     std::int64_t size_;  // number of rows of the sample
     std::int64_t seen_ = 0;
-    std::int64_t next_;            // next row of the sample
+    std::int64_t next_;            // number of the next row that belongs to the sample
     std::vector<double> sample_;   // [size][wanted columns]
     std::vector<double> weights_;  // [size]: weights of the rows of the sample
     bool weighted_ = false;        // whether some weight is not 1

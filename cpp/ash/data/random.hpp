@@ -31,7 +31,7 @@ struct Stream {
 
 using Words = std::array<std::uint32_t, 4>;
 
-// The generator itself, which is tested against its published test vectors.
+// Returns the four random words of a counter and a key, by Philox4x32-10. Tested with the published test vectors.
 Words philox(const Words& counter, std::uint64_t key);
 
 // Returns the four words at `index` of the stream.

@@ -19,7 +19,7 @@
 
 namespace ash {
 
-struct Scaling {  // every field: [columns]
+struct Scaling {  // each field has one number per column
     std::vector<double> center;
     std::vector<double> scale;  // above zero, and large enough that 1 / scale is finite
     std::vector<double> limit;  // kClip, or 0 for no clip

@@ -33,7 +33,7 @@ ASH_INLINE Floats to_bfloat16(Floats x) {
     const Integers size = own & 0x7FFFFFFF;
     const Integers rounded = (own + 0x7FFF + ((own >> 16) & 1)) & static_cast<int32_t>(0xFFFF0000);
     const Integers sign = own & static_cast<int32_t>(0x80000000);
-    const Integers kept = (size >= 0x00800000) & rounded;  // zero for denormals
+    const Integers kept = (size >= 0x00800000) & rounded;  // `rounded`, or zero for a denormal
     const Integers quiet = (own & static_cast<int32_t>(0xFFFF0000)) | 0x00400000;
     return from_bits(size > 0x7F800000 ? quiet : (kept | sign));
 }
@@ -86,7 +86,8 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
                 add_term(odd);
             }
             if (terms % 2 != 0) add_term(even);
-            // AMX fills up the group with zero terms, which turn a flushed -0 into +0.
+            // AMX fills up an incomplete group with zero terms. Adding them turns a sum that was flushed to -0 into +0,
+            // so zeros are added here, too.
             const Floats zeros{};
             for (int r = 0; r < R; ++r) {
                 for (int v = 0; v < V; ++v) {

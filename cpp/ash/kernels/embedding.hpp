@@ -19,11 +19,11 @@
 namespace ash::embedding {
 
 inline constexpr int kFrequencies = 16;
-inline constexpr int kDimensions = 3;  // values in addition to the number itself
+inline constexpr int kDimensions = 3;  // outputs of the embedding per number, in addition to the number itself
 inline constexpr int kPhases = kFrequencies;
 inline constexpr int kMixes = 2 * kFrequencies;
 inline constexpr int kBiases = kMixes + kFrequencies * kDimensions;
 inline constexpr int kRows = kBiases + kDimensions;
-inline constexpr std::int64_t kColumns = 16;  // numbers whose gradient is computed and applied together
+inline constexpr std::int64_t kColumns = 16;  // embedded features whose gradient is computed and applied together
 
 }  // namespace ash::embedding

@@ -7,7 +7,7 @@
 namespace ash {
 
 enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };  // gelu: tanh form
-enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // PyTorch's forms
+enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // as in PyTorch
 // The loss of a target t and an output z, summed over outputs:
 //     squared_error    (z - t)^2
 //     pinball          level (t - z) if z < t, else (1 - level) (z - t); its mean is smallest at that quantile

@@ -24,8 +24,8 @@ namespace ash {
 
 enum class Start : std::uint8_t {
     bias,        // C = bias + A B; a null bias counts as zeros
-    accumulate,  // C = C + A B, continuing the chain
-    scale,       // C = C * (A B) by elements; yields deltas if C holds the slopes
+    accumulate,  // C = C + A B; each chain of additions starts with the value in C
+    scale,       // C = C * (A B), element by element; yields deltas if C holds the slopes
 };
 
 // A product: the sum of a[m * a_row + k * a_column] * b[k * b_stride + n] over k = 0, 1, ... is combined with C[m][n]
@@ -47,7 +47,7 @@ struct Product {
 
 // Returns the number of scratch floats for a bfloat16 product of these dimensions.
 constexpr std::int64_t bfloat16_scratch(std::int64_t rows, std::int64_t columns, std::int64_t terms) {
-    constexpr std::int64_t kMore = 32;  // room to fill up a row or the terms
+    constexpr std::int64_t kMore = 32;  // limit on the padding of each dimension
     return (terms + kMore) * (rows + kMore + columns + kMore);
 }
 
@@ -129,7 +129,7 @@ struct Kernels {
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
     // excess := delta * excess, which is the delta of a. Then delta := delta * slope, which is the delta of x.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
-    // Multiplies y, slope and, if not null, excess by the mask.
+    // Multiplies y, slope and excess by the dropout mask. excess may be null, in which case it is skipped.
     void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;
     // logits := probabilities; padding that is 0 stays 0. If labels is not null, losses[row] := cross-entropy with the
     // smoothed label.
@@ -150,7 +150,7 @@ struct Kernels {
     // to[row] := from[numbers[row]], as whole rows of `stride` floats.
     void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
                    float* to) noexcept;
-    // to[row * to_stride + d * numbers + i] := embedded value d of number i; x is [rows][stride].
+    // to[row * to_stride + d * numbers + i] := embedded value d of numeric feature i; x is [rows][stride].
     void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
     // gradient [rows of parameters][16] := the gradient of the parameters of 16 numbers, starting at `first`, a
     // multiple of 16. deltas: the deltas of embed()'s results, which are read up to 15 floats beyond their end.

@@ -63,7 +63,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
             Floats total = load(facts.totals + r);
             for (int64_t c = 0; c < square.columns; ++c) {
                 const Floats z = load(turned.values + c * kTurnedRows + r);
-                top = at_least(z, top);  // may miss a NaN, but the sum of exponentials is NaN in that case
+                top = at_least(z, top);  // `top` may miss a NaN, but the sum of exponentials is NaN in that case
                 total += z;
             }
             store(facts.tops + r, top);

@@ -43,7 +43,7 @@ ASH_INLINE Floats sine(Floats part) {
     return sine_of_turns(select(absolute(part) > 0.25F, far, part));
 }
 
-// The parameters of one vector of numbers.
+// The embedding parameters of the numeric features in one SIMD register.
 struct PeriodicColumns {
     const float* first;
     int64_t stride;
@@ -83,7 +83,8 @@ void embed(const ash::Periodic& p, const float* x, int64_t rows, float* to, int6
     }
 }
 
-// The address of the deltas of one vector of numbers, and the mask of the lanes that hold numbers.
+// The address of the deltas of the numeric features in one SIMD register, and the mask of the lanes that hold a
+// feature.
 struct PeriodicDeltas {
     const float* first;
     int64_t stride;

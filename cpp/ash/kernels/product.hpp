@@ -96,7 +96,7 @@ __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, i
 using Tile = void (*)(const ash::Product&, int64_t, int64_t, int64_t) noexcept;
 
 struct Tiles {
-    Tile of[kTileRows + 1];  // functions indexed by their number of rows; null for 0 rows
+    Tile of[kTileRows + 1];  // of[R] computes tiles of R rows; of[0] is null
 };
 
 template <int V>

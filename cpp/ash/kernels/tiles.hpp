@@ -208,7 +208,7 @@ class TileBlock {
     alignas(64) float edge_[kTile * kTile] = {};
 };
 
-// Tile numbers are part of the instructions: 0 to 3 for C, 4 and 5 for A, 6 and 7 for B.
+// Tile numbers must be constants, since instructions contain them: 0 to 3 for C, 4 and 5 for A, 6 and 7 for B.
 #define ASH_TILE_BEGIN(tile, down, right)                \
     {                                                    \
         const TileStart from = block.start(down, right); \

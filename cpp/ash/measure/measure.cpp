@@ -92,10 +92,10 @@ class Steps {
 
 double fma_peak(const Kernels& kernels, double seconds) {
     constexpr std::int64_t kVectors = 24 * 100'000;
-    constexpr int kOperations = 2;  // a multiplication and an addition
+    constexpr int kOperations = 2;  // operations per fused multiply-add: a multiplication and an addition
     double best = 0.0;
     double spent = 0.0;
-    volatile float sink = 0.0F;  // without it the compiler could remove the work
+    volatile float sink = 0.0F;  // receives the results, since the compiler could otherwise remove the work
     while (spent < seconds) {
         const double run = seconds_of([&] { sink = sink + kernels.peak(kVectors); });
         best = std::max(best, kOperations * static_cast<double>(kVectors) * kernels.lanes / run);

@@ -15,7 +15,7 @@ namespace {
 // The mean of a loss over rows, weighted by the row weights.
 class MeanLoss {
   public:
-    // Adds loss(r) for the next rows.
+    // Adds the loss term(r) of each row of `next`, where r counts from the first of these rows.
     template <typename Term>
     void add(const Rows& rows, Span next, Term term) {
         for (std::int64_t r = 0; r < next.count; ++r) {
@@ -51,7 +51,7 @@ class CalibratedLoss {
     }
 
     double mean() const {
-        double best = std::numeric_limits<double>::quiet_NaN();  // returned if no loss is finite
+        double best = std::numeric_limits<double>::quiet_NaN();  // NaN is returned if no loss is finite
         double lowest = std::numeric_limits<double>::infinity();
         for (int f = 0; f < kFactors; ++f) {
             const double octaves = f / 4.0 - 2.0;
@@ -68,7 +68,7 @@ class CalibratedLoss {
   private:
     static constexpr std::array<float, 4> kRoots = {0.25F, 0.297301779F, 0.353553391F, 0.420448208F};
     static constexpr int kFactors = 21;
-    static constexpr double kSpread = 0.5;  // standard deviation of the prior, in octaves
+    static constexpr double kSpread = 0.5;  // standard deviation of the factor's prior, in octaves
 
     std::array<MeanLoss, kFactors> means_;
 };

@@ -79,7 +79,8 @@ std::int32_t predicted_class(std::span<const float> probabilities) {
     return static_cast<std::int32_t>(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
-// Calls count(label, weight, hit) for each of the next rows. hit: whether the label is the predicted class.
+// Calls count(label, weight, hit) for each row of `next`. hit: whether the label is the predicted class. first: the
+// number of the first of these rows in `truth`.
 template <typename Count>
 void count_rows(const Truth& truth, const Predictions& next, std::int64_t first, Count count) {
     for (std::int64_t r = 0; r < next.rows; ++r) {

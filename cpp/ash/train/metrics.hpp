@@ -92,10 +92,11 @@ class RunningScore {
   public:
     // Starts a score. The arrays that `truth` points to are read until score() returns. Throws std::invalid_argument
     // for a metric of the wrong task (classification or regression), and for more than 2^32 - 1 rows if the metric is
-    // auc or average_precision, which cannot rank more.
+    // auc or average_precision, since they cannot rank more rows.
     void begin(Metric metric, const Truth& truth);
 
-    // Adds the next rows. REQUIRES: as many outputs as the truth has, and in total no more rows than the truth.
+    // Adds the predictions of the next rows. REQUIRES: `next` has as many outputs as the truth, and all predictions
+    // together have at most as many rows as the truth.
     void add(const Predictions& next);
 
     // REQUIRES: all rows were added. mean_loss: for log_loss, the (weighted) mean of -log(probability of the label);

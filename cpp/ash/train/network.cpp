@@ -160,7 +160,7 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
             if (!kernels.standardize(from, columns, to)) return false;
         }
     }
-    const FlushDenormals flush;  // as in training
+    const FlushDenormals flush;  // denormals are flushed as in training
     ash::predict(kernels, layout_, weights_.data(), numbers_, scratch.inputs.data(), input_stride, rows,
                  {scratch.outputs.data(), scratch.numbers.data(), scratch.embedded.data(), nullptr},
                  scratch.results.data());

@@ -19,7 +19,7 @@ inline double now_seconds() {
 
 class Occupancy {
   public:
-    // Starts a period.
+    // Starts a measurement, for which share() is asked later.
     void start() {
         wall_ = now_seconds();
         cpu_ = cpu_seconds();
@@ -28,7 +28,8 @@ class Occupancy {
     // Returns the wall-clock seconds since start().
     double seconds() const { return now_seconds() - wall_; }
 
-    // Returns the share defined above, 0 to 1. slept: seconds slept voluntarily since start().
+    // Returns the share of the time since start() in which the thread had a core, by the formula above. slept: seconds
+    // slept voluntarily since start().
     double share(double slept) const {
         const double wanted = seconds() - slept;
         return wanted > 0.0 ? (cpu_seconds() - cpu_) / wanted : 1.0;

@@ -88,7 +88,7 @@ class Probes {
         for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
     }
 
-    // Returns whether another thread could be started. REQUIRES: fewer than `most` threads were started.
+    // Starts one more thread. Returns false if the system refused it. REQUIRES: fewer than `most` threads were started.
     bool start(const Attributes& attributes) {
         const auto wait = [](void* over) -> void* {
             static_cast<std::atomic<bool>*>(over)->wait(false);

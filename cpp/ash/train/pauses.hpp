@@ -34,7 +34,7 @@ class Pauses {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
 
-    // Returns whether this thread had a core to itself during the last watch.
+    // Returns whether the owner had a core to itself during the last watch.
     bool had_core() const { return has_core_; }
 
     // Records that the owner slept voluntarily for `seconds`.
@@ -52,7 +52,7 @@ class Pauses {
         start_watch();
     }
 
-    // Ends the pause if its time is over. If the core was shared, the next pause starts immediately.
+    // Ends the pause if its time is over. If the owner shared its core meanwhile, the next pause starts immediately.
     // REQUIRES: active().
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;

@@ -33,7 +33,7 @@ struct Span {  // a range of rows
     std::int64_t count;
 };
 
-// The buffers of one batch; shapes are given above.
+// The buffers of one batch. The header of this file lists their shapes.
 struct Batch {
     std::int64_t rows;
     const float* inputs;  // [rows][input_stride]: the inputs of layer 0

@@ -55,7 +55,7 @@ class WeightCut {
   public:
     explicit WeightCut(const Layout& layout);
 
-    // Returns the blocks for a team of `threads` threads; valid until the next call.
+    // Returns the blocks of weight rows for a team of `threads` threads. The span is valid until the next call.
     std::span<const WeightBlock> blocks(int threads);
 
   private:

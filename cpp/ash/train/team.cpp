@@ -7,13 +7,13 @@
 namespace ash {
 namespace {
 
-constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
-constexpr double kStall = 500e-6;    // seconds by which a wait must exceed an unshared step to cause a pause
-constexpr double kTrial = 1e-3;      // minimum seconds of shared steps before a team is judged
-constexpr int kTrialSteps = 6;       // minimum number of shared steps before a team is judged
-constexpr int kColdSteps = 2;        // number of first shared steps of a trial, not counted since caches are cold
+constexpr double kSpin = 50e-6;    // seconds for which a thread spins before it sleeps
+constexpr double kStall = 500e-6;  // seconds by which a wait must exceed an unshared step to cause a pause
+constexpr double kTrial = 1e-3;    // minimum seconds of shared steps before a team is judged
+constexpr int kTrialSteps = 6;     // minimum number of shared steps before a team is judged
+constexpr int kColdSteps = 2;  // number of shared steps at the start of a trial that are skipped, since caches are cold
 constexpr double kGain = 1.05;       // minimum speed-up that keeps a team open
-constexpr int kStepsAlone = 2;       // number of first steps of a job, which are timed but not shared
+constexpr int kStepsAlone = 2;       // number of steps at the start of a job that are timed but not shared
 constexpr double kPauseSteps = 100;  // minimum length of a pause in steps, so that trials are rare
 constexpr int kLooks = 32;           // number of tests between two clock readings while a thread spins
 
@@ -162,7 +162,7 @@ bool Team::is_over(const Invitation& invitation) const {
     return !open_ || bell_ != invitation.bell || job_of(ticket_) != invitation.job;
 }
 
-// Waits until there may be a block to run or the help is over.
+// Waits until there may be a block to claim, or this member must stop helping on this invitation.
 void Team::rest(const Invitation& invitation) {
     const auto awake = [&] { return has_block(ticket_) || is_over(invitation); };
     if (spin_until(awake)) return;

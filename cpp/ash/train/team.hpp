@@ -140,7 +140,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     alignas(64) std::atomic<int> done_{0};              // finished blocks of this ticket
     alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers must check their conditions
     std::atomic<int> sleepers_{0};
-    std::atomic<int> members_{0};  // threads in help()
+    std::atomic<int> members_{0};  // number of threads that are in help()
     std::atomic<bool> open_{false};
     Function function_ = nullptr;
     void* context_ = nullptr;

@@ -96,7 +96,7 @@ class Run {
                 .copies = workspace_.copies.data()};
     }
 
-    // Returns the inputs x of the rows of a batch.
+    // Returns the features x of the batch's rows: of all training rows for full batches, else of the gathered rows.
     const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
     // Passes the batch through the network and back, then updates all weights. Shares this work if the team has
@@ -161,7 +161,8 @@ class Run {
               workspace_.embedded.data() + rows.first * stride);
     }
 
-    // Gathers some rows of the batch into the workspace. first: the batch's first place in the epoch's order.
+    // Gathers some rows of the batch into the workspace. first: place of the batch's first row in
+    // the epoch's order.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;

@@ -89,7 +89,7 @@ struct JobRules {
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 
-// One run of a job by one thread (and its team).
+// Everything that one thread (and its team) needs to run a job once.
 struct JobRun {
     const Data& data;
     const Settings& settings;
@@ -99,7 +99,7 @@ struct JobRun {
     const std::atomic<bool>* stop = nullptr;
     Team* team = nullptr;
 
-    std::int64_t retrained = 0;  // epochs of lower rungs that were trained again
+    std::int64_t retrained = 0;  // number of epochs of lower rungs that were trained again
 
     State initial() const;
 

@@ -55,7 +55,7 @@ std::int32_t leaf_of(const TreeNode* nodes, const double* row) {
     return ~at;
 }
 
-// Finds the leaves of kTogether rows that are `stride` apart.
+// Finds the leaf of a tree that each of kTogether rows reaches. Successive rows are `stride` numbers apart.
 void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
                std::array<std::int32_t, kTogether>& at) {
     at.fill(0);
@@ -171,7 +171,7 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
 }
 
 void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& kernels, float* results) const {
-    const FlushDenormals flush;  // as in networks
+    const FlushDenormals flush;  // denormals are flushed as in networks
     const std::int64_t columns = outputs();
     if (classes_ == 0) {
         to_targets(kernels, targets_, scores, rows, columns, [&](std::int64_t row, std::int64_t o, double target) {
@@ -179,7 +179,7 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
         });
         return;
     }
-    constexpr double kLeast = -1000.0;  // its exponential is 0
+    constexpr double kLeast = -1000.0;  // lower limit of logits; e^-1000 is 0 in float
     const double factor = targets_.scaling.scale.front();
     const std::int64_t stride = padded(columns);
     AlignedFloats logits(rows * stride);
