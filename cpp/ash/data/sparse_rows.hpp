@@ -38,7 +38,7 @@ struct SparseRows {
         const auto at = static_cast<std::size_t>(row);
         first[at] = std::ssize(values);
         for (std::size_t column = 0; column < cells.size(); ++column) {
-            // -0 is stored, so that digests equal those of dense rows.
+            // A cell of -0 is stored like a non-zero cell, so that digests equal those of dense rows.
             if (std::bit_cast<std::uint32_t>(cells[column]) == 0) continue;
             columns.push_back(static_cast<std::uint32_t>(column));
             values.push_back(cells[column]);

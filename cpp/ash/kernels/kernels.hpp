@@ -67,7 +67,7 @@ struct Dropout {
     float scale;
 };
 
-// The constants of one update. decay: factor on the weight before the update, 1 - learning_rate * weight_decay.
+// The constants of update number t. decay: factor on the weight before the update, 1 - learning_rate * weight_decay.
 struct Update {
     Optimizer optimizer;
     float learning_rate;

@@ -17,8 +17,8 @@ namespace {
 constexpr int64_t kTurnedRows = 64;
 constexpr int64_t kTurnedColumns = 16;
 
-// Quantities of each row: the largest logit (top), the sum of exp(logit - top), the sum of logits, and the logit of the
-// label. With logits z, cross-entropy = log(sum) + top - (1 - smoothing) z[label] - smoothing * mean(z).
+// Four quantities of each row: the largest logit (top), the sum of exp(logit - top), the sum of the logits, and the
+// logit of the label. With logits z, cross-entropy = log(sum) + top - (1 - smoothing) z[label] - smoothing * mean(z).
 struct RowFacts {
     alignas(64) float tops[kTurnedRows];
     alignas(64) float sums[kTurnedRows];

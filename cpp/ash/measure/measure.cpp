@@ -71,7 +71,7 @@ class Steps {
         epochs_ = (steps + epoch_ - 1) / epoch_;
     }
 
-    // Returns the seconds per update.
+    // Trains once more, with the helpers of `team` unless it is null. Returns the seconds per update.
     double run(Team* team) {
         const Training training{.epochs = epochs_, .seed = 0, .candidate = 0, .team = team};
         const double run = seconds_of([&] { train(data_, settings_, training, kernels_, state_, workspace_); });

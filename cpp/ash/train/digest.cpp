@@ -35,7 +35,8 @@ using Lanes = std::array<std::uint64_t, 4>;
 
 constexpr Lanes kFirstLanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
 
-// Hashes whole stripes, each of four words, into the lanes.
+// Mixes stripes of four words into the four lanes of the hash, one word per lane. REQUIRES: the values are whole
+// stripes.
 template <typename Value>
 void take_in(Lanes& lanes, const Value* values, const Value* end) {
     constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(Value);
@@ -51,7 +52,7 @@ std::uint64_t merged(const Lanes& lanes) {
     return hash;
 }
 
-// Returns the hash of all whole stripes.
+// Returns the hash of values that are a whole number of stripes.
 template <typename Value>
 std::uint64_t stripes(const Value* values, const Value* end) {
     Lanes lanes = kFirstLanes;

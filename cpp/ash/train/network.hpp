@@ -28,7 +28,7 @@ struct LayerWeights {
 
 // The parameters of the embedding of numeric features, without padding.
 struct EmbeddingWeights {
-    std::vector<int> numbers;       // the numbers of the embedded features, ascending; empty if there is no embedding
+    std::vector<int> numbers;  // column numbers of the embedded features, ascending; empty if there is no embedding
     std::vector<float> parameters;  // [embedding::kRows][embedded features]
 };
 
@@ -66,7 +66,7 @@ class Network {
 
     Layout layout_;
     AlignedFloats weights_;
-    std::vector<int> numbers_;  // the numbers of the embedded features, ascending
+    std::vector<int> numbers_;  // column numbers of the embedded features, ascending
     int classes_;
     Scaling inputs_;
     OutputUnits targets_;

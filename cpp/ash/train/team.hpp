@@ -51,7 +51,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     };
 
     struct Help {
-        std::int64_t blocks = 0;  // number of blocks run
+        std::int64_t blocks = 0;  // number of blocks that the member has run
         double seconds = 0.0;     // seconds spent running blocks, without waiting
     };
 
@@ -137,7 +137,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     void rest(const Invitation& invitation);
 
     alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
-    alignas(64) std::atomic<int> done_{0};              // finished blocks of this ticket
+    alignas(64) std::atomic<int> done_{0};              // number of finished blocks of the current ticket
     alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers must check their conditions
     std::atomic<int> sleepers_{0};
     std::atomic<int> members_{0};  // number of threads that are in help()

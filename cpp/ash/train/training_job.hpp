@@ -77,7 +77,7 @@ struct JobRules {
     Metric metric = Metric::accuracy;
     std::int64_t min_epochs = 1;  // epochs of a job in the first rung
     std::int64_t eta = 2;
-    Scorer scorer = {};  // if empty, the metric is used
+    Scorer scorer = {};  // if empty, jobs are scored by `metric`
 
     // Return the epochs of a job in this rung, and the total epochs of all rungs up to this one. Both throw
     // std::invalid_argument if the total exceeds 2^62, and for rules or rungs that are impossible in a ladder.
