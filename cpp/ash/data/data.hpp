@@ -164,7 +164,7 @@ class DataBuilder {
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
-    // Returns the finished Data; call once. Throws std::invalid_argument unless all rows were observed and filled.
+    // Returns the finished Data; call it once. Throws std::invalid_argument if some rows were not observed or filled.
     Data finish();
 
   private:

@@ -122,7 +122,7 @@ class RunningScore {
 
     Metric metric_ = Metric::accuracy;
     Truth truth_{};
-    std::int64_t added_ = 0;  // number of rows added
+    std::int64_t added_ = 0;  // number of rows whose predictions were added
     bool finite_ = true;      // whether all predictions so far were finite
     std::vector<double> sums_;
     std::vector<float> ranked_;         // for auc and average_precision: [ranked classes][rows]

@@ -142,7 +142,7 @@ void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch,
              rounded);
 }
 
-// Returns the same update with the learning rate multiplied by `rate`, and without L2 penalty or weight decay.
+// Returns `update` with its learning rate multiplied by `rate`, and without L2 penalty or weight decay.
 Update plain(Update update, float rate) {
     update.learning_rate *= rate;
     update.l2 = 0.0F;

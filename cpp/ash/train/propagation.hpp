@@ -64,7 +64,7 @@ struct Batch {
     }
 };
 
-struct Mask {            // the dropout of one update; all fields except `share` select its random numbers
+struct Mask {            // the dropout of one update; the fields after `share` determine its random numbers
     float share = 0.0F;  // share of outputs that are dropped
     std::uint64_t seed = 0;
     std::uint32_t candidate = 0;

@@ -78,7 +78,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // Returns the factor on the sum of a row's losses over its outputs: 1 / outputs for regression, which averages them.
+    // Returns the factor on the sum of a row's losses over its outputs. For regression it turns the sum into a mean.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {
@@ -161,8 +161,7 @@ class Run {
               workspace_.embedded.data() + rows.first * stride);
     }
 
-    // Gathers some rows of the batch into the workspace. first: place of the batch's first row in the order of the
-    // epoch.
+    // Gathers some rows of the batch into the workspace. first: place of the batch's first row in the epoch's order.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;

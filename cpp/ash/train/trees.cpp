@@ -18,7 +18,7 @@ namespace ash {
 namespace {
 
 constexpr std::int64_t kRows = 256;    // rows per block; large, since each block reads the whole model from memory
-constexpr std::int64_t kTogether = 8;  // rows that descend a tree together
+constexpr std::int64_t kTogether = 8;  // number of rows that descend a tree together, step by step
 
 bool all_finite(const std::vector<double>& values) {
     return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
@@ -34,7 +34,7 @@ NanGoes side_of_nan(const TreeNode& node) {
 template <typename Value>
 bool copy_cells(const Value* from, std::int64_t count, double* to) {
     constexpr double kMost = std::numeric_limits<float>::max();
-    constexpr double kZero = 1e-35F;  // the same constant as in LightGBM
+    constexpr double kZero = 1e-35F;  // LightGBM's limit, a float32 constant
     bool beyond = false;
     for (std::int64_t i = 0; i < count; ++i) {
         const double x = from[i];
