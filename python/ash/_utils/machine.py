@@ -244,7 +244,7 @@ def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> lis
 def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
     """Return all existing folders from the path up to the mount point, or the mount point if the path is invisible."""
     inside = path.relative_to(mount.visible) if path.is_relative_to(mount.visible) else path.relative_to(path.anchor)
-    if ".." in inside.parts:  # the process is outside the part that its cgroup namespace shows
+    if ".." in inside.parts:  # the process is outside the visible part of the hierarchy
         inside = PurePosixPath()
     folders = [mount.point / level for level in (inside, *inside.parents)]
     return [folder for folder in folders if folder.is_dir()]

@@ -59,7 +59,7 @@ def at_work() -> Iterator[None]:
     Once the exit has begun, entering the context blocks forever, except in the main thread.
     """
     if threading.current_thread() is threading.main_thread():
-        yield  # not counted, since the main thread begins the exit only after this job
+        yield  # not counted as running, since the main thread cannot begin the exit during this job
         return
     jobs = _jobs
     with jobs.changed:

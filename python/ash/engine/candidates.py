@@ -152,7 +152,7 @@ class AdaptiveCandidates(Candidates):
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = self._trees < self._share * len(self.params)
             params = self._draw_one(is_turn) or self._draw_one(not is_turn)
-            assert params is not None  # guaranteed by the size of the space
+            assert params is not None  # never None, since the space has more configurations
             self._add(params)
 
     def _draw_one(self, of_trees: bool) -> Params | None:
@@ -173,7 +173,7 @@ class AdaptiveCandidates(Candidates):
         return self.settings(drawn)
 
     def _learn(self, columns: Columns) -> None:
-        """Update the share of trees among the next candidates, and the lists of good candidates."""
+        """Update the share of trees among the next draws, and the lists of good candidates, from the decided jobs."""
         ranked = self._ranked(columns)
         best = ranked[: max(BEST, len(ranked) // BEST)]
         share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
@@ -222,14 +222,14 @@ class _Source:
         return self.take(fresh if key_of(near) in self._is_drawn else near)
 
     def take(self, params: Params) -> Params:
-        """Count a candidate as drawn, and return it."""
+        """Record the configuration `params` as drawn, so that it is not drawn again, and return it."""
         self._is_drawn.add(key_of(params))
         if self._next is not None and key_of(self._next) in self._is_drawn:
             self._next = next(self._fresh, None)
         return params
 
     def _near(self, good: Sequence[Params], fresh: Params) -> Params:
-        """Return one of the good candidates, with some hyperparameters replaced by those of the candidate `fresh`."""
+        """Return a candidate from `good`, with some hyperparameters replaced by those of the candidate `fresh`."""
         key = (_NEAR, len(self._is_drawn))
         source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
         which, *words = source.random_raw(1 + len(self._space.domains)).tolist()

@@ -78,7 +78,7 @@ class CatBoostRows:
         self._is_constant = bool((targets == targets[0]).all())
         cells = rows.astype(np.float32)
         if bool((cells == cells[:1]).all()):
-            cells[:] = np.nan  # CatBoost refuses a table of constant columns, but accepts missing cells
+            cells[:] = np.nan  # CatBoost refuses a table if all columns are constant, but not if all cells are missing
         with _in_turn:
             self._pool: catboost.Pool = Pool(cells, targets, weight=weights, thread_count=1)
             self._pool.quantize(border_count=BORDERS)

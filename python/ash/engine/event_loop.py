@@ -147,7 +147,10 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain the kept trees that an earlier call trained; after Ctrl-C only if there is no other model."""
+        """Retrain those kept tree models that were trained in an earlier call, since the journal has no trees.
+
+        After Ctrl-C only the best tree model is retrained, and only if no other model is available.
+        """
         if self.trees is None:
             return
         tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)

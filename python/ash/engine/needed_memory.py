@@ -63,7 +63,8 @@ class Needs:
     def parts(self, threads: int) -> dict[str, int]:
         """Return the bytes of each part, for a run on `threads` threads."""
         states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
-        scratch = min(threads, self.candidates) * self.scratch  # further threads join teams
+        # If there are more threads than candidates, the additional threads only join teams, which need no more scratch.
+        scratch = min(threads, self.candidates) * self.scratch
         return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
 
     def total(self, threads: int) -> int:

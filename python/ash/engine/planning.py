@@ -425,7 +425,7 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     if options.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     float32 = np.finfo(np.float32)
-    # As in data.cpp: the smallest target, and its quotient by the largest, must both be normal float32 numbers.
+    # As in data.cpp: the smallest target, and its ratio to the largest target, must both be normal float32 numbers.
     if least < max(1.0, most) * float(float32.tiny) or most > float32.max:
         return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None

@@ -147,7 +147,7 @@ def finish(
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
-        recorded = None  # the selection differs from the recorded one
+        recorded = None  # for a different selection of networks, the record is not used
     if not refits(final, split):
         return Finished(kept, kept.model_of(counts), ())
     if split.whole is not None:
@@ -224,7 +224,7 @@ class Refit:
     trees: TreeTrainer | None = None
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
-        """Return the estimated seconds for training the drawn networks on all rows."""
+        """Return the estimated wall-clock seconds for training all drawn models (`counts` above 0) on all rows."""
         drawn = np.flatnonzero(counts)
         return self._shared_out(self.seconds(drawn), self._are_trees(drawn))
 
@@ -344,7 +344,7 @@ class Refit:
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
     def _share(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the share of the last cycles for which there is time; 0 if it is too small to be useful."""
+        """Return the share of the last cycles that fits into the remaining time; 0 if it is too small to be useful."""
         share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds, are_trees), 1e-9))
         return share if share * SHARE >= LEAST_SHARE else 0.0
 

@@ -271,7 +271,7 @@ class TuningRun:
         """Lower the threads and the memory limit until the run fits into the available memory, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
-        if self._candidates.ahead == 0:  # so far only a few candidates are drawn
+        if self._candidates.ahead == 0:  # guided draws: only few are drawn so far, so add random ones
             drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
@@ -367,7 +367,7 @@ class TuningRun:
 
     @property
     def _here(self) -> Options:
-        """Return the options for computations in this process."""
+        """Return the options with the number of threads of this process, even if the jobs run in an executor."""
         return replace(self._options, threads=self._threads)
 
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:

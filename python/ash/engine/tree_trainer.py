@@ -121,12 +121,15 @@ class TreeTrainer:
         return model_of(self._params[candidate]) in TREES
 
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the result of a kept job, or None if it ran in an earlier call."""
+        """Return the stored result of a job; None if it was freed or only an earlier call ran the job."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of the jobs that are not in `kept` but were in `decided` in this or an earlier call."""
+        """Free the results of decided jobs that are not in `kept`.
+
+        A job counts as decided if it was in `decided` in this or any earlier call of this method.
+        """
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -271,7 +274,10 @@ class TreeTable:
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return the log loss or root mean squared error of predictions; it ranks candidates with equal scores."""
+        """Return the log loss of predicted classes, or the root mean squared error of predicted targets.
+
+        The loss ranks candidates with equal scores.
+        """
         classes = self._fold.table.classes
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)

@@ -42,16 +42,17 @@ class DaskPool(Pool):
         self._latest: dict[int, tuple[int, Any]] = {}  # rung and future of each candidate's last job
         self._states: dict[Key, Any] = {}  # futures of the states to keep
         self._submitted = 0
-        self._seen: set[str] = set()  # addresses of workers
+        self._seen: set[str] = set()  # addresses of all workers seen in this run
 
     def bring(self, shared: Shared) -> str | None:
-        """Check the workers, and scatter the data; raise ExecutorFailed if no worker accepts them in time."""
+        """Check the workers, and scatter the data; raise ExecutorFailed if no worker accepts the data in time."""
         with border("the workers cannot be queried"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:
             if isinstance(each, str):
                 raise ExecutorFailed(each)
-            if isinstance(each, Exception) and not isinstance(each, OSError):  # OSError: the worker was lost meanwhile
+            # An OSError means that the worker was lost during the check.
+            if isinstance(each, Exception) and not isinstance(each, OSError):
                 raise ExecutorFailed(f"the workers cannot run ash: {type(each).__name__}: {each}") from each
         _first(self.count, self.executor, self._timeout)
         return None
@@ -141,7 +142,7 @@ class DaskPool(Pool):
     def _has_data(self) -> bool:
         """Return whether a worker has the data.
 
-        This asks the scheduler, which does not report every loss to the client.
+        The scheduler is asked, since it does not tell the client of every loss of the data.
         """
         if self._data is None or self._data.status != FINISHED:
             return False
@@ -229,7 +230,7 @@ def _train(expected: Versions, shared: Shared, before: Any, order: Order) -> Job
 
 
 def _tell(trained: JobAnswer) -> JobAnswer:
-    """Return the answer without the states."""
+    """Return the answer of a finished job without the states, which stay on the worker."""
     return trained._replace(states=())
 
 

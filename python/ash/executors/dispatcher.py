@@ -247,7 +247,10 @@ class Dispatcher(NoDispatcher):
             self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
 
     def _has_worker(self) -> bool:
-        """If a check for workers is due, return whether there is a worker; otherwise return False."""
+        """Check for workers if a check is due; return True only if the check found a worker.
+
+        Raises ExecutorFailed if there has been no worker for `timeout` seconds.
+        """
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
             return False

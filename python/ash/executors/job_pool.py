@@ -99,7 +99,7 @@ class Pool:
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
-    """Return what `result` returns, or the error that it raises; ExecutorFailed is not caught."""
+    """Call `result`, and return its answer or the error that it raises; ExecutorFailed is not caught."""
     try:
         return result()
     except ExecutorFailed:

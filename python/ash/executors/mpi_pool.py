@@ -60,10 +60,13 @@ class MPIPool(Pool):
         self._futures: dict[int, Future[JobAnswer]] = {}  # futures of unanswered jobs, by job number
         self._queue: deque[tuple[int, bytes]] = deque()
         self._exchanges = 0
-        self._carried = 0  # jobs in exchanges that have not returned
+        self._carried = 0  # number of jobs sent in exchanges that have not returned
 
     def bring(self, shared: Shared) -> str | None:
-        """Send the data to all ranks, from a rank that sees their file or, if there is none, from this process."""
+        """Send the data to all ranks.
+
+        A rank that can read the file with the data broadcasts them; without such a rank, this process sends them.
+        """
         with border("the executor does not accept the data"):
             self._ranks = int(self.executor.num_workers or 1)  # 0 if broken; then the calls below raise an error
             threads = -(-self.workers // self._ranks)

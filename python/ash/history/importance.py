@@ -87,7 +87,7 @@ def _table(axes: list[ParameterAxis]) -> Numbers:
 
 
 def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:
-    """Return the mean squared errors on held-out rows with shuffled columns, and the error without shuffling.
+    """Return the mean squared errors of forests on held-out rows, with one column shuffled and without shuffling.
 
     The first result has one error per column, for rows in which only this column is shuffled.
     """

@@ -192,7 +192,7 @@ def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna
 
 
 def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
-    """Return the common step between successive levels, or 1 if no common step is known."""
+    """Return the step between successive levels if all steps are equal and known, else 1."""
     if not all(domain.has_list for domain in domains):
         return step_of(domains[0]) if len(domains) == 1 else 1
     steps = {upper - lower for lower, upper in pairwise(sorted(levels))}

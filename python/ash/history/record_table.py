@@ -39,7 +39,7 @@ class RecordTable(list[Row]):
         return "\n".join([*(line.rstrip() for line in format_table(*self._shown())), self._rest()])
 
     def _repr_html_(self) -> str:
-        """Return the same rows and hint as HTML."""
+        """Return the rows and the hint of `__repr__` as HTML."""
         return f"{html_table(*self._shown())}<p>{self._rest()}</p>"
 
     def _shown(self) -> tuple[list[str], list[list[Any]]]:

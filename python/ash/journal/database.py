@@ -273,7 +273,7 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether the file has all changes, that is, whether SQLite's temporary files are empty or absent."""
+    """Return whether all changes are in the file itself, since SQLite's temporary files are empty or absent."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 

@@ -197,7 +197,7 @@ ended (True) or was started (False)."""
         """
 
     def completing(self) -> AbstractContextManager[None]:
-        """Return a context for retraining missing networks; new results are written when it is entered."""
+        """Return a context manager in which missing networks are retrained; entering it first writes new results."""
         return nullcontext()
 
     def knows(self, key: tuple[int, int]) -> bool:
@@ -205,11 +205,11 @@ ended (True) or was started (False)."""
         return False
 
     def recall(self, task: _core.Task) -> Any:
-        """Remove and return a job's recorded answer, or return None; an answer's times count from the run's start."""
+        """Remove and return a job's recorded answer, if any; its times are in seconds since the run's start."""
         return None
 
     def retraced(self, exactly: bool) -> None:
-        """Handle the end of the replay of earlier jobs; `exactly` says whether the replay took the recorded steps."""
+        """Handle the end of the replay of recorded jobs; `exactly` is False if its steps differ from the record."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
         """Log a job that the virtual clock has started."""

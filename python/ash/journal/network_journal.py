@@ -171,7 +171,7 @@ class NetworkJournal(OpenJournal):
             return
         changes, now = Changes(), time.monotonic()
         has_new_jobs = self._pending.take(tuner, changes)
-        if self._failed():  # checked after reading the jobs: a failure that affected one of them is known by now
+        if self._failed():  # checked after reading the jobs, so that no job affected by a failure is written
             return
         if has_new_jobs:
             self._states.note(self._pending.read, self._pending.new)
@@ -210,13 +210,13 @@ class PendingRows:
         folds: int,
         keeps_drawn: bool = False,
     ) -> None:
-        self._known = {(row[1], row[2]) for row in rows["jobs"]}  # candidate, rung
+        self._known = {(row[1], row[2]) for row in rows["jobs"]}  # (candidate, rung) of each recorded job
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
         # All candidates with numbers below `_passed` are recorded; the next commit records those below `_begun`.
         self._passed = self._begun = 0
-        self._steps = self.jobs = 0  # how many of the core's steps and jobs are committed
+        self._steps = self.jobs = 0  # the numbers of the core's committed steps and jobs
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # the numbers of steps, jobs and assists after the next commit
         self.read: Columns = {}  # the jobs that the last call of `take` read

@@ -185,4 +185,4 @@ def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool
     """Return whether a metric can distinguish candidates on rows with these targets."""
     if metric in ("roc_auc", "average_precision"):
         return len(np.unique(targets)) == classes
-    return metric != "r2" or bool((targets != targets[0]).any())  # if targets are constant, r2 is 0 or 1
+    return metric != "r2" or bool((targets != targets[0]).any())  # with constant targets, r2 is always 0 or 1

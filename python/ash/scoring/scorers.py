@@ -101,7 +101,7 @@ class ValidationScorer:
         constant.fit(np.zeros((len(targets), 1)), targets)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of metrics that are undefined for a constant prediction
+                warnings.simplefilter("ignore")  # warnings of metrics that are undefined for a constant prediction
                 self._scorer(constant, np.zeros((len(self._y), 1)), self._y, **self._keywords)
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error
@@ -139,7 +139,7 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
         return self.outputs if X is self.rows else self.network.predict_frame(read_frame(X), threads=1)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return labels or targets."""
+        """Return the predicted labels or targets."""
         return self.network.decide(self._outputs(X))
 
 

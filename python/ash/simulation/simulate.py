@@ -412,7 +412,7 @@ def _check_memory(ladder: LadderSettings) -> None:
 
 
 def _epochs(ladder: LadderSettings) -> list[int]:
-    """Return the epochs of a job of each rung."""
+    """Return, for each rung, the number of epochs that a job trains."""
     return [rung["epochs"] for rung in _core.Ladder(**ladder).rungs]
 
 
