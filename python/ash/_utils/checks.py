@@ -22,7 +22,7 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer too large for a float
+    except OverflowError:  # raised for an integer that is too large for a float
         return False
 
 
@@ -30,7 +30,7 @@ def takes(function: Callable[..., Any], *arguments: Any) -> bool:
     """Return whether a function can be called with these arguments, judging by its signature."""
     try:
         signature = inspect.signature(function)
-    except ValueError:  # a C function without a signature
+    except ValueError:  # raised for a C function without a signature
         return True
     try:
         signature.bind(*arguments)

@@ -31,7 +31,8 @@ def require_extra(feature: str, module: str, extra: str) -> None:
 def is_installed(module: str) -> bool:
     """Return whether a module can be found, without importing it."""
     spec = importlib.util.find_spec(module)
-    return spec is not None and spec.origin is not None  # a folder of that name, such as wandb creates, has no origin
+    # A folder with the name of a package, such as the folder that wandb creates, has a spec without an origin.
+    return spec is not None and spec.origin is not None
 
 
 def versions() -> dict[str, str]:

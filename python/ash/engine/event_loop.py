@@ -79,7 +79,7 @@ class EventLoop:
         if seconds_left(False) <= 0 or self.reporter.stopped:
             tuner.stop()  # stop the tuner before it starts, so that no job finishes
         dispatcher.start()
-        tuner.start()  # before the view is opened, so that threads train while `rich` is imported
+        tuner.start()  # before opening the view, so that threads train while `rich` is imported
         try:
             warn_of_fewer(*tuner.threads)
             with open_view(self.options, ladder, lambda: dispatcher.status) as view:
@@ -147,7 +147,7 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain those kept tree models that were trained in an earlier call, since the journal has no trees.
+        """Retrain those kept tree models that were trained in an earlier call, since a journal stores no trees.
 
         After Ctrl-C only the best tree model is retrained, and only if no other model is available.
         """

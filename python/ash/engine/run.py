@@ -208,7 +208,7 @@ class TuningRun:
         found = {usable_metric(fold, self._options) for fold in self._split.folds}
         return (
             found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
-        )  # the folds' metrics differ because the default metric is undefined in some folds
+        )  # used if the default metric is undefined in some folds, so that the folds' metrics differ
 
     def _plan(self) -> None:
         """Draw the candidates, check that the run fits into memory, and plan the ladder and the deadline."""

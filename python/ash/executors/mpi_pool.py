@@ -78,7 +78,7 @@ class MPIPool(Pool):
 
     def close(self) -> None:
         """Drop the data in all ranks, after the running jobs have ended."""
-        ranks, self._ranks = self._ranks, 0  # prevents further exchanges
+        ranks, self._ranks = self._ranks, 0  # without ranks, no further exchange starts
         if self._shared is not None:
             with contextlib.suppress(Exception):  # the executor is broken or was shut down
                 self._all(leave, [(self._shared.token,)] * ranks)
@@ -282,7 +282,7 @@ def leave(token: str) -> None:
 
     get_comm_workers().Barrier()
     _arriving.pop(token, None)
-    if token in _runs:  # otherwise the data have not arrived
+    if token in _runs:  # without threads, the run's data never arrived completely
         _runs.pop(token).end()
     forget(token)
 
@@ -297,7 +297,7 @@ def _answer(packed: bytes) -> bytes:
         error.add_note(trace)
         try:
             sent = pickle.dumps(error)
-            pickle.loads(sent)  # tried here, since the calling process would see only the unpickling error
+            pickle.loads(sent)  # test this here, since the calling process would see only the error of unpickling
         except Exception as why:
             kind, cause = type(error).__name__, f"{type(why).__name__}: {why}"
             lost = pickle.PicklingError(f"its error, {kind}, cannot be sent: {cause}")

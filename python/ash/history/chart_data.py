@@ -99,7 +99,7 @@ def ladder_points(result: "History") -> LadderPoints:
 
 
 def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
-    """Return the lowest and the highest score that are drawn at their own positions."""
+    """Return the lowest and the highest score that plots distinguish; lower scores share one position."""
     scores = columns["score"][~columns["diverged"].astype(bool)]
     low, high = float(scores.min()), float(scores.max())
     best = survivors(columns, 0, eta)
@@ -215,7 +215,7 @@ def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domai
 
 
 def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
-    """Return the kind of an axis from its values and the kinds of their domains."""
+    """Return the kind of an axis ("levels", "log" or "linear"), given its sorted values and their domains' kinds."""
     if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
     return "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"

@@ -140,7 +140,7 @@ def _rows(process: int, title: str, row: str, numbers: Iterable[int]) -> list[Ev
 
 
 def _job_args(result: "History") -> list[dict[str, Any]]:
-    """Return the details that are shown when a job is clicked."""
+    """Return the details of each job that a trace viewer shows when the job is clicked."""
     names = ("candidate", "rung", "epochs", "score", "loss", "team")
     columns = zip(*(result.columns[name].tolist() for name in names), strict=True)
     rows = [dict(zip(names, row, strict=True)) for row in columns]

@@ -95,7 +95,7 @@ def _direction(result: "History") -> str:
 
 
 def _value(result: "History", score: float) -> float:
-    """Return a score with the sign that the user's function gave it."""
+    """Return a score as the user's function returned it, since scores to be minimized are stored negated."""
     return -score if _direction(result) == MINIMIZE else score
 
 

@@ -59,7 +59,7 @@ class NetworkJournal(OpenJournal):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder of the journal's plan; None if there is no plan or `options` need none."""
+        """Return the options with the ladder of the journal's plan; None without a plan or if not `options.planned`."""
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None
@@ -92,7 +92,7 @@ class NetworkJournal(OpenJournal):
     def drawn(self, space: Space) -> list[Params]:
         """Return the recorded candidates from number 0 up to the first gap; none if the journal has another space."""
         if not self._is_of_space:
-            return []  # `agree` reports the differences
+            return []  # `agree` will report that the spaces differ
         with sound(self._path):
             there = self._on_record()
             found = [there[number] for number in takewhile(there.__contains__, count())]

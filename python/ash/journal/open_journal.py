@@ -137,7 +137,7 @@ class OpenJournal(NullJournal):
             there, here = ({"space": facts} for facts in (self._facts["run"]["space"], json.loads(json.dumps(space))))
             self._is_of_space = not differences(there, here, may_grow=True)
             if not self._is_of_space:
-                return  # `_agree` reports the differences
+                return  # `_agree` will report that the spaces differ
             self.before = dict(from_json(self._facts.get("before", [])))
             if there != here:
                 self.before = self._on_record()
@@ -237,7 +237,7 @@ class OpenJournal(NullJournal):
         return is_saved
 
     def _save(self, changes: Changes) -> bool:
-        """Commit the changes and return True; return False if the disk refuses but no result is lost."""
+        """Commit the changes and return True; return False if they cannot be written but no result is lost."""
         if self._refusal is None and self._database is not None:
             try:
                 self._database.write(changes)
@@ -248,14 +248,14 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise the disk's error, unless the run ended in an earlier call and there is no new result."""
+        """Raise the error of a failed commit, unless the run ended in an earlier call and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
-        """Handle JournalUnwritable as specified by `on_error`."""
+        """Handle JournalUnwritable as specified by `Journal.on_error`: raise it, or warn and continue."""
         try:
             yield
         except JournalUnwritable as error:

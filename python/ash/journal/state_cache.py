@@ -76,7 +76,7 @@ class StateFolder:
         known = set(named)
         for file in self.path.iterdir():
             if (NAMED.fullmatch(file.name) or WRITTEN.fullmatch(file.name)) and file.name not in known:
-                with contextlib.suppress(OSError):  # a leftover file does no harm
+                with contextlib.suppress(OSError):  # a file that cannot be deleted does no harm
                     file.unlink()
         numbers = [int(found[1]) for found in map(NAMED.fullmatch, known) if found]
         self._next = max(numbers, default=-1) + 1
@@ -173,7 +173,7 @@ class StateCache:
         self._worth: list[tuple[float, Key]] = []  # unwritten states: a heap keyed by negative training seconds
         self._trained: dict[int, float] = {}  # training seconds, by candidate
         self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 for a candidate without a state
-        self._allowed = 0.0  # seconds that writing may still take
+        self._allowed = 0.0  # seconds that are left for writing states
         self._core_seconds = 0.0  # thread seconds spent in the jobs of this call
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
@@ -202,7 +202,7 @@ class StateCache:
             more = self._sizes[key[0]] = _bytes_of(folds)
             if not folds or self._is_full(size + more):
                 continue
-            if self._takes(size + more) > self._allowed:  # checked again with the actual size
+            if self._takes(size + more) > self._allowed:  # check the limit again with the actual size
                 heapq.heappush(self._worth, (seconds, key))
                 break
             chosen[key] = folds

@@ -354,7 +354,7 @@ def _simulation(
 
 
 def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
-    """Return the entries that every row has.
+    """Return the entries that a row has with and without a cluster.
 
     `rungs` has (jobs, seconds) of each rung. `alone` is the makespan on one thread without a cluster.
     """
@@ -394,7 +394,7 @@ def _cluster_row(
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
-    """Return the setting `teams`, unchecked, with its default applied; check the argument `cluster`."""
+    """Check `cluster`, and return the setting `teams` with its default applied; its value is not checked here."""
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):
