@@ -141,7 +141,7 @@ def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLi
 
 
 def _first_positive(text: str) -> int | None:
-    """Return the first number of an OpenMP list, or None if it is not a positive integer."""
+    """Return the first entry of an OpenMP list such as "4,2", or None if that entry is not a positive integer."""
     first = text.split(",")[0].strip()
     return int(first) if first.isascii() and first.isdecimal() and len(first) < 10 and int(first) > 0 else None
 

@@ -264,7 +264,7 @@ def _plan_for(
 
 
 def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
-    """Return the minimum number of rows in an epoch for these candidates."""
+    """Return the minimum number of rows that an epoch may have, given the mean batch size of these candidates."""
     batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
     return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
 

@@ -27,7 +27,7 @@ def check_submit(executor: Any) -> None:
 
 
 def is_of(executor: Any, package: str) -> bool:
-    """Return whether the class of an executor, or one of its base classes, is from this package."""
+    """Return whether the class of an executor, or one of its base classes, is defined in the package `package`."""
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 

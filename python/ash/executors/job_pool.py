@@ -79,7 +79,7 @@ class Pool:
         return None
 
     def done(self, order: Order, future: Any) -> None:
-        """Take note that the answer to a job was received and will be used."""
+        """Record that the answer to the job `order` was received and will be used."""
 
     def keep(self, candidate: int) -> None:
         """Keep the state from the candidate's last job until the run ends."""
@@ -88,7 +88,7 @@ class Pool:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return the wanted states, keyed by (candidate, rung), without the states that no worker has any more."""
+        """Return the wanted states by (candidate, rung); states that no worker has any more are left out."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:

@@ -167,7 +167,7 @@ class ParameterAxis:
 
     @property
     def varies(self) -> bool:
-        """Return whether candidates have different values, or some have a value and others lack the hyperparameter."""
+        """Return whether candidates differ in this hyperparameter; to lack it counts as a value."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
     @cached_property
@@ -183,12 +183,12 @@ class ParameterAxis:
         return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return, for each candidate, the entry of `of_values` that belongs to its value; NaN without a value."""
+        """Return, for each candidate, the entry of `of_values` for its value; NaN if it lacks the hyperparameter."""
         return np.append(of_values, np.nan)[self.level]
 
     @cached_property
     def texts(self) -> list[str]:
-        """Return the values as text."""
+        """Return the values of the hyperparameter as text."""
         return [show_param(value) for value in self.values]
 
 

@@ -208,7 +208,7 @@ class History(WithOptions):
 
     @property
     def inspected(self) -> "tuple[Member, Sample] | tuple[None, None]":
-        """Return the model and the rows on which it can be inspected, or (None, None) without such rows."""
+        """Return the model and the rows for inspecting it; (None, None) if the run has no such rows."""
         return None, None
 
     def own_story(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def identity_of(
 
 
 def deciding(options: RunOptions) -> Facts:
-    """Return the options on which results, or the choice and order of jobs, depend."""
+    """Return the values of those options that decide the results of jobs, or the choice and order of jobs."""
     kind = type(options)
     names = option_names(kind, decides="results") + option_names(kind, decides="order")
     return {name: getattr(options, name) for name in names}
@@ -235,7 +235,7 @@ def seed_of(journal: Journal | None) -> int | None:
     except JournalUnwritable:
         if journal.on_error == "raise":
             raise
-        return None  # the run continues without its journal
+        return None  # with on_error="continue" the run continues without its journal
     with sound(journal.file):
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
 
@@ -287,7 +287,8 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     found = _differences(there, here, counted, where)
     if found:
         return found
-    told = "kinds" if "kinds" in there else "names"  # journals of earlier versions have only "names", with the dtypes
+    # Journals of earlier versions have only the hash "names", which covers dtypes.
+    told = "kinds" if "kinds" in there else "names"
     found += ["X has columns with other names, kinds or levels"] if there[told] != here[told] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
     if there["y"] != here["y"] and there["training"] == here["training"]:

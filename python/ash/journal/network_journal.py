@@ -288,19 +288,19 @@ def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.fl
 
 
 def assist_rows(columns: Columns, first: int) -> list[Row]:
-    """Return the rows of assists, numbered from `first` on."""
+    """Return the rows for these assists in the journal's table, numbered from `first` on."""
     fields = [columns[name].tolist() for name in ASSIST]
     return [(number, *row) for number, row in enumerate(zip(*fields, strict=True), first)]
 
 
 def assist_columns(rows: Sequence[Row]) -> Columns:
-    """Return the columns of assists."""
+    """Return the columns of assists, converted from their recorded rows."""
     values = list(zip(*rows, strict=True)) or [()] * (len(ASSIST) + 1)
     return {name: _array(name, values[place]) for place, name in enumerate(ASSIST, 1)}
 
 
 def scores_of(columns: Columns) -> Scores:
-    """Return the core's fold scores by candidate and rung."""
+    """Convert the core's columns of fold scores into a dict keyed by (candidate, rung)."""
     return dict(zip(_keys(columns), columns["scores"].tolist(), strict=True))
 
 

@@ -151,7 +151,7 @@ def _hash(content: bytes) -> str:
 
 
 def _bytes_of(folds: list[Parts]) -> int:
-    """Return how many bytes the weights and moments of a state take in a file."""
+    """Return how many bytes the weights and moments of a state, which has one part per fold, take in a file."""
     return sum(int(array.nbytes) for parts in folds for array in parts[: len(ARRAYS)])
 
 

@@ -79,7 +79,7 @@ class ValidationScorer:
 
     def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
         """Return the score; NaN if outputs are not finite, or if this or an earlier call has failed."""
-        with self._lock:  # the GIL is not enough, since a thread that waits in a scorer releases it
+        with self._lock:  # needed despite the GIL, since a scorer may release the GIL while it waits
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:

@@ -75,7 +75,7 @@ class Cluster:
     decision_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check everything except `state_bytes`, whose shape depends on the run."""
+        """Check all fields except `state_bytes`, which is checked when the number of candidates and rungs is known."""
         whole("threads_per_process", self.threads_per_process, 1, 2**16)
         whole("in_flight", self.in_flight, 1, MOST_IN_FLIGHT)
         one_of("states", self.states, STATES)

@@ -595,5 +595,5 @@ def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -
 
 
 def _speedups(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
-    """Return for each row the work W divided by the seconds in a column of the simulation."""
+    """Return, for each row, the speed-up: the work W divided by the seconds in the column `name`."""
     return [row["threads"] * row["work_per_thread"] / row[name] for row in rows]
