@@ -191,7 +191,7 @@ def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | No
 
 
 def _row_of(columns: Columns, key: tuple[int, int]) -> int:
-    """Return the row of the job with this key, (candidate, rung)."""
+    """Return the row number in `columns` of the job with this key, which is (candidate, rung)."""
     return int(np.flatnonzero((columns["candidate"] == key[0]) & (columns["rung"] == key[1]))[0])
 
 
@@ -203,9 +203,9 @@ def _end(tuner: _core.Tuner) -> None:
 
 
 def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Stop the threads; if they raise a different error, add it as a note to the error that ended the run."""
+    """Stop the threads after `error` has ended the run; if they raise another error, add it to `error` as a note."""
     try:
         _end(tuner)
     except Exception as other:
-        if (type(other), other.args) != (type(error), error.args):  # the core may raise the run's own error again
+        if (type(other), other.args) != (type(error), error.args):  # the core may raise `error` again
             error.add_note(f"the threads raised {type(other).__name__}: {other}")

@@ -456,7 +456,7 @@ class TuningRun:
         )
 
     def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
-        """Return the result. After cross-validation it has the model, but no other kept networks."""
+        """Return the result. After cross-validation, it contains the model but none of the other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # list only candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]

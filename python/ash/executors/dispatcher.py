@@ -44,12 +44,12 @@ COUNT_SECONDS = 1.0
 
 
 class Status(NamedTuple):
-    """The status of the workers."""
+    """The status of an executor's workers, and of the jobs submitted to them."""
 
     workers: int  # number of Dask worker processes; for other executors, the maximum number of concurrent jobs
-    lost: int  # workers that no longer exist
-    underway: int  # submitted jobs without an answer
-    moved: int  # bytes of states sent with jobs or received with results
+    lost: int  # number of workers that no longer exist
+    underway: int  # number of submitted jobs without an answer
+    moved: int  # bytes of all states that were sent with jobs or received with results
 
 
 class NoDispatcher(AbstractContextManager["NoDispatcher"]):
@@ -127,10 +127,10 @@ class Dispatcher(NoDispatcher):
         self._shared = Shared(secrets.token_hex(8), data, rules)
         self._mailbox = self.mailbox = _core.Mailbox(capacity)
         self._flights: dict[int, Flight] = {}
-        self._failed: list[Flight] = []  # to be submitted again once there is a worker
+        self._failed: list[Flight] = []  # failed jobs, to be submitted again when there is a worker
         self._next = 0
         self._landed: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._threads: dict[str, int] = {}  # the number of each worker thread, in order of appearance
+        self._threads: dict[str, int] = {}  # numbers of worker threads, in order of appearance
         self._over = False
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0

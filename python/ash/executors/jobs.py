@@ -47,9 +47,9 @@ def versions() -> Versions:
 class Shared:
     """The data and facts that all jobs of a run share."""
 
-    token: str  # identifies the run
-    data: Sequence[_core.Data]  # one per fold
-    rules: dict[str, Any]  # keywords of `_core.train_job`
+    token: str  # random text that identifies the run
+    data: Sequence[_core.Data]  # the data of each fold
+    rules: dict[str, Any]  # keyword arguments of `_core.train_job`
 
 
 class Where(NamedTuple):
@@ -94,7 +94,7 @@ class Known(NamedTuple):
     """Whether this process is notified when the run ends."""
 
 
-_known: dict[str, Known] = {}  # keyed by token
+_known: dict[str, Known] = {}  # data of runs, keyed by `Shared.token`
 _lock = threading.RLock()
 
 

@@ -44,9 +44,9 @@ from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
 LOOK_SECONDS = 0.001
 PIECE = 2**24
 """Bytes of data sent at a time. MPI limits the size of a message, and each piece takes memory while it is sent."""
-_together = threading.Lock()  # two concurrent collectives would wait for each other
+_together = threading.Lock()  # held during a collective operation, since two at once would deadlock
 _runs: dict[str, "RankThreads"] = {}  # in a rank: the threads of each run, by token
-_arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have not begun, by token
+_arriving: dict[str, bytearray] = {}  # in a rank: packed data received so far, by token
 
 
 class MPIPool(Pool):

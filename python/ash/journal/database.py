@@ -452,7 +452,7 @@ def _named(path: Path) -> Iterator[None]:
     except (JournalCorrupt, JournalUnwritable) as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
-        if _code_of(error) is None:  # Python's own error, for text that is not UTF-8
+        if _code_of(error) is None:  # an error of Python's sqlite3 module, for text that is not UTF-8
             raise JournalCorrupt(f"{path} is damaged: {error}") from error
         raise JournalUnwritable(f"{path} cannot be used as a journal: {error}") from error
     except (sqlite3.DatabaseError, OverflowError, RecursionError, ValueError) as error:

@@ -89,7 +89,7 @@ def _locked(path: Path, journal: Path) -> int:
     except OSError as error:
         os.close(handle)
         raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
-    with contextlib.suppress(OSError):  # on a full disk the lock is held although the holder's name is not written
+    with contextlib.suppress(OSError):  # if the disk is full, the lock is held without its holder's name
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     return handle

@@ -174,7 +174,7 @@ class StateCache:
         self._trained: dict[int, float] = {}  # training seconds, by candidate
         self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 for a candidate without a state
         self._allowed = 0.0  # seconds that are left for writing states
-        self._core_seconds = 0.0  # thread seconds spent in the jobs of this call
+        self._core_seconds = 0.0  # thread seconds spent in jobs during this call
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:

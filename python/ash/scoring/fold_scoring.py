@@ -39,12 +39,12 @@ class Scoring:
     scorer: Callable[..., Any]
 
     def __str__(self) -> str:
-        """Return the argument and its value, for messages."""
+        """Return the argument's name and value, for messages."""
         return f"{self.argument}={self.name!r}"
 
     @property
     def identity(self) -> str:
-        """Return a text that differs between functions whose code or repr differs."""
+        """Return a text by which the scoring function is recognized; it differs if the function's code or repr does."""
         code = getattr(self.scorer, "__code__", None)
         if code is None:
             return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
