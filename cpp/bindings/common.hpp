@@ -54,7 +54,8 @@ T narrow(std::int64_t value, const char* what) {
     return static_cast<T>(value);
 }
 
-// Checks a number of threads, clock workers or jobs in flight. options.py also limits it to 2^16 (MOST_WORKERS).
+// Returns a number of threads, clock workers or jobs in flight. Throws std::invalid_argument unless it is 1 to 2^16.
+// options.py has the same limit (MOST_WORKERS).
 inline int checked_places(int places, const char* what) {
     constexpr int kMost = 1 << 16;
     require(places >= 1 && places <= kMost, what);
@@ -122,7 +123,7 @@ auto or_hang(Call call) {
 #endif
 }
 
-// Lets other Python threads run while this thread is in the core.
+// Releases the GIL while this object exists, so that other Python threads run while this thread is in the core.
 class Released {
   public:
     Released() = default;
@@ -194,7 +195,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                                std::int64_t epoch_limit, double stop_score, std::int64_t patience,
                                std::int64_t report_limit = 0, const Rungs& rungs = {});
 
-// Throws std::invalid_argument unless there is at least one fold and none is None.
+// Throws std::invalid_argument if there are no folds, or if a fold is None in Python.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
 // Returns Python's name for an ending, or null (None in Python) if the run has not ended.

@@ -15,7 +15,7 @@
 namespace ash::bindings {
 namespace {
 
-// Binds a field whose values are names in Python.
+// Binds a field that is an enum in C++ and a name (str) in Python.
 template <typename Enum, Enum Settings::* kField>
 void bind_name(py::class_<Settings>& settings, const char* field) {
     settings.def_property(
@@ -134,7 +134,7 @@ std::uint64_t digest_of_inputs(const Rows& rows) {
 
 // Returns the digests of the rows' inputs, targets and weights.
 std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
-    const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // below 2^24, so exact
+    const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // exact, since labels are below 2^24
     const std::uint64_t targets = labels.empty() ? digest_of(rows.targets) : digest(std::span(labels));
     return {digest_of_inputs(rows), targets, digest(std::span(rows.weights))};
 }

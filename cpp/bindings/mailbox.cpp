@@ -49,7 +49,8 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// Returns the rung in which the state was last trained. Only rungs lower than `above` are considered.
+// Returns the rung in which the state was last trained, which follows from its epochs. Only rungs lower than
+// `above` are considered.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;

@@ -14,7 +14,7 @@
 namespace ash::bindings {
 namespace {
 
-// Returns the column of this name. Throws std::invalid_argument unless it has one dimension and `rows` rows.
+// Returns `columns[name]`. Throws std::invalid_argument unless this array has one dimension and `rows` values.
 template <typename T>
 Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     auto values = columns[name].cast<Array<T>>();

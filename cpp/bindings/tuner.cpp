@@ -362,7 +362,7 @@ void bind_tuner(py::module_& m) {
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },
-            py::arg("seconds"), py::call_guard<Released>())  // lets threads of the core call scorers (Held)
+            py::arg("seconds"), py::call_guard<Released>())  // so that the core's threads can call scorers (Held)
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def(
             "limit", [](OwningTuner& owner, double seconds) { owner.tuner.limit(checked_seconds(seconds)); },

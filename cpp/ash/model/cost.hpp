@@ -22,11 +22,11 @@
 
 namespace ash {
 
-// Return the cost of predicting one row, and the cost of training on one row.
+// prediction_cost() returns the cost of predicting one row. training_cost() returns the cost of training on one row.
 double prediction_cost(const Layout& layout);
 double training_cost(const Layout& layout);
 
-// Returns the cost of a job. epochs: the epochs of this job only, without those of lower rungs.
+// Returns the cost of a job. epochs: the number of epochs of this job only, without those of lower rungs.
 double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs);
 
 }  // namespace ash

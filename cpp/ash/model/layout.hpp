@@ -29,15 +29,15 @@ struct Layer {
     int inputs;
     int outputs;
     Activation activation;    // identity for the last layer, whose softmax belongs to the loss
-    std::int64_t stride;      // floats per row of weights
+    std::int64_t stride;      // number of floats per row of weights, including padding
     std::int64_t offset;      // offset of the layer's first row in the arena
-    std::int64_t transposed;  // offset, in the copies, of W^T [outputs][padded(inputs)]
-    std::int64_t row_offset;  // floats that the outputs of all preceding layers take per table row
+    std::int64_t transposed;  // offset of W^T [outputs][padded(inputs)] within the copies
+    std::int64_t row_offset;  // number of floats per table row for the padded outputs of all preceding layers
     float rate;               // factor on the learning rate: 1, or with ntk 1 / sqrt(inputs)
     float bias_rate;          // factor on the learning rate of biases: 1, or with ntk 0.1
-    bool parametric = false;  // whether each output learns its share of f(x) in a mix of f(x) and x
+    bool parametric = false;  // whether each output is a mix of f(x) and x with a learned share of f(x)
     float share_rate = 1.0F;  // factor on the learning rate of shares: 1, or with ntk 0.1
-    bool rounded = false;     // whether factors of the layer's products are rounded to bfloat16 in training
+    bool rounded = false;     // whether training rounds the factors of the layer's matrix products to bfloat16
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
     std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of the row of shares, if any
@@ -52,11 +52,11 @@ struct EmbeddingLayout {
     float rate = 1.0F;  // factor on the learning rate
 };
 
-// The position of the factors on the inputs of layer 0.
+// The position of the learned factors by which the inputs of layer 0 are multiplied.
 struct ScalingLayout {
     bool learned = false;
     std::int64_t offset = 0;
-    std::int64_t copy = 0;  // offset of the copy of layer 0 times the factors
+    std::int64_t copy = 0;  // offset, within the copies, of the weights of layer 0 times the factors
     float rate = 1.0F;      // factor on the learning rate
 };
 
@@ -74,9 +74,9 @@ class Layout {
     const EmbeddingLayout& embedding() const { return embedding_; }
     const ScalingLayout& scaling() const { return scaling_; }
     int features() const { return features_; }
-    std::int64_t size() const { return size_; }                // floats of the arena
-    std::int64_t copies_size() const { return copies_size_; }  // floats of the copies
-    std::int64_t row_floats() const { return row_floats_; }    // floats of all layers' padded outputs per table row
+    std::int64_t size() const { return size_; }                // number of floats in the arena
+    std::int64_t copies_size() const { return copies_size_; }  // number of floats in the copies
+    std::int64_t row_floats() const { return row_floats_; }    // floats per table row for all layers' padded outputs
     bool embeds() const { return embedding_.numbers > 0; }
     bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets
 

@@ -58,7 +58,8 @@ std::string_view name_of(Enum value) {
 
 bool within(double value, double low, double high) { return std::isfinite(value) && value >= low && value <= high; }
 
-// A share must also be below 1 as a float, since the kernels use floats. For example, 1 - 1e-9 becomes 1.
+// Returns whether the value is in [0, 1) both as a double and rounded to a float, since the kernels use floats. For
+// example, 1 - 1e-9 is rounded to 1.
 bool is_share(double value) { return within(value, 0.0, 1.0) && static_cast<float>(value) < 1.0F; }
 
 }  // namespace
@@ -104,7 +105,7 @@ void check(const Settings& settings) {
     require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");
     require(is_share(settings.beta1), "beta1: not in [0, 1)");
     require(is_share(settings.beta2), "beta2: not in [0, 1)");
-    // Padding has zero gradients. Without epsilon, adam would divide zero by zero there.
+    // The gradients and moments of padding are zero. With an epsilon of 0, adam would divide zero by zero there.
     require(within(settings.epsilon, 1e-30, 1.0), "epsilon: not in [1e-30, 1]");
     require(within(settings.l2, 0.0, 1e30), "l2: not a finite number >= 0");
     require(within(settings.weight_decay, 0.0, 1e30), "weight_decay: not a finite number >= 0");

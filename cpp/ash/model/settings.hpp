@@ -14,7 +14,8 @@
 
 namespace ash {
 
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: falls along a half cosine in each job
+// cycle: the learning rate falls along a half cosine in each job.
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
 // ntk: learning rates and automatically initialized weights depend on a layer's number of inputs.
 enum class Parametrization : std::uint8_t { standard, ntk };
@@ -46,7 +47,7 @@ struct Settings {
     double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
     double dropout = 0.0;          // share of hidden outputs set to zero in training
     double label_smoothing = 0.0;  // used only for classification
-    std::int64_t batch_size = 32;  // rows per update; 0 for the whole training part, one update per epoch
+    std::int64_t batch_size = 32;  // rows per update; 0 for all training rows, so one update per epoch
     double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0 for a network
 };
 

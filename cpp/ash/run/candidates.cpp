@@ -250,8 +250,8 @@ Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }
 
-// Returns the thread's workspace. It is created here rather than in the constructor, so that its memory pages are near
-// the core of its thread.
+// Returns the thread's workspace. The thread creates it here at its first job, not in the constructor, so that the
+// system places its memory near the thread's core.
 Workspace& Candidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();
@@ -296,7 +296,7 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// Calls `of` for the store of each fold and returns the resulting states; no states if any is missing.
+// Calls `of` for the store of each fold. Returns the states that these calls return, or no states if any is null.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

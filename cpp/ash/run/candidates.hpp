@@ -109,8 +109,8 @@ class Candidates {
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
-    // Trains and scores a job. team: the team of `thread`, whether or not others may join it. REQUIRES: no other thread
-    // uses this thread number or runs this candidate.
+    // Trains and scores a job. team: the team of `thread`, whether or not other threads may join it. REQUIRES: no other
+    // thread uses this thread number or runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
     // Ends all waits for jobs done in other processes; these jobs count as stopped. Any thread may call it.
@@ -123,8 +123,8 @@ class Candidates {
     // no states if any of them is missing. REQUIRES: the job has ended, and wait() has not been called since.
     States publish(std::int32_t candidate);
 
-    // Call when the candidate waits for promotion or has diverged. From then on its states may be dropped. REQUIRES: as
-    // for publish().
+    // Call when the candidate waits for promotion or has diverged. From then on its states may be dropped. REQUIRES:
+    // the same as publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
     // Frees the states of a candidate that will have no further job. REQUIRES: the candidate runs no job.
@@ -141,11 +141,11 @@ class Candidates {
     // this rung. REQUIRES: the tuner has not been started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Ends the job as it ended in an earlier run. fold_scores: [folds]; empty if the job diverged. Afterwards the
-    // candidate has the states that restore() set for this job, if any.
+    // Ends the job with the result of an earlier run. fold_scores: scores [folds] of the job; empty if it diverged.
+    // Afterwards the candidate has the states that restore() set for this job, if any.
     void replay(const Job& job, std::span<const double> fold_scores);
 
-    // Returns the jobs, one per fold, that recreate the states after `job` by training from the initial states.
+    // Returns one retraining job per fold. Together they recreate the states after `job` from the initial states.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
@@ -162,7 +162,7 @@ class Candidates {
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   protected:
-    // For derived classes in which all candidates are known and there are no folds.
+    // Constructor for derived classes in which all candidates are known and there are no folds.
     explicit Candidates(std::int64_t count);
 
   private:
@@ -189,7 +189,7 @@ class Candidates {
     std::int64_t known_ = 0;                              // guarded by the critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up; its length never changes
     std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread], created by the thread
-    std::map<std::pair<std::int32_t, std::int32_t>, std::vector<State>> restored_;  // states by candidate and rung
+    std::map<std::pair<std::int32_t, std::int32_t>, std::vector<State>> restored_;  // by candidate and rung
     std::deque<StateStore> stores_;  // [fold]: the states of all candidates
     std::atomic<std::int64_t> retrained_epochs_{0};
     mutable std::mutex mutex_;  // guards scores_

@@ -39,13 +39,13 @@ namespace ash {
 struct Letter {
     std::int64_t number;
     Job job;
-    States states;  // [folds] to continue from; empty if the worker has them or the job starts from scratch
+    States states;  // states [folds] to continue from; empty if the worker has them or the job starts from scratch
 };
 
 struct Answer {
     Result result;
     std::vector<double> fold_scores = {};  // empty if the job has diverged
-    std::vector<State> states = {};        // [folds] after the job, without layouts; empty if they stay with the worker
+    std::vector<State> states = {};  // states [folds] after the job, without layouts; empty if the worker keeps them
 };
 
 struct Note {

@@ -7,7 +7,7 @@ namespace ash {
 
 namespace {
 
-constexpr double kMostThreads = 65536;  // the largest team; no machine has more threads
+constexpr double kMostThreads = 65536;  // maximum size of a team; no machine has more threads
 constexpr double kLeastShare = 0.75e6;  // minimum multiply-adds of a step per team member (bench/kernels/teams.py)
 
 }  // namespace

@@ -31,14 +31,14 @@ struct Invited {
 
 class Seats {
   public:
-    // REQUIRES: threads >= 1. bell: as for Team.
+    // REQUIRES: threads >= 1. bell: passed to the constructor of each Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
     // Registers that `thread` starts the job of `task`. The job costs `cost`, and each of its updates costs
     // `step_cost`. Opens a team of at most team_limit() members for the job. ring, ringer: as for Team::open().
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
-    // Call when the thread returns from work. Registers the end of its job, if it had one.
+    // Call when the thread returns from work. Registers the end of its job, if it was running one.
     void rise(int thread);
 
     // Returns the largest team that is worthwhile for the steps of this thread's job, regardless of available threads.

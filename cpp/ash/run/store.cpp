@@ -15,7 +15,7 @@ class Counted {
     ~Counted() {
         if (total_) *total_ -= bytes_;
     }
-    Counted(Counted&& other) noexcept = default;  // leaves null in `other`
+    Counted(Counted&& other) noexcept = default;  // sets total_ of `other` to null
     Counted& operator=(Counted&&) = delete;
 
   private:

@@ -48,7 +48,7 @@ struct MemoryUse {
     std::int64_t retrained_epochs = 0;  // epochs trained again because states were dropped or missing
 };
 
-// Returns the bytes of the arenas that initial_state() allocates.
+// Returns the total number of bytes of the arenas that initial_state() allocates.
 std::int64_t state_bytes(const Layout& layout, Optimizer optimizer);
 
 class StateStore {
@@ -90,7 +90,7 @@ class StateStore {
     struct Held {
         std::shared_ptr<State> state;
         bool published;
-        std::set<Waiting>::iterator waiting;  // waiting_.end() while at work
+        std::set<Waiting>::iterator waiting;  // position in waiting_; waiting_.end() while at work
     };
 
     void make_room(std::int64_t bytes);

@@ -300,7 +300,8 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// Changes the clock for a caller that is not one of the tuner's threads.
+// Calls `change`, which changes the clock, inside the critical section, for a caller that is not one of the tuner's
+// threads. Then wakes the idle threads.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -310,8 +311,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates. Marks the
-// states of all other candidates in these decisions as waiting. REQUIRES: the clock has just been called.
+// Records the decisions that the clock made in its last call, in order. Then frees the states of retired candidates.
+// Marks the states of all other candidates in these decisions as waiting. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
@@ -351,8 +352,9 @@ void Tuner::look_for_wants() {
     if (wanted > 0) end_.notify_all();
 }
 
-// Returns whether the task would end after the deadline. Its duration is estimated from the pace of its candidate's
-// last job or, for a new candidate, from the average pace so far. No task is late until a job has ended.
+// Returns whether the task would end after the deadline. Its duration is estimated from the pace (seconds per
+// multiply-add) of its candidate's last job or, for a new candidate, from the average pace so far. No task is late
+// until a job has ended.
 bool Tuner::is_late(const Task& task) const {
     const double cost = task.finish - task.start;  // 0 with a greedy clock
     const auto own = pace_.find(task.job.candidate);
@@ -390,7 +392,7 @@ Tuner::Done Tuner::help(int thread, const Invited& invited) {
     return done;
 }
 
-// Makes all threads without a job look for one again.
+// Makes all threads without a job look for a job again.
 void Tuner::ring() noexcept {
     ++bell_;
     bell_.notify_all();

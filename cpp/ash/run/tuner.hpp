@@ -75,7 +75,7 @@ class Tuner {
   public:
     // Throws std::invalid_argument like Ladder and VirtualClock, for threads < 1, and for keep < 1.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
-    ~Tuner();  // stops and joins
+    ~Tuner();  // stops the threads and joins them
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
@@ -84,7 +84,7 @@ class Tuner {
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
-    // Throws std::logic_error after start(), and otherwise like Candidates::restore().
+    // Calls Candidates::restore(). Throws std::logic_error after start(), and otherwise like that function.
     void restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Starts the threads: as many as the settings request, or fewer if the system does not grant them. Throws
@@ -123,7 +123,7 @@ class Tuner {
     // Returns the number of candidates that the caller should provide now to keep the threads busy; 0 for none.
     std::int64_t wanted() const { return wanted_; }
 
-    // Adds known candidates. Throws like Candidates::append(). If it throws, nothing has changed.
+    // Adds `more` to the known candidates. Throws like Candidates::append(). If it throws, nothing has changed.
     void provide(std::vector<Settings> more);
 
     std::vector<Event> take_events() { return records_.take_events(); }
@@ -132,7 +132,7 @@ class Tuner {
     std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
     // Returns the candidates that have retired since the last call.
     std::vector<std::int32_t> take_retired() { return records_.take_retired(); }
-    std::vector<Kept> kept() const { return records_.kept(); }  // as defined in kept.hpp, over all recorded jobs
+    std::vector<Kept> kept() const { return records_.kept(); }  // the best candidates (kept.hpp) of all recorded jobs
 
     // Returns the states [folds] after the job of this candidate in this rung, if the candidate waits in this rung or
     // the job is kept. Otherwise returns no states.

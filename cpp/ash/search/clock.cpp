@@ -9,7 +9,7 @@ namespace ash {
 
 namespace {
 
-// Returns whether the ladder might ask for a candidate that is not known yet.
+// Returns whether all `known` candidates have entered the ladder although more candidates are still to be drawn.
 bool is_starved(const Ladder& ladder, std::int64_t known) {
     return known < ladder.candidates() && ladder.entered() == known;
 }

@@ -80,8 +80,8 @@ class Clock {
     // Returns the next task to execute, or nothing if there is none now.
     virtual std::optional<Task> next() = 0;
 
-    // Ends the task. Throws std::invalid_argument and changes nothing unless next() returned this task and finish() was
-    // not called for it before.
+    // Registers the result of a task. Throws std::invalid_argument, and changes nothing, if next() has not returned this
+    // task or if finish() was already called for it.
     virtual void finish(const Report& report) = 0;
 
     // Returns the tasks whose results the ladder received in the last finish() or provide(), in order of receipt.
@@ -108,7 +108,7 @@ class Clock {
   protected:
     Ladder& ladder() { return ladder_; }
     const Ladder& ladder() const { return ladder_; }
-    double begin(const Job& job);  // returns the job's cost, which counts as work from now on
+    double begin(const Job& job);  // adds the job's cost to the work so far, and returns it
     bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
     void add_decision(const Report& report) { decided_.push_back(report); }
@@ -154,7 +154,7 @@ class VirtualClock final : public Clock {
   private:
     struct Worker {
         Report report;         // the result of the worker's last task
-        bool running = false;  // whether this task was handed out and has not finished
+        bool running = false;  // whether the last task was handed out and has not finished
         bool finished = false;
     };
     using Key = std::tuple<double, double, std::int32_t>;

@@ -15,7 +15,8 @@ bool precedes(const Kept& a, const Kept& b) {
     return !better(second, first) && a.rung < b.rung;
 }
 
-// Returns the worst entry of this kind if the kind already has `most` entries, otherwise end().
+// Returns the worst of the kept external candidates (if `external`) or of the kept networks (otherwise), if there are
+// already `most` of them. If there are fewer, returns end().
 template <typename Entries>
 auto last_place(Entries& kept, bool external, std::size_t most) {
     std::size_t taken = 0;

@@ -51,7 +51,8 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Returns whether this job would be among the best; its states are not read. REQUIRES: the job has not diverged.
+    // Returns whether this job would become one of the kept entries; its states are not read. REQUIRES: the job has not
+    // diverged.
     bool would_keep(const Kept& job) const;
 
     // Adds the job and returns the states of the entry that it replaces, if any, for the caller to free.

@@ -58,7 +58,8 @@ std::int64_t times_eta(std::int64_t epochs, std::int64_t eta) {
     return epochs * eta;
 }
 
-// Repeated integer division gives floor(n / eta^k) exactly.
+// Returns the rungs, in which no candidate has started yet. If the settings give no rungs, the number of places is
+// divided by eta again and again, since repeated integer division gives floor(n / eta^k) exactly.
 std::vector<Rung> make_rungs(const LadderSettings& settings) {
     const bool keep_best = ranks_all(settings);
     const bool everyone = settings.algorithm == Algorithm::random;
@@ -165,7 +166,7 @@ bool Ladder::affordable(std::size_t rung) const {
     return settings_.epoch_limit == 0 || rungs_[rung].epochs() <= epochs_left_;
 }
 
-// REQUIRES: there is a rung above.
+// Returns whether a waiting candidate of this rung may be promoted now. REQUIRES: there is a rung above.
 bool Ladder::promotable(std::size_t index) const {
     const Rung& rung = rungs_[index];
     if (rung.waiting() == 0) return false;

@@ -51,7 +51,7 @@
 
 namespace ash {
 
-// One candidate, to be trained for one rung. A job of rung k > 0 is a promotion out of rung k - 1.
+// The training of one candidate for one rung. A job of rung k > 0 is a promotion out of rung k - 1.
 struct Job {
     std::int32_t candidate;
     std::int32_t rung;
@@ -75,7 +75,7 @@ struct LadderSettings {
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                                  // maximum total epochs of all jobs; 0 for no limit
-    double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
+    double stop_score = std::numeric_limits<double>::quiet_NaN();  // score at which the run ends; NaN for none
     std::int64_t report_limit = 0;                                 // maximum number of reported jobs; 0 for no limit
     std::int64_t patience = 0;          // maximum number of reports in a row without a new best score; 0 for no limit
     std::vector<GivenRung> rungs = {};  // if not empty, replaces eta, min_epochs and max_rungs

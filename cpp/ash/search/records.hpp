@@ -65,7 +65,7 @@ struct Assist {
     int thread;
     double start;
     double end;
-    double busy;  // seconds spent working
+    double busy;  // seconds between `start` and `end` in which the thread worked
 };
 
 struct RungCounts {
@@ -95,13 +95,13 @@ class Records {
     // keep() has returned.
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, States states);
-    void fill(const Kept& kept, States states);  // see kept.hpp
+    void fill(const Kept& kept, States states);  // adds states to a kept job: BestCandidates::fill()
 
     std::vector<Event> take_events();
     std::vector<std::int32_t> take_retired();                  // candidates retired since the last call
-    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // starting at index `first`
-    std::vector<Step> steps(std::size_t first = 0) const;      // likewise
-    std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
+    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // all jobs from index `first` on
+    std::vector<Step> steps(std::size_t first = 0) const;      // all steps from index `first` on
+    std::vector<Assist> assists(std::size_t first = 0) const;  // all assists from index `first` on
     std::vector<Kept> kept() const;                            // best first
     std::vector<RungCounts> rungs() const;
 

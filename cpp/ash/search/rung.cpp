@@ -42,7 +42,7 @@ void Rung::keep(std::int64_t count, std::vector<std::int32_t>& retired) {
     }
 }
 
-// Call after adding a new entry to others_. If it is better than the worst entry of best_, they change places. Then
+// Call after adding a new entry to others_. If it is better than the worst entry of best_, the two are swapped. Then
 // best_ grows to its target.
 void Rung::fill_best(std::int64_t best_target) {
     if (best_.size() > 0 && others_.size() > 0) {

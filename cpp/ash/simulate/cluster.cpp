@@ -58,7 +58,7 @@ class Run {
         }
     };
 
-    // A job in flight.
+    // A job that was given out and whose result is not known yet.
     struct Flight {
         Task task;
         int process = 0;
@@ -130,7 +130,8 @@ class Run {
         return processes_.most_vacant();
     }
 
-    // Returns the time at which the job, its state and the data have all arrived. The job is given out at free_at_.
+    // Returns the time at which the job, its state and the data have all arrived at process `to`. The job is given out
+    // at free_at_.
     double arrival(const Job& job, int to) {
         double there = free_at_ + cluster_.latency;
         if (job.rung > 0 && !cluster_.states_stay) {
@@ -228,8 +229,8 @@ class Run {
     const Cluster cluster_;
     const Workload& workload_;
     SimulatedLadder ladder_;
-    Line in_;  // incoming direction of the coordinator's line
-    Line out_;
+    Line in_;   // incoming direction of the coordinator's line
+    Line out_;  // outgoing direction
     Processes processes_;
     std::vector<Flight> flights_;
     std::vector<int> spare_;

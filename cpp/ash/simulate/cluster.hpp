@@ -49,7 +49,7 @@ namespace ash {
 
 struct Cluster {
     int threads_per_process = 1;  // the last process has the remaining threads
-    int in_flight = 1;            // jobs per thread, including the running one
+    int in_flight = 1;            // maximum number of jobs in flight per thread, including the running job
     bool states_stay = true;
     double latency = 0.0;  // delay of each message in seconds, in either direction
     double bandwidth = std::numeric_limits<double>::infinity();          // bytes per second of the coordinator's line

@@ -64,7 +64,7 @@ class ThreadSet {
     static std::uint64_t bit(int thread) { return std::uint64_t{1} << (static_cast<unsigned>(thread) % 64); }
 
     std::vector<std::uint64_t> words_;
-    std::size_t first_ = 0;  // no word before it contains a thread
+    std::size_t first_ = 0;  // index of a word before which all words are zero
     std::size_t size_ = 0;
 };
 
@@ -141,8 +141,8 @@ class RunningJobs {
         return owner;
     }
 
-    // Returns the owner of the job with the greatest need among those that accept one more member; nullopt if there is
-    // none.
+    // Returns the owner of the job with the most seconds left per member, among the jobs that accept one more member.
+    // Returns nullopt if there is none.
     std::optional<int> neediest(double now) const {
         TeamsBySize::Key most{-1.0, -1};
         for (const int members : open_.sizes()) {

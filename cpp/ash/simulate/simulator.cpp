@@ -85,7 +85,8 @@ class Run {
         return workload_.most_members ? workload_.most_members(job) : settings_.threads;
     }
 
-    // Takes the idle thread with the lowest number or, if no thread is idle, the helping thread with the lowest number.
+    // Removes and returns the lowest-numbered idle thread. If no thread is idle, takes the lowest-numbered helping
+    // thread out of its team instead.
     std::optional<int> available() {
         if (!free_.empty()) return free_.take_lowest();
         if (helping_.empty()) return std::nullopt;
