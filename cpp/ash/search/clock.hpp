@@ -80,8 +80,8 @@ class Clock {
     // Returns the next task to execute, or nothing if there is none now.
     virtual std::optional<Task> next() = 0;
 
-    // Registers the result of a task. Throws std::invalid_argument, and changes nothing, if next() has not returned this
-    // task or if finish() was already called for it.
+    // Registers the result of a task. Throws std::invalid_argument, and changes nothing, if next() has not returned
+    // this task or if finish() was already called for it.
     virtual void finish(const Report& report) = 0;
 
     // Returns the tasks whose results the ladder received in the last finish() or provide(), in order of receipt.
