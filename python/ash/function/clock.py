@@ -131,7 +131,10 @@ def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Calla
 
 
 def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Replay the recorded steps until a greedy clock takes a different step; return the tasks that must be run."""
+    """Replay the recorded steps until a greedy clock takes a different step.
+
+    Return the tasks that were handed out, but whose end was not replayed. They must still be run.
+    """
     given: dict[Key, _core.Task] = {}
     exactly = True
     for candidate, rung, has_ended in journal.steps:

@@ -88,7 +88,7 @@ def _of(folder: Path, candidate: int) -> Path:
 
 
 def _temporary() -> Path:
-    """Return the path of a new temporary folder. The first job that needs the folder creates it, in any process."""
+    """Return an unused path for a temporary folder, which the first job that needs it creates, in whatever process."""
     try:
         parent = tempfile.gettempdir()
     except OSError:  # no folder is writable, which matters only to a function that needs a directory

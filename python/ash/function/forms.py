@@ -79,7 +79,7 @@ def _is_whole(train: Any, names: Sequence[str]) -> bool:
 
 
 def _check_call(train: Any, forms: str, *arguments: Any) -> None:
-    """Raise SettingError unless `train` can be called with this many arguments, as far as its signature shows."""
+    """Raise SettingError if the signature of `train` shows that it cannot be called with as many arguments as given."""
     if not takes(train, *arguments):
         signature = inspect.signature(train)
         names = signature.parameters.keys()
@@ -144,7 +144,7 @@ class GeneratorTrainer:
         self._verb = "yield" if inspect.isgeneratorfunction(original) else "return"
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
-        """Train for `epochs` more epochs. A new generator first repeats the epochs of the state."""
+        """Train for `epochs` more epochs. If the state has no generator, a new one first repeats the state's epochs."""
         done, generator, found = (0, None, None) if state is None else (state.epochs, state.generator, state.outcome)
         steps = epochs
         if generator is None:

@@ -49,7 +49,7 @@ def identity_of(
         "sampler": sampler if isinstance(sampler, str) else type(sampler).__qualname__,
         "first": f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None,
     }
-    version = version_facts()["version of ash"]  # functions do not use the kernels
+    version = version_facts()["version of ash"]  # without the kernels' version, since functions do not use kernels
     return {
         "settings": {**deciding(options), **own},
         "space": space_story(space),

@@ -43,7 +43,7 @@ ALONE = (1, 1)
 
 
 class Log:
-    """The tasks handed out or ended since the last commit, and the numbers of the next rows."""
+    """The tasks handed out or ended since the last commit, and the next row numbers in tables `jobs` and `steps`."""
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
@@ -57,7 +57,7 @@ class FunctionJournal(OpenJournal):
         self._run: FunctionRun | None = None
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job
-        self._greedy = self._anew = False  # _anew: whether recorded steps must be replaced
+        self._greedy = self._anew = False  # whether steps are recorded, and whether they must be replaced
         self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)
@@ -163,7 +163,7 @@ class FunctionJournal(OpenJournal):
             self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
-        """Log an answer without its state; None means that the answer was recalled."""
+        """Log an answer without its state; `answer` is None if it was recalled from the journal."""
         if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
@@ -190,7 +190,7 @@ class FunctionJournal(OpenJournal):
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
     def _take(self, changes: Changes, started: float) -> Log:
-        """Add the rows of the log to the changes, and return the next log."""
+        """Add the rows of the log to the changes; return an empty log that continues the row numbers."""
         jobs: list[Row] = []
         answers: list[Row] = []
         candidates: list[Row] = []

@@ -111,8 +111,8 @@ class FunctionRun:
         self._retraining = Retraining(runners, self._states, source.params, self._job_of)
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
-        self._infos: list[Any] = []  # the info of the job in each row
-        self._stories: dict[int, dict[str, Any]] = {}  # suggestions of Optuna trials, by candidate
+        self._infos: list[Any] = []  # `Answer.info` of the job in each of `_rows`
+        self._stories: dict[int, dict[str, Any]] = {}  # suggestions of Optuna trials, keyed by candidate
         self._suggested: list[Params] = []  # params of all candidates, {} while unknown
         self._in_a_row = self._new_in_a_row = 0  # consecutive failures: in all calls, and in this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
@@ -121,7 +121,7 @@ class FunctionRun:
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
-        self._without_better = 0  # decisions since the decision of the best job
+        self._without_better = 0  # the number of decisions since the best job was decided
         self._events: list[Event] = []
         self._ended: str | None = None
         self.started = 0.0  # the start of the run on the monotonic clock

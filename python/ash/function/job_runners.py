@@ -141,7 +141,7 @@ class ConcurrentRunners(JobRunners):
             answers.append((job, Answer(LATE, text=self.late(), start=began, end=now)))
 
     def late(self) -> str:
-        """Return the text of a late job's answer."""
+        """Return the message with which a job that exceeded the limit is answered."""
         return f"the job took longer than job_limit={self._limit:g} seconds"
 
 
@@ -166,7 +166,7 @@ class RunnerThreads(ConcurrentRunners):
         self._tasks.put((job, params, state))
 
     def late(self) -> str:
-        """Return the text of a late job's answer, and warn that the job's thread is lost."""
+        """Return the message for a job that exceeded the limit, and warn that the job's thread is lost."""
         warn_user(
             "a thread cannot be stopped, so the run has one thread fewer until the job returns; "
             'executor="processes" kills jobs that exceed job_limit'

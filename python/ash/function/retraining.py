@@ -37,7 +37,7 @@ class Best(NamedTuple):
     state: Any
 
     def is_behind(self, height: int, score: float, candidate: int, rung: int) -> bool:
-        """Return whether the job with these values is better."""
+        """Return whether the job with these values is better than this job."""
         if (height, score) != (self.height, self.score):
             return (height, score) > (self.height, self.score)
         return (candidate, rung) < (self.candidate, self.rung)

@@ -118,7 +118,7 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Rank a candidate by its score in a rung, which must be above its earlier rungs."""
+        """Rank a candidate by its score in `rung`, which must be above all rungs by which it was ranked before."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
@@ -197,7 +197,7 @@ class Adaptive(Source):
 
 
 class AdaptiveTrials(Adaptive):
-    """Numbers of Optuna trials, with proposed values if a trial is drawn near a good trial.
+    """Provides numbered Optuna trials; a trial near a good trial also has proposed values.
 
     The trial itself draws all values that are not proposed.
     """
@@ -223,7 +223,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # None if suggested before
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # None: suggested before
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial by its score if it has suggested values."""
@@ -234,7 +234,7 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return the kept hyperparameters of a draw, each with the share of its range by which it moves if numeric."""
+    """Draw which hyperparameters are kept; return each with the share of its range by which it moves if numeric."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
@@ -272,7 +272,7 @@ class OptunaSource(Source):
         self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, raises an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
-        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None: the sampler was not asked
+        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None if not proposed by the sampler
         self._ranks = Ranks()
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
         self._is_ranked = True
@@ -495,7 +495,7 @@ def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
 
 
 def _options(domain: Domain) -> list[Any]:
-    """Return the levels for a sampler.
+    """Return a domain's levels as options of an Optuna parameter.
 
     Tuples become text; all levels become text if some are equal, like 1 and True.
     """

@@ -202,7 +202,7 @@ def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
 
 
 def _of_jobs(result: FunctionResult) -> list[list[Any]]:
-    """Return three lists: the candidate, the rung and the score of each job."""
+    """Return three lists with one item per job: candidates, rungs and scores."""
     return [result.columns[name].tolist() for name in ("candidate", "rung", "score")]
 
 
@@ -234,7 +234,7 @@ def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:
 
 
 def _folds(infos: list[JobInfo | None], splits: int, value: Any, missing: float) -> NDArray[np.float64]:
-    """Return `value(fold)` for each fold of each row: [rows, folds]; `missing` for rows without results."""
+    """Return an array [rows, folds] of ``value(fold)``; rows without results are filled with `missing`."""
     rows: list[list[float]] = []
     for info in infos:
         folds: tuple[FoldInfo, ...] = () if info is None else info.folds

@@ -94,7 +94,7 @@ class Objects:
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
     def places(self, params: Params) -> Params:
-        """Return a configuration with each object's index instead of its text, since the text depends on the repr."""
+        """Return a configuration with each object's index instead of its text, which depends on the object's repr."""
         return {
             name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
             for name, value in params.items()
@@ -106,13 +106,13 @@ class Objects:
 
 @dataclass(frozen=True)
 class EstimatorSpace:
-    """A space of plain values, and the objects that texts in the space represent."""
+    """A space of plain values, some of which are texts that represent objects, and these objects."""
 
     space: FunctionSpace
     objects: Objects
 
     def plain(self, params: Any) -> Any:
-        """Return a user's configuration with texts in place of objects, and with the number of its space."""
+        """Return a user's configuration with texts in place of objects, and with its space's number if there are several."""
         if not isinstance(params, Mapping):
             return params
         plain = {name: self.objects.text(name, value) for name, value in params.items()}
@@ -162,9 +162,9 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator for each option of each hyperparameter with objects.
+    """Return a copy of the estimator for each option of each hyperparameter whose options include objects.
 
-    Return [estimator] if no hyperparameter has objects.
+    If no option is an object, return a list of only the estimator itself.
     """
     spaces, objects = without_objects(given, name)
     made = []
@@ -232,7 +232,7 @@ class _Nested:
             warn_of_keyword(without, name)
 
     def examples(self) -> Iterator[Params]:
-        """Yield a configuration for each option of the hyperparameters that have objects."""
+        """Yield one configuration per option of each hyperparameter whose options include objects."""
         named = [name for name in self.domains if name in self._objects.of]
         usual = {name: own[0].levels[0] for name in named for own in (self.domains[name],) if not own[0].conditions}
         for name in named:
@@ -240,7 +240,10 @@ class _Nested:
                 yield from (usual | self._example(name, domain, level) for level in domain.levels)
 
     def _depending(self, name: str, domain: Domain) -> Domain:
-        """Return the domain restricted to the owner's options that have the parameter `name`."""
+        """Return the domain of `name`, with a condition if only some options for its owner have this parameter.
+
+        The owner of "clf__alpha" is "clf".
+        """
         owner, options = self._owner(name), self._options(name)
         having = [option for option in options if self._has(owner, option, name)]
         if not options or len(having) == len(options):
@@ -256,7 +259,7 @@ class _Nested:
         return domain if wanted is not None else domain.when(**{owner: tuple(having)})
 
     def _example(self, name: str, domain: Domain, level: Any) -> Params:
-        """Return a configuration with `level` for `name`, and with options for which the estimator has `name`."""
+        """Return a configuration in which `name` is `level`, with options for which the estimator has `name`."""
         owner = self._owner(name)
         if not owner:
             return {name: level}
@@ -291,7 +294,7 @@ def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
 
     `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
     """
-    beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix of the parts' names
+    beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix that the names of all parts share
     if not name.startswith(beside) or not isinstance(value, list):
         return None
     head, _, inner = name.removeprefix(beside).partition("__")

@@ -250,7 +250,7 @@ class HalvingSearchCV(ASHSearchCV):
         return self.factor
 
     def _most(self, table: SearchTable, way: Way) -> int:
-        """Return the maximum resources of a candidate."""
+        """Return the resources of a candidate that is trained to the end."""
         rows = _num_samples(table.X) if way.resource == N_SAMPLES else None
         if isinstance(self.max_resources, str) and self.max_resources == AUTO:
             if rows is None:
@@ -262,7 +262,7 @@ class HalvingSearchCV(ASHSearchCV):
         return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
 
     def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
-        """Return the resources of the first iteration; for "exhaust", a lower bound."""
+        """Return a candidate's resources in the first iteration; a lower bound if `min_resources` is "exhaust"."""
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
@@ -304,7 +304,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: each rung's candidates, and its epochs (or rows) per job."""
+        """Return the iterations with `given` set to each rung's number of candidates and epochs (or rows) per job."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
@@ -352,6 +352,6 @@ class HalvingSearchCV(ASHSearchCV):
 
 
 def _times(factor: float, most: int) -> int:
-    """Return the number of times that 1 can be multiplied by the factor without exceeding `most`."""
+    """Return the largest integer n for which ``factor**n`` is at most `most`."""
     near = int(log(most, factor))  # due to rounding, this is too small by 1 for most=243 and factor=3
     return near + 1 if factor ** (near + 1) <= most else near

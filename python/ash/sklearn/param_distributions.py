@@ -94,7 +94,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
 
 
 class _Levels:
-    """Adapts a domain without a list of levels to the interface of the distributions from which scikit-learn draws."""
+    """Adapts a domain without a list of levels to scikit-learn, which draws by a method `rvs`."""
 
     def __init__(self, domain: Domain) -> None:
         self._levels = domain.drawn
@@ -146,7 +146,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
-    """Return the range of a given domain or of a distribution known to ash, otherwise a choice of the drawn values."""
+    """Return `given` as a range if it is one or is a distribution known to ash, else a choice of the drawn values."""
     if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)

@@ -64,7 +64,7 @@ early scores say little and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check that raises AttributeError unless `refit` is on and a search's estimator has attribute `name`."""
+    """Return a check of a search, which raises AttributeError if `refit` is off or the estimator lacks `name`."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs, so that the refit has fewer, too."""
+    """Warn if the time limit ended the run before any candidate had all epochs, since the refit has fewer, too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):

@@ -46,7 +46,7 @@ class Rungs:
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return how many epochs a job trains: `epochs` or, in the top rung, all that are missing after `done`."""
+        """Return how many epochs a job trains: `epochs` or, in the top rung, all from `done` up to `max_epochs`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -80,7 +80,7 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    # At least eta candidates must reach the top rung.
+    # `filled` is the largest number of rungs with which at least eta candidates reach the top rung.
     filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:

@@ -166,5 +166,5 @@ def _counts_from_all(value: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Return a controller of the loaded libraries. After further imports a new one is created, in a millisecond."""
+    """Return a controller of the loaded libraries; when `modules` changes, a new one is created (in a millisecond)."""
     return ThreadpoolController()

@@ -64,7 +64,7 @@ class Trainer:
     table: SearchTable
     splits: Sequence[Split]
     scorers: Scorers
-    inner: int  # threads that libraries may start in a job
+    inner: int  # the number of threads that libraries may start in a job
     seed: int
     restart: bool  # whether each rung trains from scratch
     with_train: bool  # whether training rows are also scored
@@ -74,7 +74,7 @@ class Trainer:
     idle_threads: IdleThreads  # shared by all jobs in this process
     caches: Sequence[TransformerCache]  # one per fold, with the fitted transformers that candidates share
     eta: int
-    forecasts: bool  # whether candidates are ranked by their forecast score after the next rung
+    forecasts: bool  # whether candidates are ranked by the score that is forecast for the next rung
     constant: float | None  # the score of a constant prediction in the first fold, if known
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
     here: bool = True  # whether jobs run in the process of the search; a pickled copy has False

@@ -34,7 +34,7 @@ class Way:
 
     resource: str
     """The resource as users name it: "clf__n_estimators", "epochs" or "n_samples"."""
-    parameter: str | None  # the parameter that counts epochs, of the estimator or of a pipeline's last step
+    parameter: str | None  # the parameter (of the estimator or of a pipeline's last step) that sets the epochs
     usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
     kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
     inner: "Way | None" = None  # for a pipeline, the way of its last step
@@ -91,9 +91,9 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return one way for all examples of a candidate's estimator; its epochs are rows if their "auto" resources differ.
+    """Return one `Way` for all estimators; its epochs are rows if the estimators' "auto" resources differ.
 
-    Its `usual` is the largest `usual` of the estimators.
+    Its `usual` is the largest `usual` of the estimators' own ways.
     """
     ways = [way_of(each, resource) for each in estimators]
     if len({way.resource for way in ways}) > 1:
@@ -111,7 +111,7 @@ class Retrained(Continued):
         self.why = why
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
-        self._once: Continued | None = None  # the last job's boosting, if it may stop early
+        self._once: Continued | None = None  # the last job's boosting estimator, if it may stop early
 
     @property
     def rounds(self) -> int | None:
@@ -157,9 +157,9 @@ class Retrained(Continued):
             last.set_params(**kind.quiet(last.get_params()))
 
     def _stop_early(self, rows: Rows) -> None:
-        """Fit boosting, or a pipeline that ends in boosting, with its library's early stopping."""
+        """Fit a boosting estimator, or a pipeline that ends in one, with the early stopping of the boosting library."""
         found = _boosting(self.estimator)
-        assert found is not None  # only boosting stops early
+        assert found is not None  # only boosting estimators stop early
         last, kind = found
         natural = _natural(last)
         once: Continued = kind(last, natural.parameter)

@@ -91,7 +91,7 @@ class Nets(Continued):
         self.estimator.set_params(max_epochs=self.done)
 
     def rest(self) -> None:
-        """Drop the gradients."""
+        """Free the memory of the net's gradients."""
         self.estimator.module_.zero_grad(set_to_none=True)
 
     def __getstate__(self) -> dict[str, Any]:
