@@ -44,7 +44,7 @@ def serve_forks(handle: int) -> None:
     import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads; NumPy's threads are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # on forking with threads, since NumPy's are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")

@@ -50,7 +50,7 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
         self._is_temporary = folder is None
         self._folder = _temporary() if folder is None else folder.absolute()
         self.folder = str(self._folder)
-        self._retired: list[int] = []  # candidates whose directories `tidy` has not looked for yet
+        self._retired: list[int] = []  # candidates whose directories `tidy` has yet to delete
 
     def __exit__(self, *error: object) -> None:
         if self._is_temporary:

@@ -228,7 +228,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. The last column, used for fold scores of networks, holds the info of a failure."""
+    """Return the row of a job. Its last column (for networks, fold scores) holds the `info` of a failed job."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]

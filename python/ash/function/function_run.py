@@ -245,7 +245,7 @@ class FunctionRun:
         self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
-        """Stop handing out jobs; only the reason `why` of the first call is reported."""
+        """Stop handing out jobs because of `why`; if it is called again, the first reason is kept."""
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:

@@ -225,7 +225,7 @@ def _contained(value: Any, distribution: Any) -> Any:
         inner = distribution.to_internal_repr(value)
         if distribution._contains(inner):
             return distribution.to_external_repr(inner)
-    except (TypeError, ValueError):  # the value is not a choice, or not a number
+    except (TypeError, ValueError):  # the value is no option of the choice, or not a number
         pass
     return _MISSING
 

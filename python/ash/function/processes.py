@@ -105,7 +105,7 @@ class ForkServer:
                     raise OSError("no process can be started")
                 return int(answer), ours
             except OSError:
-                ours.close()  # so that the child ends if it was forked but the reply failed
+                ours.close()  # so that the child ends if it was forked but no valid reply arrived
                 raise
 
     def _ask(self, message: bytes, *handles: int) -> str:
@@ -130,7 +130,7 @@ class ForkServer:
         ours.sendall(len(self._packed).to_bytes(LENGTH_BYTES, "big") + self._packed)
         answer = ours.recv(MESSAGE)
         ours.settimeout(None)
-        if answer != READY and self._packed:  # the server has threads, or has died
+        if answer != READY and self._packed:  # the server has threads after unpacking the function, or has died
             self._packed = b""
             self._end()
             self._begin()

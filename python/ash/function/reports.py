@@ -46,7 +46,7 @@ class Reports:
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
         self.retired = False
         self.reported: list[Any] = []
-        self._job: Job | None = None  # the job in which the function continues
+        self._job: Job | None = None  # the job for which the function is now running
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
@@ -165,7 +165,7 @@ def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str
 
 
 def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterator[Any]:
-    """Yield the reports of a function, and retire the function when the generator is dropped."""
+    """Yield the reports of a function; when this generator is dropped, let the function run to its end (`retire`)."""
     reports, seconds = Reports(function, most), END_SECONDS
     try:
         yield from reports

@@ -282,7 +282,7 @@ class OptunaSource(Source):
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.count = count
         self._known, self._before = journal.params, journal.before
-        self._strays = False  # whether the proposals have differed from the recorded candidates
+        self._strays = False  # whether a proposal has differed from the recorded candidate
 
     def learns(self, candidate: int) -> bool:
         """Return True, since a sampler may learn from the first score on."""

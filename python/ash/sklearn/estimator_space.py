@@ -112,7 +112,7 @@ class EstimatorSpace:
     objects: Objects
 
     def plain(self, params: Any) -> Any:
-        """Return a user's configuration with texts in place of objects, and with its space's number if there are several."""
+        """Return a user's configuration with texts in place of objects and, with several spaces, its space's number."""
         if not isinstance(params, Mapping):
             return params
         plain = {name: self.objects.text(name, value) for name, value in params.items()}

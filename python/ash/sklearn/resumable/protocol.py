@@ -29,7 +29,7 @@ class FittedTransformers(NamedTuple):
     rows: Any
 
     def transformed(self, X: Any) -> Any:
-        """Return the transformed rows X, in a new table that the caller may change."""
+        """Return the training rows X, transformed, in a new table that the caller may change."""
         return self.transformers.transform(X) if self.rows is None else self.rows.copy()
 
 
