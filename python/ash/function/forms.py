@@ -79,7 +79,7 @@ def _is_whole(train: Any, names: Sequence[str]) -> bool:
 
 
 def _check_call(train: Any, forms: str, *arguments: Any) -> None:
-    """Raise SettingError if the signature of `train` shows that it cannot be called with as many arguments as given."""
+    """Raise SettingError if the signature of `train` shows that it cannot be called with these `arguments`."""
     if not takes(train, *arguments):
         signature = inspect.signature(train)
         names = signature.parameters.keys()

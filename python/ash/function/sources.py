@@ -223,7 +223,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # None: suggested before
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # None if suggested before
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial by its score if it has suggested values."""

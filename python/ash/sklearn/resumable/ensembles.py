@@ -144,7 +144,7 @@ class Boosted(Continued):
         """Return the best number of rounds, or None without early stopping."""
         if not self._history:
             return None
-        if self._metric is None:  # unknown if all values so far are equal, as after one round
+        if self._metric is None:  # unknown while each fit had one round or equal values
             return len(self._history)
         best = max(self._history) if self._metric[1] else min(self._history)
         return self._history.index(best) + 1
@@ -308,7 +308,7 @@ class XGBoost(Boosted):
         return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the one for stopping
+        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the stopping metric
         return {name: values}, self.estimator.best_iteration - len(self._history)
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
