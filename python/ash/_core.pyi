@@ -40,11 +40,11 @@ class Ladder:
         *,
         eta: int = 2,
         min_epochs: int = 1,
-        max_rungs: int = 0,  # 0: no limit
+        max_rungs: int = 0,  # maximum number of rungs; 0: no limit
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
-        stop_score: float = ...,  # a score that ends the run; NaN: none
+        stop_score: float = ...,  # a score that ends the run; NaN: no score does
         patience: int = 0,  # the run ends after this many reports in a row without a better score; 0: no limit
         rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) per rung, instead of eta, min_epochs and max_rungs
     ) -> None: ...
@@ -103,7 +103,7 @@ class Clock:
         workers: int = 1,  # number of workers of the virtual clock
         known: int,  # number of candidates already drawn
         cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: all jobs cost the same
-        rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
+        rungs: Sequence[tuple[int, int]] = (),  # as for Ladder: (places, epochs) per rung
     ) -> None: ...
     def next(self) -> Task | None: ...
     # finish() and provide() return the decisions that they cause, in order.
@@ -112,7 +112,7 @@ class Clock:
     def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock makes no more decisions
     def take_retired(self) -> list[int]: ...  # candidates retired since the last call
     @property
-    def starved(self) -> bool: ...  # whether the clock has to wait for provide()
+    def starved(self) -> bool: ...  # whether the clock cannot continue before provide() is called
     @property
     def finished(self) -> bool: ...
     @property
@@ -155,8 +155,8 @@ class Data:
         self,
         x: NDArray[np.float64],  # [rows, features]
         y: NDArray[np.float64],  # [rows, outputs]; class numbers 0..classes-1 in one column for classification
-        classes: int,  # 0: regression
-        training: NDArray[np.int64],  # row numbers
+        classes: int,  # number of classes; 0 for regression
+        training: NDArray[np.int64],  # numbers of the training rows
         validation: NDArray[np.int64],
         standardize: bool = True,
     ) -> None: ...
@@ -183,12 +183,12 @@ class DataBuilder:
         standardized: Sequence[bool],  # one per feature
         y: NDArray[np.float64],  # [rows, outputs], as for Data
         classes: int,
-        training: NDArray[np.int64],  # row numbers
+        training: NDArray[np.int64],  # numbers of the training rows
         validation: NDArray[np.int64],
         training_weights: NDArray[np.float64] | None = None,  # one per training row; each must be above 0
         validation_weights: NDArray[np.float64] | None = None,
         epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all rows
-        loss: str = "squared_error",  # or "pinball" or "poisson"; for regression only
+        loss: str = "squared_error",  # "squared_error" | "pinball" | "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
         sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
     ) -> None: ...
@@ -211,7 +211,7 @@ class Network:
         input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
         input_limit: NDArray[np.float64],  # per feature: 3 if clipped smoothly at 3, 0 if not clipped
-        target_mean: NDArray[np.float64],  # zeros for classification
+        target_mean: NDArray[np.float64],  # one per output; zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
         embedding: NDArray[np.float32] = ...,  # [parameters per embedded feature, embedded features]
@@ -270,7 +270,7 @@ class Trees:
         missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
-        target_mean: Sequence[float] | _Floats,  # zeros for classification
+        target_mean: Sequence[float] | _Floats,  # one per output; zeros for classification
         target_scale: Sequence[float] | _Floats,
         exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
         target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
@@ -365,14 +365,14 @@ class Tuner:
         metric: str = "accuracy",  # a key of ash.metrics.METRICS
         threads: int = 1,
         seed: int = 0,
-        instruction_set: str = "",  # "": the best that this processor can run
+        instruction_set: str = "",  # name of an instruction set; "": the best that this processor can run
         schedule: str = "reproducible",  # "reproducible" | "greedy"
         workers: int = 32,  # number of workers of the virtual clock
         teams: bool = True,
         cores: int = 0,  # CPU cores that the threads share; 0: one per thread
         memory_limit: int = 0,  # maximum size of waiting states in bytes; 0: no limit
         epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
-        stop_score: float = ...,  # a score that ends the run; NaN: none
+        stop_score: float = ...,  # a score that ends the run; NaN: no score does
         patience: int = 0,  # the run ends after this many decisions in a row without a better score; 0: no limit
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
         work_limit: float = 0.0,  # multiply-adds after which no more jobs are started; 0: no limit
@@ -381,13 +381,13 @@ class Tuner:
         # diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        # Passes all jobs to other processes, at most its capacity at a time. `threads` then only predict and retrain.
+        # Passes all jobs to other processes, at most its capacity at a time. The `threads` only predict and retrain.
         mailbox: Mailbox | None = None,
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if the job was stopped. Any thread calls it; it must not
         # throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more candidates are requested if fewer than `ahead` wait for rung 0; 0: if a worker idles
+        ahead: int = 1024,  # request candidates if fewer than `ahead` wait for rung 0; 0: if a worker is idle
     ) -> None: ...
     def start(self) -> None: ...
     # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
@@ -398,10 +398,10 @@ class Tuner:
     @property
     def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
     @property
-    def out_of_time(self) -> bool: ...  # whether short_of_time() is true and no job runs
+    def out_of_time(self) -> bool: ...  # whether `short_of_time` is true and no job is running
     @property
-    def wanted(self) -> int: ...  # how many candidates should be provided now; 0: none
-    def provide(self, candidates: Sequence[Settings]) -> None: ...  # appends candidates of a stream, up to `count`
+    def wanted(self) -> int: ...  # number of candidates that should be provided now
+    def provide(self, candidates: Sequence[Settings]) -> None: ...  # appends candidates, up to `count` in total
     def events(self) -> list[tuple[str, int, int, float, float]]:
         """Return the events since the last call.
 
@@ -418,7 +418,7 @@ class Tuner:
     def steps(self, first: int = 0) -> _Integers: ...
     def assists(self, first: int = 0) -> _Columns: ...  # one row per assist: candidate, rung, thread, start, end, busy
     @property
-    def threads(self) -> tuple[int, int]: ...  # number of threads started, and number requested
+    def threads(self) -> tuple[int, int]: ...  # number of threads started, and number of threads requested
     @property
     def memory(self) -> dict[str, int]: ...  # keys: limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
@@ -478,7 +478,7 @@ def score(
     weights: Sequence[float] = ...,
     level: float = 0.5,
 ) -> float: ...
-def instruction_sets() -> list[str]: ...  # compiled into the core and supported by this processor, best first
+def instruction_sets() -> list[str]: ...  # names of those in the core that this processor supports, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
@@ -487,13 +487,13 @@ def training_cost(settings: Settings, features: int, outputs: int, numbers: int)
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
-    outputs: int,  # number of outputs, or of classes
+    outputs: int,  # number of targets, or of classes
     numbers: int,
     *,
-    metric: str,  # implies the task
+    metric: str,  # name of a metric, from which the task follows
     weighted: bool,  # whether rows have weights
     training_rows: int,
-    epoch_rows: int,  # maximum number of rows per epoch; 0: all
+    epoch_rows: int,  # maximum number of rows per epoch; 0: all rows
     validation_rows: int,
 ) -> int: ...
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
@@ -553,7 +553,7 @@ def simulate(
     cluster: Cluster | None = None,  # allowed only without teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
-    rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
+    rungs: Sequence[tuple[int, int]] = (),  # as for Ladder: (places, epochs) per rung
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
     """Simulate a run (cpp/ash/simulate/simulator.hpp); return totals, (jobs, seconds) per rung, and columns.
 

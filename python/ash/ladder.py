@@ -27,10 +27,10 @@ class LadderSettings(TypedDict):
     max_rungs: int
     algorithm: str
     promotion: str
-    epoch_limit: int  # 0 for none
-    stop_score: float  # NaN for none
-    patience: int  # 0 for none
-    rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each rung, if given
+    epoch_limit: int  # 0 if there is no limit
+    stop_score: float  # NaN if no score ends the run
+    patience: int  # 0 if there is no limit
+    rungs: NotRequired[list[tuple[int, int]]]  # (places, epochs) of each rung, if rungs are given explicitly
 
 
 @dataclass(frozen=True, slots=True)

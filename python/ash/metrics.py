@@ -52,7 +52,7 @@ _PEERS = {
 
 
 def native_metric(name: object) -> str | None:
-    """Return the core's metric with this name, or None if there is none."""
+    """Return the core's metric with this name or alias, or None if the core has no such metric."""
     found = ALIASES.get(name, name) if isinstance(name, str) else None
     return found if any(found in names for names in METRICS.values()) else None
 
@@ -67,14 +67,14 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a hint for an unknown metric: the metric with this name in other libraries, or close names, or ""."""
+    """Return a hint for an unknown metric: the metric that other libraries call `name`, or similar names, or ""."""
     peers = ALIASES | _PEERS
     near = [peers[name]] if name in peers else near_names(name, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
-    """Return a metric, or the task's default for None; raise SettingError for a metric of the other task."""
+    """Return `metric`, or the default of the task if it is None; raise SettingError if it is for the other task."""
     names = METRICS[task]
     if metric is None:
         return names[0]

@@ -174,7 +174,7 @@ def _progress(name: str, value: Any) -> bool | None:
 
 
 def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
-    """Return columns as a tuple of values of one type; None for no columns or for "from_dtype"."""
+    """Return the columns as a tuple of values of one type; None if `value` names no columns or is "from_dtype"."""
     if value is None or (isinstance(value, str) and value == FROM_DTYPE):
         return None
     is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
@@ -189,7 +189,7 @@ def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
 
 
 def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] | None:
-    """Return "balanced" or None unchanged, or (class, weight) pairs, which JSON can hold."""
+    """Return "balanced" and None unchanged, and a dict of weights as (class, weight) pairs, which JSON can hold."""
     if value is None or (isinstance(value, str) and value == BALANCED):
         return value
     pairs = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
@@ -538,7 +538,7 @@ def is_needed(name: str, options: RunOptions) -> bool:
 
 
 def virtual_workers(options: RunOptions) -> int:
-    """Return how many virtual workers a run has."""
+    """Return the number of virtual workers of a run."""
     if options.workers is not None:
         return options.workers
     is_planned = options.planned if isinstance(options, Options) else options.time_limit is not None

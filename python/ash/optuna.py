@@ -86,7 +86,8 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
         if math.isnan(value):
             return False
         score = value if study.direction == StudyDirection.MAXIMIZE else -value
-        study._storage.set_trial_system_attr(trial._trial_id, _key(rung), score)  # as Optuna's own pruners do
+        # Optuna's own pruners store values in the same way.
+        study._storage.set_trial_system_attr(trial._trial_id, _key(rung), score)
         others = (one for one in study.get_trials(deepcopy=False) if one.number != trial.number)
         scores = [float(one.system_attrs[_key(rung)]) for one in others if _key(rung) in one.system_attrs]
         better = sum(one > score for one in scores)

@@ -301,7 +301,7 @@ class RunResult(History):
         return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table])
 
     def _repr_html_(self) -> str:
-        """Return the same summary as HTML for a notebook."""
+        """Return the summary of `__repr__` as HTML for a notebook."""
         params = [[name, show_param(value)] for name, value in self.best_params.items()]
         headlines = "<br>".join(map(html.escape, self._headlines()))
         return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
@@ -399,7 +399,7 @@ class Result(RunResult):
 
     @property
     def work(self) -> float:
-        """Return the multiply-adds of all finished jobs, which ``SearchConfig(work_limit=...)`` limits; 0 if greedy."""
+        """Return the multiply-adds of all finished jobs (see `SearchConfig.work_limit`); 0 for a greedy schedule."""
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
@@ -566,7 +566,7 @@ class Result(RunResult):
         ]
 
     def _models(self) -> str:
-        """Return as text how many candidates there are of each kind of model; empty if all are networks."""
+        """Return the number of candidates per kind of model as text; empty if all candidates are networks."""
         counts = Counter(map(model_of, self.params))
         shown = ", ".join(f"{counts[model]} {model}" for model in MODELS if counts[model])
         return f" ({shown})" if counts.keys() - {NETWORK} else ""
@@ -735,7 +735,7 @@ class FunctionResult(RunResult):
         return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
 
     def _repr_html_(self) -> str:
-        """Return the same summary as HTML for a notebook."""
+        """Return the summary of `__repr__` as HTML for a notebook."""
         return super()._repr_html_() + f"<pre>{html.escape(causes(self.failures))}</pre>" * bool(self.failures)
 
     def _headlines(self) -> list[str]:

@@ -157,7 +157,7 @@ def check_record(record: Any) -> None:
 
 
 def of_another(record: RunRecord) -> SettingError:
-    """Return the error for a record from another entry point; its message names the call that repeats that run."""
+    """Return the error for a record made by another entry point; its message names the call that repeats the run."""
     calls = {
         TUNE: "ash.tune(X, y, record=...)",
         TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Jobs(Protocol):
-    """An object that has the job records of a run: the core's tuner, or the run of a function."""
+    """An object that returns the job records of a run: the core's tuner, or the run of a function."""
 
     def jobs(self, first: int = 0) -> Columns:
         """Return the jobs from number `first` on, in order of decision."""
@@ -86,16 +86,16 @@ class Reporter:
         self._told: list[Any] = []  # callbacks notified of the start but not yet of the end
         self._run: Run | None = None
         self._before: Restored = frozenset()
-        self._finished = self._read = 0  # numbers of jobs: finished according to the events, and read
+        self._finished = self._read = 0  # number of jobs finished according to the events, and number of jobs read
         self._waiting: deque[JobRecord] = deque()
-        self._place = 0  # index of the next callback to receive the first waiting job
+        self._place = 0  # index of the callback that receives the first waiting job next
 
     def __enter__(self) -> Self:
         """Return the reporter."""
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """After an error, call `on_error` of each callback that was notified of the start but not of the end."""
+        """After an error, call `on_error` of each callback that was notified of the start but not yet of the end."""
         if error is None:
             return
         for callback in self._told:
@@ -192,7 +192,7 @@ class Reporter:
         while self._waiting and (until is None or time.monotonic() < until):
             job = self._waiting[0]
             while self._place < len(self._callbacks):
-                self._place += 1  # before the call, so that an interrupted callback does not get the job again
+                self._place += 1  # counted before the call, so that an interrupted callback does not get the job again
                 _call(self._callbacks[self._place - 1], "on_job", job, dict(params[job.candidate]))
             self._waiting.popleft()
             self._place = 0

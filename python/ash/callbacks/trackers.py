@@ -68,7 +68,7 @@ class Tracker(Callback, ABC):
 
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
-        """Close the tool's run if the tool itself raises, since `on_error` is not called then."""
+        """Close the tool's run if the tool itself raises an error, since `on_error` is not called in this case."""
         try:
             yield
         except BaseException as error:
@@ -76,7 +76,7 @@ class Tracker(Callback, ABC):
             raise
 
     def _files(self, result: "RunResult", folder: Path) -> list[Path]:
-        """Write the JSON of the run, and the final model if there is one; return the paths of the files."""
+        """Write the run as JSON, and the final model if there is one; return the paths of the files."""
         files, predicts = [folder / "run.json"], None if self._run is None else self._run.model
         result.to_json(files[0])
         if predicts is None and isinstance(result, Result):
@@ -204,7 +204,7 @@ class MLflow(Tracker):
         for file in files:
             mlflow.log_artifact(str(file), run_id=self._id)
         for candidate in best_candidates(result, self.candidates):
-            nested = client.create_run(  # unlike mlflow.start_run, this does not depend on the active run
+            nested = client.create_run(  # unlike mlflow.start_run, create_run does not depend on the active run
                 client.get_run(self._id).info.experiment_id,
                 run_name=f"candidate {candidate}",
                 tags={"mlflow.parentRunId": self._id},
@@ -401,6 +401,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return hyperparameters as text, since a table column has only one type; None for names that are missing."""
+    """Return the text of each hyperparameter in `names`, as a table column has only one type; None if it is missing."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

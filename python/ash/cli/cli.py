@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     threads = threads_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
-    checked_numbers(data.X, name=args.data)  # checks the test part as well, before any time is spent
+    checked_numbers(data.X, name=args.data)  # before training; includes the rows of the test part
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
@@ -159,7 +159,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score of the run's metric on the test part; NaN if all rows of the test part have weight 0."""
+    """Return the score on the test part in the run's metric; NaN if all rows of the test part have weight 0."""
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
     metric, model = estimator.result_.metric, estimator.model_
     if weights is not None and not weights.any():
@@ -220,7 +220,7 @@ def _candidates(text: str) -> int | str | None:
 
 
 def _bytes(text: str) -> int:
-    """Return a size such as 500M in bytes; the letters are powers of 1024."""
+    """Return the bytes of a size such as "500M"; the letters stand for powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
         raise argparse.ArgumentTypeError(

@@ -27,7 +27,7 @@ WORKER_TIMEOUT = 60.0
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for where jobs run."""
+    """Add the options that choose where jobs run."""
     parser.add_argument(
         "--dask",
         metavar="ADDRESS",
@@ -68,7 +68,7 @@ def threads_of(args: argparse.Namespace) -> int | None:
         raise SettingError(
             f"--threads-per-worker {count} and --threads {args.threads} exclude each other: give one of them"
         )
-    return count * max(1, ranks - 1)  # a single rank is its own worker
+    return count * max(1, ranks - 1)  # rank 0 runs no jobs, unless it is the only rank
 
 
 @contextlib.contextmanager
@@ -116,7 +116,7 @@ def _dask_client(address: str, timeout: float | None) -> Any:
     from distributed import Client
 
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # ash reports the error in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # no log messages, since ash reports the error in one line
     try:
         return Client(address, timeout=timeout)
     except (OSError, ValueError) as error:

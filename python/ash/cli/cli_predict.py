@@ -70,7 +70,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def load_model(path: str, allowed: str = MODEL) -> Network | Trees | Ensemble:
-    """Return the model in a file. If there is no such file, raise SettingError; its message says what is allowed."""
+    """Return the model in a file. If there is no such file, raise SettingError, whose message contains `allowed`."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
@@ -86,7 +86,7 @@ def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
 
     def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(as_text))  # surplus columns; the model raises an error for them
+            rest = [False] * max(0, len(names) - len(as_text))  # for these surplus columns the model raises an error
             return dict(zip(names, [*as_text, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"

@@ -37,7 +37,7 @@ DIFFERENT = 1
 
 
 class Target:
-    """A named target, which `ash.tune` reads like a column of a data frame."""
+    """A target with a name, which `ash.tune` reads in the same way as a column of a data frame."""
 
     def __init__(self, values: NDArray[Any], name: str) -> None:
         self.values, self.name = values, name
@@ -89,7 +89,8 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
 
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
-    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text parsed as numbers
+    # `table` has parsed a text target as numbers if it has no classes.
+    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y
     return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
 
 
@@ -173,7 +174,7 @@ def repeat(args: argparse.Namespace) -> int:
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
-    """Return one line of text if a file's model does not match its record, else no lines."""
+    """Return a list with one line of text if a file's model does not match its record, else an empty list."""
     if model.digest == record.model:
         return []
     return [f"model: its hash is {model.digest}, but the record has {record.model}"]
@@ -202,7 +203,7 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
     is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
-    return (tuned, True) if is_part else (whole, False)  # the whole table if neither run matches the record
+    return (tuned, True) if is_part else (whole, False)  # a run on the whole table if neither run matches the record
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:

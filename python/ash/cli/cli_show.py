@@ -65,7 +65,7 @@ def _model_lines(path: str) -> Iterator[str]:
 
 
 def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:
-    """Return lines with the hyperparameters of a network or of trees, or one line per member of an ensemble."""
+    """Return lines with a model's hyperparameters: for an ensemble, one line per member."""
     if not isinstance(model, Ensemble):
         return show_params(model.params)
     rows = [
@@ -165,7 +165,8 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # for a function
+    # The settings of a function's run have no "metric".
+    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])
@@ -175,7 +176,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
 
 
 def _suggested(contents: Contents, best: Job) -> dict[str, Any]:
-    """Return the hyperparameters suggested in the best Optuna trial; empty for other runs."""
+    """Return the hyperparameters that Optuna suggested in the best trial; empty for runs without Optuna."""
     for candidate, rung, kind, text, _ in contents.rows["answers"]:
         if (candidate, rung, kind) == (best[CANDIDATE], best[RUNG], FINISHED) and text:
             info = json.loads(text)
@@ -188,12 +189,12 @@ def _what(run: dict[str, Any]) -> str:
     if run["settings"]["task"] == FUNCTION:
         return f"function  {run['settings']['function']}"
     data = run["data"]
-    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # one number per fold
+    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # data["training rows"] has one number per fold
     return f"data      {data['columns of X']} columns, {rows} rows to train on"
 
 
 def _beside(contents: Contents) -> str:
-    """Return a line about failures of a function, or about stored states of networks."""
+    """Return a line about the failed jobs of a function's run, or about the stored states of networks."""
     if contents.facts["run"]["settings"]["task"] == FUNCTION:
         kinds = Counter(row[2] for row in contents.rows["answers"] if row[2] != FINISHED)
         return f"failures  {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items())) or 'none'}"

@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _name(option: str) -> str:
-    """Return the name that an option has as an argument in Python."""
+    """Return the name of the Python argument that corresponds to an option."""
     return option.removeprefix("--").replace("-", "_")
 
 
@@ -74,7 +74,7 @@ def complain(message: str, kind: str = "error") -> None:
 
 def say(message: str) -> None:
     """Write a message to stderr, if there is a stderr."""
-    if sys.stderr is not None:  # print would use stdout instead
+    if sys.stderr is not None:  # print(file=None) would write to stdout
         print("\n".join(map(printable, message.split("\n"))), file=sys.stderr)
 
 
@@ -86,12 +86,12 @@ def print_whole(write: Callable[[IO[str]], None]) -> None:
         write(sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more at exit, which must not fail again.
+        # Python flushes stdout again at exit. This must not fail, so stdout now leads to the null device.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error as one line, or as the whole table of causes if every candidate diverged."""
+    """Return the text of an error: one line, or the whole table of causes if every candidate diverged."""
     if isinstance(error, AllDiverged):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:

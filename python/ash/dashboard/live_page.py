@@ -38,7 +38,7 @@ TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
 
 @dataclass(eq=False)
 class _Told:
-    """The facts known about a run, written by the calling thread."""
+    """The facts known about a run, written by the thread that called `ash.tune` or `ash.tune_function`."""
 
     run: Run | None = None
     jobs: list[JobRecord] = field(default_factory=list)
@@ -115,7 +115,7 @@ class LivePage:
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
     def updates(self, since: int) -> dict[str, Any]:
-        """Return the texts of head and titles, and the sections (HTML) and data that changed since version `since`."""
+        """Return the head and titles as text, and those sections (HTML) and data that changed since version `since`."""
         with self._drawing:
             now = self._draw()
         version, data = now.data
@@ -129,7 +129,7 @@ class LivePage:
         }
 
     def _draw(self) -> _Drawing:
-        """Return the latest drawing, or a new one if there is anything new and the pause is over."""
+        """Return the latest drawing, or a new one if the run has news and the pause between drawings is over."""
         with self._facts:
             told, jobs, running = self._told, list(self._told.jobs), self._told.running
         before, began = self._last, time.monotonic()

@@ -243,7 +243,7 @@ def tune_function(
 
 
 def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: FunctionOptions) -> None:
-    """Warn if the run was interrupted, or if a training loop was shorter than a ladder without `max_epochs`."""
+    """Warn if the run was interrupted, or if a training loop ended before the ladder and `max_epochs` is not given."""
     if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
@@ -321,21 +321,21 @@ def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
 
 
 def _workers(record: RunRecord | None) -> int | None:
-    """Return the number of virtual workers in a record, or None without a record."""
+    """Return the number of virtual workers in a record, or None if `record` is None."""
     return None if record is None else whole("workers of the record", record.settings.get("workers"), 1, MOST_WORKERS)
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return the open journal of the run, or a NullJournal without a journal."""
+    """Return the open journal of the run, or a NullJournal if `journal` is None."""
     if journal is None:
         return NullJournal()
-    from ash.function.function_journal import FunctionJournal  # imports sqlite3
+    from ash.function.function_journal import FunctionJournal  # imported late, since it imports sqlite3
 
     return FunctionJournal(journal)
 
 
 def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun, resumed: int) -> Run:
-    """Return the description of the run, which callbacks receive at the start."""
+    """Return the description of the run that callbacks receive at the start."""
     endless = options.candidates is None
     return Run(
         options=options,

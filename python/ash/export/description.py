@@ -58,11 +58,11 @@ class Scaling:
     """
 
     center: Doubles  # [features]
-    inverse: Doubles  # [features], the inverse scale
+    inverse: Doubles  # [features], one divided by the scale of each feature
     clips: NDArray[np.bool_]  # [features], whether the feature is clipped
 
     def apply(self, features: Doubles) -> Floats:
-        """Return scaled features [rows, features], with 0 for NaN; bit-identical to the core's scaling."""
+        """Return the scaled features [rows, features], with 0 for NaN. They are bit-identical to those of the core."""
         with np.errstate(over="ignore", invalid="ignore"):
             z = ((features - self.center) * self.inverse).astype(np.float32)
             y = np.clip(z * np.float32(1 / CLIP), -np.float32(FAR), np.float32(FAR))
@@ -108,7 +108,7 @@ class ExportColumn:
 
     @property
     def gaps(self) -> list[str]:
-        """Return the texts that mean a missing cell of a category."""
+        """Return the texts that mark a missing cell in a column of categories."""
         return sorted(GAPS.difference(map(str, self.levels))) if self.kind == "category" else []
 
     @property
@@ -122,7 +122,7 @@ class ExportColumn:
         return self.first + self.is_number
 
     def scaled_table(self, scaling: Scaling) -> Floats:
-        """Return the table, scaled for networks with this scaling."""
+        """Return `table` with its features scaled by `scaling`."""
         return scaling.part(slice(self.table_first, self.table_first + self.table.shape[1])).apply(self.table)
 
 
@@ -137,7 +137,7 @@ class Embedding:
     numbers: NDArray[np.int64]  # [n], indices of the features that are embedded
     frequency: Floats  # [FREQUENCIES, n]
     phase: Floats  # [FREQUENCIES, n]
-    mix: Floats  # [FREQUENCIES, DIMENSIONS, n]
+    mix: Floats  # [FREQUENCIES, DIMENSIONS, n], weights of the cosines in the outputs
     bias: Floats  # [DIMENSIONS, n]
 
 
@@ -148,7 +148,7 @@ class Layer:
     weights: Floats  # [inputs, outputs]
     biases: Floats  # [outputs]
     activation: str  # name of f; "identity" for the last layer
-    shares: Floats | None  # [outputs], learned shares of the activation
+    shares: Floats | None  # [outputs], learned shares a of the activation; None if there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ class Description:
     """
 
     inputs: tuple[ExportInput, ...]
-    columns: tuple[ExportColumn, ...]  # in order of their features
+    columns: tuple[ExportColumn, ...]  # columns in the order of their features
     scalings: tuple[Scaling, ...]  # the distinct scalings of the networks; an identity scaling if there are only trees
     neighbors: Neighbors | None  # the neighbor features come last and are scaled like other features
     networks: tuple[NetworkMember, ...]
@@ -287,7 +287,7 @@ class TrainedModel(Protocol):
     target_names: tuple[str, ...] | None
 
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
-        """Return each member with its weight in the outputs."""
+        """Return pairs (member, weight of the member in the mean)."""
 
 
 def describe(model: TrainedModel) -> Description:

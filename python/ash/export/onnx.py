@@ -129,7 +129,7 @@ class _Writer:
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
-        self.codes: dict[int, str] = {}  # for each column index, the result of `_code`
+        self.codes: dict[int, str] = {}  # for each column index, the name that `_code` has returned
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -215,7 +215,7 @@ class _Writer:
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, place: int) -> str:
-        """Return the index of each cell's row in the column's table, int64 [rows]."""
+        """Look up each cell's row in the column's `table`; return the name of the row numbers, int64 [rows]."""
         if place not in self.codes:
             self.codes[place] = self._new_code(self.description.columns[place])
         return self.codes[place]
@@ -232,7 +232,7 @@ class _Writer:
         )
 
     def _code_of_number(self, column: ExportColumn) -> str:
-        """Return the index of each number's row in the column's table, int64 [rows]."""
+        """Look up each number's row in `column.table`; return the name of the row numbers, int64 [rows]."""
         cells = self._cells(column.source)
         levels = len(column.levels)
         code: str | NDArray[np.int64] = np.array(levels + 1)
@@ -241,7 +241,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return the index of each text's row in the table, int64 [rows]; add masks of refused rows to `refused`."""
+        """Do what `_code_of_number` does for texts, and add the masks of refused rows to `refused`."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
@@ -253,7 +253,7 @@ class _Writer:
         return code
 
     def _cells(self, place: int) -> str:
-        """Return the cells of one column, [rows]."""
+        """Return the name of the cells [rows] of one input column."""
         column, name = place if self.description.is_numeric else 0, self.inputs[place]
         cells = name if self.description.inputs[place].is_text else self._finite(name)
         return self.graph.add("Gather", cells, np.array(column), axis=1)

@@ -122,7 +122,7 @@ def _parts(description: Description, scaling: Scaling) -> Iterator[_Part]:
 
 
 def _numbers(description: Description, scaling: Scaling, chosen: list[int], clips: bool) -> _Part:
-    """Return the part with the values of the chosen numeric columns; `clips` tells whether all or none are clipped."""
+    """Return the part with the values of the chosen numeric columns. If `clips`, all of them are clipped, else none."""
     features = [description.columns[place].first for place in chosen]
     center, inverse = scaling.center[features], scaling.inverse[features]
     limit = CLIP if clips else 1.0
@@ -196,7 +196,7 @@ def _network(description: Description, member: NetworkMember, parts: list[_Part]
             weights[-1], biases[-1] = np.diff(weights[-1]), np.diff(biases[-1])
         network = MLPClassifier(**settings).partial_fit(X, y, classes=description.classes)
     network.coefs_, network.intercepts_ = weights, biases
-    vars(network).pop("_optimizer", None)  # it is as large as the weights, and no longer needed
+    vars(network).pop("_optimizer", None)  # the optimizer is as large as the weights, and no longer needed
     return _in_units(network, member).fit(X, y) if member.exponential or member.bounded else network
 
 

@@ -58,7 +58,7 @@ def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def _bars(table: Columns) -> list[NDArray[np.float64]]:
-    """Return a rectangle for each row of the table: [4 corners, (seconds, thread)]."""
+    """Return a rectangle for each row (job or assist) of the table: the 4 corners as (seconds, thread)."""
     low, high = table["thread"] - HEIGHT / 2, table["thread"] + HEIGHT / 2
     x = np.stack([table["start"], table["start"], table["end"], table["end"]], axis=1)
     return [*np.stack([x, np.stack([low, high, high, low], axis=1)], axis=2)]

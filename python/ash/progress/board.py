@@ -68,7 +68,7 @@ class Board:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         is_negated = getattr(options, "direction", None) == MINIMIZE
         self.metric = "value" if is_negated else str(options.metric)
-        self._sign = -1 if is_negated else 1  # sign of the shown scores
+        self._sign = -1 if is_negated else 1  # factor that turns scores into the shown values
         self.without_score = "failed" if options.task == FUNCTION else "diverged"
         self.time_limit = options.time_limit
         self.endless = options.candidates is None
@@ -106,14 +106,14 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return the estimated seconds left, at most the seconds until the time limit; None if neither is known."""
+        """Return the estimated seconds left, at most those until the time limit; None if there is neither."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
         if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
         return min(left, default=None)
 
     def time_left(self) -> str:
-        """Return the time left as text, or empty text if it is not known."""
+        """Return the time left as text, or empty text if the time left is unknown."""
         left = self.seconds_left
         return "" if left is None else f"about {show_seconds(left)} left"
 

@@ -56,7 +56,8 @@ def render(board: Board) -> RenderableType:
     """Return the table of rungs, the highest first, above the progress bar."""
     table = Table(box=None, pad_edge=False)
     for name in board.header:
-        table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is not ASCII
+        # Long texts are cropped, since rich would mark them with an ellipsis, which is not ASCII.
+        table.add_column(name, justify="right", no_wrap=True, overflow="crop")
     for number, rung in reversed(board.shown_rungs):
         table.add_row(*board.cells(number, rung), style="" if rung.reached else "dim")
     share, workers = board.share, board.workers()

@@ -46,7 +46,7 @@ def open_view(
 
 
 def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
-    """Return stderr (None if it should show no progress), and whether it is a terminal that can move its cursor."""
+    """Return stderr, or None if no progress should be shown, and whether stderr is a terminal with a movable cursor."""
     stream = sys.stderr
     terminal = is_terminal(stream)
     shown = terminal if progress is None else progress
@@ -54,7 +54,7 @@ def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
 
 
 def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
-    """Write the lines that `lines` returns to stderr if a run shows its progress there, but not in a notebook."""
+    """Write the result of `lines` to stderr if a run shows its progress on stderr, but not in a notebook."""
     stream, _ = _stream_of(options.progress)
     if stream is None or in_notebook():
         return

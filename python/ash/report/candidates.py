@@ -63,7 +63,7 @@ def parameter_bins(axis: ParameterAxis) -> Bins:
 
 
 def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins:
-    """Return the parts of the axis of scores; candidates without a score are in no part."""
+    """Return the parts of the axis of scores. A candidate without a score belongs to no part."""
     known, levels = np.unique(scores[~np.isnan(scores)], return_inverse=True)
     level = np.full(len(scores), -1)
     level[~np.isnan(scores)] = levels
@@ -71,7 +71,7 @@ def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins
 
 
 def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
-    """Return equal parts of an axis, without empty parts; `texts` are the values in ascending order."""
+    """Divide an axis into parts of equal length and return those with candidates; `texts` are the values, ascending."""
     stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
     known = level >= 0
     held, place = np.unique(stretch[known], return_inverse=True)
@@ -201,7 +201,7 @@ def _score(score: float) -> str:
 
 
 def nothing_known() -> dict[str, Any]:
-    """Return the data of `selection_data` for no candidates."""
+    """Return what `selection_data` returns if there are no candidates."""
     names = ("names", "texts", "axes", "labels", "numbers", "levels", "parts", "scores", "rungs", "jobs")
     return {"best": None, "metric": "", **{name: [] for name in names}}
 

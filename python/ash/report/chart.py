@@ -121,7 +121,7 @@ def shade(rung: int, rungs: int) -> str:
 
 
 def circle(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
-    """Return a point."""
+    """Return a filled circle, the mark of a point."""
     return tag("circle", cx=x, cy=y, r=radius, data_c=candidate)
 
 

@@ -28,7 +28,7 @@ class _Curves(NamedTuple):
 
 
 def columns(facts: Facts) -> Markup:
-    """Return how much the winner relies on each column, and how its predictions depend on the top columns."""
+    """Draw how much the winner relies on each column, and how its predictions depend on the most important ones."""
     if not facts.over:
         return tag("p", "The importance of columns is computed once the run has ended.")
     model, sample = facts.history.inspected
@@ -75,7 +75,11 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
 
 
 def _curves_of(model: Member, sample: Sample) -> _Curves:
-    """Return the outputs to draw: the second of two classes, the most frequent of more classes, or the first target."""
+    """Return the outputs to draw.
+
+    Of two classes it is the second, of more classes the MOST_CLASSES most frequent ones. For regression, it is the
+    first target.
+    """
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]
         return _Curves([0], [name], f"the predicted {name.removeprefix('the ')}")
@@ -107,7 +111,7 @@ def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: S
 
 
 def _across(found: PartialDependence, kind: str) -> tuple[Scale, list[Tick], list[float]]:
-    """Return the scale for a column's values, its ticks, and the positions of the values."""
+    """Return the horizontal scale for a column's values, its ticks, and the positions of the values."""
     if kind == "number":
         numbers = [value for value in found.values if isinstance(value, float)]
         x = PANEL.across(numbers[0], numbers[-1], room=0.04)

@@ -42,13 +42,13 @@ class Facts:
 
     @property
     def scored(self) -> str:
-        """Return the name of the score on an axis."""
+        """Return the name by which axes label the score: the metric, or "validation" and the metric."""
         metric = self.history.metric
         return metric if self.history.task == FUNCTION else f"validation {metric}"
 
     @property
     def where(self) -> str:
-        """Return which rows were scored, as text: " on the validation rows", or an empty text for a function."""
+        """Return " on the validation rows", the rows that were scored, or an empty text for the run of a function."""
         return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property
@@ -71,12 +71,12 @@ class Facts:
 
     @cached_property
     def known(self) -> Rows:
-        """Return the candidates that can be selected, the best first."""
+        """Return the candidates that a reader of the page can select, at most MOST_KNOWN, the best first."""
         return thinned(self.ranked, MOST_KNOWN)
 
     @cached_property
     def drawn(self) -> Rows:
-        """Return the candidates that have a line or a row, the best first."""
+        """Return the candidates that are drawn as a line or listed as a row, the best first."""
         return thinned(self.known, MOST_DRAWN)
 
     @cached_property

@@ -98,7 +98,7 @@ def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
 
 
 def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
-    """Return the scale of a hyperparameter and its ticks."""
+    """Return the horizontal scale of a hyperparameter, and its ticks."""
     positions, log = axis.positions, axis.kind == "log"
     if axis.kind != "levels":
         x = PANEL.across(positions[0], positions[-1], room=0.04, log=log)
@@ -110,7 +110,7 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
-    """Yield the CSS classes of the group, and the mark, for each candidate with this hyperparameter but the winner."""
+    """Yield (CSS classes, mark) for each drawn candidate that has this hyperparameter, except the winner."""
     for number in facts.others:
         if axis.level[number] < 0:
             continue

@@ -1,4 +1,4 @@
-"""Draws the sections on the ladder (every job by score and rung) and on learning curves (score against epochs)."""
+"""Draws the report's sections about the ladder (each job by score and rung) and learning curves (score by epochs)."""
 
 import math
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _known_remark(facts: Facts) -> str:
 def _legend(facts: Facts, points: LadderPoints) -> Markup:
     entries = [
         (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
-        for kind in (1, 0, 2, 3)  # promoted jobs first
+        for kind in (1, 0, 2, 3)  # indices into KINDS, with promoted jobs first
         if (points.kind == kind).any()
     ]
     return legend([*entries, (STAR, f"the best, candidate {facts.history.best_candidate}")])

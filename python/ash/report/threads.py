@@ -73,7 +73,7 @@ def _timeline_picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
 
 
 def _bars(facts: Facts, rows: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
-    """Return one group of bars per rung."""
+    """Return one SVG group per rung, with one bar per row."""
     groups = []
     for rung in np.unique(rows["rung"]).tolist():
         own = {name: rows[name][rows["rung"] == rung] for name in ("start", "end", "thread", "candidate")}
@@ -124,7 +124,7 @@ def scaling(facts: Facts) -> Section:
 
 
 def _lines(found: Speedups) -> list[tuple[str, str, list[float]]]:
-    """Return the CSS class, the name and the values of each line."""
+    """Return the CSS class, the name and the speed-ups (one per number of threads) of each line."""
     lines = [
         ("even", "bound with teams, W/p", [float(count) for count in found.threads]),
         ("bound", "bound without teams, max(W/p, D)", found.bound),

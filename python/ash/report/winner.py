@@ -65,7 +65,7 @@ def _held_out(facts: Facts) -> Markup:
 
 
 def _confusion(found: Confusion) -> Markup:
-    """Return the confusion matrix as a chart, whose cells are shaded by their share of the true class, and a table."""
+    """Return the confusion matrix as a chart and a table. Cells are shaded by their share of the true class's rows."""
     cell = LARGE_CELL if len(found.labels) <= FEW else CELL
     side = cell * len(found.labels)
     canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)
