@@ -11,7 +11,7 @@ first use. The first use of an estimator also imports scikit-learn.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ash import _utils  # noqa: F401  (before the core is loaded)
+from ash import _utils  # noqa: F401  (must be imported before the core)
 
 # isort: split
 from ash import _core

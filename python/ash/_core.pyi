@@ -344,7 +344,7 @@ def train_job(
     training: str,
     metric: str,
     seed: int,
-    states: Sequence[_StateParts] = ...,  # per fold, after a job in a lower rung; empty: start from scratch
+    states: Sequence[_StateParts] = ...,  # one per fold, from the job in the rung below; empty: start from scratch
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
@@ -452,7 +452,7 @@ class Tuner:
     ) -> tuple[list[Network | None], list[bool]]: ...
     def retrain(
         self, data: Data, candidate: int
-    ) -> Network | None: ...  # trains a candidate in the list of kept() from scratch; None if it diverged
+    ) -> Network | None: ...  # trains a candidate in kept() from scratch; None if it diverges
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 
@@ -466,7 +466,7 @@ def train(
     growth: int = 1,  # each job takes this many times the epochs of the previous one
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """Train one candidate and return its network and the loss of each epoch (NaN once diverged); `epochs` may be 0."""
+    """Train a candidate; return its network and each epoch's loss (NaN after it has diverged). `epochs` may be 0."""
 
 # Computes a native metric: higher is better (errors are negated), NaN if undefined. Each weight is above 0; `weights`
 # is empty if all rows have the same weight. `level` is the quantile level of the pinball loss.

@@ -225,7 +225,7 @@ def _share(name: str, value: Any) -> float | None:
 
 
 def _models(name: str, value: Any) -> tuple[str, ...]:
-    """Return kinds of models in the order of MODELS, each once."""
+    """Return the given kinds of models in the order of MODELS, without duplicates."""
     given = (value,) if isinstance(value, str) else value
     is_list = isinstance(given, list | tuple) and len(given) > 0
     if not is_list or not all(isinstance(each, str) and each in MODELS for each in given):
@@ -237,7 +237,7 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _threads_of_functions(name: str, value: Any) -> int:
-    """Return the number of threads; a warning about too many threads suggests an executor for jobs that mostly wait."""
+    """Return the number of threads. For too many, the warning suggests an executor for jobs that mostly wait."""
     advice = f". Jobs that wait, for a server or a GPU, can run on executor=ThreadPoolExecutor({value})"
     return resolve_threads(value, advice=advice)
 
@@ -523,7 +523,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of the options that `caller` takes and whose `decides` is as given; "" allows any."""
+    """Return the names of the options that `caller` accepts and that have this `decides`; "" stands for any."""
     return tuple(
         name
         for name, option in option_table(kind).items()
@@ -595,7 +595,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # A run with a time limit depends on the machine anyway. Other runs must not depend on the installed packages.
+    # Only runs with a time limit, which depend on the machine anyway, may depend on the installed packages.
     is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
     if config.models is None and is_timed and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
@@ -739,7 +739,7 @@ def _check_needed(config: SearchConfig, options: RunOptions) -> None:
 
 
 def _checked(kind: type[RunOptions], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked value of each option, as given or by default."""
+    """Return the checked value of each option: the given value, or the default."""
     table = option_table(kind)
     return {name: option.check.read(name, given.get(name, option.default)) for name, option in table.items()}
 

@@ -403,7 +403,7 @@ class Result(RunResult):
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries that only runs of networks have."""
+        """Return the JSON entries that a `FunctionResult` does not have."""
         return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
@@ -572,7 +572,7 @@ class Result(RunResult):
         return f" ({shown})" if counts.keys() - {NETWORK} else ""
 
     def _repeats(self) -> str:
-        """Return a remark if repeating the call may give another digest, else empty text."""
+        """Return a remark if the same call may give another digest the next time, else an empty text."""
         if self.options.schedule == "greedy" and self.threads > 1:
             return " (of this run only: greedy)"
         return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
@@ -708,7 +708,7 @@ class FunctionResult(RunResult):
         return -self.best_score if self.options.direction == MINIMIZE else self.best_score
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries that only runs of functions have; `metrics` has one dict per decided job."""
+        """Return the JSON entries that only a `FunctionResult` has; `metrics` has one dict per decided job."""
         metrics = {"metrics": list(map(finite, self.metrics))} if any(self.metrics) else {}
         record = None if self.record is None else self.record.to_json()
         return {**metrics, "failures": self.rows("failures"), "record": record}

@@ -48,7 +48,7 @@ class RungPlan(NamedTuple):
 
 
 def rung_plans(ladder: Sequence[Mapping[str, int]], endless: bool) -> tuple[RungPlan, ...]:
-    """Return the plan of each rung of a ladder that the core has reported."""
+    """Return the plan of each rung; `ladder` has the rungs in the form in which the core reports them."""
     return tuple(RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(ladder))
 
 

@@ -126,14 +126,14 @@ def _labels(result: "RunResult") -> dict[str, str]:
 
 
 def best_candidates(result: "RunResult", most: int) -> list[int]:
-    """Return up to `most` candidates with a score, the best first (ties: lower loss, then lower number)."""
+    """Return the numbers of the best candidates, at most `most`, best first (ties: lower loss, then lower number)."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
     return [row["candidate"] for row in rows[:most]]
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with tuples and None as text ("(64, 32)", "None"), since the tools lack these types."""
+    """Return `params` with tuples and None replaced by text ("(64, 32)", "None"), since the tools lack these types."""
     return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}
 
 

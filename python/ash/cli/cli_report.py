@@ -88,7 +88,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a CSV cell: numbers in full precision, widths as JSON, an apostrophe before formulas."""
+    """Return a value as a CSV cell: numbers in full precision, tuples as JSON, formulas with an apostrophe in front."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, tuple):

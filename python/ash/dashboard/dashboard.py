@@ -79,11 +79,11 @@ class Dashboard(Callback):
             self._server.seen = False
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
-        """Add a job, which is shown when the page is next drawn."""
+        """Add a job. It is shown the next time the page is drawn."""
         self._page.job(job)
 
     def on_end(self, result: "RunResult") -> None:
-        """Show the report."""
+        """Show the report of the finished run."""
         self._page.end(result)
 
     def on_error(self, error: BaseException) -> None:
@@ -91,7 +91,7 @@ class Dashboard(Callback):
         self._page.fail(error)
 
     def close(self) -> None:
-        """Give an open page up to three seconds to fetch the last state, then stop serving. Idempotent."""
+        """Stop serving, after an open page has had up to three seconds to fetch the last state. Idempotent."""
         server, self._server = self._server, None
         if server is None:
             return

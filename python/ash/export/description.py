@@ -324,7 +324,7 @@ def _scaling(core: _core.Network) -> Scaling:
 
 
 def _scaling_key(core: _core.Network) -> bytes:
-    """Return a key that is equal for networks with equal scalings."""
+    """Return a dict key. It is the same for two networks if they have the same scaling."""
     return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
 
 
@@ -346,7 +346,7 @@ def _columns(encoding: Encoding) -> Iterator[ExportColumn]:
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
-    """Return the unscaled features of each level of a column: float64 array [levels + 2, features]."""
+    """Return unscaled features [levels + 2, features]: of each level, of a missing cell, and of an unseen level."""
     column, statistics = encoding.schema.columns[place], encoding.statistics[place]
     levels = len(column.levels)
     table = np.zeros((levels + 2, 0)) if statistics is None else statistics

@@ -60,7 +60,7 @@ OPSET, ML_OPSET = 17, 4
 """Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder accepts doubles from version 4 on."""
 ML = "ai.onnx.ml"
 _ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
-_IR_VERSION = 9  # the first version that supports ai.onnx.ml 4
+_IR_VERSION = 9  # the first IR version that supports version 4 of ai.onnx.ml
 MOST_BYTES = 2**31 - 2**20
 """The maximum total size of a graph's arrays in bytes; a protobuf file cannot hold more."""
 
@@ -180,7 +180,7 @@ class _Writer:
 
     @cached_property
     def _numbers(self) -> str:
-        """Return all numbers [rows, n], double; add the mask of rows with a refused number to `refused`."""
+        """Return the name of all numbers, double [rows, n]; add the mask of rows with a refused number to `refused`."""
         names = [self._part(column) for column in self.description.columns if column.is_number]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
@@ -438,7 +438,7 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
 
 
 def nearly_zero_as_zero(graph: Graph, features: str) -> str:
-    """Return the features; values so small that trees treat them as 0 are replaced by 0."""
+    """Return the name of the features, in which values so small that trees treat them as 0 are replaced by 0."""
     is_near = graph.add("LessOrEqual", graph.add("Abs", features), np.array(NEARLY_ZERO))
     return graph.add("Where", is_near, np.array(0.0), features)
 
@@ -474,7 +474,7 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
 
 
 def _in_units(graph: Graph, member: Member, x: str) -> str:
-    """Add the conversion of a member's raw outputs `x` (float) to targets (double); return the targets' name."""
+    """Convert the raw outputs `x` (float) of a member to targets (double), and return the name of the targets."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:
@@ -487,7 +487,7 @@ def _in_units(graph: Graph, member: Member, x: str) -> str:
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:
-    """Return the features followed by the embedding of n numbers, float [rows, features + DIMENSIONS * n]."""
+    """Append the embedding of n numbers to `features`; return the name: float [rows, features + DIMENSIONS * n]."""
     count = len(embedding.numbers)
     numbers = graph.add("Cast", graph.add("Gather", features, embedding.numbers, axis=1), to=TensorProto.DOUBLE)
     column = graph.add("Unsqueeze", numbers, np.array([1]))  # [rows, 1, n]
@@ -512,7 +512,7 @@ def _activate(graph: Graph, layer: Layer, x: str) -> str:
 
 
 def _function(graph: Graph, name: str, x: str) -> str:
-    """Return an activation of x, composed of operators that exist in every ONNX version."""
+    """Add the activation function `name` of x, composed of operators that every ONNX version has; return its name."""
     if name == "silu":
         return graph.add("Mul", x, graph.add("Sigmoid", x))
     if name == "mish":
@@ -553,7 +553,7 @@ def _places(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
 
 
 def _squares(graph: Graph, neighbors: Neighbors, places: str) -> str:
-    """Return the squared distances to all distinct training rows, [rows, distinct rows], summed column by column."""
+    """Return the squared distances [rows, distinct rows] to the distinct training rows, summed column by column."""
     total = ""
     for column, values in enumerate(neighbors.rows.T):
         own = graph.add("Gather", places, np.array([column]), axis=1)

@@ -30,7 +30,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class PeriodicEmbedding(nn.Module):
-    """Appends values that are computed from some of the features; see `ash.export.description.Embedding`.
+    """Appends the periodic embedding of some features to the features; see `ash.export.description.Embedding`.
 
     Phases are measured in turns, so their learning rate should be 2 pi times smaller than for radians.
     """
@@ -44,9 +44,10 @@ class PeriodicEmbedding(nn.Module):
         self.bias = _parameter(embedding.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the features [rows, features] with the values appended: [rows, features + DIMENSIONS * numbers]."""
+        """Return the features followed by their embedding: [rows, features + DIMENSIONS * numbers]."""
         turns = torch.addcmul(self.phase, features[:, None, self.numbers], self.frequency)
-        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # removing whole turns keeps precision
+        # Whole turns are removed, so that the cosine's argument is small and precise.
+        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))
         values = torch.einsum("rkn,kdn->rdn", cosines, self.mix) + self.bias
         return torch.cat([features, values.flatten(1)], dim=1)
 
@@ -133,7 +134,8 @@ def module_of(description: Description) -> nn.Module:
 def program_bytes(description: Description) -> bytes:
     """Return a model as the bytes of a torch.export program, which torch.export.load reads without ash."""
     module = module_of(description)
-    examples = (torch.zeros(2, description.features),)  # torch.export would treat a single row as a fixed size
+    # The example has two rows, since torch.export would treat a single row as a fixed size.
+    examples = (torch.zeros(2, description.features),)
     rows = torch.export.Dim("rows")
     program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))
     file = io.BytesIO()
@@ -157,7 +159,7 @@ def _network(member: NetworkMember, classifies: bool) -> nn.Module:
 
 
 def _linear(layer: Layer) -> nn.Module:
-    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # does not advance the user's random generator
+    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # leaves the user's random generator as it is
     linear.weight = _parameter(layer.weights.T)
     linear.bias = _parameter(layer.biases)
     return linear

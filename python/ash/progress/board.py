@@ -179,13 +179,13 @@ class Board:
 
 
 def bar_of(share: float) -> str:
-    """Return a text bar for a share from 0 to 1."""
+    """Return a progress bar as text; `share` is from 0 to 1."""
     done = int(BAR * share)
     return "#" * done + "." * (BAR - done)
 
 
 class View:
-    """The silent view and the interface of all views: a context manager that receives batches of events."""
+    """A context manager that receives batches of events. It shows nothing; the other views are derived from it."""
 
     def __enter__(self) -> Self:
         """Begin the display."""
@@ -221,7 +221,7 @@ class BoardView(View):
             self.guard(self.draw)
 
     def guard(self, write: Callable[[], None]) -> None:
-        """Call `write` unless the stream has failed before (OSError: it is broken, ValueError: it is closed)."""
+        """Call `write`, but never again after the stream has failed (OSError if it is broken, ValueError if closed)."""
         if not self._writable:
             return
         try:

@@ -59,7 +59,7 @@ def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
     if stream is None or in_notebook():
         return
     text = "\n".join(lines())
-    with contextlib.suppress(OSError, ValueError):  # the stream cannot be written to
+    with contextlib.suppress(OSError, ValueError):  # errors of a broken or closed stream
         print(text, file=stream)
 
 
@@ -95,7 +95,7 @@ class PreparationBar:
         self._drawn = True
 
     def _write(self, text: str) -> None:
-        """Write text unless the stream has failed before (OSError: it is broken, ValueError: it is closed)."""
+        """Write text, but never again after the stream has failed (OSError if it is broken, ValueError if closed)."""
         if self._stream is None:
             return
         try:

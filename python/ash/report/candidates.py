@@ -41,7 +41,7 @@ COLUMNS = ("candidate", "place", "highest rung", "epochs", "score", "loss")
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """The parts of one axis: their labels, their ends as fractions of the axis, and their candidates."""
+    """The selectable parts of one axis: their labels, their ends as fractions of the axis, and their candidates."""
 
     labels: list[str]
     ends: list[tuple[float, float]]
@@ -151,13 +151,13 @@ def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[fl
 
 
 def _label(x: float, y: float, text: str) -> Markup:
-    """Return the label of a value beside its axis, on a background that covers lines."""
+    """Return the label of a value beside its axis. The label's background covers the lines behind it."""
     ground = tag("rect", x=x + 3, y=y - 8, width=LETTER * len(text) + 6, height="16", rx="3", class_="ground")
     return join(ground, tag("text", text, x=x + 6, y=y + 4))
 
 
 def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
-    """Return the clickable areas of an axis; the script turns them into buttons."""
+    """Return one area for each part of an axis. The page's script turns these areas into buttons."""
     areas = []
     for part, (label, (low, high)) in enumerate(zip(bins.labels, bins.ends, strict=True)):
         top, bottom = (_y(high), _y(low)) if high > low else (_y(high) - LEVEL / 2, _y(high) + LEVEL / 2)
@@ -175,7 +175,7 @@ def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
 
 
 def selection_data(facts: Facts) -> dict[str, Any]:
-    """Return the data for the script; all lists of candidates are in the order of `Facts.known`."""
+    """Return the data for the page's script. Lists with one item per candidate are in the order of `Facts.known`."""
     known, standing = facts.known.tolist(), facts.standing
     jobs = _jobs(facts)
     parts = parts_of(facts)
@@ -215,7 +215,7 @@ def data_block(data: dict[str, Any]) -> Markup:
 
 
 def _jobs(facts: Facts) -> dict[int, list[Job]]:
-    """Return rung, epochs, score, loss and training loss of each job, by candidate."""
+    """Return a dict: for each known candidate, (rung, epochs, score, loss, training loss) of each of its jobs."""
     jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
     for job in facts.history.jobs:
         if job.candidate in jobs:

@@ -87,7 +87,7 @@ def short(text: str, most: int) -> str:
 
 
 def shares(value: float) -> str:
-    """Return a share as a percentage: 43 %."""
+    """Return a share as a percentage, such as "43 %" for 0.43."""
     return f"{100 * value:.0f}\u202f%"
 
 
@@ -113,10 +113,10 @@ def pairs(items: Iterable[tuple[str, Child]], classes: str = "pairs") -> Markup:
 
 
 def same_as_table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str) -> Markup:
-    """Return the numbers of a chart as a table that is folded by default."""
+    """Return a table with the numbers of a chart. The table is folded until the reader unfolds it."""
     return folded("The same as a table", table(header, rows, caption, "numbers"))
 
 
 def folded(summary: str, *content: Child) -> Markup:
-    """Return content that a click unfolds, even without JavaScript."""
+    """Return content that is hidden until a click on the summary shows it; this needs no JavaScript."""
     return tag("details", tag("summary", summary), *content)

@@ -79,7 +79,7 @@ def _asked(facts: Facts) -> str:
 
 
 def _promoted(options: RunOptions) -> str:
-    """Return a sentence about promotion."""
+    """Return a sentence that explains how candidates are promoted."""
     best, times = ("half", "twice") if options.eta == 2 else (f"1/{options.eta}", f"{options.eta} times")
     how = f"further, {times} as long as before" if options.training == "resume" else f"from scratch, {times} as long"
     if options.algorithm == "random":
@@ -88,7 +88,7 @@ def _promoted(options: RunOptions) -> str:
 
 
 def _candidates(facts: Facts) -> str:
-    """Return the number of candidates as text; during a run, the requested one, up to the size of the space."""
+    """Return the number of candidates as text; during a run, the requested number, at most the size of the space."""
     wanted, history = facts.history.options.candidates, facts.history
     if wanted is None:
         return "an endless stream of candidates"
@@ -123,7 +123,7 @@ def settings(facts: Facts) -> Section:
 
 
 def _columns(facts: Facts) -> Markup | None:
-    """Return the table's columns and their encoding, or None before there is a model."""
+    """Return a description of the table's columns and their encoding, or None while there is no model."""
     model = getattr(facts.history, "model", None)
     if model is None:
         return None
