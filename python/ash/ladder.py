@@ -19,7 +19,7 @@ _MOST_EPOCHS = 2**63 - 1
 
 
 class LadderSettings(TypedDict):
-    """Checked arguments in the form that the core takes."""
+    """The checked arguments of a ladder, in the form in which the core accepts them."""
 
     candidates: int
     eta: int

@@ -39,7 +39,7 @@ ALIASES = {
     "rmse": "neg_root_mean_squared_error",
     "mae": "neg_mean_absolute_error",
 }
-"""Other names that are accepted."""
+"""Other accepted names of metrics, and the metrics that they stand for."""
 
 _PEERS = {
     "acc": "accuracy",

@@ -44,7 +44,7 @@ NEGATED = "neg_value"
 """The metric of a function whose values are minimized."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
-"""The default number of virtual workers of a run, and their number per thread in a run planned for a time limit. With
+"""The default number of virtual workers, and their number per thread in a run that is planned for a time limit. With
 more workers, candidates reach high rungs later. With fewer workers, threads are idle, or their results have to wait for
 a decision."""
 WORKERS_OF_WORK = 8
@@ -56,7 +56,7 @@ MODELS = (NETWORK, LIGHTGBM, CATBOOST)
 TREES = (LIGHTGBM, CATBOOST)
 """The kinds that are boosted trees, named after their packages."""
 EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
-"""The extras of ash-tune that install these packages."""
+"""For each kind of boosted trees, the extra of ash-tune that installs its package."""
 
 RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: regardless of the results, or guided by them."""
@@ -73,7 +73,7 @@ LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
 
 AUTO = "auto"
 CANDIDATES = 128
-"""The number of candidates for "auto" when no limit sets the size of the search."""
+"""The number of candidates for candidates="auto" if no limit sets the size of the search."""
 
 LARGEST = 2**31 - 1
 """The largest value of candidates, eta and epochs, so that the epochs of the last rung fit into 64 bits."""
@@ -505,7 +505,7 @@ class FunctionOptions(RunOptions):
 
 
 NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
-"""Options that have an effect only if another option has the given value."""
+"""For each option that has an effect only if another option has a certain value: this other option and this value."""
 
 
 def _options_of(kind: type[RunOptions]) -> Mapping[str, Option]:

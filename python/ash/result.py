@@ -47,7 +47,7 @@ ENDED = {
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
-"""The words in the summary for each way in which a run of networks can end."""
+"""For each way in which a run of networks can end, the words for it in the summary."""
 
 CAUSES_SHOWN = 10
 

@@ -31,7 +31,7 @@ DIGITS = 8
 SHORT_DIGEST = 16
 """The number of shown digits of a digest. Two different digests have equal shown digits with probability 2^-64."""
 MOST = 2**53
-"""A bound above any number of epochs and any candidate number."""
+"""A number that is larger than any number of epochs and any candidate number."""
 
 
 @dataclass(frozen=True, repr=False)

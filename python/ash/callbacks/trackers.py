@@ -126,7 +126,7 @@ def _labels(result: "RunResult") -> dict[str, str]:
 
 
 def best_candidates(result: "RunResult", most: int) -> list[int]:
-    """Return the numbers of the best candidates, at most `most`, best first (ties: lower loss, then lower number)."""
+    """Return the numbers of the `most` best scored candidates, best first (ties: lower loss, then lower number)."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
     return [row["candidate"] for row in rows[:most]]

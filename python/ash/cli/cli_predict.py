@@ -173,7 +173,7 @@ def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDAr
 
 
 def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    """Return labels converted to the type of the model's classes: to text, or from text to booleans."""
+    """Return labels converted to the type of `classes`, the model's classes: to text, or from text to booleans."""
     if classes.dtype.kind in "UO":
         return labels.astype(str)
     if classes.dtype.kind == "b" and labels.dtype.kind == "U":

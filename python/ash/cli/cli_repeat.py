@@ -33,7 +33,7 @@ from ash.run_record import TUNE, RunRecord
 TEST_SHARE = 0.2
 """The share of a table's rows that the command holds out."""
 DIFFERENT = 1
-"""The exit status if something differs."""
+"""The exit status if the rows, the model or the repeated run differ from the record."""
 
 
 class Target:

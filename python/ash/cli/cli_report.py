@@ -20,8 +20,8 @@ MODEL = "model.safetensors"
 LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
 """For each limit that can end a run, the option that raises the limit."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets run a text cell as a formula if it starts with one of these characters; an apostrophe before it prevents
-this."""
+"""Spreadsheets run a text cell as a formula if it starts with one of these characters; an apostrophe in front of
+the text prevents this."""
 
 FOUND = ("best_candidate", "best_rung", "best_params", "settings", "rungs")
 SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "ended", "digest")
@@ -79,7 +79,7 @@ def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as CSV with one column per key; a cell is empty if its row lacks the key or has NaN for it."""
+    """Write rows as CSV with one column per key; a cell is empty if its row lacks the key or its value is NaN."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

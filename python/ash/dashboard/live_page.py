@@ -33,7 +33,7 @@ REST, LEAST_REST = 10.0, 1.0
 """The pause until the next drawing, as a multiple of the last drawing's duration, and its minimum in seconds."""
 
 TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
-"""The dtypes of columns that NumPy cannot infer from the contents."""
+"""The dtypes of the columns whose dtype NumPy cannot infer from their contents."""
 
 
 @dataclass(eq=False)
@@ -210,7 +210,7 @@ def _columns(jobs: Sequence[JobRecord]) -> Columns:
 
 
 def _ladder(run: Run, jobs: Sequence[JobRecord]) -> list[dict[str, int]]:
-    """Return the counts of each rung in the core's form; `running` is 1 for each rung where a job may be running."""
+    """Return each rung's counts in the core's form; `running` is 1 for rungs in which jobs may be running, else 0."""
     finished = np.bincount([job.rung for job in jobs], minlength=len(run.rungs) + 1).tolist()
     diverged = np.bincount([job.rung for job in jobs if job.diverged], minlength=len(run.rungs)).tolist()
     return [

@@ -94,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing, since a reader that disconnects early is not an error of the run."""
+        """Print nothing, since a browser that disconnects early is not an error of the run."""
 
 
 def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:

@@ -47,7 +47,7 @@ stay finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
-"""Numbers of cosines and of values that an embedding computes per embedded feature; each value combines all cosines."""
+"""Per embedded feature, an embedding computes FREQUENCIES cosines and, from them, DIMENSIONS values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +93,9 @@ class ExportColumn:
     """The features of a column of the input table, or of one part of a date column."""
 
     source: int
-    """The number of the column in the table."""
+    """The index of the column in the input table."""
     part: str
-    """The part of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
+    """The part of a date (see `ash.encoding.date_parts`); empty if the features describe the cell itself."""
     kind: Kind
     """The kind of the column or part. A part of a date is a "date" if it has levels, otherwise a "number". The date
     itself is a "number"."""
@@ -104,7 +104,8 @@ class ExportColumn:
     first: int
     """Index of the first feature. A number's scaled value comes first, then the features from its table."""
     table: Doubles
-    """The unscaled features of each level, [levels + 2, features]; the value of a number is not among them."""
+    """Unscaled features [levels + 2, features] of each level, a missing cell and an unseen level; a number's value is
+    not among them."""
 
     @property
     def gaps(self) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DARK = 0.6
-"""If a cell's share of its row is above this, the cell is so dark that its number is white."""
+"""If a cell contains more than this share of its row, it is so dark that its number is drawn in white."""
 
 MOST_NUMBERS = 12
 """With more classes than this, the cells are too small for numbers."""

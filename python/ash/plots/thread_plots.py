@@ -25,7 +25,7 @@ FEW = 60
 
 
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw the jobs of each thread over time and return the axes; see `Result.plot_timeline`.
+    """Draw the jobs of each thread over time, and return the axes; see `Result.plot_timeline`.
 
     All jobs are in one matplotlib collection and all assists in another, so 10,000 jobs are drawn in a second.
     """

@@ -27,7 +27,7 @@ Event = tuple[str, int, int, float, float]
 LINE_SECONDS = 5.0
 """Seconds between plain lines."""
 BAR = 40
-"""Width of a bar in characters. rich's own bar shows the remaining part only by color, and writes no line end."""
+"""Width of a bar in characters. rich's own bar is not used: it shows the rest only by color, and writes no line end."""
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Board:
 
     @property
     def share(self) -> float | None:
-        """Return the finished share of all epochs or, if `total_epochs` is None, the used share of the time limit.
+        """Return the finished share of all epochs. If `total_epochs` is None, return the used share of the time limit.
 
         The result is None if there is no time limit either.
         """

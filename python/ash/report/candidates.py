@@ -22,7 +22,7 @@ from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, Value, boxed_table, folded, join, pairs, short, shown, tag
 
 Job = tuple[int, int, str, str, str]
-"""Rung, epochs, score, loss and training loss."""
+"""A job as (rung, epochs, score, loss, training loss); the last three are texts."""
 
 STRETCHES = 5
 """Number of equal parts of a numeric axis; an axis with at most this many values has one part per value."""

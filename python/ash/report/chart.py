@@ -21,7 +21,7 @@ Tick = tuple[float, str]
 """A position on an axis, and its label."""
 
 STEPS = (1.0, 2.0, 5.0)
-"""Distances between ticks, to be multiplied by a power of ten."""
+"""The possible distances between ticks, apart from a factor that is a power of ten."""
 
 SHADES = 8
 """Number of shades for rungs, from pale to strong; if there are more rungs, some share a shade."""
@@ -167,7 +167,7 @@ def coordinates(places: Iterable[tuple[float, float]]) -> str:
 
 
 def grouped(marks: Iterable[tuple[str, Markup]]) -> list[Markup]:
-    """Return one group of marks per CSS class, sorted by class."""
+    """Return one SVG group per CSS class, sorted by class; `marks` are pairs (CSS class, mark)."""
     groups: dict[str, list[Markup]] = {}
     for classes, mark in marks:
         groups.setdefault(classes, []).append(mark)

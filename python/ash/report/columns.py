@@ -1,4 +1,4 @@
-"""Draws the part of the winner's section on the table's columns: permutation importance and partial dependence."""
+"""Draws the report's part about the winner's use of columns: permutation importance and partial dependence."""
 
 import math
 from collections.abc import Sequence

@@ -81,7 +81,7 @@ class Facts:
 
     @cached_property
     def others(self) -> list[int]:
-        """Return the drawn candidates except the winner, the best last, since SVG draws later elements on top."""
+        """Return `drawn` without the winner, in reverse order (best last), since SVG draws later elements on top."""
         return [number for number in self.drawn.tolist()[::-1] if number != self.history.best_candidate]
 
     @cached_property
@@ -117,7 +117,7 @@ class Facts:
 
 
 def thinned(rows: Rows, most: int) -> Rows:
-    """Return at most `most` of the rows, in order: half from the start, and half evenly spaced in the rest."""
+    """Return at most `most` of the rows, in order: the first `most // 2`, and rows evenly spaced in the rest."""
     if len(rows) <= most:
         return rows
     first = most // 2

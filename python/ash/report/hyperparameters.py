@@ -1,4 +1,4 @@
-"""Draws the sections on hyperparameters: their importance, and one chart of best scores per hyperparameter."""
+"""Draws the report's two sections on hyperparameters: importance, and a chart of best scores for each."""
 
 import math
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def importance(facts: Facts) -> Section:
 
 
 def parameters(facts: Facts) -> Section:
-    """Return the section with small charts: the best score of each candidate against each hyperparameter."""
+    """Return the section with a small chart per hyperparameter, which shows the best score of each candidate."""
     title = "Score by hyperparameter"
     if not facts.varying:
         return Section("parameters", title, tag("p", "All candidates have the same hyperparameters."))

@@ -25,7 +25,7 @@ from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, shown, table, tag
 
 Place = tuple[float, float]
-"""x and y in pixels."""
+"""The position (x, y) of a mark in pixels."""
 
 LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bottom=48.0)
 """The size of the picture before the height of its rungs is added."""

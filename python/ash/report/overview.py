@@ -1,4 +1,4 @@
-"""Draws the first section (task and outcome) and the last one (settings, versions and digest of the run)."""
+"""Draws the report's first section (task and outcome) and last section (settings, versions, digest of the run)."""
 
 from ash._utils.display import counted, show, show_seconds
 from ash._utils.installation import versions

@@ -1,4 +1,4 @@
-"""Draws the sections on threads: which thread trained which job when, and the speed-up with more threads."""
+"""Draws the report's two sections on threads: each thread's jobs over time, and the speed-up with more threads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
