@@ -161,7 +161,7 @@ class _Writer:
         ]
 
     def _features(self, scaling: Scaling | None) -> str:
-        """Return the features [rows, features] in order: scaled floats, or unscaled doubles if `scaling` is None."""
+        """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
@@ -193,12 +193,12 @@ class _Writer:
 
     @cached_property
     def _near(self) -> str:
-        """Return the neighbor features [rows, k + 1], double; a model with neighbors has only columns of numbers."""
+        """Return the name of the neighbor features, double [rows, k + 1]; the model has only columns of numbers."""
         assert self.description.neighbors is not None
         return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
     def _scaled(self, numbers: str, features: NDArray[np.int64], scaling: Scaling) -> str:
-        """Return the scaled and clipped numbers, float [rows, n], with 0 for missing numbers."""
+        """Return the name of the scaled and clipped numbers, float [rows, n], with 0 for missing numbers."""
         graph = self.graph
         centered = graph.add("Sub", numbers, scaling.center[features])
         z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)
@@ -210,7 +210,7 @@ class _Writer:
         return graph.add("Where", graph.add("IsNaN", numbers), np.array(0, np.float32), value)
 
     def _part(self, column: ExportColumn) -> str:
-        """Return a column of numbers, or a part of dates, as double [rows, 1] with NaN for missing cells."""
+        """Return the name of a column of numbers or part of dates, double [rows, 1] with NaN for missing cells."""
         days = self._finite(self.inputs[column.source])
         return date_part(self.graph, column.part, days) if column.part else days
 
@@ -277,7 +277,7 @@ class _Writer:
         )
 
     def _members(self) -> Iterator[tuple[Member, str]]:
-        """Add the members to the graph one by one, and yield each with the name of its outputs [rows, outputs]."""
+        """Add the members to the graph one by one, and yield pairs (member, name of its outputs [rows, outputs])."""
         networks, trees, classifies = (
             self.description.networks,
             self.description.trees,
@@ -291,7 +291,7 @@ class _Writer:
             yield each, trees_outputs(self.graph, each, unscaled, classifies)
 
     def _outputs(self) -> list[Any]:
-        """Add the members, their mean and the outputs to the graph; return the infos of the outputs."""
+        """Add the members, their mean and the outputs to the graph; return the outputs as ValueInfoProto."""
         graph, classes, count = self.graph, self.description.classes, self.description.outputs
         total, is_alone = "", len(self.description.members) == 1
         for member, name in self._members():

@@ -48,7 +48,7 @@ class Facts:
 
     @property
     def where(self) -> str:
-        """Return " on the validation rows", the rows that were scored, or an empty text for the run of a function."""
+        """Return " on the validation rows" as the end of a sentence about scores; empty for the run of a function."""
         return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property
