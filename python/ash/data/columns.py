@@ -74,7 +74,7 @@ class Column(ABC):
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column with the same rows but the values `numbers`; if `kind` is "date", these are days."""
+        """Return a column with the same rows but the values `numbers` (days since 1970-01-01 if `kind` is "date")."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -268,7 +268,7 @@ class CellColumn(Column):
         return numbers / there if there else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
-        """Return a column of the numbers or dates that text spells; raise DataError for text in another spelling."""
+        """Return a column of the numbers or dates that the cells spell; raise DataError for other spellings."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):

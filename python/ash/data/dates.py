@@ -58,7 +58,7 @@ class DateSpelling(Spelling):
     kind: ClassVar[Literal["number", "date"]] = "date"
 
     def number(self, text: str) -> float:
-        """Return the days, or NaN for text that means a missing cell; raise ValueError for other text."""
+        """Return days since 1970-01-01, or NaN for text that means a missing cell; raise ValueError for other text."""
         found = self._pattern.fullmatch(text.strip())
         if found is None:
             if is_number_gap(text):
@@ -139,13 +139,13 @@ def learn_dates(texts: Set[str]) -> Learned:
 
 
 def days_of(microseconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return days from microseconds since 1970-01-01, NaN where missing."""
+    """Convert microseconds since 1970-01-01 to days since 1970-01-01; missing values become NaN."""
     days, rest = np.divmod(microseconds, float(DAY))
     return np.asarray(days + rest / DAY)
 
 
 def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return days from datetime64 values of any unit, NaN where missing."""
+    """Convert datetime64 values of any unit to days since 1970-01-01; missing values become NaN."""
     microseconds = values.astype("datetime64[us]")
     numbers = microseconds.astype(np.int64).astype(np.float64)
     numbers[np.isnat(microseconds)] = np.nan
@@ -153,7 +153,7 @@ def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def days_of_objects(cells: list[Any]) -> NDArray[np.float64]:
-    """Return days from dates, datetimes and missing cells."""
+    """Convert dates and datetimes to days since 1970-01-01; missing cells become NaN."""
     return days_of(np.array([_of_object(cell) for cell in cells], np.float64))
 
 
@@ -176,6 +176,6 @@ def _of_object(cell: Any) -> float:
 
 
 def date_text(days: float) -> str:
-    """Return days as a date in ISO 8601, followed by the time unless it is midnight."""
+    """Convert days since 1970-01-01 to a date in ISO 8601, followed by the time unless it is midnight."""
     text = str(np.datetime64(round(days * DAY), "us"))
     return re.sub(r"(\.0{6}|0{3})$", "", text.removesuffix("T00:00:00.000000"))

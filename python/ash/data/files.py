@@ -97,7 +97,7 @@ class DataTable:
     X: Frame
     y: NDArray[Any]
     target: str
-    task: str | None = None  # known only for scikit-learn's tables
+    task: str | None = None  # the task, if the table is one of scikit-learn's; otherwise None
     groups: list[str | None] | None = None
     weights: NDArray[np.float64] | None = None
 
@@ -202,7 +202,7 @@ def _with_comma(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers_rows(column: Column) -> bool:
-    """Return whether the cells are 0, 1, 2, ..."""
+    """Return whether the cells of a column are the row numbers 0, 1, 2, ..."""
     return column.natural == "number" and bool((column.numbers(slice(None)) == np.arange(column.rows)).all())
 
 

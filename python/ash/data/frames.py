@@ -262,7 +262,7 @@ def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
 
 
 def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None, columns: int) -> Sequence[int]:
-    """Return the positions of the wanted columns, in order; all columns if a wanted one does not exist."""
+    """Return the positions of the columns in `wanted`, in the table's order; all positions if one does not exist."""
     if names is None or wanted is None or not set(wanted) < set(names):
         return range(columns)
     return [place for place, name in enumerate(names) if name in wanted]
@@ -363,13 +363,13 @@ def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
         return None
     places = [array.__array_interface__["data"][0] for array in arrays]
     if len({after - before for before, after in pairwise(places)}) > 1:
-        return None  # to_numpy would copy the whole table
+        return None  # the columns are not in one block, so `to_numpy` would copy the whole table
     matrix: NDArray[Any] = X.to_numpy()
     return matrix if np.may_share_memory(matrix, arrays[0]) else None
 
 
 def natural_kinds(frame: Frame) -> list[Kind]:
-    """Return the kind that the values of each column look like."""
+    """Return, for each column, the kind (number, category or date) that its values look like."""
     if frame.matrix is not None:
         return ["number"] * len(frame.columns)
     return [column.natural for column in frame.columns]
@@ -431,7 +431,7 @@ _INFINITE = "{} holds infinite numbers, which are treated as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
-    """Return a frame in which infinite numbers of these columns are missing cells, and warn about them."""
+    """Return a frame in which the infinite numbers of these columns are missing cells; warn about these numbers."""
     if isinstance(frame.matrix, SparseMatrix):
         matrix, counts = frame.matrix.without_infinities(frame.order)
         facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
@@ -551,7 +551,7 @@ def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
 
 
 def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return, per column, a flag for NaN and the largest magnitude; False and 0 for columns not in `places`."""
+    """Return whether each column has NaN, and its largest magnitude; False and 0 for columns not in `places`."""
     if frame.matrix is not None and len(places) == len(frame.columns):
         return _scan_matrix(frame)
     missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
@@ -561,7 +561,7 @@ def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArr
 
 
 def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return, per column, a flag for NaN and the largest magnitude."""
+    """Return whether each column of the matrix has NaN, and its largest magnitude."""
     if isinstance(frame.matrix, SparseMatrix):
         return frame.matrix.extremes(frame.order)
     columns = len(frame.columns)
@@ -580,7 +580,7 @@ def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 
 def _scan_column(column: Column) -> tuple[bool, float]:
-    """Return a flag for NaN in a column, and the largest magnitude of its numbers."""
+    """Return whether a column has NaN, and the largest magnitude of its numbers."""
     missing, worst = False, 0.0
     for first, stop in blocks(column.rows):
         sizes = np.abs(column.numbers(slice(first, stop)))

@@ -49,7 +49,7 @@ class SparseMatrix:
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return, per column, a flag for NaN and the largest magnitude in the rows of `order` (None for all rows)."""
+        """Return whether each column has NaN, and its largest magnitude, in the rows `order` (None for all rows)."""
         rows = self._taken(order)
         data, columns = rows.data, rows.indices
         missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
@@ -58,7 +58,7 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return a copy with infinite numbers made missing, and their count per column in the rows of `order`."""
+        """Return a copy with NaN for infinite numbers, and the count of these in each column of the rows `order`."""
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()

@@ -45,7 +45,7 @@ _UNIT = f"(?:[%$\u00a2-\u00a5\u20a0-\u20cf]|{_CODES.replace(' ', '|')})"
 
 @dataclass(frozen=True)
 class Spelling(ABC):
-    """How the text of a column spells numbers or dates (dates.py)."""
+    """How the text of a column spells numbers (see `NumberSpelling`) or dates (see dates.py)."""
 
     kind: ClassVar[Literal["number", "date"]]
 
@@ -227,7 +227,10 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
 
 
 def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return a result without a spelling, but with the share and the example of the best of `spellings`."""
+    """Return a result without a spelling.
+
+    It has the share of `sample` that the best of `spellings` can read, and a text that this spelling cannot read.
+    """
     read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)

@@ -229,7 +229,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def _warn_of_single_rows(classes: NDArray[Any]) -> None:
-    """Warn about classes that have a single row."""
+    """Warn about classes that have only one row."""
     names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
     if len(classes) == 1:
         warn_user(f"class {names} has a single row, which is used for training only")

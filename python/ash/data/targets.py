@@ -134,7 +134,7 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
 
 
 def _alike(cells: list[Any]) -> NDArray[Any] | None:
-    """Return the cells as an array; None if there is text, if only some are booleans, or if NumPy refuses them."""
+    """Return the cells as an array; None if a cell is text, if only some are booleans, or if NumPy refuses them."""
     if len({isinstance(cell, (bool, np.bool_)) for cell in cells}) > 1 or any(isinstance(cell, str) for cell in cells):
         return None
     try:

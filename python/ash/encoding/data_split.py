@@ -94,7 +94,7 @@ class Fold:
         return round(stored * rows / self.table.rows) + tables * rows
 
     def blocks(self, cells: int) -> Iterator[NDArray[np.float64]]:
-        """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most `cells` cells."""
+        """Yield encoded rows in blocks of at most `cells` cells: first those of `table`, then those of `held_out`."""
         encoding = self.encoding
         size = max(1, cells // encoding.features)
         for first, stop in blocks(self.table.rows, size):
@@ -189,7 +189,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
-    """Return a fold of a table by row numbers, with an encoding learned from the training rows."""
+    """Return the fold with these `training` and `validation` row numbers; its encoding is learned from `training`."""
     encoding = _learn_encoding(table, schema, training, seed, validation)
     return Fold(table, None, encoding, table.y, table.weights, training, validation)
 
@@ -299,7 +299,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
-    if isinstance(X, Frame) and X.order is not None:  # so far, `numbers` refer to rows of the file
+    if isinstance(X, Frame) and X.order is not None:  # `numbers` are indices in the file's rows: make them indices in X
         places = np.empty(int(X.order.max()) + 1, np.int64)
         places[X.order] = np.arange(count)
         numbers = places[numbers]
@@ -308,7 +308,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:
-    """Return the rows of the table for the user's row numbers, each row as often as its number occurs."""
+    """Return the table's rows for the user's row numbers `given`, each row as often as its number is in `given`."""
     try:
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)

@@ -53,7 +53,7 @@ def width(part: str) -> int:
 
 
 def part_names(part: str) -> list[str]:
-    """Return the suffix of the column name for each feature of a part."""
+    """Return, for each feature of a part, the suffix that the feature's name adds to the column's name."""
     return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part]
 
 

@@ -97,7 +97,8 @@ class ValueCodes:
     """Maps the values of a numeric column to their level numbers."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
-        self._levels = np.array([*levels, np.nan])  # a sentinel: numbers above all levels are compared to NaN
+        # A sentinel at the end: a number above all levels is compared with it, and NaN equals no number.
+        self._levels = np.array([*levels, np.nan])
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
         """Return the level number of each given row of a column: int32 [rows]; unseen numbers are always allowed."""
@@ -146,7 +147,7 @@ class Encoding:
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
-        """Which features must be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
+        """Whether to scale and clip each feature, bool [features]; false for indicators and one-hot features."""
         scaled = np.zeros(self.features, np.bool_)
         for place, column in enumerate(self.schema.columns):
             scaled[self.statistics_of(place)] = True
@@ -164,7 +165,7 @@ class Encoding:
 
     @property
     def columns_end(self) -> int:
-        """Number of features from columns; the neighbor features follow them."""
+        """Number of features that encode single columns; the neighbor features follow them."""
         return self.features - (0 if self.neighbors is None else self.neighbors.features)
 
     def statistics_of(self, place: int) -> slice:
@@ -214,7 +215,7 @@ class Encoding:
         return block
 
     def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
-        """Return the same as `block`, but with the neighbor features not yet filled."""
+        """Return the same array as `block`, except that its neighbor features are not filled."""
         if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows), is_new=not isinstance(frame.matrix, np.ndarray))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
@@ -241,7 +242,7 @@ class Encoding:
             block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
-        """Return whether the core can read the rows of a table unencoded; if so, the core also checks them."""
+        """Return whether the core can read a table without encoding; if so, the core refuses infinite numbers."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
         if self._wider or self.neighbors is not None:

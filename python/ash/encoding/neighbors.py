@@ -124,7 +124,7 @@ class Neighbors:
             deviations -= is_own[:, :, None] * own.deviations[:, None]
         shares = (squares.max(axis=1, keepdims=True) + SOFT**2) / (squares + SOFT**2) - 1.0
         total, sums = np.ones(len(places)), np.zeros((len(places), len(self.priors)))
-        for place in range(NEAREST):  # in a fixed order, which sum() does not promise
+        for place in range(NEAREST):  # in a fixed order, unlike NumPy's sum(), so the result is reproducible
             total += shares[:, place] * weights[:, place]
             sums += shares[:, place, None] * deviations[:, place]
         nearest_square = np.where(weights > 0, squares, np.inf).min(axis=1, keepdims=True)
@@ -195,12 +195,12 @@ def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doub
 
 
 def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighbors:
-    """Return neighbors learned from the rows in `targets`, with the scaling of the given neighbors."""
+    """Return neighbors learned from the rows in `targets`, scaled in the same way as those of `neighbors`."""
     return _neighbors(numbers[targets.rows], targets, neighbors.center, neighbors.inverse)[0]
 
 
 def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Doubles) -> tuple[Neighbors, Own]:
-    """Return the neighbors learned from rows in the order of `targets`, and the contribution of each row."""
+    """Return the neighbors learned from rows, and each row's contribution; `numbers` has the order of `targets`."""
     rows, group, _ = _distinct(placed(numbers, center, inverse))
     weights = _sums(group, targets.weights, len(rows))
     deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
@@ -213,14 +213,14 @@ def _sums(group: NDArray[np.int64], values: Doubles, groups: int) -> Doubles:
 
 
 def placed(numbers: Doubles, center: Doubles, inverse: Doubles) -> Doubles:
-    """Return rows of numbers scaled and clipped, 0 where missing."""
+    """Return rows of numbers after scaling and clipping (see `Neighbors`); missing numbers become 0."""
     z = np.clip((numbers - center) * inverse, -FAR, FAR)
     z = z / np.sqrt(1.0 + (z / LIMIT) ** 2)
     return np.where(np.isnan(z), 0.0, z) + 0.0  # turns -0.0 into 0.0
 
 
 def neighbors_parts(neighbors: Neighbors | None) -> dict[str, Doubles]:
-    """Return the arrays for a model file."""
+    """Return the arrays by which a model file represents the neighbors."""
     names = ("center", "inverse", "rows", "weights", "deviations", "priors")
     return {} if neighbors is None else {f"neighbors.{name}": getattr(neighbors, name) for name in names}
 
@@ -252,7 +252,7 @@ def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targe
 
 def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int64]]:
     """Return the sorted distinct rows, the index of each row among them, and how often each of them occurs."""
-    filled = np.where(np.isnan(rows), np.inf, rows)  # makes missing cells equal
+    filled = np.where(np.isnan(rows), np.inf, rows)  # unlike NaN, infinities are equal to each other
     distinct, group, counts = np.unique(filled, axis=0, return_inverse=True, return_counts=True)
     return distinct, group.reshape(-1), counts
 

@@ -69,11 +69,11 @@ class ColumnSchema:
         return self.kind == "category" and any(plain_text(str(level)) == level for level in self.levels)
 
     def is_missing(self, cell: str | None) -> bool:
-        """Return whether a cell of a category is missing."""
+        """Return whether a cell of this column, which is a category, counts as missing."""
         return cell is None or (is_gap(cell) and cell not in self.levels)
 
     def of(self, given: Column, name: str = "X") -> Column:
-        """Return a column of another table, with text parsed into numbers or dates as in training."""
+        """Return `given`, the same column of another table, with text parsed into numbers or dates as in training."""
         if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
             return given
         if self.spelling is not None or self.kind == "date":
@@ -262,7 +262,7 @@ def schema_from_json(data: Any) -> Schema:
 
 
 def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
-    """Return a word if it is allowed, or raise ValueError."""
+    """Return `word` if it is one of the texts in `allowed`, or raise ValueError with a message about `what`."""
     found = next((each for each in allowed if type(word) is str and each == word), None)
     if found is None:
         raise ValueError(f"the schema does not say how to treat {what}")
@@ -309,7 +309,7 @@ def _has_keys(data: Any, keys: set[str]) -> bool:
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
-    """Return the sorted levels that a column keeps, and whether the column has missing cells."""
+    """Return the sorted levels of a column (only the `most` most frequent ones), and whether it has missing cells."""
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))
@@ -340,7 +340,7 @@ def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
 
 
 def names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
-    """Return scikit-learn's exact message about different names."""
+    """Return scikit-learn's exact message about feature names that differ from those in training."""
     text = "The feature names should match those that were passed during fit.\n"
     unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))
     for heading, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", gone)):

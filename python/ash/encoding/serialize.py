@@ -1,4 +1,4 @@
-"""Converts an encoding to and from the parts of a model file: a dict for JSON, and arrays by name.
+"""Converts an encoding to and from the parts of a model file: a dict for JSON, and a dict of named arrays.
 
 The names of the arrays start with the prefixes in ARRAYS.
 """
@@ -18,7 +18,7 @@ ARRAYS = ("statistics.", "neighbors.")
 
 
 def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return the parts that `encoding_from_parts` reads: a dict for JSON, and arrays by name."""
+    """Return the parts that `encoding_from_parts` reads: a dict for JSON, and a dict of named arrays."""
     tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
     tables |= neighbors_parts(encoding.neighbors)
     schema = encoding.schema.without_dtypes.to_json()  # so that a file's bytes do not depend on the table's library

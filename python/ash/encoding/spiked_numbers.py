@@ -30,11 +30,11 @@ MOST_COLUMNS = 32
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
-_OFTEN = 2  # a value that occurs only once says nothing about other rows
+_OFTEN = 2  # least occurrences of a recurring value, since a unique value says nothing about other rows
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
-    """Return the schema of the training table, with levels added to the numeric columns that qualify."""
+    """Return the schema of the training table, with recurring values as levels of the numeric columns that qualify."""
     places = _with_equal_quartiles(schema, frame)
     if len(places) > MOST_COLUMNS:
         return schema

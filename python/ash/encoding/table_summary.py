@@ -160,7 +160,7 @@ def frame_summary(frame: Frame, schema: Schema) -> TableSummary:
 
 
 def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
-    """Yield the summary of each column of a model; the cells of the training table are not known."""
+    """Yield the summary of each column of a model, without facts that need the training table's cells."""
     for place, column in enumerate(encoding.schema.columns):
         yield _summary(encoding.schema, place, column.missing, encoding.width(place))
 
@@ -209,7 +209,7 @@ def _count_missing(given: Column, column: ColumnSchema) -> int:
 
 
 def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[list[str]]:
-    """Return what is odd about each column."""
+    """Return, for each column, a list of notes about oddities, such as "constant: tells nothing"."""
     chosen = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     rows = frame.numbers_of(chosen)
     targets = None if y is None or y.shape[1] > 1 else y[:, 0]

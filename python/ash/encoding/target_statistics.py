@@ -64,13 +64,13 @@ def prepare_targets(
     training: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
 ) -> Targets:
-    """Return the targets of the training rows in the form that statistics need."""
+    """Return the weighted deviations of the training rows' targets from their means, the basis of statistics."""
     if classes:
         values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
     else:
         values = targets[training][:, list(chosen)]
     own = _weights(weights, training)
-    total = own.cumsum()[-1]  # in the order of rows, which sum() does not promise
+    total = own.cumsum()[-1]  # added in row order, unlike NumPy's sum()
     sums = (values * own[:, None]).cumsum(axis=0)[-1]
     priors = sums / total if total > 0 else np.zeros(len(chosen))
     return Targets(training, own, (values - priors) * own[:, None], priors)
@@ -103,7 +103,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training, array [rows, k]; they come from the earlier rows of the same level."""
+    """Return the statistics for training [rows, k]; those of a training row use only earlier rows of its level."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")
@@ -119,7 +119,7 @@ def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArra
 
 
 def _sums_before(values: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the sum over the rows from start[i] to i - 1, for each row i and each column."""
+    """Return, for each row i and each column, the sum of `values` from row start[i] to row i - 1."""
     sums = np.zeros_like(values)
     np.cumsum(values[:-1], axis=0, out=sums[1:])
     return sums - sums[start]

@@ -40,7 +40,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def predicting(self) -> Encoding:
-        """The encoding for prediction after training, shared by all networks; it does not hold the table."""
+        """The encoding for prediction, shared by all trained networks; it has no reference to the training frame."""
         return Encoding(
             self.schema, self.statistics, self.targets, self.neighbors if self.known is None else self.known
         )
@@ -60,7 +60,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
-        """Return, for each column with ordered statistics, the slice of their features and the statistics."""
+        """Return, for each column with ordered statistics, the slice of its statistics' features, and their array."""
         found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:

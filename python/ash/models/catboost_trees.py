@@ -105,7 +105,7 @@ def thresholds_of(borders: Sequence[float]) -> list[float]:
 
 @cache
 def _shape(depth: int) -> str:
-    """Return those text entries of a full binary tree that depend only on its depth."""
+    """Return the text of those entries of a full binary tree that depend only on its depth."""
     nodes = 2**depth - 1
     children = [2 * node + side for node in range(nodes) for side in (1, 2)]
     numbers = [child if child < nodes else nodes - 1 - child for child in children]

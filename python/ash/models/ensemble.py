@@ -171,27 +171,27 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return the probabilities, minus 1 for the true class: [models, rows, classes]."""
+    """Return the errors [models, rows, classes]: the probabilities, minus 1 for the true class."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
-    """Return the errors of each model in units of `scale` [outputs]: [models, rows, outputs]."""
+    """Return the errors [models, rows, outputs] of each model, divided by the `scale` [outputs]."""
     errors = predictions - targets
     errors /= scale
     return errors
 
 
 def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Apply `function` ("exp" or "log") to an array, in the core and in float32; NumPy's results depend on the CPU."""
+    """Return "exp" or "log" of an array, computed by the core in float32, since NumPy's results depend on the CPU."""
     found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
     return found.reshape(x.shape).astype(np.float64)
 
 
 def row_losses(averaged: Numbers) -> Numbers:
-    """Return the loss of each row, given averaged label probabilities [rows] or averaged errors [rows, outputs]."""
+    """Return each row's log loss from averaged label probabilities [rows], or mean square of errors [rows, outputs]."""
     if averaged.ndim == 1:
         return -elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
     return np.asarray(np.square(averaged).mean(axis=1))
@@ -212,7 +212,10 @@ def pinball_losses(level: float) -> RowLosses:
 
 
 def poisson_losses(targets: Numbers) -> RowLosses:
-    """Return a function from averaged predictions [rows, 1] to half the Poisson deviance per row, up to a constant."""
+    """Return a function that maps averaged predictions [rows, 1] to half of each row's Poisson deviance.
+
+    Terms that depend only on the targets are left out.
+    """
 
     def losses(averaged: Numbers) -> Numbers:
         logarithms = elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
@@ -254,7 +257,7 @@ def select(
 
 
 def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses, tried: Sequence[int]) -> list[int]:
-    """Return index 0 (the best model) and those indices in `tried` whose models are not clearly worse on these rows."""
+    """Return index 0 (the best model) and those indices in `tried` whose models are not clearly worse than model 0."""
     best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]

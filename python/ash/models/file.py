@@ -116,7 +116,7 @@ def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
 
 
 def is_trees(tensor: str) -> bool:
-    """Return whether a tensor of this name is the text of boosted trees."""
+    """Return whether the tensor named `tensor` holds the text of boosted trees."""
     return tensor.rpartition(".")[2] == TREES
 
 
@@ -126,14 +126,14 @@ def _with_sorted_metadata(content: bytes) -> bytes:
     header = json.loads(content[HEAD:start])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % HEAD)  # so that tensors are aligned
+    text += b" " * (-len(text) % HEAD)  # padding, so that the tensors after the text are aligned
     return len(text).to_bytes(HEAD, "little") + text + content[start:]
 
 
 def model_digest(
     parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
-    """Return a hash (64 hexadecimal digits) of everything that predictions depend on: weights, encoding, ..."""
+    """Return a hash (64 hexadecimal digits) of all that predictions depend on, such as weights and encoding."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
@@ -205,7 +205,7 @@ def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], me
 
 
 def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of the metadata and of all tensors in order of name; it changes with any flipped bit."""
+    """Return the SHA-256 of the metadata and of all tensors in order of name, so that any changed bit is noticed."""
     hashed = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

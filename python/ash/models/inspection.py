@@ -80,7 +80,7 @@ class PartialDependence(NamedTuple):
 
 
 def sample_of(split: Split, options: Options) -> Sample | None:
-    """Return up to MOST_ROWS evenly spaced validation rows of all folds; None for more than MOST_COLUMNS columns."""
+    """Return up to MOST_ROWS evenly spaced validation rows of all folds, or None for more than MOST_COLUMNS columns."""
     fold = split.folds[0]
     schema = fold.encoding.schema
     if len(schema.columns) > MOST_COLUMNS:
@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return the predictions; if `order` is given, column `place` takes its cells from the rows `order`."""
+        """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)

@@ -253,7 +253,7 @@ def _check_fit(
 
 
 def _facts(about: dict[str, Any]) -> dict[str, Any]:
-    """Return the constructor arguments that networks and trees have in common."""
+    """Return those constructor arguments, read from a file's metadata, that networks and trees have in common."""
     targets = about.get("target_names")
     return {
         "target_names": None if targets is None else tuple(targets),
@@ -314,7 +314,7 @@ def _check_layer_entries(about: dict[str, Any]) -> None:
     check_format(isinstance(activations, list), "activations is not a list")
     for name in about["activations"]:
         check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.setdefault("numbers", [])  # older files have no embeddings
+    numbers = about.setdefault("numbers", [])  # absent in older files, whose networks have no embeddings
     check_format(is_list_of(numbers, int), "numbers is not a list of features")
     check_format(
         all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are not ascending feature numbers"
@@ -417,7 +417,7 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[
 
 
 def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Raise MalformedError unless the targets' scales and bounds have the means' shape, and scales are positive."""
+    """Raise MalformedError unless targets' scales and bounds have the shape of `target_mean`, and scales exceed 0."""
     for name in ("target_scale", *BOUNDS):
         fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
         check_format(fits, f"{name} does not match target_mean")

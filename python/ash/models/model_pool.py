@@ -115,7 +115,7 @@ class Kept:
 
     @property
     def networks(self) -> tuple[Member, ...]:
-        """Return the model of each candidate, a network or trees, in the first fold."""
+        """Return the model of each candidate in the first fold: a network or boosted trees."""
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
@@ -133,7 +133,7 @@ class Kept:
         )
 
     def ensemble(self, size: int) -> Ensemble:
-        """Return the ensemble of at most `size` draws."""
+        """Return the ensemble of the candidates that at most `size` draws select."""
         return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
@@ -144,7 +144,7 @@ class Kept:
         return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of the candidates with these counts, or the best model if it is the only member."""
+        """Return the ensemble of candidates weighted by `counts`, or the best model if it is the only member."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 

@@ -17,7 +17,7 @@ from ash.models.model import Model
 
 
 class Boosted(NamedTuple):
-    """Trained trees: the core's tables, and the text from which they were read."""
+    """Trained trees in two forms: as an object of the core, and as the text from which this object was read."""
 
     core: _core.Trees
     text: str

@@ -369,7 +369,7 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the levels of each name, joined over its domains; only the first and the last if levels are not listed."""
+    """Return, for each name, the levels of all its domains; of unlisted levels, only the first and the last."""
     return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
 
 
@@ -466,13 +466,13 @@ def _whole_middle(low: int, high: int) -> int:
 
 
 def _rounded(middle: Decimal, span: Decimal) -> Decimal:
-    """Return the middle of a span, rounded to the decimal place of the span's third significant digit."""
+    """Return `middle`, rounded to the decimal place of the third significant digit of `span`."""
     with localcontext(PRECISION):
         return middle.quantize(Decimal(1).scaleb(span.adjusted() - 2))
 
 
 def _whole_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]:
-    """Return at most `count` whole numbers from low to high, evenly spaced or in equal ratios."""
+    """Return at most `count` whole numbers from low to high, evenly spaced or, if `log`, in equal ratios."""
     with localcontext(PRECISION):
         start, stop = Decimal(int(low)), Decimal(int(high))
         if log:
@@ -507,7 +507,10 @@ def _rounded_domain(
     bounds: tuple[float, float],
     default: float | None,
 ) -> Domain:
-    """Return a domain of levels rounded to three digits of their scales, or to more digits until no two are equal."""
+    """Return a domain of the levels `exact`, except that the inner ones are rounded.
+
+    They are rounded to the third digit of their `scales`, or to the first later digit at which all levels differ.
+    """
     low, high = map(float, bounds)
     for digits in range(3, 18):
         with localcontext(PRECISION):

@@ -66,7 +66,7 @@ class FunctionSpace(Space):
         return domains
 
     def _advice_on_tuples(self) -> str:
-        """Return advice on single values that are pairs of increasing numbers: other libraries treat them as bounds."""
+        """Return advice on names whose only value is a pair such as (1, 8), which other libraries treat as bounds."""
         return "".join(
             f". {name}={domain.levels[0]!r} is a single value; for an interval use {_interval(*domain.levels[0])}"
             for name, (domain, *others) in self.domains.items()
@@ -88,7 +88,7 @@ def _is_like_bounds(value: Any) -> bool:
 
 
 def _interval(low: float, high: float) -> str:
-    """Return the calls that make a domain of the numbers from `low` to `high`."""
+    """Return the text of the calls that create a domain from `low` to `high`, such as "ash.integers(1, 8)"."""
     names = ["integers"] if is_integer(low) and is_integer(high) else ["uniform"] + ["log"] * (low > 0)
     return " or ".join(f"ash.{name}({low!r}, {high!r})" for name in names)
 

@@ -36,7 +36,7 @@ MOST_CASES = 100_000  # maximum number of cases per component; a grid with more 
 
 
 class Variant(NamedTuple):
-    """One of the domains of a hyperparameter; the first one whose conditions all hold applies."""
+    """One of the domains of a hyperparameter. The first variant applies whose conditions all hold."""
 
     levels: Sequence[Any]
     default: Any
@@ -44,7 +44,7 @@ class Variant(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Levels of one variant that fulfill the same conditions."""
+    """The levels of one variant that fulfill the same conditions, under which other hyperparameters apply."""
 
     variant: int
     levels: Sequence[Any]
@@ -160,7 +160,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
-    """Return the names of each component, in the given order."""
+    """Return the lists of names that are joined by conditions, directly or indirectly, each in the given order."""
     component = {name: {name} for name in ordered}
     for name in ordered:
         for other in {other for one in variants[name] for other, _ in one.conditions}:
@@ -219,7 +219,7 @@ def _component(
 def _weights(
     cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
 ) -> Sequence[int]:
-    """Return how many numbers each case gets, in proportion to its probability: at least 2**64 per configuration."""
+    """Return the count of numbers of each case, in proportion to its probability; at least 2**64 per configuration."""
     if len(cases) == 1:
         return sizes
     shares = [

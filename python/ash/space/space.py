@@ -56,7 +56,7 @@ _DRAWS_AT_ONCE = 256  # random numbers per call of NumPy
 
 
 def check_drawn(count: int, params: Params) -> None:
-    """Raise SettingError if `count` candidates of the size of `params` do not fit into memory."""
+    """Raise SettingError if `count` candidates, each as large as `params`, do not fit into memory."""
     if count > FEW:
         advice = "lower candidates, or give None, which draws them as they are needed"
         check_room("candidates", count, sys.getsizeof(params), advice)
@@ -271,7 +271,7 @@ class Space:
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return the domain of a name that applies to these values, with its index; None if no domain applies."""
+        """Return (index, domain) of the domain of `name` that applies to the values `params`; None if none applies."""
         for number, variant in enumerate(self._variants[name]):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
@@ -485,7 +485,7 @@ class Space:
 
 
 def _may_apply(variant: Variant, variants: Mapping[str, Sequence[Variant]]) -> bool:
-    """Return whether each condition of a variant can still hold with the levels in `variants`."""
+    """Return whether each condition of `variant` holds for some level of its hyperparameter in `variants`."""
     return all(
         any(value in one.levels for one in variants[other] for value in values) for other, values in variant.conditions
     )
@@ -521,7 +521,10 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
 
 
 def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterator[Params]:
-    """Yield distinct points, then the rest of `everything`; abandon `points` after FRUITLESS repeats in a row."""
+    """Yield the distinct configurations in `points`, then those in `everything` that were not yielded before.
+
+    Reading of `points` ends after FRUITLESS repeats in a row.
+    """
     seen: set[str] = set()
     fruitless = 0
     for params in points:
@@ -536,7 +539,7 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
 
 
 def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over the distinct configurations in `first`, and then over all other points."""
+    """Return an iterator over `first`, whose configurations differ, and then over those only in `points`."""
     own = {key_of(params) for params in first}
     return chain(first, (params for params in points if key_of(params) not in own) if own else points)
 
@@ -556,7 +559,7 @@ def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> 
 
 
 def _described(domains: Iterable[Domain]) -> str:
-    """Return the number of levels of a name, or the bounds if the levels are not listed."""
+    """Return the number of levels in the domains of a name, as text, or the bounds if the levels are not listed."""
     several = list(domains)
     if all(domain.has_list for domain in several):
         return str(sum(len(domain.levels) for domain in several))
@@ -573,7 +576,7 @@ def _shuffle(grid: Grid, seed: int) -> Iterator[int]:
     words = (grid.size.bit_length() + 127) // 64
     first = grid.number(grid.default)
     yield first
-    swapped = {first: 0}  # later positions that no longer hold their own number
+    swapped = {first: 0}  # the numbers at those later positions that no longer hold their own
     for position, random in zip(range(1, grid.size), _random_numbers(seed, words), strict=False):
         chosen = position + (random * (grid.size - position) >> 64 * words)
         number = swapped.pop(position, position)
