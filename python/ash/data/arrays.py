@@ -20,7 +20,7 @@ Matrix: TypeAlias = NDArray[np.float64]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
-_LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
+_LINE_CELLS, _LINE_BYTES = 16, 64  # per cache line; the core pads its standardized float32 rows to whole lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes per stored cell and per row in the core's copy of a sparse table
 _ALWAYS_FITS = 2**20  # bytes; smaller tables are not checked, since reading the free memory would slow down predictions
 

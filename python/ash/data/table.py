@@ -30,7 +30,7 @@ from ash.options import BALANCED
 Rows = NDArray[np.int64]
 MOST_NAMED = 5
 """The maximum number of classes that a warning names."""
-_STREAM = 2  # spawn key of the split; the draw of candidates uses 1
+_STREAM = 2  # spawn key of the split's random numbers; the draw of candidates uses key 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -270,7 +270,7 @@ def has_folds(table: Table, time_limit: float) -> bool:
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
-    """Yield shuffled folds of the table."""
+    """Yield the training and validation rows of `cv` shuffled folds of the table."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     if not 2 <= cv <= table.rows:
@@ -287,7 +287,7 @@ def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
 
 
 def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]:
-    """Yield the folds of a splitter, as rows of the table."""
+    """Yield the training and validation rows of each fold that the splitter or the pairs `cv` define."""
     from sklearn.model_selection import check_cv
 
     count = len(y)

@@ -98,7 +98,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
         sums = np.bincount(own, weights=targets.deviations[:, place], minlength=levels + 2)
         sums[unknown] = 0.0
         table[:, place] = prior + sums / (counts + 1.0)
-    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p differs by instruction set
+    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p varies with the CPU
     return table
 
 

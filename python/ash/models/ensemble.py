@@ -198,7 +198,7 @@ def row_losses(averaged: Numbers) -> Numbers:
 
 
 def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
-    """Return the weighted mean of the rows' losses."""
+    """Return the mean of the rows' losses, weighted unless `weights` is None."""
     return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
 
 
