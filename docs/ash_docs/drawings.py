@@ -78,7 +78,7 @@ SCORES = ((4, 2, 8, 10, 6, 14, 12, 16), (6, 2, 7, 9, 12, 16, 14, 18), (8, 4, 9, 
 
 @cache
 def promotion() -> str:
-    """Draw the decisions of the three rules on the same scores: one column per job in order, one row per rung."""
+    """Draw what the three promotion rules decide on the same scores: one column per job in order, one row per rung."""
     rules = {
         "capped": "never more than half of those that have finished",
         "paper": "all among the better half so far",

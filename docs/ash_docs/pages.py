@@ -35,11 +35,11 @@ FIGURES = "generated"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
+    """Connect this extension's functions to Sphinx, and return the extension's properties."""
     app.connect("source-read", run_page)
     app.connect("missing-reference", plain_word)
     app.connect("autodoc-process-signature", hide_constructor)
-    app.connect("autodoc-process-docstring", escape_types, priority=100)  # before numpydoc
+    app.connect("autodoc-process-docstring", escape_types, priority=100)  # runs before numpydoc's handler
     app.add_transform(NamesToLinks)
     app.add_directive("drawing", Drawing)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -125,7 +125,7 @@ class NamesToLinks(SphinxTransform):
     default_priority = 400
 
     def apply(self, **arguments: Any) -> None:
-        """Replace the literals that are public names by references."""
+        """Replace each code literal that is a public name by a reference to its documentation."""
         for literal in list(self.document.findall(nodes.literal)):
             target = public_name(literal.astext())
             if target and not isinstance(literal.parent, (nodes.reference, pending_xref)):

@@ -56,7 +56,7 @@ class Clock:
         return time.process_time() - self.began >= self.seconds
 
     def add(self, score: float) -> None:
-        """Record a score."""
+        """Append a score to the curve, with the processor time used so far."""
         self.curve.append((time.process_time() - self.began, score))
 
     def on_start(self, run: Any) -> None:
@@ -71,7 +71,7 @@ class Clock:
 
 
 def of_optuna(name: str, folder: Path, clock: Clock) -> None:
-    """Run an original until the budget of `clock` is spent; `clock` records its scores."""
+    """Run an original Optuna example until the budget of `clock` is spent; `clock` records its scores."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -105,7 +105,7 @@ def of_optuna(name: str, folder: Path, clock: Clock) -> None:
 
 
 def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run the ash version until the budget of `clock` is spent; `clock` records its scores."""
+    """Run the ash version of an example until the budget of `clock` is spent; `clock` records its scores."""
     ash.tune_function = partial(ash.tune_function, callbacks=clock)
     ash.ASHSearchCV = partial(ash.ASHSearchCV, callbacks=clock)
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
@@ -120,7 +120,7 @@ def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run the original's objective with `ash.from_optuna`."""
+    """Run the objective of an original Optuna example unchanged, with `ash.from_optuna`."""
     original = ORIGINALS[name]
     objective = eval(original.objective or "", original.run(folder, "original"))
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
@@ -129,7 +129,10 @@ def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def curve_of(side: str, name: str, folder: Path, seconds: float, seed: int) -> Curve:
-    """Run one side of an example and return its curve. Call this in a new process, since it changes global settings."""
+    """Run one version of an example (`side` is one of `SIDES`), and return its curve.
+
+    Call this in a new process, since it changes global settings.
+    """
     warnings.simplefilter("ignore")
     os.chdir(tempfile.mkdtemp())
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -175,7 +178,7 @@ def seconds_to(curve: Curve, score: float) -> float:
 
 
 def row(name: str, folder: Path, seconds: float, seeds: int) -> str:
-    """Measure all sides of an example, and return its row of the table."""
+    """Run every version of an example in `SIDES` with each seed, and return the example's row of the Markdown table."""
     original = ORIGINALS[name]
     sides = [side for side in SIDES if side != "unchanged" or original.objective]
     curves = {
@@ -196,7 +199,7 @@ def row(name: str, folder: Path, seconds: float, seeds: int) -> str:
 
 
 def table(folder: Path, seconds: float, seeds: int, names: list[str]) -> Iterator[str]:
-    """Yield the lines of the table."""
+    """Yield a line that describes the measurement, then the lines of the Markdown table with one row per example."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout
     yield (
         f"{seconds:g} seconds of processor time per run, seeds: {seeds}, one core of {processor()}, "
@@ -222,7 +225,7 @@ def processor() -> str:
 
 
 def main() -> None:
-    """Measure, and write the table."""
+    """Compare the examples, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=20)

@@ -42,11 +42,14 @@ class Original:
     edits: dict[str, str] = field(default_factory=dict)
 
     def text(self, folder: Path) -> str:
-        """Return the example's unchanged text."""
+        """Return the example's source code without edits."""
         return (folder / self.path).read_text(encoding="utf-8")
 
     def run(self, folder: Path, name: str, **names: Any) -> dict[str, Any]:
-        """Run the text as a module called `name`, with `names` as additional globals, and return all its globals."""
+        """Run the edited source code as a module called `name`, and return the module's globals.
+
+        `names` are added to the globals before the run.
+        """
         sys.argv = [self.path, "--pruning"]
         text = self.text(folder)
         for old, new in self.edits.items():
@@ -111,7 +114,7 @@ def offer_digits(name: str) -> None:
         keras.datasets.mnist.load_data = lambda: _digits()
     elif name.startswith(("pytorch", "skorch")):
         if "lightning" in name:
-            importlib.import_module("lightning")  # its import looks for torchvision, and must not find the stand-in
+            importlib.import_module("lightning")  # imported first, since it would find the stand-in for torchvision
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
             modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that test whether a module is installed
@@ -148,7 +151,7 @@ def _image_set() -> Callable[..., Any]:
 
 
 def seed_all(seed: int) -> None:
-    """Seed what the originals draw from: NumPy, PyTorch, and the default sampler of studies that are given none."""
+    """Seed the originals' random numbers: NumPy, PyTorch, and the sampler of each study created without a sampler."""
     import optuna
 
     np.random.seed(seed)

@@ -41,7 +41,7 @@ def network(params: dict[str, Any]) -> nn.Sequential:
 
 
 def train(params: dict[str, Any]) -> Iterator[tuple[float, nn.Module]]:
-    """Train epoch by epoch."""
+    """Train for `EPOCHS` epochs, and yield the accuracy and the model after each epoch."""
     torch.manual_seed(0)
     model = network(params)
     optimizer = getattr(torch.optim, params["optimizer"])(model.parameters(), lr=params["lr"])
@@ -54,7 +54,7 @@ def train(params: dict[str, Any]) -> Iterator[tuple[float, nn.Module]]:
         model.eval()
         with torch.no_grad():
             accuracy = (model(x_valid).argmax(1) == target_valid).float().mean()
-        yield accuracy, model  # outside of no_grad, which would also affect other candidates
+        yield accuracy, model  # outside of no_grad, which would stay active while other candidates train
 
 
 def tune(candidates: int | None = 100, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:

@@ -153,7 +153,7 @@ def test_stopping_a_finished_run_changes_nothing() -> None:
 
 
 class Records:
-    """The growing columns of finished jobs, like those of a running tuner, with a count of how often they are read."""
+    """A stand-in for a running tuner: its columns of finished jobs grow, and it counts how often they are read."""
 
     def __init__(self) -> None:
         self.columns, self.asked, self.finished = make_result().columns, 0, 0
@@ -231,7 +231,7 @@ def test_an_error_in_on_end_does_not_lose_the_result() -> None:
 
 
 def test_no_thread_trains_after_an_error() -> None:
-    tune()  # this run makes OpenMP start its threads, which it keeps
+    tune()  # in this run OpenMP starts its threads, which stay idle afterward
     ours = ticks_of_threads().keys()
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
@@ -246,7 +246,7 @@ def test_no_thread_trains_after_an_error() -> None:
     [
         (None, []),
         (MemoryError("no room"), ["the threads raised MemoryError: no room"]),
-        (LookupError("no such experiment"), []),  # no note, since this error itself is raised
+        (LookupError("no such experiment"), []),  # no note is added, since this is the error raised
     ],
 )
 def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:

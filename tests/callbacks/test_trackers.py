@@ -131,7 +131,7 @@ def runs_of(database: Any, name: str) -> list[Any]:
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Yield wandb with a separate, temporary folder."""
+    """Yield the package wandb, set to write offline runs into a temporary folder."""
     import wandb
 
     settings = {"MODE": "offline", "SILENT": "true", "DIR": str(tmp_path), "CONSOLE": "off"}

@@ -80,7 +80,7 @@ def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str])
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
     assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
-    gc.collect()  # now, since a collection while Dask starts would make the start fail: both need the same lock
+    gc.collect()  # a collection during the start of Dask would make it fail, since both need the same lock
 
 
 def test_a_scheduler_without_workers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,7 +150,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
-    """Send signal `number` to a run of LONG, check that its files were written, and return its exit status."""
+    """Send signal `number` to a running command, check that its files were written, and return its exit status."""
     wait_until(lambda: jobs_in(folder / "run.ash") >= 4)
     process.send_signal(number)
     status = process.wait(HANG_SECONDS)

@@ -147,7 +147,10 @@ def stored_bytes(data: Any) -> int:
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """Include columns with mostly non-zero cells. Their median is not 0, and subtracting it leaves no zeros."""
+    """Check that sparse input is stored densely if that takes fewer bytes.
+
+    If most cells of a column are not 0, its median is not 0 either, and subtracting the median leaves no zeros.
+    """
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,
@@ -191,7 +194,7 @@ def test_full_batches_need_a_dense_table() -> None:
 
 
 def test_no_dense_copy_is_made() -> None:
-    """Measure the memory of the call, not counting the core's own copy."""
+    """Check the peak of the memory allocated by Python and NumPy. The core's own copy of the rows is not counted."""
     rows, columns = 20_000, 1_500
     wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
     y = np.asarray(wide.sum(axis=1) > 0).astype(int)

@@ -111,7 +111,7 @@ def test_a_row_of_weight_zero_is_ignored(seed: int) -> None:
     columns = mixed_columns(150)
     x = np.array(list(zip(*columns.values(), strict=True)), object)
     y, labels = mixed_target(columns), np.array(["u", "v", "w"])[random.integers(0, 3, 150)]
-    # put into rows with weight zero: a number out of range, text that is not a boolean, and a level of no other row
+    # rows of weight zero get a number out of range, text that is not a boolean, and a level that no other row has
     x[weights == 0, 1:4] = [[10**400, "yes", "violet"]]
     labels[weights == 0] = "x"
     there = weights > 0

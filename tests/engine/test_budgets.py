@@ -248,7 +248,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Advance the clock until no time is left, and return its time. `needed` lists estimates of the refit time."""
+    """Advance the clock until the deadline leaves no time, and return the clock's time.
+
+    `needed` lists the estimated refit times, one for each time that the deadline asks.
+    """
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left

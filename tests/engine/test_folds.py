@@ -167,7 +167,7 @@ def members(model: Any) -> tuple[Any, ...]:
 
 
 def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Network:
-    """Train a kept candidate on the training rows of `parts`, as the engine does."""
+    """Train kept candidate number `place` on the training rows of `parts`, in the same way as the engine."""
     kept, options = end["kept"], end["options"]
     settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
     data = ALL_ROWS.prepare(parts, options=options)
@@ -181,7 +181,7 @@ def seed_of_fold(end: dict[str, Any], number: int) -> int:
 
 
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
-    """Train a kept candidate on every fold and return the predictions for the validation rows of all folds."""
+    """Train kept candidate number `place` on each fold; return the predictions for the validation rows of all folds."""
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))

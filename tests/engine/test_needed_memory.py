@@ -27,7 +27,7 @@ GIB = 2**30
 
 @pytest.fixture
 def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
-    """Return a list to which each run appends its computed needs."""
+    """Return a list to which each run appends its estimate of the memory it needs."""
     collected: list[Needs] = []
 
     def collect(needs: Needs, *arguments: Any) -> Any:

@@ -412,7 +412,10 @@ def adaptive(known: Any = (), space: Space = SPACE, first: int = 4) -> AdaptiveC
 
 
 def drawn(scores: dict[int, float]) -> str:
-    """Return the initials of the kinds of 16 candidates, and of 40 more drawn once some of the 16 have these scores."""
+    """Return one letter per candidate, the initial of its kind of model, in the order of drawing.
+
+    First 16 candidates are drawn, and then 40 more, after the candidates in `scores` have got these scores.
+    """
     made = adaptive(first=16)
     made.more(40, jobs_of(scores))
     return "".join(model_of(params)[0] for params in made.params)
@@ -839,7 +842,7 @@ def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
         return len(asked) >= 3
 
     assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped=is_stopped) is None
-    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # once in each of three rounds and once at the end
+    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # asked in each of three rounds and at the end
 
 
 def test_catboost_jobs_on_two_threads_get_equal_trees() -> None:

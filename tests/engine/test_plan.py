@@ -34,9 +34,9 @@ def test_the_ladder_satisfies_its_constraints(epochs: float, updates: float, eta
         return
     highest = first * eta ** (rungs - 1)
     assert first >= least and highest <= plans.MOST_EPOCHS
-    assert finishers * rungs * highest <= epochs  # enough epochs for `finishers` candidates in the top rung
+    assert finishers * rungs * highest <= epochs  # `epochs` suffices to train `finishers` candidates in the top rung
     more = min(plans.MOST_EPOCHS, epochs / (finishers * (rungs + 1))) / eta**rungs
-    assert rungs == plans.MOST_RUNGS or more < least  # with one more rung, rung 0 would be too small
+    assert rungs == plans.MOST_RUNGS or more < least  # with one more rung, rung 0 would have too few epochs
 
 
 def test_more_time_never_makes_the_ladder_lower() -> None:

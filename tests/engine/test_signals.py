@@ -101,7 +101,7 @@ def test_f76_ctrl_c_returns_finished_jobs_and_allows_another_run(candidates):
     "how", ["cross_val_score(estimator, X, y)", "GridSearchCV(estimator, {'random_state': [0, 1]}).fit(X, y)"]
 )
 def test_ctrl_c_in_a_fit_ends_its_caller_too(how):
-    """Check that scikit-learn's cross-validation ends too. Else it would score a half-trained fold like all others."""
+    """Check that scikit-learn's cross-validation ends too, and does not score the half-trained model of a fold."""
     assert child(FIT.replace("HOW", how)).stdout == "stopped\n"
 
 

@@ -256,7 +256,7 @@ def test_an_epoch_limit_must_allow_one_job():
 
 
 def test_a_stop_score_is_not_compared_with_a_replacement_metric():
-    """Check the error for "r2" on one row. Without a stop score, the run would use "rmse" instead."""
+    """Use one validation row, for which "r2" is undefined. Without a stop score, the run would use "rmse" instead."""
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
         quick(X, y, validation=1, stop_score=0.5)

@@ -234,7 +234,7 @@ def test_the_order_of_the_rows_makes_no_difference() -> None:
 
 
 def recording(estimator: Any, X: Any, y: Any) -> float:
-    """Return the number of threads of a fit as its score."""
+    """Return, in place of a score, the number of threads that the fit used."""
     return float(estimator.result_.threads)
 
 

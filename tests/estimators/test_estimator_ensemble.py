@@ -161,7 +161,10 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
 
 
 def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that runs reserve 1/25 of their time if they are planned and train nothing after the search, else more."""
+    """Check how much of the time limit is reserved for the time after the search.
+
+    A planned run that trains nothing after the search reserves 1/25. Any other run reserves more.
+    """
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
     trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]

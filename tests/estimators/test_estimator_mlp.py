@@ -42,7 +42,7 @@ def one_candidate(mlp: Any, rows: int) -> ash.Space:
 
 
 class Adapter:
-    """The base of both adapters, which accepts the arguments of an MLP."""
+    """The base class of both adapters. Its constructor has the arguments of scikit-learn's MLP estimators."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Adapter:
         n_iter_no_change: float = 10,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__()  # ash's estimator with its defaults
+        super().__init__()  # sets the parameters of ash's estimator to their defaults
         vars(self).update(given)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -90,7 +90,7 @@ class MLPRegressor(Adapter, ash.ASHRegressor):
 
 
 def installed_tests() -> types.ModuleType:
-    """Return scikit-learn's test module with the adapters in place of its estimators."""
+    """Return scikit-learn's module of MLP tests, in which the adapters replace scikit-learn's estimators."""
     spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")

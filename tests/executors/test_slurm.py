@@ -85,7 +85,7 @@ def test_a_script_gives_the_same_result_as_the_command(name: str, tasks: int, gi
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_fails_like_the_command(name: str, tmp_path: Path) -> None:
     done = submitted(name, tmp_path, 2 if name == "mpi" else 1, "none.csv")
-    # mpiexec, which replaces srun, may print that it has stopped a worker, but nothing about a run.
+    # mpiexec, which replaces srun, may print that it has stopped a worker. Nothing about a run may be printed.
     assert done.returncode == 2 and "ash" not in done.stdout and "candidates" not in done.stdout
     assert done.stderr.count("ash-tune: error: none.csv: no such file") == 1
 

@@ -29,7 +29,10 @@ SEEDS = range(25)
 
 
 def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
-    """Return a row's features: unscaled numbers (NaN if missing), then each cell's row of its `scaled_table`."""
+    """Return a row's features, column by column.
+
+    Number columns first add the unscaled number (NaN if missing). All columns add the cell's row of `scaled_table`.
+    """
     features: list[float] = []
     for column in description.columns:
         cell = row[column.source]
@@ -47,7 +50,7 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
 
 
 def outputs_of(member: NetworkMember, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the output of a member's last layer, computed by the oracle's layers in double."""
+    """Return the output of a member's last layer, computed by the oracle's layers in double precision."""
     x = features.astype(np.float64)
     if member.embedding is not None:
         e = member.embedding

@@ -30,7 +30,10 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """Return a source after `count` draws. Each candidate in `places` got its rung and score right after its draw."""
+    """Return an adaptive source that has drawn `count` candidates.
+
+    Each candidate in `places` was given its rung and score immediately after its draw.
+    """
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()

@@ -55,7 +55,7 @@ def note(log: Path, x: float) -> None:
 
 
 def forms(log: Path) -> dict[str, Any]:
-    """Return `train` in all its forms, each of which calls `note` in every epoch."""
+    """Return a dict from the name of each form of training function to a function that calls `note` in every epoch."""
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         for _ in range(epochs):
@@ -224,7 +224,7 @@ class Kept:
 
 
 def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
-    """Yield, for each job, the candidates whose directories should exist by the rules of the ladder."""
+    """Yield, for each job, the candidates whose directories should exist when it starts, by the rules of the ladder."""
     ladder, retired, started = ash.Ladder(len(result.params)), set[int](), set[int]()
     best: Any = None
     for job in result.jobs:
@@ -339,7 +339,7 @@ def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> N
     whole = called("whole")
     assert whole.returncode == 0, whole.stderr
     best = whole.stdout.split()[1]
-    for end in ("0 1", f"{best} 2", f"{best} 6"):  # kills in rungs 0, 1 and 3
+    for end in ("0 1", f"{best} 2", f"{best} 6"):  # the process is killed in rungs 0, 1 and 3
         assert called("killed", end).returncode == -signal.SIGKILL
         assert log("killed")[-1] == end
     resumed = called("killed")

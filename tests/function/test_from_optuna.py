@@ -380,7 +380,7 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
 
 
 def test_partial_first_values_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """Check that a proposal may equal a partial dict in `first`, since each trial draws the missing values."""
+    """Use dicts in `first` that lack values, which each trial draws. A later proposal may equal such a dict."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:

@@ -27,7 +27,7 @@ begun: list[float] = []
 
 
 def yielding(params: dict[str, Any]) -> Iterator[Any]:
-    """Yield the scores of `train`, as a generator function; `done` is its state."""
+    """Yield the scores of `train` epoch by epoch. The state is a dict with the number of finished epochs."""
     begun.append(params["x"])
     done = 0
     while True:
@@ -36,7 +36,7 @@ def yielding(params: dict[str, Any]) -> Iterator[Any]:
 
 
 class Trained:
-    """A class that gives the scores of `train`."""
+    """A class with `fit_more` and `score`, whose scores are those of `train`."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params, self.done = params, 0
@@ -50,7 +50,7 @@ class Trained:
 
 
 def reporting(params: dict[str, Any], report: Any) -> None:
-    """Give the scores of `train` through a callback."""
+    """Report the scores of `train` epoch by epoch through the callback `report`."""
     for done in range(1, 65):
         report(1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, state={"done": done})
 
@@ -121,7 +121,7 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
 @pytest.mark.parametrize("most", [None, 8])
 def test_reports_are_the_scores_whatever_the_function_returns(most: int | None) -> None:
     def returns(params: dict[str, Any], report: Any) -> Any:
-        for epoch in range(most or 64):  # with `most`, the function ends by itself
+        for epoch in range(most or 64):  # if `most` is given, the function ends by itself, at the last epoch
             report(params["x"] + epoch)
         return {"history": [1, 2]}
 

@@ -36,7 +36,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def before() -> Iterator[set[int]]:
-    """Yield the child processes left by earlier tests, and check that the test leaves no others."""
+    """Yield the child processes left by earlier tests, and check after the test that it has left no further ones."""
     found = descendants()
     yield found
     assert descendants() <= found
@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Include cases in which each child imports the module: servers that have died or have threads cannot fork."""
+    """Include cases in which each child must import the module, since the fork server has died or has threads."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)

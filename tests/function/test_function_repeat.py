@@ -176,7 +176,7 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
 
 
 def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
-    """Kill the process in some jobs, as long as the file named in ASH_TEST_DIES exists."""
+    """Kill this process in jobs with certain parameters, as long as the file named in ASH_TEST_DIES exists."""
     if params["depth"] == 2 and params["x"] < 0.4 and Path(os.environ["ASH_TEST_DIES"]).is_file():
         os.kill(os.getpid(), signal.SIGKILL)
     return train(params, epochs, state)

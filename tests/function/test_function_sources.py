@@ -449,7 +449,10 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """Return the trials that a sampler should see after these jobs, each with the share of trials ranked no higher."""
+    """Return the parameters and the rank of each trial that a sampler should see after these jobs.
+
+    The rank is the share of trials whose rung and score are no higher.
+    """
     # a candidate's later jobs replace its earlier ones, which are from lower rungs
     reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}

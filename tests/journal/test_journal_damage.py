@@ -77,7 +77,7 @@ def test_f61_bits_flipped_anywhere_are_detected(begun: Path, tmp_path: Path, exp
             damaged[generator.randrange(len(damaged))] ^= 1 << generator.randrange(8)
         path.write_bytes(damaged)
         said += not ended_well(path, expected)
-    assert said > 10  # changes that are not reported hit bytes outside of all rows
+    assert said > 10  # damage that is not reported is in bytes outside of all rows
 
 
 def test_f61_a_truncated_or_changed_log_is_detected(tmp_path: Path, expected: list[Any]) -> None:

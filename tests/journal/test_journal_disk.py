@@ -272,7 +272,7 @@ def test_the_nth_failing_call_of_sqlite_or_ash_loses_nothing(point: str, step: i
 def test_f64_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    # Without this restriction, root could write to the folder.
+    # Root may write to any folder unless it lacks this capability.
     forbidden = [needs.program("setpriv"), "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
     code = f"from journal_help import run; run({str(folder / 'run.ash')!r})"
     done = subprocess.run(

@@ -77,7 +77,10 @@ def forgeries(path: Path) -> Iterator[Forgery]:
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of a fact, then the paths of its parts. Only the first two items of each list are used."""
+    """Yield the path `at` of a value, then the paths of all values inside it.
+
+    Only the first two items of each list are used.
+    """
     yield at
     parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for name, part in parts:
@@ -93,7 +96,7 @@ def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def survives(path: Path, each: int, **calls: Callable[[Path], Any]) -> None:
-    """Check that each call either accepts each forgery or raises an ash error, and that both happen."""
+    """Check that each call accepts a forged journal or refuses it with an ash error, and that both happen."""
     outcomes = {name: Counter[bool]() for name in calls}
     chosen, folder = random.Random(0), path.parent / "forged"
     for statement, values in forgeries(path):

@@ -182,7 +182,7 @@ run({path!r}, killed, space=ash.Space(**own.SMALL), metric=own.accuracy, threads
 
 
 def accuracy(estimator: Any, x: Any, y: Any) -> float:
-    """Return the accuracy. Each call takes a number from SCORED; the call that takes the last one never returns."""
+    """Return the accuracy. Each call removes an item from SCORED; the call that removes the last item never returns."""
     if SCORED:
         SCORED.pop()
         if not SCORED:
@@ -191,7 +191,7 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
 
 
 def test_started_candidates_are_recorded(tmp_path: Path) -> None:
-    """Check that jobs are decided again in the same order: running jobs keep their candidates, and so their costs."""
+    """Check that jobs running at the kill keep their candidates and costs, and so the order of decisions."""
     path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL

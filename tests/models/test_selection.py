@@ -163,7 +163,10 @@ DRAWN, CLASSES = 400, 4
 
 
 def drawn(seed: int, evenness: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Return normalized powers of true probabilities, labels drawn from the true probabilities, and weights."""
+    """Return miscalibrated predictions, labels and weights.
+
+    Labels are drawn from true probabilities. The predictions are their powers `evenness`, normalized.
+    """
     random = np.random.default_rng(seed)
     right = random.dirichlet([0.4] * CLASSES, DRAWN)
     labels = np.array([random.choice(CLASSES, p=p) for p in right])
@@ -175,7 +178,7 @@ TRIED = [2.0 ** (step / STEPS) for step in range(LOWEST * STEPS, HIGHEST * STEPS
 
 
 def best_factor(predictions: Any, shares: Any, labels: Any, weights: Any) -> float:
-    """Return the tried factor with the lowest sum of two terms: the loss of the averaged predictions, and the prior."""
+    """Return the factor in `TRIED` for which the loss of the averaged predictions plus the prior's term is lowest."""
 
     def loss(factor: float) -> float:
         powers = np.maximum(predictions, np.finfo(np.float32).tiny).astype(np.float64) ** factor

@@ -239,7 +239,7 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     stopper, results = Stopper(-1), []
 
     def work():
-        # the space has more configurations than the run can draw
+        # the space has more configurations than the run can train, so the run lasts until it is stopped
         space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))
         wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
         results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))

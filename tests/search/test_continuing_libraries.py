@@ -374,7 +374,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """Fit an estimator at once, with early stopping on the last 100 rows. Return the estimator and its best round."""
+    """Fit an estimator in one call, with early stopping on held-out rows. Return the estimator and its best round."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -469,7 +469,7 @@ def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
             for rounds in range(len(best) + 1, under.done + 1):
                 stage = under.at(rounds)
                 best[rounds] = roc_auc_score(binary[200:], stage.predict_proba(X[200:])[:, 1])
-            # LightGBM drops the trees after its best round
+            # LightGBM deletes the trees after its best round
             trees = under.estimator.n_iter_ if make is lightgbm else under.done
             left = {rounds: score for rounds, score in best.items() if rounds <= trees}
             assert best[under.kept] == pytest.approx(max(left.values()), abs=1e-6)

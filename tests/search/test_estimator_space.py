@@ -145,7 +145,10 @@ STEPS: dict[str, Any] = {
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_parameters_of_parts_are_searched_together_with_alternative_steps(inside: bool) -> None:
-    """Check that a parameter of only some options is drawn only with these options, even inside another estimator."""
+    """Check that a parameter that only some options have is drawn only with these options.
+
+    With `inside`, the pipeline is inside another estimator.
+    """
     estimator = BaggingClassifier(PIPELINE, n_estimators=2) if inside else PIPELINE
     before = "estimator__" if inside else ""
     space = {before + name: given for name, given in STEPS.items()}

@@ -32,7 +32,7 @@ TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
 
 
 class HalvingRandomSearchCV(ash.HalvingSearchCV):
-    """Promotes like scikit-learn's search of this name."""
+    """ash's search, set to promote in the same way as scikit-learn's search of this name."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         self.config = ash.SearchConfig(algorithm="sh")
@@ -40,7 +40,7 @@ class HalvingRandomSearchCV(ash.HalvingSearchCV):
 
 
 def installed_tests() -> types.ModuleType:
-    """Return scikit-learn's test module with ash's search in place of scikit-learn's."""
+    """Return scikit-learn's module of halving tests, in which ash's search replaces scikit-learn's."""
     spec = importlib.util.find_spec("sklearn.model_selection.tests.test_successive_halving")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")

@@ -50,7 +50,7 @@ class Curve(RegressorMixin, BaseEstimator):
 
 
 def both(distributions: Any, estimator: Any = None, **settings: Any) -> tuple[Any, Any]:
-    """Return two equal searches: one by ash with barriers, and one by scikit-learn."""
+    """Fit the same search twice, with ash (with barriers) and with scikit-learn, and return both in this order."""
     settings = {"resource": "rounds", "random_state": 0, "cv": 2, **settings}
     estimator = Curve() if estimator is None else estimator
     ours = ash.HalvingSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)

@@ -430,7 +430,7 @@ def rungs(epochs: int, eta: int, restart: bool = False, candidates: int | None =
 
 
 def totals(found: Rungs, eta: int, restart: bool) -> list[int]:
-    """Run a candidate's jobs, and return its total epochs after each rung."""
+    """Return the total epochs of a candidate after each rung, as computed by `found`; nothing is trained."""
     assert found.max_rungs is not None
     done = [0]
     for rung in range(found.max_rungs):

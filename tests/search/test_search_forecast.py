@@ -174,7 +174,7 @@ def test_samplers_receive_forecasts() -> None:
     reached: dict[int, tuple[int, float]] = {}
     for job in ours.result_.jobs:
         reached[job.candidate] = job.rung, -job.loss
-        if job.rung == 0:  # the sampler gets the share of all candidates so far whose forecast is no higher
+        if job.rung == 0:  # the sampler gets the share of candidates so far that rank no higher by rung and forecast
             assert told.pop(0) == sum(each <= reached[job.candidate] for each in reached.values()) / len(reached)
     assert not told
 

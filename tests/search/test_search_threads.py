@@ -47,7 +47,7 @@ class BaseForest:
 
 
 class Look(BaseForest, ClassifierMixin, BaseEstimator):
-    """An estimator whose score is the largest number of threads that any library would start inside a job."""
+    """An estimator whose score is ten times the largest number of threads that a library may use, plus `n_jobs`."""
 
     def __init__(self, n_estimators: int = 7, warm_start: bool = False, n_jobs: int | None = None, x: int = 0) -> None:
         self.n_estimators = n_estimators
@@ -169,7 +169,7 @@ def test_the_best_estimator_keeps_the_users_n_jobs() -> None:
 
 # Folds in idle threads
 
-SOON = 30.0  # seconds within which all other threads should arrive
+SOON = 30.0  # maximum seconds to wait for the other threads at a barrier
 
 
 def test_folds_of_the_only_job_run_in_parallel() -> None:

@@ -87,7 +87,7 @@ def test_f42_a_trial_that_skips_rungs_is_scored_at_each_and_nan_ends_it() -> Non
 
 
 def proposals(order: list[int], workers: int = 1, seed: int = 3) -> list[dict[str, Any]]:
-    """Return the parameters of trials that suggest them in the given order."""
+    """Create trials, let them suggest their parameters in `order` on `workers` threads, and return the parameters."""
     own = optuna.create_study(sampler=LevelSampler(seed=seed))
     trials = [own.ask() for _ in order]
 
