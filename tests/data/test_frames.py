@@ -280,7 +280,7 @@ def test_taking_rows_does_not_copy_the_matrix() -> None:
     assert taken.matrix is x
     assert taken.matrix_rows(slice(1, 2)).tolist() == X[:1].tolist()
     assert values(taken) == X[[5, 0]].T.tolist()
-    assert not checked_numbers(taken)[1].any()  # no warning about 2**53 + 1, since its row is left out
+    assert not checked_numbers(taken)[1].any()  # no warning about 2**53 + 1, since the row with it is not taken
 
 
 def test_the_kind_of_a_column_is_inferred_from_the_rows_taken() -> None:

@@ -72,7 +72,7 @@ def table_of(source: str) -> Any:
 
 
 def trained(source: str, files: dict[str, Path], folder: Path, declared: bool) -> Path:
-    """Return the path of a model that was trained on a source."""
+    """Train on the table from `source` (a file format or a library), and return the path of the model."""
     path = folder / f"{source}.safetensors"
     if source in files:
         more = ["--categorical", "code"] if declared else []
@@ -112,7 +112,7 @@ def test_a_model_from_one_source_predicts_the_same_from_all_sources(
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """Compare only tables in memory. Files are read by the command, which would hold out some of the rows."""
+    """Compare only models of tables in memory. Models of files lack the rows that the command holds out."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

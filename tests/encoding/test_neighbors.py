@@ -26,7 +26,7 @@ ROWS = 600
 
 
 def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
-    """Return rows, some of them copies, and targets: a smooth function of the row plus one value per distinct row."""
+    """Return rows, a `share` of which are copies, and targets: a sine plus noise, most of which copies share."""
     random = np.random.default_rng(seed)
     fresh = rows - int(share * rows)
     x = random.normal(size=(fresh, columns)).round(3)
@@ -113,7 +113,7 @@ def test_tables_with_weights_have_no_neighbors() -> None:
 
 
 def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
-    """Return the rows of `x` as points, scaled by the quartiles of `by`, in plain Python."""
+    """Scale the rows of `x` by the quartiles of `by` in plain Python, and return each row as a tuple."""
     low, middle, high = np.nanquantile(by, [0.25, 0.5, 0.75], axis=0).tolist()
 
     def scaled(value: float, column: int) -> float:

@@ -229,7 +229,7 @@ def test_anything_convertible_to_one_number_is_a_score(returned: Any) -> None:
 
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
 def test_non_finite_scores_rank_last(returned: float) -> None:
-    """F56: check that finite scores rank higher, and that an error says so if there is no finite score."""
+    """F56: check that finite scores rank higher, and that a search without any finite score raises an error."""
     with pytest.raises(AllDiverged, match="scoring='<lambda>' returned no finite number for any of the candidates"):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []

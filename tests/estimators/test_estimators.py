@@ -50,7 +50,7 @@ def test_init_stores_its_arguments_without_looking_at_them(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_estimators_have_the_parameters_of_tune(kind: Kind) -> None:
-    """Check all names. Four are replaced by scikit-learn's names, and the estimator itself determines `task`."""
+    """Check all parameter names. Four have scikit-learn's names. `task` is missing: the estimator determines it."""
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}

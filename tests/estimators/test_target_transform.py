@@ -125,7 +125,7 @@ def test_the_core_refuses_targets_without_logarithms() -> None:
 
 
 def test_a_zero_found_only_in_the_validation_rows_is_refused() -> None:
-    """The search would succeed, but the refit trains on the validation rows too."""
+    """Check the refusal. The search alone could succeed, but the refit trains on the validation rows too."""
     y = np.where(np.arange(800) == 799, 0.0, PRICE[TRAIN])
     with pytest.raises(SettingError, match="needs targets above 0 within the range of float32, but y ranges from 0 to"):
         ash.ASHRegressor(LOG, candidates=2, cv=[(np.arange(600), np.arange(600, 800))]).fit(X[TRAIN], y)

@@ -172,7 +172,7 @@ def test_a_rank_has_one_exchange_at_a_time_and_jobs_for_its_free_threads(
     assert isinstance(futures[3].exception(0), KeyError) and not futures[1].done()
     executor.exchanges[3][1].set_result((2, [(1, b"no pickle")]))
     assert isinstance(futures[1].exception(0), pickle.UnpicklingError)
-    assert [numbers for numbers, _ in executor.exchanges] == [[0], [1], [3], []]  # the last exchange sends none
+    assert [numbers for numbers, _ in executor.exchanges] == [[0], [1], [3], []]  # the last sends no job
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, smal
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """Make one insert fail. A finished run is not trained again, and does not warn, since no result is lost."""
+    """Make one insert fail. If the run had already finished, nothing is trained or lost, so there is no warning."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR

@@ -70,7 +70,7 @@ def bars(collection):
 
 
 def points(axes):
-    """Return the positions of the points of each kind, by its name in the legend."""
+    """Return a dict from the legend label of each scatter plot in the axes to the positions of its points."""
     return {
         one.get_label(): np.asarray(one.get_offsets()) for one in axes.collections if isinstance(one, PathCollection)
     }
@@ -229,7 +229,7 @@ def job(candidate, rung, score, diverged=False):
 
 
 def changed(result, params, scores):
-    """Return a result with one rung, these hyperparameters and these scores."""
+    """Return a copy of the result with one rung, in which candidate i has `params[i]` and `scores[i]`."""
     rows = [job(number, 0, score) | {"epochs": 1, "end": 1.0} for number, score in enumerate(scores)]
     return dataclasses.replace(result, params=tuple(params), columns=columns(rows))
 
