@@ -414,7 +414,7 @@ def adaptive(known: Any = (), space: Space = SPACE, first: int = 4) -> AdaptiveC
 def drawn(scores: dict[int, float]) -> str:
     """Return one letter per candidate, the initial of its kind of model, in the order of drawing.
 
-    First 16 candidates are drawn, and then 40 more, after the candidates in `scores` have got these scores.
+    First 16 candidates are drawn, and then 40 more, after the candidates in `scores` have been given these scores.
     """
     made = adaptive(first=16)
     made.more(40, jobs_of(scores))

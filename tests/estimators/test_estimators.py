@@ -321,7 +321,7 @@ def test_predictions_for_frames_of_every_library_are_equal(fitted: str) -> None:
 
 
 def test_missing_names_warn_and_a_wrong_number_of_columns_raises() -> None:
-    """F19, F20: check the warning and the error."""
+    """F19, F20: fit to a frame and predict an array, the reverse, and predict rows with too few columns."""
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     plain, named = classifier(candidates=2).fit(X, Y), classifier(candidates=2).fit(frame, Y)
     with pytest.warns(UserWarning, match="X does not have valid feature names, but ASHClassifier was fitted with"):

@@ -86,7 +86,7 @@ def test_a_lost_generator_is_restarted_and_advanced() -> None:
 
 
 def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
-    """Check that a function can use the returned value to end at once. Else the next report ends it by an exception."""
+    """Check that a function can end at once by the returned value. Otherwise the next report raises an exception."""
     ends: dict[float, str] = {}
 
     def asks(params: dict[str, Any], report: Any) -> None:

@@ -456,7 +456,7 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
-    """Check that the user's metric chooses the round, even if LightGBM stops by its own metric or a job has one round."""
+    """Check that the user's metric chooses the round if LightGBM stops by its own metric, or if a job has one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}

@@ -324,7 +324,7 @@ GROUPS = np.arange(len(Y)) % 4
 
 
 def weighted(estimator: Any, folds: Any) -> list[float]:
-    """Fit with weights and return the weighted scores."""
+    """Fit a copy of the estimator on each fold with sample weights, and return the weighted accuracies."""
     scores = []
     for train, test in folds:
         made = sklearn.clone(estimator).fit(X[train], Y[train], sample_weight=WEIGHTS[train])

@@ -166,7 +166,7 @@ def test_integers_are_drawn_evenly_on_a_logarithmic_scale() -> None:
     for group in groups:
         expected = 8000 * sum(weights[number] for number in group) / sum(weights.values())
         chi_square += (sum(counts[number] for number in group) - expected) ** 2 / expected
-    assert chi_square < 22.5  # 6 degrees of freedom: exceeded by one seed in 1,000
+    assert chi_square < 22.5  # one seed in 1,000 exceeds this number (6 degrees of freedom)
 
 
 def test_weighted_draws_do_not_repeat() -> None:
@@ -237,7 +237,7 @@ def test_draws_are_even_over_the_range() -> None:
     }
     for values in shares.values():
         counts = np.histogram(values, 20, (0, 1))[0]
-        assert sum((counts - 200) ** 2 / 200) < 43.9  # 19 degrees of freedom: exceeded by one seed in 1,000
+        assert sum((counts - 200) ** 2 / 200) < 43.9  # one seed in 1,000 exceeds this number (19 degrees of freedom)
 
 
 def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() -> None:

@@ -449,7 +449,7 @@ def test_draws_are_uniform() -> None:
     counts = Counter(key(space.sample(2, seed)[1]) for seed in range(2700))
     assert len(counts) == space.size - 1
     chi_square = sum((count - 100) ** 2 / 100 for count in counts.values())
-    assert chi_square < 60  # 26 degrees of freedom: exceeded by one seed in 6,000
+    assert chi_square < 60  # one seed in 6,000 exceeds this number (26 degrees of freedom)
 
 
 def test_requesting_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
@@ -477,7 +477,7 @@ def test_every_order_of_a_small_space_is_equally_likely() -> None:
     space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
     counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
-    # 5 degrees of freedom: exceeded by one seed in 1,000
+    # one seed in 1,000 exceeds this number (5 degrees of freedom)
     assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5
 
 
