@@ -60,7 +60,7 @@ class Variant:
     words: str  # description for the printed tables
     changes: Sequence[Params] = ({},)  # changed hyperparameters
     whole: bool = False  # whether the changes replace the whole recipe
-    reading: str = ""  # measure only tables for which ash uses this: "levels" of numbers, "neighbors" or "logarithms"
+    reading: str = ""  # part that ash must use on a measured table: "levels" (of numbers), "neighbors", "logarithms"
     without: bool = False  # whether to disable the part named by `reading`
     epochs: int | None = None  # number of epochs; None if it depends on the number of rows
     search: Params | None = None  # if given, compare whole searches by an estimator with these arguments
@@ -104,7 +104,7 @@ VARIANTS: Mapping[str, Variant] = {
     "rate-halved": _one("learning_rate x 0.5", learning_rate=Times(0.5)),
     "rate-doubled": _one("learning_rate x 2", learning_rate=Times(2)),
     "plain": Variant(
-        "a plain network",  # the default before there was a recipe
+        "a plain network",  # the default network of ash before it had a recipe
         (
             {
                 **{"hidden": (64, 64), "activation": "relu", "optimizer": "adamw", "learning_rate": 0.003},
@@ -162,7 +162,7 @@ def _has(table: str, variant: str) -> bool:
 
 
 def base_of(variant: str) -> str:
-    """Return the baseline of a variant."""
+    """Return the baseline of a variant: the default search if the variant is a search, else the recipe."""
     return RECIPE if VARIANTS[variant].search is None else SEARCH
 
 

@@ -46,7 +46,7 @@ Run = Callable[[], dict[str, Any]]
 
 
 def once(candidates: int, **where: Any) -> dict[str, Any]:
-    """Do the run once and return its seconds, digest and number of jobs."""
+    """Run `ash.tune` once, on the executor or threads in `where`; return its seconds, digest and number of jobs."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)

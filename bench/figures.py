@@ -35,7 +35,7 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
 
 
 def verdict(value: float, relation: str, required: float | None) -> str:
-    """Return the requirement and "yes" or "NO"; `relation` is ">=" or "<="."""
+    """Return the requirement as text, and whether the value meets it ("yes" or "NO"); `relation` is ">=" or "<="."""
     if required is None:
         return "-"
     held = value >= required if relation == ">=" else value <= required

@@ -80,7 +80,7 @@ SHAPES = ((5.0, 1), (5.0, 2), (15.0, 1), (15.0, 2), (60.0, 2))
 """Time limits (seconds) and numbers of threads of the fits that are repeated."""
 
 
-# Proof
+# Proof that repeated fits are equal
 
 
 def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | None) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _load() -> Iterator[None]:
             other.wait()
 
 
-# Other places
+# Fits repeated elsewhere: through executors, and after a process was killed
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
         return {**_about(first), "equal": is_equal(first, fit.again(first, n_jobs=THREADS))}
 
 
-# Price
+# What a repeatable fit costs
 
 
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:

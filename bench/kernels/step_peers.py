@@ -40,7 +40,7 @@ class Problem:
 
 
 class Steps:
-    """A network made from a problem: run(steps) returns after the last step; weights() returns copies."""
+    """A library's network for a problem. run(steps) trains until the last step is done; weights() returns copies."""
 
     package: ClassVar[str]  # the package that must be importable
     rounded: ClassVar[bool] = False  # whether products are in bfloat16; the weights are then not compared

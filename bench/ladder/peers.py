@@ -164,7 +164,7 @@ def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
 
 
 def run_ladder(scores: Scores) -> tuple[float, int]:
-    """Run a whole `ash.Ladder` and check its counts; return the seconds and the number of decisions."""
+    """Run a whole `ash.Ladder` and check its counts of jobs; return the seconds and the number of decisions."""
     candidates = len(scores[0])
     running: deque[ash.Job] = deque()
     decisions = retired = 0
@@ -196,7 +196,7 @@ def library() -> ctypes.CDLL:
 
 
 def run_native(kind: str, candidates: int, repeats: int) -> tuple[float, int]:
-    """Run a C++ ladder, which checks its own counts; return the seconds and the number of decisions."""
+    """Run a C++ ladder, which checks its counts of jobs; return the seconds and the number of decisions."""
     seconds, decisions = timed(lambda: library().bench_ladder(kind.encode(), candidates, repeats))
     if not decisions:
         raise SystemExit(f"{kind} with {candidates} candidates: wrong counts")
@@ -223,7 +223,7 @@ def measure(scheduler: str, candidates: int) -> dict[str, Any]:
         return sum(seconds for seconds, _ in runs) / repeats, runs[0][1]
 
     if scheduler in PEERS:
-        PEERS[scheduler](candidates)  # imports its packages
+        PEERS[scheduler](candidates)  # imports the peer's packages
     elif scheduler in KINDS:
         library()
     forget_peak()

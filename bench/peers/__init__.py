@@ -43,7 +43,7 @@ PACKAGES = {"optuna": "optuna", "torch": "torch", "ray": "ray[tune]", "pyarrow":
 
 @dataclass(frozen=True)
 class Way:
-    """A peer in a setting."""
+    """A peer with one of its settings, such as a number of worker processes."""
 
     name: str
     module: str  # bench/peers/MODULE.py

@@ -113,7 +113,7 @@ def _start(objective: Objective, started: Any) -> None:
 
 
 def _work(folder: Path) -> None:
-    """Run trials from the journal until none is waiting."""
+    """Run the trials that wait in Optuna's journal until none is left."""
     study = optuna.load_study(study_name="peers", storage=_storage(folder), pruner=_pruner())
     study.optimize(_own[0], callbacks=[_stop_when_empty])
 

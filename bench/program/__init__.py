@@ -25,7 +25,7 @@ from bench.machine import CORE, ROOT, stamp
 from bench.processes import program
 from bench.tables.settings import MOST_MODELS, SEED, SETTINGS, candidates, read, training
 
-CLASSES, VALIDATION = 10, 0.2  # as in the table, and in ash.tune
+CLASSES, VALIDATION = 10, 0.2  # classes of the table, and share of validation rows in ash.tune
 NAMES = ("optimizer", "learning_rate_schedule", "initialization")
 NUMBERS = (
     *("learning_rate", "momentum", "beta1", "beta2", "epsilon", "l2", "weight_decay", "dropout", "label_smoothing"),

@@ -130,7 +130,7 @@ class Split:
 
 
 def split(name: str, folder: Path | str | None, seed: int, categories: bool) -> Split:
-    """Return a table split by the seed; if `categories`, text columns become pandas categories."""
+    """Return a table split by the seed into rows to fit and held-out rows. If `categories`, text becomes categories."""
     from sklearn.model_selection import train_test_split
 
     source = (TABLES | SKEWED)[name]

@@ -51,7 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per setting and number of models, and the cases for schedules, one epoch and allocations."""
+    """Return a case for each setting with each number of models, and cases for schedules, one epoch and allocations."""
     (threads, more), data = thread_counts(), options.data
     rounds = options.rounds or (1 if options.quick else ROUNDS)
     models, seeds = options.models or ((32,) if options.quick else MODELS), 1 if options.quick else measure.SEEDS

@@ -26,7 +26,7 @@ from bench.tables.settings import SEED, candidates, read
 
 SOURCE = Path(__file__).with_name("count.cpp")
 LIBRARY = ROOT / "build" / "bench" / "libcount.so"
-VALIDATION, CLASSES = 0.2, 10  # as in ash.tune, and in the table
+VALIDATION, CLASSES = 0.2, 10  # share of validation rows in ash.tune, and classes of the table
 FEW, MANY = 2, 10  # epochs of the two compared jobs
 
 

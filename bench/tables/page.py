@@ -62,7 +62,7 @@ def _row(pair: tuple[str, int]) -> str:
 
 
 def speedups(runs: Runs) -> Table:
-    """Return the speed-ups on more threads, each algorithm relative to itself on one thread."""
+    """Return the speed-up of each algorithm on several threads over the same algorithm on one thread."""
 
     def cell(line: Mapping[str, float] | None) -> str:
         if line is None:

@@ -19,7 +19,7 @@ WAITING, PROMOTED = "w", "p"
 
 
 class Standing(NamedTuple):
-    """One rung: a letter per scored candidate, the best first, and the counts of diverged and of running candidates."""
+    """A rung's state: a letter per scored candidate, best first, and the numbers of diverged and running candidates."""
 
     ranking: str = ""
     diverged: int = 0
@@ -40,7 +40,7 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One step: the next state, and the rung and place of the promoted (ask) or reported (report) candidate."""
+    """A request ("ask") or report: the state after it, and the rung and place of the promoted or reported candidate."""
 
     after: State
     kind: Literal["ask", "report"]

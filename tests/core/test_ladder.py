@@ -44,7 +44,7 @@ def start(ladder: Any, count: int) -> list[Any]:
 
 
 def column(ladder: Any, name: str) -> list[int]:
-    """Return the named count of every rung."""
+    """Return the count of this name, such as "running", in every rung."""
     return [rung[name] for rung in ladder.rungs]
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.core
 
 THREADS = (1, 2, 3, 4, 7)
 SEEDS = range(5)
-TIGHT, LOOSE = 1, 2**40  # bytes
+TIGHT, LOOSE = 1, 2**40  # memory limits in bytes
 SMALL = ash.Space(
     hidden=ash.choice((16,), (), (24, 12)),
     learning_rate=ash.log(1e-3, 1.0, levels=31),

@@ -90,7 +90,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
 @pytest.mark.parametrize("depth", range(4))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_equals_the_oracle(activation: str, depth: int) -> None:
-    """Compare 1 to 5 full-batch epochs. Activation, depth and optimizer select the task."""
+    """Compare with the oracle after 1 to 5 full-batch epochs. Activation, depth and optimizer determine the task."""
     for number, optimizer in enumerate(OPTIMIZERS):
         task = list(TASKS)[(ACTIVATIONS.index(activation) + 5 * depth + number) % len(TASKS)]
         compare(chosen_for(optimizer, task, depth, activations=(activation,) * depth), task, [1 + number])
@@ -137,7 +137,7 @@ def test_activations_differ_layer_by_layer() -> None:
 @pytest.mark.parametrize("hidden", [(1,), (1, 1), (4096,), (4096, 1), (1, 4096), (33, 65)])
 @pytest.mark.parametrize("task", ["regression-1", "classes-10"])
 def test_narrow_and_wide_layers(task: str, hidden: tuple[int, ...]) -> None:
-    """F55: use widths 1 and 4096. Sums have 4096 products, so the tolerance is five times as large."""
+    """F55: compare with the oracle for widths 1 and 4096. Sums of 4096 products need five times the usual tolerance."""
     chosen = settings(hidden=hidden, activations=("tanh",) * len(hidden), learning_rate=0.01)
     compare(chosen, task, [3], tolerance=5 * TOLERANCE)
 

@@ -45,7 +45,7 @@ def uses_of_rows(rows: int, batch: int, epochs: int = 1, seed: int = 0, candidat
 
 @pytest.mark.parametrize(("rows", "batch"), [(40, 40), (40, 8), (40, 7), (41, 8), (13, 1), (130, 64), (70, 69), (1, 1)])
 def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
-    """Include a partial last batch (of one row in F55), whose loss is the mean over its own rows."""
+    """Include partial last batches, even of one row (F55). The loss of such a batch is the mean over its own rows."""
     uses = uses_of_rows(rows, batch)
     partial = rows % batch
     expected = np.sort([1 / batch] * (rows - partial) + [1 / partial] * partial if partial else [1 / batch] * rows)
@@ -54,7 +54,7 @@ def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("batch", [50, 51, 1000])
 def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
-    """Compare with a tolerance, since sums add the shuffled rows in another order."""
+    """Compare with the full batch, with a tolerance, since sums add the shuffled rows in another order."""
     data = core_data(*table(50, 5, 3, 3), 3)
     chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
     full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)

@@ -11,7 +11,7 @@ LARGE = {"training_rows": 10_000_000, "epoch_rows": 65_536, "validation_rows": 2
 
 
 def workspace_bytes(params, outputs=10, metric="accuracy", **rows):
-    """Return the core's result for candidates with 20 features."""
+    """Return the bytes that the core computes for a workspace of these candidates on a table with 20 features."""
     settings = [to_settings(each) for each in params]
     return _core.workspace_bytes(settings, 20, outputs, 20, metric=metric, weighted=False, **{**LARGE, **rows})
 

@@ -97,8 +97,8 @@ inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block blo
     return largest;
 }
 
-// Returns the distance that tests allow. It is 0 with fma. Without fma, sums of products are rounded differently, so
-// the distance grows with the number of terms.
+// Returns the allowed distance between the results of a kernel and its naive twin. It is 0 with fma. Without fma, sums
+// of products are rounded differently, so the distance grows with the number of terms.
 inline double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
 
 }  // namespace ash::testing

@@ -81,7 +81,8 @@ struct Given {
     }
 };
 
-// Returns all row counts if there are so few numbers that this is cheap, else a selection.
+// Returns the row counts to test for an embedding of `numbers` numbers. For 3 and 17 numbers these are all counts up
+// to kMostRows, since so few numbers are cheap. Otherwise they are a selection.
 std::vector<std::int64_t> some_rows(std::int64_t numbers) {
     if (numbers != 3 && numbers != 17) return {1, 2, 7, 16, 17, 64, 65, 129, kMostRows};
     std::vector<std::int64_t> all(kMostRows);

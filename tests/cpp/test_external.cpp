@@ -77,7 +77,7 @@ TEST_CASE("networks and external candidates share one ladder, on any number of t
         CHECK(kept[false] == 3);
         CHECK(kept[true] == 3);
         CHECK(without_states(tuner.kept()).empty());
-        tuner.complete(100, [] { return false; });  // there is nothing to do
+        tuner.complete(100, [] { return false; });  // trains nothing, since no kept network lacks its state
         if (first.empty()) first = records;
         REQUIRE(records.size() == first.size());
         for (std::size_t i = 0; i < records.size(); ++i) {

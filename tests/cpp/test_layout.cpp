@@ -135,7 +135,8 @@ TEST_CASE("before training, input factors are 1, and the last layer is zero unde
     }
 }
 
-// It follows that leaving out one part of the recipe does not change the initial values of the other parts.
+// From this property it follows that leaving out one part of the recipe does not change the initial values of the other
+// parts.
 TEST_CASE("initial embeddings depend only on the candidate's number") {
     const auto first_frequencies = [](const Settings& settings, std::uint64_t seed, std::uint32_t candidate) {
         const State state = initial_state(kShape, settings, seed, candidate);

@@ -42,7 +42,7 @@ TEST_CASE("the recipe gives the same bits with any team, even if the team change
             const std::vector<float> expected = left_by(data, settings, nullptr);
             for (const int count : {0, 1, 2, 3}) {
                 std::atomic<std::uint32_t> bell{0};
-                Team team(bell);  // a new team, so no pause keeps it closed
+                Team team(bell);  // a new team, since a used one may be closed for a pause
                 Members members(team, bell, count, [&](Workspace& scratch) {
                     scratch.prepare_to_help(Layout(data.shape(), settings));  // members need only this preparation
                 });

@@ -278,7 +278,8 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a s
     };
     std::vector<Settings> two = make_settings(2);
     for (Settings& each : two) each.batch_size = 0;
-    two[0].l2 = 1e30;  // diverges within two epochs, although its restored result has not diverged
+    // If candidate 0 were trained, it would diverge within two epochs. Its restored result is finite.
+    two[0].l2 = 1e30;
     constexpr std::int64_t kLong = std::int64_t{1} << 40;
     for (const int threads : {1, 2}) {
         Tuner tuner(std::make_unique<Candidates>(

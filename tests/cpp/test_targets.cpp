@@ -64,7 +64,7 @@ struct Trained {
     State state;
     std::vector<double> losses;
     Evaluation found;
-    std::vector<float> predictions;  // of the validation rows
+    std::vector<float> predictions;  // predictions for the validation rows
 };
 
 Trained trained(const Data& data, const Settings& settings, Metric metric) {

@@ -91,7 +91,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has no members") {
 TEST_CASE("a member leaves when the bell rings, when the job ends, and if its invitation is for another job") {
     for (const bool by_bell : {true, false}) {
         std::atomic<std::uint32_t> bell{0};
-        Team team(bell);  // a new team, so no pause keeps it closed
+        Team team(bell);  // a new team, since a used one may be closed for a pause
         team.open(1, no_ring, nullptr);
         const Team::Invitation invitation = team.invitation(bell);
         std::thread member([&] {
@@ -99,7 +99,7 @@ TEST_CASE("a member leaves when the bell rings, when the job ends, and if its in
             team.help(invitation, scratch);
         });
         while (team.size() == 1) std::this_thread::yield();
-        std::this_thread::sleep_for(2ms);  // until the member is asleep
+        std::this_thread::sleep_for(2ms);  // long enough for the member to fall asleep
         if (by_bell) {
             ++bell;
             team.wake();

@@ -45,7 +45,7 @@ class Pretenders final : public ash::Candidates {
         : Candidates(count), train_(std::move(train)), busy_(static_cast<std::size_t>(count)) {}
 
     double cost(const Job& job) const override { return static_cast<double>(job.epochs); }
-    double step_cost(std::int32_t) const override { return 0.0; }  // not worth a team
+    double step_cost(std::int32_t) const override { return 0.0; }  // so little work that no team is formed
 
     Result train(const Job& job, int, ash::Team&, const std::atomic<bool>& stop) override {
         const auto candidate = static_cast<std::size_t>(job.candidate);

@@ -66,7 +66,7 @@ void await(Condition condition) {
 enum class Ends : std::uint8_t { by_stop, by_throwing, by_score };
 
 struct Plan {
-    std::function<void(Team& team, const std::atomic<bool>& stop)> train;  // runs until the flag is set
+    std::function<void(Team& team, const std::atomic<bool>& stop)> train;  // trains until `stop` is set
     Ends ends = Ends::by_stop;
     std::atomic<bool> told{false};
 };
@@ -76,7 +76,7 @@ class Planned final : public Candidates {
     Planned(std::int64_t count, Plan& plan) : Candidates(count), plan_(plan) {}
 
     double cost(const Job&) const override { return 1.0; }
-    double step_cost(std::int32_t) const override { return 1e12; }  // worth a team of any size
+    double step_cost(std::int32_t) const override { return 1e12; }  // enough work for a team of any size
 
     Result train(const Job& job, int, Team& team, const std::atomic<bool>& stop) override {
         if (job.candidate == 0 && plan_.ends != Ends::by_stop) {

@@ -98,7 +98,8 @@ def test_f102_late_and_lost_frames_do_not_change_an_mpi_run(made: Hosts, undistu
     mpiexec, *ranks = under_mpi(COUNT, str(script), str(journal))
     options = ["-launcher", "ssh", "-launcher-exec", str(launch), "-localhost", address(0)]
     places = ["-hosts", ",".join(map(address, range(COUNT)))]
-    sockets = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}  # UCX would use the machine's networks in /sys
+    # Use TCP, since UCX would find the networks of the real machine in /sys.
+    sockets = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}
     done = subprocess.run(
         [*made.inside(0), "timeout", LIMIT_SECONDS, mpiexec, *options, *places, *ranks],
         env={**environment(), **sockets},

@@ -89,7 +89,7 @@ def test_f94_a_function_that_kills_its_workers_does_not_stop_the_others(
         result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, progress=False)
     died = {result.params[each.candidate]["x"] for each in result.failures}
     scored = {row["params"]["x"] for row in result.candidates if math.isfinite(row["score"])}
-    assert 13 in died - scored and died | scored == set(range(16))  # Dask also blames some queued jobs
+    assert 13 in died - scored and died | scored == set(range(16))  # Dask also names some queued jobs as died
     assert [each for each in result.failures if each.kind != "died" or "KilledWorker" not in each.text] == []
     assert result.ended == "finished" and result.best_params == {"x": max(scored)}
 

@@ -70,7 +70,10 @@ WITH_ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 
 
 def all_switched_on(*, array_api: bool = True) -> Any:
-    """Return a context that enables metadata routing and array API dispatch, or neither without the array API."""
+    """Return a context with metadata routing and array API dispatch, or with neither if WITH_ARRAY_API is false.
+
+    If `array_api` is false, only metadata routing is enabled.
+    """
     dispatch = array_api and WITH_ARRAY_API
     return sklearn.config_context(enable_metadata_routing=WITH_ARRAY_API, array_api_dispatch=dispatch)
 

@@ -51,7 +51,7 @@ DECIDES = ctypes.CFUNCTYPE(
 
 @contextlib.contextmanager
 def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
-    """Let call `number` fail with the system error `code`; each call appends an element to the yielded list."""
+    """Let the call of this number to `point` fail with the system error `code`; the yielded list grows at each call."""
     library = ctypes.CDLL("libfiu.so.0")
     calls: list[int] = []
 
@@ -69,7 +69,10 @@ def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
 
 
 def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> tuple[bool, bool]:
-    """Run with a failing call and check the journal; return whether the call was made, and whether it ended the run."""
+    """Check the journal of a run with one failing call; return whether the call was made, and whether it ended the run.
+
+    The call is that of this number to `point`, and fails with the system error `code`.
+    """
     diary, ended = Diary(), False
     with failing(point, number, code) as calls:
         try:

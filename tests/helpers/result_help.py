@@ -54,7 +54,10 @@ def options(**changes: Any) -> Options:
 
 
 def columns(rows: list[dict[str, Any]]) -> Columns:
-    """Return columns of jobs like the core's. Missing entries are 0; missing hashes follow from candidate and rung."""
+    """Return the columns of jobs as the core does. An entry that a row lacks is 0.
+
+    If no row has a hash of weights, the hashes are made from candidate and rung.
+    """
     table = {name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in COLUMNS.items()}
     if not any("weights_hash" in row for row in rows):
         table["weights_hash"] = (table["candidate"] * 1000 + table["rung"]).astype(np.uint64) + np.uint64(2**63)

@@ -79,7 +79,7 @@ def random_text(features: int, classes: int, trees: int = 12, seed: int = 0) -> 
 
 
 def trees_beside(network: ash.Network, text: str | None = None, **units: Any) -> Trees:
-    """Return boosted trees with the columns and labels of a network; random trees unless a text is given."""
+    """Return boosted trees with the columns and labels of a network; without a `text`, the trees are random."""
     classes = 0 if network.classes_ is None else len(network.classes_)
     text = random_text(network.encoding.features, classes) if text is None else text
     return Trees(

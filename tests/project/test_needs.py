@@ -35,7 +35,7 @@ TORCH = "torch is missing: pip install '.[test-all]'"
 
 
 def outcome(folder: Path, required: str, processes: int = 0, module: str = MODULE) -> tuple[int, list[str]]:
-    """Run pytest on the modules above under ASH_REQUIRE. Return its exit status and its output."""
+    """Run pytest on `module` and WHOLE_MODULE with `required` as ASH_REQUIRE; return its status and output lines."""
     (folder / "test_some.py").write_text(module)
     (folder / "test_whole.py").write_text(WHOLE_MODULE)
     words = ["-p", "needs", "-p", "no:cacheprovider", "-n", str(processes), "--continue-on-collection-errors"]

@@ -84,7 +84,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
 
 
 def held(seconds: float) -> dict[str, Any]:
-    """Run with an interruption halfway, in which no data passes to or from the scheduler."""
+    """Do a run in which, about halfway, no data pass to or from the scheduler for this many seconds."""
     import distributed
 
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as file:

@@ -40,7 +40,7 @@ ROWS = 24  # the number of rows of most tables
 
 
 def core(content: bytes) -> None:
-    """Make up to twenty calls."""
+    """Make up to twenty calls of the core, which the bytes select."""
     calls = Calls(Words(content))
     for _ in range(1 + content[0] % 20 if content else 0):
         with contextlib.suppress(*REFUSALS):
@@ -260,7 +260,7 @@ class Calls:
         return self.keep("tuner", _core.Tuner(folds, candidates, **options))
 
     def trained(self) -> Any:
-        """Return the state after a job, sometimes with one part changed."""
+        """Return the state of a network after a job; sometimes one part of the state is changed."""
         words = self.words
         settings, data = self.some("settings"), self.some("data")
         rung = self.pick((0, 1, 2), (-1, 63, 2**31 - 1))

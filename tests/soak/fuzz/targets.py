@@ -48,7 +48,7 @@ def journal(content: bytes) -> None:
 
 
 def csv(content: bytes) -> None:
-    """Read a table. The target is the last column or a column that the first byte selects."""
+    """Read all bytes but the first as a CSV file. The first byte selects the target: "target" or the last column."""
     wanted = None if not content or content[0] % 2 else "target"
     with file_of(content[1:], ".csv") as path, warnings.catch_warnings():
         warnings.simplefilter("ignore")
