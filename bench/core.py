@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def core_settings(**values: Any) -> _core.Settings:
-    """Return core settings with these attributes."""
+    """Return the core's default settings with these attributes changed."""
     settings = _core.Settings()
     for name, value in values.items():
         setattr(settings, name, value)

@@ -89,7 +89,7 @@ def check_build() -> None:
     """End the bench unless the imported ash was built from the code of this checkout's commit."""
     built = _core.build_info()["commit"]
     if git("cat-file", "-e", f"{built}^{{commit}}") is None:
-        return  # this is not a clone, or the clone is too shallow to tell
+        return  # cannot be checked: this is not a clone, or the clone is too shallow
     if git("diff", "--quiet", built, "HEAD", "--", *CORE) is None:
         raise SystemExit(
             f"the ash that is installed was built from commit {built[:12]}, and its code has changed since: "

@@ -83,7 +83,7 @@ def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str,
 
 
 def _renamed(section: Section, name: str, other: str) -> Section:
-    """Return the section; if its results are from NAME-WHERE.json, its picture is renamed to match."""
+    """Return the section; if it is a picture of results from NAME-WHERE.json, replace `name` by `other` in its name."""
     if other and isinstance(section, Picture):
         return replace(section, name=section.name.replace(name, other))
     return section

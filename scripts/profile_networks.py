@@ -86,7 +86,7 @@ def samples(lines: Iterable[str]) -> Iterator[tuple[float, list[str]]]:
 
 
 def part_of(functions: list[str]) -> str:
-    """Return the part to which a sample is attributed."""
+    """Return the part to which a sample with these functions counts: a key of PARTS, "evaluation" or "Python"."""
     if any("ash::evaluate" in function for function in functions):
         return "evaluation"
     for function in functions:

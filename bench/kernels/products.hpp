@@ -26,8 +26,8 @@ struct Matrix {
 struct Problem {  // _Problem in bench/kernels/products.py has the same layout
     Use use;
     Matrix a;
-    Matrix b;             // input gradient: W^T
-    Matrix b_transposed;  // input gradient: W; otherwise unused
+    Matrix b;             // B above: W^T for the input gradient
+    Matrix b_transposed;  // W for the input gradient; otherwise unused
     Matrix c;
 };
 

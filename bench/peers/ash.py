@@ -30,7 +30,7 @@ def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Fou
 
 def _run(task: Task, tables: Tables) -> Found:
     seconds, result = timed(lambda: tune(task, tables, task.candidates))
-    before = seconds - result.wall_seconds  # time outside the threads' run, all of it counted before the first job
+    before = seconds - result.wall_seconds  # seconds outside of the threads' run, counted as if all were before it
     log: list[dict[str, Any]] = [
         {"time": before + job.end, "epochs": job.epochs, "score": None if job.diverged else job.score}
         for job in result.jobs

@@ -69,7 +69,7 @@ class Fits:
         return mean_ratio(table, self.of(table, ours), self.of(table, peer, limit))
 
     def best_peer(self, table: str) -> tuple[float, str] | None:
-        """Return the largest ratio to a peer with the usual limit, and that peer."""
+        """Return the largest ratio of our error to a peer's, with the usual limit, and the name of that peer."""
         found = [(ratio, peer) for peer in PEERS if (ratio := self.ratio(table, peer)) is not None]
         return max(found, default=None)
 

@@ -146,7 +146,7 @@ def job_times(runs: Runs, epoch: Any) -> Table:
     least = min(models for _, models in runs)
     chosen = {setting: own for (setting, models), own in runs.items() if models == least}
     most = max(set.intersection(*({_threads(name) for name in own["runs"]} for own in chosen.values())))
-    shown_runs = dict.fromkeys(("ash 1", f"ash {most}"))  # a single run if only one thread was measured
+    shown_runs = dict.fromkeys(("ash 1", f"ash {most}"))  # has only one name if only one thread was measured
     first = next(iter(chosen.values()))
     rows = []
     for rung, (epochs, jobs) in enumerate(zip(first["epochs"], first["jobs"], strict=True)):

@@ -269,7 +269,7 @@ def test_a_trial_stops_at_the_limit_and_keeps_its_trees() -> None:
     stopping_at(math.inf)(None)
 
 
-@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # the new argument is not in lightgbm 4.0
+@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # LightGBM 4.0 has only this
 @pytest.mark.parametrize(("name", "kind"), [("breast_cancer", BINARY), ("wine", CLASSES), ("diabetes", REGRESSION)])
 def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
     rows = split(name, None, 0, categories=False)

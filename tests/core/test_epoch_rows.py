@@ -156,7 +156,7 @@ def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.Mo
         monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
         fitted = estimator(space(), candidates=12, random_state=2, config=ash.SearchConfig(epoch_rows=100)).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
-    assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # 4 epochs per pass of 360 rows
+    assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # a pass of 360 rows has 4 epochs
     assert fitted.result_.settings["epoch_rows"] == 100
 
 

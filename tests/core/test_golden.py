@@ -204,7 +204,10 @@ def executed(folder: Path) -> Record:
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return a function that records exports, also to scikit-learn if a `space` (without embeddings) is given."""
+    """Return a function that records a model's exports; if a `space` is given, it also records that to scikit-learn.
+
+    The `space` must not have embeddings.
+    """
 
     def run(folder: Path) -> Record:
         X, y = data()

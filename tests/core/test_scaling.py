@@ -45,7 +45,7 @@ def scaling(data: _core.Data) -> tuple[Array, Array]:
 
 
 def inputs_of(data: _core.Data) -> _core.Network:
-    """Return a network that predicts its own standardized inputs."""
+    """Return a network whose predictions are its inputs, scaled by the data's center and scale and clipped."""
     width = data.features
     center, scale = scaling(data)
     identity, zeros = np.eye(width, dtype=np.float32), np.zeros(width, np.float32)

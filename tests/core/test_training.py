@@ -52,7 +52,7 @@ TASKS = {
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float = TOLERANCE) -> None:
-    """Compare weights (times the input factors), biases, activations' shares and the embedding's parameters."""
+    """Check that the core's network has the oracle's parameters; its weights include the input factors."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]

@@ -106,7 +106,7 @@ TEST_CASE("a ladder with invalid settings is refused") {
     refuses([](LadderSettings& made) { made.eta = 1; });
     refuses([](LadderSettings& made) { made.min_epochs = 0; });
     refuses([](LadderSettings& made) { made.max_rungs = -1; });
-    refuses([](LadderSettings& made) { made.min_epochs = std::int64_t{1} << 57; });  // rung 6 has 2^63 epochs
+    refuses([](LadderSettings& made) { made.min_epochs = std::int64_t{1} << 57; });  // rung 6 would have 2^63 epochs
     refuses([](LadderSettings& made) { made.rungs = {{127, 1}}; });
     refuses([](LadderSettings& made) { made.rungs = {{128, -1}}; });
     refuses([](LadderSettings& made) { made.rungs = {{128, 1}, {0, 1}}; });

@@ -113,7 +113,7 @@ TEST_CASE("states kept by other processes are retrained by as many threads as th
     std::vector<KnownJob> known;
     for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
     const auto mailbox = std::make_shared<Mailbox>(settings.threads);
-    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // only one thread for local training
+    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // the thread count of 1 is for local training
     tuner.restore(known, {}, {}, 0.0);
     tuner.start();
     REQUIRE(tuner.wait(60.0));

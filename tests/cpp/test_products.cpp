@@ -23,7 +23,7 @@ AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     AlignedFloats values = random_block(block, seed);
     for (std::int64_t i = 0; i < values.size(); ++i) {
         float& value = values.data()[i];
-        if (value == 0.0F) continue;  // padding
+        if (value == 0.0F) continue;  // padding stays zero
         const auto step = static_cast<int>(i % 41);
         if (kind == Kind::wide) value = std::ldexp(value, step - 20);
         if (kind == Kind::tiny) value = std::ldexp(value, step == 0 ? -130 : -60 - step % 6);

@@ -269,7 +269,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected when its ne
 }
 
 TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a slow network, and after a stop") {
-    static std::atomic<int> epochs{0};  // epochs of both networks
+    static std::atomic<int> epochs{0};  // number of epochs that both networks together have trained
     epochs = 0;
     Kernels counted = kernels("");
     counted.finite = [](const float* values, std::int64_t size) noexcept {

@@ -66,7 +66,7 @@ TEST_CASE("a rung agrees with its sorted twin, in any order of results and promo
         Rung rung(kCount, 1, true);
         SortedRung twin;
         std::int64_t limit = kCount;
-        std::int64_t aside = 0;  // number of entries that are neither ranked nor diverged
+        std::int64_t aside = 0;  // number of unranked entries that have not diverged
         std::vector<std::int32_t> retired;
         for (std::int32_t candidate = 0; candidate < kCount; ++candidate) {
             const Entry entry{random_score(random), random_score(random), candidate};

@@ -86,7 +86,7 @@ TEST_CASE("held bytes and their peak count a state until its last owner releases
     add(*store, 2);
     published = store->publish(2);
     store.reset();
-    CHECK(published->epochs == 3);  // the state outlives the store
+    CHECK(published->epochs == 3);  // a published state outlives its store
 }
 
 TEST_CASE("states are dropped by rung, the lowest first, then the worst by score, loss, candidate") {

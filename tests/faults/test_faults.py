@@ -34,7 +34,7 @@ def changed(row: int, column: int, value: float) -> np.ndarray:
 
 
 def labels(values: Any, dtype: Any = None) -> np.ndarray:
-    """Return Y with the two given labels."""
+    """Return the targets Y, with these two labels in place of 0 and 1."""
     return np.array(values, dtype=dtype)[Y]
 
 

@@ -32,7 +32,7 @@ def digits() -> tuple[Any, Any]:
 
 
 def tuned(**given: Any) -> ash.Result:
-    """Return the result of the run on threads or an executor; if there is a journal, each job is committed at once."""
+    """Do the run with these arguments of `ash.tune` and return the result; a journal commits each job at once."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
         return ash.tune(
             *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})

@@ -33,7 +33,7 @@ class Counted:
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
-    if isinstance(journal, Path):  # a function with another name may resume the run
+    if isinstance(journal, Path):  # let the run be resumed by a function with another name
         journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(
         function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **configured(settings)

@@ -185,7 +185,7 @@ def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int
 
 
 def _enough(succeeds: Callable[[int], bool]) -> int:
-    """Return approximately the smallest number of bytes with which an operation succeeds."""
+    """Return approximately the smallest number of bytes for which `succeeds` returns true."""
     low, high = 0, MOST
     while high - low > max(ABOUT, high // 20):
         middle = (low + high) // 2

@@ -33,7 +33,7 @@ def lines(entries: Mapping[str, str]) -> str:
 
 
 def text_of(trees: Sequence[Entries], **header: str) -> str:
-    """Return the text of a model with correct `tree_sizes`."""
+    """Return the text of a model with these trees; its `tree_sizes` are correct unless `header` changes them."""
     written = [f"Tree={number}\n{lines(tree)}\n\n" for number, tree in enumerate(trees)]
     sizes = " ".join(str(len(tree)) for tree in written)
     return f"tree\n{lines({**HEADER, 'tree_sizes': sizes, **header})}\n{''.join(written)}{END}{REST}"

@@ -65,7 +65,7 @@ def table() -> tuple[Any, Any]:
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """Return a score that grows with the epochs, or fail for some values of x."""
+    """Return a score that grows with the epochs; for some values of x, raise an error instead."""
     time.sleep(0.0003 * params["depth"])
     if round(params["x"] * 1000) % 7 == 0:
         raise ValueError(params["x"])
@@ -144,7 +144,7 @@ def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
 
 
 def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Counter[str]) -> None:
-    """Count the errors in the journal of a killed or finished run."""
+    """Count in `found` the reported jobs that a run's journal has lost or changed, and the jobs that it has twice."""
     there = jobs_in(path)
     results = {(candidate, rung): (score, text) for candidate, rung, score, text in there}
     found["twice"] += len(there) - len(results)
@@ -164,7 +164,7 @@ def stray(path: Path) -> int:
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
-    """Kill a run and about half of the runs that resume it, until one of them finishes."""
+    """Kill a run, and kill about half of the runs that resume it, until one of these finishes."""
     schedule = "greedy" if generator.random() < 0.25 else "reproducible"
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
