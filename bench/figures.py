@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes with few numbers, each of which gets a tick
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axis labels; all numbers on these axes get a tick
 MARKERS = "osD^vPX*<"  # one marker fewer than colors, so that a repeated color has another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 

@@ -56,7 +56,7 @@ class Bench:
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
     packages: Sequence[str] = ()  # packages, except Python and NumPy, whose versions affect the figures
     anywhere: bool = False  # whether cases from other machines count; then each value names its processor as `on`
-    at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; more than one only if times do not matter
+    at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; above 1 only if their times do not matter
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README
 
 

@@ -101,7 +101,7 @@ def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | No
 
 
 class Fitting:
-    """Fits one variant in this process."""
+    """Fits a variant on its table, and repeats a fit from its record."""
 
     def __init__(self, variant: str, data: str | None) -> None:
         import ash

@@ -26,7 +26,7 @@ VARIANTS = {
     "ash": {"algorithm": "ash", "teams": False},
     "teams": {"algorithm": "ash", "teams": True},
 }
-LINES = (  # recorded simulations: name, simulated run, and key in the run's `simulated`
+LINES = (  # recorded simulations: name, simulated run, and key in `simulated` of that run
     ("ash", "ash 1", "apart"),
     ("teams", "ash 1", "teams"),
     ("bound", "ash 1", "bound"),

@@ -81,7 +81,7 @@ class Futures:
             if rung.running == 0:
                 continue
             rest = rung._replace(running=rung.running - 1)
-            last = k + 1 == len(state.rungs)  # in the last rung the ranking does not matter
+            last = k + 1 == len(state.rungs)  # the ranking in the last rung does not matter
             for place in range(1 if last else len(rung.ranking) + 1):
                 ranking = rung.ranking[:place] + WAITING + rung.ranking[place:]
                 yield Move(replaced(state, k, rest._replace(ranking=ranking)), "report", k, place)
@@ -126,7 +126,7 @@ class Futures:
 
 
 def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
-    """Return the (rung, place) that an entry had until a newcomer was inserted; None for the newcomer itself."""
+    """Return the (rung, place) that the entry now at `stand` had before the newcomer; None if it is the newcomer."""
     if stand == (rung, newcomer):
         return None
     behind = stand[0] == rung and stand[1] > newcomer
@@ -138,7 +138,7 @@ def replaced(state: State, k: int, rung: Standing) -> State:
 
 
 class Replay:
-    """Brings a real ladder into a given state."""
+    """Brings a real ladder into a state, by the moves that lead from the initial state to it."""
 
     def __init__(self, ladder: Any, futures: Futures, state: State) -> None:
         self.ladder, self.futures = ladder, futures
@@ -160,7 +160,7 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:  # diverged, or no better than in the rung below, which has the same effect
+        if move.place is None:  # the job diverged, or its score is no better than that in the rung below
             worse = self.futures.rule == "improving" and move.rung > 0
             self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return

@@ -350,11 +350,11 @@ class TestBudgets:
     def test_patience_ends_the_ladder_after_reports_without_a_better_score(self, make):
         ladder = make(16, patience=3)
         jobs = start(ladder, 8)
-        report(ladder, jobs[:4], [0.5, 0.5, 0.4, 0.6])  # two reports without a better score, then a better one
+        report(ladder, jobs[:4], [0.5, 0.5, 0.4, 0.6])  # after the first: two reports without a better score, one with
         assert ladder.ending is None
         report(ladder, jobs[4:7], [0.6, NAN, 0.1])
         assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
-        report(ladder, jobs[7:], [0.9])  # results of jobs that were still running change nothing
+        report(ladder, jobs[7:], [0.9])  # the result of a job that was still running changes nothing
         assert ladder.ending == "patience"
 
     def test_patience_counts_from_the_first_report(self, make):

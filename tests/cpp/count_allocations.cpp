@@ -65,7 +65,7 @@ TEST_CASE("neither an epoch nor a score allocates memory") {
         const Data mixed = make_mixed_data(500, classes, weighted);
         for (const std::int64_t batch : {0, 1, 32}) {
             const Settings settings = settings_of(Optimizer::adam, batch);
-            // All allocations happen at the start of a job.
+            // All allocations happen at the start of a job, so a job of four epochs has as many as a job of one.
             CHECK(allocated(plain, settings, 1) == allocated(plain, settings, 4));
             const Settings all = recipe(Optimizer::adam, batch);
             CHECK(allocated(mixed, all, 1) == allocated(mixed, all, 4));
@@ -91,7 +91,7 @@ TEST_CASE("a workspace takes as many bytes as predicted") {
             for (const Data* data : {&plain, &mixed}) {
                 const TableSize table = size_of(*data);
                 for (const Settings& each : both) {
-                    const std::int64_t layout = bytes_of([&] { Layout(data->shape(), each); });  // freed immediately
+                    const std::int64_t layout = bytes_of([&] { Layout(data->shape(), each); });  // freed at once
                     CHECK(bytes_of([&] { Workspace(*data, {&each, 1}); }) ==
                           layout + workspace_bytes(table, {&each, 1}));
                 }

@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
     CHECK_FALSE(state.expired());
     all.retire(1);
     CHECK(state.expired());
-    all.retire(2);  // candidate 2 has no state
+    all.retire(2);  // has no effect, since candidate 2 has no state
 }
 
 TEST_CASE_FIXTURE(Fixture,
@@ -139,7 +139,7 @@ TEST_CASE_FIXTURE(Fixture, "costs depend on the epochs of the job and on the row
     const double training = 2 * forward + 16 * (9 + 3);
     CHECK(all.cost({2, 3, 8}) == 8 * 100 * training + 50 * forward);
     CHECK(all.step_cost(2) == 18 * training);
-    CHECK(all.step_cost(4) == 100 * 16 * (2 * (5 + 12) + 3));  // one batch with all rows
+    CHECK(all.step_cost(4) == 100 * 16 * (2 * (5 + 12) + 3));  // candidate 4 trains on all rows in one batch
 }
 
 TEST_CASE("epochs of rungs are counted up to 2^62 and refused beyond") {

@@ -317,7 +317,7 @@ TEST_CASE("a result of a task that is not running is refused and changes nothing
             for (const Task& task : wrong) CHECK_THROWS_AS(clock->finish({task, 1.0, 0.0}), std::invalid_argument);
             clock->finish({second, 1.0, 0.0});
             CHECK_THROWS_AS(clock->finish({second, 1.0, 0.0}), std::invalid_argument);
-            // The clock either drops the second result or reports it to the ladder.
+            // A released virtual clock drops the second result. Otherwise the clock reports it to the ladder.
             const bool is_dropped = released && schedule == Schedule::reproducible;
             CHECK(ladder.rungs()[0].finished() == (is_dropped ? 1 : 2));
         }

@@ -95,7 +95,7 @@ TEST_CASE("the digest depends on order and length") {
     CHECK(digest(std::vector<float>(16)) != digest(std::vector<float>(32)));
 }
 
-// The whole arena may be hashed, since the padding between rows is zero for every vector width.
+// All memory of the weights may be hashed with its padding, if this padding is zero for every vector width.
 TEST_CASE("padding of trained weights is positive zero on every instruction set") {
     const Data data = testing::make_data(120, 5, 3);
     for (const Kernels* kernels : available_kernels()) {

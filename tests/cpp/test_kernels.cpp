@@ -194,7 +194,7 @@ TEST_CASE("updates of weights and moments equal their twin") {
                     const auto which = static_cast<std::size_t>(i);
                     CHECK(distance(fast[which], slow[which], block) <= tolerance(*kernels, 10));
                 }
-                CHECK(kernels->finite(fast[0].data(), fast[0].size()));  // padding included
+                CHECK(kernels->finite(fast[0].data(), fast[0].size()));  // including the padding
             }
         }
     }

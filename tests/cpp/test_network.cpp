@@ -89,7 +89,8 @@ TEST_CASE("data with inconsistent shapes are refused") {
     const Table two{kX.data(), y.data(), 6, 3, 1, 2};
     CHECK_THROWS_AS(Data(table, none, kValidation, true), std::invalid_argument);
     CHECK_THROWS_AS(Data(table, kTraining, beyond, true), std::invalid_argument);
-    CHECK_THROWS_AS(Data(two, kTraining, kValidation, true), std::invalid_argument);  // class 2, but only 0 and 1 exist
+    // `two` has a row of class 2, but states that there are two classes (0 and 1).
+    CHECK_THROWS_AS(Data(two, kTraining, kValidation, true), std::invalid_argument);
     CHECK_NOTHROW(Data(table, kTraining, kValidation, true));
 }
 

@@ -230,7 +230,7 @@ TEST_CASE("quartiles of many rows come from the sample, range and constancy from
             CHECK(quartiles.constant(1));
             CHECK_FALSE(quartiles.constant(1023));
             CHECK(scaling.center[1023] == 1.0);
-            CHECK(scaling.scale[1023] == 1.0);  // (3 - 1) / 2
+            CHECK(scaling.scale[1023] == 1.0);  // half of the range, (3 - 1) / 2
         }
     }
 }
@@ -241,8 +241,8 @@ TEST_CASE("ranks of quartiles of a sample are off by at most four standard devia
     std::mt19937_64 random(3);
     std::cauchy_distribution<double> cauchy;
     const std::vector<std::function<double(std::int64_t)>> columns{
-        [](std::int64_t row) { return static_cast<double>(row); },      // sorted
-        [](std::int64_t row) { return static_cast<double>(row % 6); },  // periodic
+        [](std::int64_t row) { return static_cast<double>(row); },      // sorted values
+        [](std::int64_t row) { return static_cast<double>(row % 6); },  // periodic values
         [&](std::int64_t) { return cauchy(random); },                   // far tails
         [&](std::int64_t row) { return row % 100 == 0 ? cauchy(random) : kNan; },
     };

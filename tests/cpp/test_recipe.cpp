@@ -131,7 +131,7 @@ TEST_CASE("a recipe job resumed from a copy in another workspace gives the bits 
     }
 }
 
-// At a constant rate, the division into jobs makes no difference.
+// A cyclic learning rate depends on the length of the job, but a constant rate does not.
 TEST_CASE("at a constant rate, several jobs equal a single one") {
     const Data data = make_mixed_data(190, 3, true);
     Settings settings = recipe(Optimizer::adam, 33);

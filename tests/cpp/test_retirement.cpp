@@ -142,7 +142,8 @@ TEST_CASE("the paper's rule also ranks promoted candidates") {
     CHECK(ladder.next()->candidate == 0);
     CHECK(retired_by(ladder, jobs[2], 0.5).empty());
     CHECK(retired_by(ladder, jobs[3], 0.4).empty());
-    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four candidates rank higher; one of them was promoted
+    // Four candidates rank above candidate 1; one of them was promoted.
+    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});
 }
 
 TEST_CASE("if a candidate diverges, a candidate in the rung above retires, since fewer can reach that rung") {

@@ -32,10 +32,10 @@ struct Draws {
     double number() { return unit_float(philox({count++, 0, 0, 0}, seed)[0]) - 0.5; }
 };
 
-// Adds a tree that is grown from one leaf, like LightGBM's trees.
+// Adds a tree with this number of leaves. Like LightGBM's trees, it grows from one leaf by splitting leaves.
 void grow(Tables& tables, int leaves, Draws& draws) {
     std::vector<TreeNode> nodes;
-    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, its parent's field that refers to it
+    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, the field of its parent node that refers to it
     nodes.reserve(static_cast<std::size_t>(leaves));
     for (std::int32_t node = 0; node + 1 < leaves; ++node) {
         const auto leaf = draws.below(static_cast<std::uint32_t>(parents.size()));

@@ -71,7 +71,7 @@ Result scored(double score) { return {.score = score, .loss = -score, .training_
 
 Result by_number(const Job& job, const std::atomic<bool>&) { return scored(job.candidate); }
 
-// Runs a job that ends only when the flag is set.
+// Does a job that ends only when `stop` is set.
 Result endless(const Job&, const std::atomic<bool>& stop) {
     while (!stop) std::this_thread::sleep_for(1ms);
     return {.stopped = true};
@@ -85,7 +85,7 @@ void check_records(const Tuner& tuner, int threads) {
         CHECK(record.thread >= 0);
         CHECK(record.thread < threads);
         CHECK(record.start <= record.end);
-        CHECK(record.start >= last_end[record.thread]);  // one job at a time per thread
+        CHECK(record.start >= last_end[record.thread]);  // a thread does one job at a time
         last_end[record.thread] = record.end;
     }
 }

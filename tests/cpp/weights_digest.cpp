@@ -27,7 +27,7 @@ struct Golden {
 constexpr std::array<Golden, 2> kGolden{
     {{ash::Precision::fp32, 0x4b97309384bb0ac6}, {ash::Precision::bf16, 0x700d93adfb866723}}};
 
-constexpr int kRows = 203;  // not a multiple of the sizes of batches and blocks
+constexpr int kRows = 203;  // not a multiple of any batch size or block size
 constexpr int kFeatures = 13;
 constexpr int kClasses = 3;
 constexpr int kTrainingRows = 150;

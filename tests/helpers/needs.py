@@ -43,13 +43,13 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def installed(name: str) -> None:
-    """Skip the test if this package, which the extra `test` does not install, is missing."""
+    """Skip the test if this package is missing, unless the extra `test` installs it."""
     if name in HOW and importlib.util.find_spec(name) is None:
         lacks(name)
 
 
 def package(name: str) -> Any:
-    """Import a package, or skip the test as `installed` does."""
+    """Import a package, or skip the test if the package is missing and not installed by the extra `test`."""
     installed(name)
     return importlib.import_module(name)
 

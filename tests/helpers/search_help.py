@@ -38,7 +38,7 @@ def rows_for(estimator: Any, **params: Any) -> Rows:
 
 
 def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
-    """Return the estimator after training jobs with these numbers of epochs."""
+    """Return the training of the estimator after jobs with these numbers of epochs; the training can be continued."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
         under.more(rows_for(estimator, **params), count)
