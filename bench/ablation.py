@@ -70,7 +70,7 @@ def _one(words: str, **changes: Any) -> Variant:
     return Variant(words, (changes,))
 
 
-RECIPE, SEARCH = "recipe", "search"  # the baselines
+RECIPE, SEARCH = "recipe", "search"  # names of the two baselines with which variants are compared
 LOGARITHMS, BF16 = "logarithms", "bf16"
 OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on the tables SKEWED; LOGARITHMS is measured on no other tables
 VARIANTS: Mapping[str, Variant] = {

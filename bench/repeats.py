@@ -145,7 +145,7 @@ def _about(fit: Any) -> dict[str, Any]:
 
 @contextmanager
 def _load() -> Iterator[None]:
-    """Keep each core busy with another program."""
+    """Keep each core busy with another process, until the context is left."""
     others = [subprocess.Popen([sys.executable, "-c", LOAD]) for _ in range(os.cpu_count() or 1)]
     try:
         yield

@@ -44,8 +44,8 @@ struct Candidate {
     std::array<int, 3> widths;  // widths of the hidden layers; 0 if a layer does not exist
     std::array<const char*, 3> activations;
     std::array<const char*, 3> names;  // optimizer, learning rate schedule, initialization
-    std::array<double, 9> numbers;     // learning rate, momentum, beta1, beta2, epsilon, l2, weight decay, dropout,
-    std::int64_t batch_size;           // label smoothing; batch_size is 0 for full batches
+    std::array<double, 9> numbers;     // rate, momentum, beta1, beta2, epsilon, l2, weight decay, dropout, smoothing
+    std::int64_t batch_size;           // 0 for full batches
 };
 
 struct Setting {

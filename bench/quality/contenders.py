@@ -236,7 +236,7 @@ class _Flat:
 
 
 class _Predictor(_Flat):
-    """AutoGluon's model, which is read from its folder at each call unless `persist` was called."""
+    """AutoGluon's model. Each call reads the model from its folder, unless `persist` was called."""
 
     def persist(self) -> None:
         """Keep the model in memory."""

@@ -30,7 +30,7 @@ CORE_HOURS_ASH = {
 
 EPOCH_SECONDS = JOB_SECONDS_SH[0]  # a job of the first rung trains one epoch
 
-# Bytes allocated by number of models.
+# Bytes allocated in the student project's runs, by number of models.
 BYTES_ALLOCATED = {2: 792_790_098, 4: 3_078_079_270, 8: 9_048_497_806, 16: 23_789_004_701, 32: 58_869_389_053}
 
 

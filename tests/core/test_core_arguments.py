@@ -182,7 +182,7 @@ class TestData:
         changes: list[Any] = [None, [], (), "", NAN, *numbers, np.zeros(0), np.zeros(10**3), np.zeros((2, 2)), [5, -1]]
 
         def variants(whole: Any) -> list[Any]:
-            """Return copies of a nested tuple, each with one part replaced."""
+            """Return copies of a nested tuple; each copy has one part replaced by another value."""
             if not isinstance(whole, tuple):
                 return changes
             return [

@@ -63,7 +63,7 @@ def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Da
 
 @pytest.mark.parametrize("training", ["restart", "resume"])
 def test_a_job_equals_training_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
-    """Compare with one training, for the epochs of the last job (restart) or of all the candidate's jobs (resume)."""
+    """Compare with a single training, as long as the last job (restart) or as all the candidate's jobs (resume)."""
     candidates = mixed_candidates(8)
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"

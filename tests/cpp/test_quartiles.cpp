@@ -22,7 +22,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::array kShares{0.25, 0.5, 0.75};
 using Values = std::vector<double>;
 
-// Center and scale of a column.
+// The center and scale of a column, and whether it is constant.
 struct Found {
     double center;
     double scale;

@@ -46,7 +46,7 @@ def expected() -> str:
 
 
 class Wrapped(Executor):
-    """Runs jobs on two threads. Calls `submit(threads, job number, function, arguments)` to start each job."""
+    """Runs jobs on two threads; starts each job by the given `submit(threads, job number, function, arguments)`."""
 
     def __init__(self, submit: Callable[..., Future[Any]]) -> None:
         self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0

@@ -21,7 +21,7 @@ def looked_at(patch: Any) -> None:
 
 
 class Counted:
-    """The function `train`, with a list of the arguments of all calls."""
+    """A callable that calls the function `train` and records the arguments of all calls in a list."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, int, Any]] = []

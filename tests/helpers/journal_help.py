@@ -27,7 +27,7 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
-    """Do the run of `run`, stopped by an epoch limit that allows `jobs` jobs of the first rung."""
+    """Do the same run as `run`, but with an epoch limit that ends it after `jobs` jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
     return run(journal, **{**changes, "epoch_limit": limit})
 

@@ -130,7 +130,7 @@ def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[lis
 
 
 def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
-    """Return the results in a journal, read only with SQLite."""
+    """Return the results in a journal, which is read by SQLite without any code of ash."""
     if not path.exists() or path.stat().st_size == 0:
         return []
     connection = sqlite3.connect(path)
