@@ -31,7 +31,7 @@ BINARY, CLASSES, REGRESSION = "binary", "classes", "regression"
 
 @dataclass(frozen=True)
 class Source:
-    """The source and the target of a table; `place` is a file or a name in a package.
+    """The source and the target of a table; `place` is a file, or the table's name in a package.
 
     `dropped` lists columns that identify the rows or reveal the target.
     """

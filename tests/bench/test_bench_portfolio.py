@@ -37,7 +37,7 @@ def test_the_file_holds_configurations_of_the_pool_ordered_by_kind() -> None:
 
 
 def kept(folder: Path, name: str, errors: dict[str, float], seed: int) -> Table:
-    """Return a table whose configurations have predictions with the given errors."""
+    """Return a table with predictions by the configurations named in `errors`, each with the error given there."""
     random = np.random.default_rng(seed)
     targets, held = random.normal(size=(2, ROWS + 50))
     noise = {each: size * random.normal(size=(2, ROWS + 50)) for each, size in errors.items()}

@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """Return an oracle with this number of rungs, even if it would normally have fewer for these candidates."""
+    """Return the reference ladder with this number of rungs, even if it normally has fewer for so few candidates."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))

@@ -112,13 +112,13 @@ TEST_CASE("a team shortens a job") {
     running.start(0, 0.0, 10.0, 3);
     running.start(1, 0.0, 3.0, 1);
     CHECK(running.neediest(0.0) == 0);
-    running.join(2, 0, 1.0);  // 9 seconds of work left, done at a speed of 1.5
+    running.join(2, 0, 1.0);  // job 0 has 9 seconds of work left, done at a speed of 1.5
     CHECK(running.job(0).end == 7.0);
-    running.join(3, 0, 3.0);  // 6 seconds of work left, done at a speed of 2
+    running.join(3, 0, 3.0);  // job 0 has 6 seconds of work left, done at a speed of 2
     CHECK(running.job(0).end == 6.0);
     CHECK_FALSE(running.neediest(3.0));  // job 0 takes at most three members, job 1 only one
     CHECK(running.end_first() == 1);
-    running.leave(2, 4.0);  // 4 seconds of work left, done at a speed of 1.5
+    running.leave(2, 4.0);  // job 0 has 4 seconds of work left, done at a speed of 1.5
     CHECK(running.job(0).end == doctest::Approx(4.0 + 4.0 / 1.5));
     CHECK(running.neediest(4.0) == 0);
     CHECK(running.job(0).helpers == std::vector<int>{3});

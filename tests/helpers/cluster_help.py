@@ -28,7 +28,7 @@ ONE_THREAD = ("--no-nanny", "--nthreads", "1", "--death-timeout", "60")
 
 
 class Wire:
-    """A local port whose connections are forwarded to another port."""
+    """A local port whose connections are forwarded to a port of a host, and can be paused."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = host, port

@@ -98,7 +98,7 @@ def draw_params(count: int, seed: int) -> tuple[dict[str, Any], ...]:
 def make_result(
     *, diverge: float = 0.0, noise: float = 0.3, wall_seconds: float | None = None, **changes: Any
 ) -> Result:
-    """Run a ladder on a simulated clock; each candidate's score rises from rung to rung along a separate curve.
+    """Run a ladder on a simulated clock and return the result; each candidate's score rises along a separate curve.
 
     `diverge` is the share of candidates that diverge in rung 0. The larger `noise` is, the more the ranks change
     between rungs. `changes` are arguments of `ash.tune`.

@@ -76,7 +76,7 @@ class Planned:
 
 
 def plan(ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int) -> tuple[list[Task], list[Task]]:
-    """Return all tasks in two lists: in order of their start, and in order of decision."""
+    """Run the ladder in virtual time; return its tasks in two lists: in order of start, and in order of decision."""
     tasks: list[Task] = []
     decisions: list[Task] = []
     running: dict[int, Task] = {}
