@@ -448,7 +448,7 @@ class TestClock:
     def test_tasks_that_were_not_handed_out(self):
         ahead, behind = self.clock(), self.clock()
         ahead.next()
-        task = ahead.next()  # in `behind` too, this task is next, but it has not been handed out yet
+        task = ahead.next()  # `behind` would hand out this task second, but hands out only one task
         behind.next()
         with pytest.raises(ValueError, match="not running"):
             behind.finish(task, 1.0, 0.0)
