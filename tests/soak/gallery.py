@@ -37,7 +37,7 @@ made: list[str] = []
 
 
 def replaced(name: str) -> Any:
-    """Return a function to call instead of the named class. It makes ash's estimator, if that has all given parameters."""
+    """Return a function that replaces the named class. It makes ash's estimator if that has all given parameters."""
     import ash
 
     kind = ash.ASHClassifier if name.endswith("Classifier") else ash.ASHRegressor
