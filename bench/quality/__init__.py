@@ -33,7 +33,7 @@ from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
 LEAST_ACCURACY = 0.9
-MOST_SECONDS = 900.0  # limit for a fit including the first fit on few rows; a peer that takes longer has failed
+MOST_SECONDS = 900.0  # limit for a fit and the untimed first fit together; a peer that takes longer has failed
 
 
 def cases(options: Namespace) -> Sequence[Case]:

@@ -35,7 +35,7 @@ Run = Mapping[str, Any]
 
 
 class Fits:
-    """The recorded fits by table, contender and limit, then by seed; contenders without a limit count as limit LIMIT.
+    """The recorded fits by table, contender and limit, then by seed; fits without a limit are under LIMIT.
 
     A faster processor achieves more in a minute, so `ash` is compared only with fits on the same processor.
     """

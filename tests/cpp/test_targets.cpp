@@ -29,7 +29,7 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the non-zero cells, so memory must grow
+constexpr std::int64_t kCells = kRows * kFeatures / 10;  // room for half of the non-zero cells, so it must be enlarged
 
 struct Given {
     std::vector<double> x;  // mostly zeros

@@ -1,4 +1,4 @@
-"""Tests a Dask client that is closed during a run, just before any one of the run's calls, and futures that fail (F96).
+"""Tests futures that fail, and a Dask client that is closed during a run, before each of its calls in turn (F96).
 
 In each case the run returns its result, or ends with an ash error that explains why. No run waits forever.
 """

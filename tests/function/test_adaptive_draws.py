@@ -44,7 +44,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near one of the best candidates (a sixteenth of all, at least two), in a simple reference implementation."""
+    """Draw a candidate near one of the best sixteenth of all (at least two), in a simple reference implementation."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
     good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))

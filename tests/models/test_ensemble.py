@@ -73,7 +73,7 @@ def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
             again = network.predict_frame(ash.data.frames.read_frame(X[held_out]))
             if factor == 1:
                 assert np.array_equal(again, predictions)
-            else:  # the network's weights are scaled, but the kept predictions' logits, so rounding differs
+            else:  # scaling the weights and scaling the kept logits round differently
                 assert np.allclose(again, predictions, rtol=1e-5, atol=1e-6)
         assert y.ndim == 1 or set(kept.factors) == {1.0}
 
