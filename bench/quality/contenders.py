@@ -272,7 +272,7 @@ class Contender:
 OURS, PLAIN, TUNED, REALMLP, AUTOGLUON = "ash", "ash-default", "lightgbm-tuned", "realmlp", "autogluon-best"
 CONTENDERS = {
     OURS: Contender("ash", ash, ("lightgbm",), categories=False, seeds=(0, 1, 2)),
-    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), ("lightgbm",), categories=False, seeds=(1,)),
+    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), ("lightgbm",), categories=False),
     TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna")),
     "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
     REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False),

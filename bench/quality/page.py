@@ -253,9 +253,8 @@ def scoring_table(fits: Fits) -> Table:
     rows, ratios = [], []
     for table in fits.tables:
         ratio = fits.ratio(table, PLAIN)
-        if TABLES[table].classes and ratio is not None:
-            [seed] = shared(fits.of(table, OURS), fits.of(table, PLAIN))
-            own, plain = fits.of(table, OURS)[seed], fits.of(table, PLAIN)[seed]
+        if ratio is not None:
+            own, plain = (fits.of(table, each)[SEEDS[0]] for each in (OURS, PLAIN))
             apart = in_deviations(table, own, plain)
             ratios.append(ratio)
             errors = [f"{error_of(table, own):.4g}", f"{error_of(table, plain):.4g}"]
