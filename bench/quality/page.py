@@ -268,7 +268,7 @@ def scoring_table(fits: Fits) -> Table:
 def curve_sections(fits: Fits) -> list[Section]:
     """Return our errors by time limit, and a picture of their ratios to our errors at LIMIT; [] for a single limit."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
-    rows, lines, rises = [], [], 0
+    rows, curves, rises = [], [], 0
     for table in fits.tables:
         points = {x: runs[SEEDS[0]] for x in limits if SEEDS[0] in (runs := fits.of(table, OURS, x))}
         if len(points) < 2:
@@ -278,14 +278,15 @@ def curve_sections(fits: Fits) -> list[Section]:
         cells = [f"{error_of(table, points[x]):.4g}" if x in points else "-" for x in limits]
         rows.append([table, *cells, f"{rise:+.2f}"])
         if LIMIT in points:
-            lines.append(Line(table, {x: smoothed(table, run, points[LIMIT]) for x, run in points.items()}))
+            curves.append({x: smoothed(table, run, points[LIMIT]) for x, run in points.items()})
     if not rows:
         return []
-    note = (
-        f"Of the first seed. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
-        f"It is above {RISE:g} on {rises} of {len(rows)} tables."
-    )
+    note = "First seed. Largest rise: of an error above an earlier one, in standard errors of the earlier one. It is "
+    note += f"above {RISE:g} on {rises} of {len(rows)} tables."
     header = ["table", *(f"{limit:g} s" for limit in limits), "largest rise"]
+    shared_by_all = [x for x in limits if curves and all(x in each for each in curves)]
+    means = {x: geometric_mean([each[x] for each in curves])[0] for x in shared_by_all}
+    lines = [*(Line("" if number else "a table", each) for number, each in enumerate(curves)), Line("mean", means)]
     plot = Plot("Error against time", "time limit in seconds", "error by that of a minute", lines, ("x",))
     return [Table("Error against time", header, rows, note), Picture("quality", [plot], "A line per table.")]
 

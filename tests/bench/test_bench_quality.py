@@ -449,6 +449,8 @@ def test_curves_show_the_largest_rise() -> None:
     *_, errors, picture = sections(values)
     assert isinstance(picture, Picture) and row(errors, "letter")["largest rise"] == "+2.50"
     assert row(errors, "letter")["5 s"] == "0.04" and "above 2 on 1 of 1 tables" in errors.note
+    assert [line.label for line in picture.plots[0].lines] == ["a table", "mean"]
+    assert picture.plots[0].lines[1].points == pytest.approx(picture.plots[0].lines[0].points)
     points = {x: {"log_loss": error, "deviation": 0.1} for x, error in ((2.0, 0.5), (5.0, 0.3), (60.0, 0.4))}
     assert largest_rise("letter", points) == pytest.approx(1.0)
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
