@@ -2,9 +2,9 @@
 
 The errors are 1 - AUC for two classes, the log loss for more classes, and the root mean squared error for numeric
 targets, in the units of the target. All contenders are told the metric. A case is one fit in a separate process, pinned
-to one core; as many cases run at once as there are cores. The seed determines the split. `ash` has up to three seeds,
-the others have one. A first fit on a few rows, which is not timed, loads the code. The limit is 60 seconds. `ash` is
-also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300 seconds on every third table.
+to one core; as many cases run at once as there are cores. The seed determines the split. Only `ash` has more than one,
+for compare.py. A first fit on a few rows, which is not timed, loads the code. The limit is 60 seconds. `ash` is also
+fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300 seconds on every third table.
 
 The bench favors the peers in some ways. CatBoost and RealMLP have no time limit. The last fit of the tuned trees
 exceeds their limit and uses all rows, while networks hold some rows out. The best of six peers on a table is the best

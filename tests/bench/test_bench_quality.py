@@ -449,11 +449,20 @@ def test_curves_show_the_largest_rise() -> None:
     *_, errors, picture = sections(values)
     assert isinstance(picture, Picture) and row(errors, "letter")["largest rise"] == "+2.50"
     assert row(errors, "letter")["5 s"] == "0.04" and "above 2 on 1 of 1 tables" in errors.note
-    assert [line.label for line in picture.plots[0].lines] == ["a table", "mean"]
-    assert picture.plots[0].lines[1].points == pytest.approx(picture.plots[0].lines[0].points)
     points = {x: {"log_loss": error, "deviation": 0.1} for x, error in ((2.0, 0.5), (5.0, 0.3), (60.0, 0.4))}
     assert largest_rise("letter", points) == pytest.approx(1.0)
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
+
+
+def test_the_picture_of_curves_has_a_line_per_table_and_their_mean() -> None:
+    values = made("letter", OURS, (0.1,)) | made("letter", OURS, (0.2,), limit=5.0)
+    values |= (
+        made("digits", OURS, (0.1,)) | made("digits", OURS, (0.8,), limit=5.0) | made("digits", OURS, (0.9,), limit=2.0)
+    )
+    (first, second, mean) = sections(values)[-1].plots[0].lines
+    assert [first.label, second.label, mean.label] == ["a table", "", "mean"]
+    assert set(mean.points) == {5.0, 60.0}, "not every table has been fitted in two seconds"
+    assert mean.points[5.0] == pytest.approx(math.sqrt(first.points[5.0] * second.points[5.0])) != first.points[5.0]
 
 
 def test_the_readme_lists_the_peers() -> None:
