@@ -89,10 +89,9 @@ class Record:
 
     def add(self, key: str, value: Any, seconds: float, told: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Add a case and write the file."""
-        same = [i for i, then in enumerate(self.stamps) if all(then[name] == now[name] for name in COMPARED)]
-        if not same:
+        if now not in self.stamps:
             self.stamps.append(dict(now))
-        of = same[0] if same else len(self.stamps) - 1
+        of = self.stamps.index(dict(now))
         self.lines[key] = {"of": of, "seconds": round(seconds, 2), "told": dict(told), "value": rounded(value)}
         self.write()
 

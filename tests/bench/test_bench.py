@@ -172,13 +172,16 @@ def test_values_from_any_machine_name_their_processor(tmp_path: Path) -> None:
     assert kept.values(anywhere=True)["second"] == {"on": "another"}, "what older records say themselves"
 
 
-def test_recorded_cases_are_measured_again_only_on_request(tmp_path: Path) -> None:
+def test_recorded_cases_are_measured_again_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
     for _ in range(2):
         measure(two_cases(measured), options(tmp_path))
     assert measured == ["first", "second"]
+    changed(monkeypatch, load={"later": "9.00"})
     measure(two_cases(measured), options(tmp_path, anew=True))
     assert measured == ["first", "second"] * 2
+    [stamp] = Record(tmp_path / "lengths.json").stamps
+    assert stamp["load"] == {"later": "9.00"}, "the stamp of the last measurement"
 
 
 def test_an_interrupted_bench_continues(tmp_path: Path) -> None:
