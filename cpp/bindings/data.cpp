@@ -89,11 +89,12 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
                                           const std::optional<Array<double>>& training_weights,
                                           const std::optional<Array<double>>& validation_weights,
-                                          std::int64_t epoch_rows, const std::string& loss, double level, bool sparse) {
+                                          std::int64_t epoch_rows, const std::string& loss, double level,
+                                          std::int64_t sparse_cells) {
     return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
                                          target_table(y, classes, {parse<Loss>(loss), level}),
                                          part_of(training, training_weights), part_of(validation, validation_weights),
-                                         standardized, epoch_rows, sparse);
+                                         standardized, epoch_rows, sparse_cells);
 }
 
 template <void (DataBuilder::*kFeed)(const double*, std::int64_t)>

@@ -172,6 +172,10 @@ class TestData:
             with pytest.raises(ValueError, match="rows"):
                 again()
 
+    def test_a_negative_number_of_sparse_cells_is_refused(self):
+        with pytest.raises(ValueError, match="sparse_cells: must be at least 0"):
+            _core.DataBuilder([True] * 3, Y, 2, *ROWS, sparse_cells=-1)
+
     def test_rows_without_columns_have_no_digest(self):
         with pytest.raises(ValueError, match="column"):
             _core.row_digests(np.zeros((2**40, 0)))
