@@ -49,8 +49,8 @@ def read_callbacks(value: Any) -> tuple[Any, ...]:
     Raises
     ------
     SettingError
-        The argument has another type, or contains a class instead of an instance, or a callback's method takes other
-        arguments.
+        A callback is a class instead of an instance, has none of METHODS, or has a method that does not take the
+        arguments listed there.
     """
     if value is None:
         return ()

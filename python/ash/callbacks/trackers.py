@@ -401,6 +401,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return the text of each hyperparameter in `names`, as a table column has only one type; None if it is missing."""
+    """Return the text of each hyperparameter in `names`, or None if it is missing; a table column has only one type."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

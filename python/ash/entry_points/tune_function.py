@@ -243,7 +243,7 @@ def tune_function(
 
 
 def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: FunctionOptions) -> None:
-    """Warn if the run was interrupted, or if a training loop ended before the ladder and `max_epochs` is not given."""
+    """Warn if the run was interrupted, or if a training loop ended within a rung and `max_epochs` is not given."""
     if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
@@ -278,7 +278,7 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
     """Return the options, with a single rung if `train` trains each candidate once.
 
-    Raises SettingError if options for several rungs were given to such a `train`.
+    Raises SettingError if options for several rungs are given although `train` trains each candidate once.
     """
     is_objective = isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options)
     if not is_objective and not isinstance(train, WholeTrainer):
@@ -352,7 +352,10 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space of trial numbers for an Optuna objective; refuse arguments that would have no effect."""
+    """Return the space for an Optuna objective: the number of the trial is the only hyperparameter.
+
+    Raises SettingError if `space` is given, or a `sampler` that an objective does not allow.
+    """
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

@@ -41,16 +41,16 @@ cv : int, splitter, iterable of (training rows, validation rows) or None, defaul
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds, and the networks of
     all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
-    The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts, which after
-    cross-validation is trained again on all rows. Prediction time is the sum over the members. With cross-validation,
-    an ensemble has the networks of all folds as members.
+    The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts; after
+    cross-validation, it is trained again on all rows. Prediction time is the sum over the members. With
+    cross-validation, an ensemble has the networks of all folds as members.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
     last cycle, and starts at 0.3 of the learning rate. No effect with cross-validation or with a separate validation
     table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
-    The number never exceeds OMP_NUM_THREADS or, within joblib or Dask, this thread's share of the CPUs. With an
+    The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, -1 means this thread's share of the CPUs. With an
     executor: the number of concurrent jobs.
 random_state : int, RandomState or None, default=None
     Seeds the split, the candidates and the training. Pass an int for the same model each time.
@@ -218,10 +218,10 @@ ash.ASHClassifier : Networks of the native core.
 Notes
 -----
 LightGBM, XGBoost and CatBoost with `early_stopping_rounds` validate on the test rows of the fold: each round is scored
-by the metric of the library (`eval_metric`). The best number of rounds is kept, scored by `scoring`, and used in the
-refit, which does not stop early. Such scores are a little optimistic, since the rounds are chosen on the same rows.
-scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
-within each rung.
+by the metric of the library (`eval_metric`). The model with the best number of rounds is scored by `scoring`. The refit
+has this number of rounds and does not stop early. Such scores are a little optimistic, since the rounds are chosen on
+the same rows. scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`,
+`n_iter_no_change`) do so within each rung.
 
 Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
 constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score

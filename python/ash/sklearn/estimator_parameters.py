@@ -86,7 +86,7 @@ def threads_of(n_jobs: Any) -> int:
 
 
 def jobs_of(n_jobs: Any) -> int | None:
-    """Return `n_jobs`, an executor's number of concurrent jobs, if it is positive; else None, for one per worker."""
+    """Return an executor's number of concurrent jobs: `n_jobs` if it is positive, else None (one job per worker)."""
     return n_jobs if is_integer(n_jobs) and n_jobs > 0 else None
 
 

@@ -204,8 +204,8 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
-    A parameter such as clf__C has an owner. Of the hyperparameters that have objects as options, it is the one whose
-    name is the longest prefix of the parameter's name, such as clf. If no name is a prefix, the owner is a
+    A parameter such as clf__C may have an owner: a hyperparameter that has objects as options. It is the hyperparameter
+    whose name is the longest prefix of the parameter's name, such as clf. If no name is a prefix, the owner is a
     hyperparameter whose options are lists of named parts, such as steps. One of these lists must have a part named clf.
     """
 
@@ -290,9 +290,10 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part to which a parameter belongs, and its name in the part ("" if the parameter is the part itself).
+    """Return the part to which a parameter belongs, and the parameter's name in that part.
 
-    `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
+    The name is "" if the parameter is the part itself. `value` is an option of `owner`, such as a pipeline's
+    steps. Return None if `value` is not a list with this part.
     """
     beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix that the names of all parts share
     if not name.startswith(beside) or not isinstance(value, list):

@@ -2,9 +2,8 @@
 
     fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
-The estimators differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py).
-So a fit does not depend on the order of the rows, and a row that occurs k times has the same effect as one row with
-weight k.
+Unlike `ash.tune`, the estimators sort the rows by their contents (ash/encoding/canonical_order.py). So a fit does not
+depend on the order of the rows, and a row that occurs k times has the same effect as one row with weight k.
 """
 
 import copy
@@ -115,7 +114,7 @@ class _Estimator(Configured):
         DataError, SettingError
             X, y or a parameter is invalid. Both errors are subclasses of ValueError. Nothing has been trained.
         AllDiverged, NothingFinished
-            No network was trained; see `ash.tune`.
+            No network has a score; see `ash.tune`.
         JournalError
             See `ash.tune`.
         KeyboardInterrupt
@@ -255,7 +254,7 @@ class _Estimator(Configured):
 
 
 PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
-"""The names of the parameters of both estimators; a user's subclass may have further parameters."""
+"""The names of the parameters that both estimators have; a user's subclass may have further parameters."""
 
 
 @documented("classifier", score="accuracy")

@@ -146,7 +146,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
-    """Return `given` as a range if it is one or is a distribution known to ash, else a choice of the drawn values."""
+    """Return a range if `given` is a range or a distribution known to ash, else a choice of the drawn values."""
     if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)

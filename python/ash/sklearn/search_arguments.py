@@ -79,14 +79,14 @@ class Scorers:
         return {name: _number(value, name) for name, value in given.items()}
 
     def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
-        """Return the ranking score of `other`, which can only predict; None if the scorer needs other attributes."""
+        """Return the ranking score of `other`, which can only predict; None if the scorer needs other methods."""
         try:
             return self.ranking(self.measure(other, X, y, params))
         except Exception:  # a user's scorer may use any attribute of an estimator
             return None
 
     def ranking(self, scores: Mapping[str, float]) -> float:
-        """Return the one of the scores that ranks the candidates."""
+        """Return the score that ranks the candidates."""
         return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))
 
 

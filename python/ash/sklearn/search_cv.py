@@ -64,7 +64,7 @@ early scores say little and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check of a search, which raises AttributeError if `refit` is off or the estimator lacks `name`."""
+    """Return a function that raises AttributeError if a search has `refit` off, or its estimator lacks `name`."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs, since the refit has fewer, too."""
+    """Warn if the time limit ended the run before any candidate had all epochs, since the refit is shortened, too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -90,14 +90,14 @@ def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, bes
 
 
 def _delegated(name: str, what: str) -> Any:
-    """Return method `name` of a search, which exists only if the estimator has it; `what` names the return value."""
+    """Return method `name` for a search, available only if the estimator has it; `what` describes the return value."""
 
     def method(self: Any, X: Any) -> Any:
         check_is_fitted(self)
         return getattr(self.best_estimator_, name)(X)
 
     method.__name__ = name
-    method.__doc__ = f"""Return {what} from the best estimator.
+    method.__doc__ = f"""Return {what}, computed by the best estimator.
 
         Parameters
         ----------
@@ -107,8 +107,8 @@ def _delegated(name: str, what: str) -> Any:
         Returns
         -------
         ndarray or DataFrame
-            The return value of `best_estimator_`. The search has this method only with `refit`, and only if its
-            estimator has it.
+            The return value of the same method of `best_estimator_`. The search has this method only with `refit`, and
+            only if its estimator has it.
         """
     return available_if(_has(name))(method)
 
@@ -202,7 +202,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     decision_function = _delegated("decision_function", "the values of the decision function")
     score_samples = _delegated("score_samples", "a score of each row")
     transform = _delegated("transform", "transformed rows")
-    inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
+    inverse_transform = _delegated("inverse_transform", "the rows that `transform` would map to X")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
         """Return the best estimator's score by `scoring`; of several scores, return the one that `refit` names.

@@ -5,10 +5,10 @@ With training="resume" rung k trains min_epochs * eta^k more epochs, so that aft
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
 epochs. By default the ladder has as many rungs as possible, provided that the first rung has at least 1/21 of this
-total. With fewer epochs, scores would decide too early: the score after a single tree or round says little about the
-score after a hundred. `min_epochs` is rounded down, so the formula may give fewer epochs than an ordinary fit. A job in
-the top rung therefore trains all epochs that are still missing. With 100 epochs and eta 2, the totals after the rungs
-are 6, 18, 42 and 100.
+total, and that at least eta candidates reach the top rung. If the first rung were shorter, scores would decide too
+early: the score after a single tree or round says little about the score after a hundred. `min_epochs` is rounded down,
+so the formula may give fewer epochs than an ordinary fit. A job in the top rung therefore trains all epochs that are
+still missing. With 100 epochs and eta 2, the totals after the rungs are 6, 18, 42 and 100.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Limits the threads that libraries start in a search, and lets threads without a job help other jobs.
 
-The threads that libraries start in a job are called its inner threads. Their number times the number of concurrent
-jobs never exceeds the number of CPUs. Inner threads are limited by:
+The threads that libraries start in a job are called its inner threads. The limit per job
+is the number of CPUs divided by the number of concurrent jobs, rounded down, but at least 1. Inner threads are limited
+by:
 
     own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
     OpenMP, BLAS     threadpoolctl; OpenMP's limit is per thread, so each job sets it; BLAS's limit is per process

@@ -3,7 +3,8 @@
     params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
 
 The rows belong to the trainer. They are sent only once to each other process, with the trainer, and never with a job.
-Threads: jobs of different candidates may run at the same time; a job does not change the trainer.
+Threads: jobs of different candidates may run at the same time. A job changes only the trainer's `caches` and
+`idle_threads`, which are thread-safe.
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""Chooses an estimator's resource, and the way to resume its training, by class name, without importing libraries."""
+"""Chooses an estimator's resource and the way to resume its training.
+
+Classes are recognized by name, so no library has to be imported.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

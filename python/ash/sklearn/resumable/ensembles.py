@@ -3,8 +3,9 @@
     Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
-A forecast needs the gain in score by the later trees or rounds. So an ensemble can also be scored as it was after its
-first trees or rounds. This needs no training and leaves the ensemble unchanged. The score is taken from:
+A forecast needs to know how much the latest trees or rounds have improved the score. So an ensemble can also be scored
+as it was after its first trees or rounds. This needs no training and leaves the ensemble unchanged. The score is taken
+from:
 
     forests, GradientBoosting     a copy with only the first `estimators_`
     HistGradientBoosting          scikit-learn's stages: staged_predict, staged_predict_proba, ...
@@ -91,7 +92,7 @@ class Boosted(Continued):
 
                   argument      parameter                        retrained from scratch instead
         LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages trees)
-        XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are not rounds)
+        XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees form one round)
         CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which then depends
                                                                  on the number of rounds; if CatBoost raises an error
 
@@ -144,7 +145,7 @@ class Boosted(Continued):
         """Return the best number of rounds, or None without early stopping."""
         if not self._history:
             return None
-        if self._metric is None:  # unknown while each fit had one round or equal values
+        if self._metric is None:  # the direction is unknown as long as each fit had one round or equal values
             return len(self._history)
         best = max(self._history) if self._metric[1] else min(self._history)
         return self._history.index(best) + 1
@@ -426,7 +427,7 @@ def _is_boosting(estimator: Any) -> bool:
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:
-    """Return a copy of an ensemble with only the first of its trees in `estimators_`."""
+    """Return a copy of an ensemble with only its first `count` trees or rounds."""
     made = copy.copy(ensemble)
     made.estimators_ = ensemble.estimators_[:count]
     return made.set_params(n_estimators=count)

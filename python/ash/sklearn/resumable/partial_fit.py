@@ -54,7 +54,7 @@ class FurtherRows(Continued):
 
 
 class Nets(Continued):
-    """Resumes a skorch estimator, which wraps a PyTorch module, with its optimizer and random state.
+    """Resumes a skorch estimator: a PyTorch module, its optimizer and the random state.
 
         NeuralNetClassifier(Module, module__width=64, optimizer=torch.optim.AdamW, lr=0.01)     resource: max_epochs
 

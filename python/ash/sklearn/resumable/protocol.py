@@ -1,4 +1,4 @@
-"""Defines `Continued`, the base class of all ways to resume training, and its training rows and transformer cache."""
+"""Defines `Continued`, the base class of all ways to resume training, its training `Rows`, and `TransformerCache`."""
 
 import threading
 from collections import OrderedDict
@@ -40,8 +40,8 @@ class TransformerCache:
 
     Invariants: (1) only transformers whose `fit_transform` equals `fit` followed by `transform` are kept; (2) a cache
     belongs to one fold, whose rows and `fit` parameters do not change; (3) entries are never changed: transformers
-    only transform, possibly in several threads at the same time, and rows are copied. If transformers have a random
-    state, each candidate has its own hash.
+    only transform, possibly in several threads at the same time, and rows are copied. Transformers whose
+    `random_state` is None get the candidate's seed, so their hash differs between candidates.
     Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of at most KINDS entries,
     each of at most ROWS_BYTES.
     """
