@@ -71,13 +71,14 @@ class Run(WithOptions):
     classes : list or None
         The sorted labels; None for regression.
     training_rows, validation_rows : int
-        Numbers of rows in the first fold.
+        Numbers of rows in the first fold; 0 for `ash.tune_function` and searches.
     folds : int
         Number of folds; 1 without `cv`.
     resumed : int
         Number of jobs that the journal already has; `on_job` is not called for them.
     model : Network, Ensemble or None
-        The final model, set before `on_end`: `result.model` for `ash.tune`, `model_` for an estimator.
+        The final model, set before `on_end`: `result.model` for `ash.tune`, `model_` for an estimator. None for
+        `ash.tune_function` and searches.
     stopped : bool
         Whether `stop` has been called.
 
@@ -106,7 +107,7 @@ class Run(WithOptions):
     stopped: bool = False
 
     def stop(self) -> None:
-        """Ask the run to end with the best network so far; thread-safe and idempotent.
+        """Ask the run to end with the best result so far; thread-safe and idempotent.
 
         The run ends within about 50 ms, and `Result.ended` is then "stopped". Running jobs are dropped, so the set of
         finished jobs depends on timing, as with a time limit. `on_job` is still called for finished jobs. If `stop` is
@@ -119,7 +120,7 @@ class Callback:
     """Base class for callbacks. Its methods do nothing; override those that you need.
 
     Any object with at least one of the methods is accepted. Pass one callback or a list of them as `callbacks` to
-    `ash.tune` or to an estimator.
+    `ash.tune`, `ash.tune_function`, an estimator or a search.
 
     Threads: all methods are called by the thread that called `ash.tune` or `fit`, never by a training thread, so
     callbacks need no locks. Training continues while a method runs. However, Ctrl-C, the time limit and the progress

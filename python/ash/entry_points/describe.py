@@ -18,7 +18,7 @@ def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_feat
     X : array-like or DataFrame of shape (rows, features)
         As for `ash.tune`.
     y : array-like of shape (rows,) or (rows, outputs), optional
-        The target. If it is given, columns that are copies of it are reported.
+        The target. If it is given, columns whose values correspond to it one to one are reported as copies.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
