@@ -51,9 +51,9 @@ NOTES = {
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
-    """Return a decorator that raises UnknownArgument, with a suggestion, if the function gets an unknown argument.
+    """Return a decorator; a decorated function that gets an unknown argument raises UnknownArgument with a suggestion.
 
-    `fields` are the fields of the argument `config`.
+    `fields` are the names of the fields of the function's argument `config`, if it has this argument.
     """
 
     def decorate(function: Callable[Given, Answer]) -> Callable[Given, Answer]:

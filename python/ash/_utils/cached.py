@@ -1,8 +1,8 @@
 """Provides a property that is computed once: `functools.cached_property` of Python 3.12, for Python 3.11 as well.
 
 Before 3.12, `functools.cached_property` holds one lock for all objects of a class while it computes. If another thread
-forks meanwhile, the child process waits for that lock forever. Without the lock, two threads may compute the same value
-twice.
+forks meanwhile, the child process waits for that lock forever. Without the lock, two threads may both compute the value
+of the same object.
 """
 
 import functools

@@ -57,8 +57,8 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
     """Return how many CPUs this process may use, at least 1, and which limit decided.
 
     If several limits are equally low, the affinity mask is reported if it is one of them, otherwise the deepest cgroup.
-    `affinity` is the number of CPUs in the affinity mask; by default it is read from the system. In this
-    module `proc` and `root` are the folders of the kernel's files. Only tests pass these arguments.
+    `affinity` is the number of CPUs in the affinity mask; by default it is read from the system. In all
+    functions of this module, `proc` and `root` are the folders of the kernel's files. Only tests pass these arguments.
     """
     count = _affinity() if affinity is None else affinity
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]

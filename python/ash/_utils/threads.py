@@ -37,7 +37,7 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
 
 
 def start_threads(count: int, target: Callable[[int], None], name: str) -> list[threading.Thread]:
-    """Start `count` daemon threads, or as many as the system grants, and pass each thread its index to `target`.
+    """Start `count` daemon threads, or as many as the system grants; each thread calls `target` with its index.
 
     Raises
     ------

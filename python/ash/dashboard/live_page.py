@@ -4,9 +4,9 @@
                     (only appends to a list)                             (draw, compare, number the changes)
 
 Threads: there are two locks. The lock of the facts is held only for an append or a copy. The calling thread never takes
-the lock of the drawing. After each drawing there is a pause of at least ten times the drawing's duration, and of at
-least a second. So drawing takes at most a tenth of one core, and only while a page is open. The slow sections
-(importance, scaling) are computed only after the run has ended.
+the lock of the drawing. During a run, there is a pause after each drawing of at least ten times the drawing's duration,
+and of at least a second. So drawing takes at most a tenth of one core, and only while a page is open. The slow
+sections (importance, scaling) are computed only after the run has ended.
 """
 
 import itertools
@@ -129,7 +129,10 @@ class LivePage:
         }
 
     def _draw(self) -> _Drawing:
-        """Return the latest drawing, or a new one if the run has news and the pause between drawings is over."""
+        """Return a new drawing if the run has news, otherwise the latest drawing.
+
+        During a run, the latest drawing is also returned until the pause between drawings is over.
+        """
         with self._facts:
             told, jobs, running = self._told, list(self._told.jobs), self._told.running
         before, began = self._last, time.monotonic()

@@ -22,7 +22,7 @@ from ash.dashboard.live_page import LivePage
 
 HOST = "127.0.0.1"
 SECONDS = 10
-"""The maximum time that a request may take to arrive."""
+"""The timeout of each read from and write to a connection."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -39,6 +39,7 @@ class LiveServer:
     Parameters
     ----------
     page : LivePage
+        The page to serve.
     port : int
         The port; 0 chooses any free port.
 
@@ -49,8 +50,8 @@ class LiveServer:
     """
 
     def __init__(self, page: LivePage, port: int) -> None:
-        self.seen = False
-        self.asked = -float("inf")
+        self.seen = False  # whether a browser has fetched the state after the end of the run
+        self.asked = -float("inf")  # time of the last request for the page or its changes, on the monotonic clock
         self._page = page
         self._server = _Server((HOST, port), _handler(self))
         self.port: int = self._server.server_address[1]

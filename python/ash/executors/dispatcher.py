@@ -36,8 +36,8 @@ MOST_LOST = 20
 """Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
 job's fault."""
 AHEAD = 2
-"""The number of submitted jobs, as a multiple of the jobs that can run at the same time. It is above 1, so that an idle
-worker always finds another job."""
+"""The maximum number of submitted jobs, as a multiple of the number of jobs that can run at the same time. It is above
+1, so that an idle worker always finds another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
 """Seconds between checks of the number of workers while jobs are submitted and unanswered."""
@@ -70,10 +70,10 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
         """Do nothing."""
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core those states of kept candidates that the core lacks."""
+        """Do nothing, since the core itself has the states of the kept candidates."""
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise the dispatcher's error if it has one; otherwise fetch the kept states."""
+        """Do nothing; a `Dispatcher` raises its error here if it has one, and otherwise fetches the kept states."""
 
 
 class Elsewhere(NamedTuple):
@@ -249,7 +249,7 @@ class Dispatcher(NoDispatcher):
     def _has_worker(self) -> bool:
         """Check for workers if a check is due; return True only if the check found a worker.
 
-        Raises ExecutorFailed if there has been no worker for `timeout` seconds.
+        Raises ExecutorFailed if there has been no worker for `worker_timeout` seconds.
         """
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):

@@ -53,7 +53,7 @@ def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Else
     Raises
     ------
     SettingError
-        The argument is not an executor.
+        `executor` is not an executor, or is an asynchronous Dask client, or `threads` is out of range.
     ExecutorFailed
         A Dask cluster has no worker within the timeout.
     """

@@ -20,7 +20,11 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """Runs jobs in an executor; `workers` is the number of jobs that the executor runs at the same time."""
+    """Runs jobs in an executor; `workers` is the number of jobs that the executor runs at the same time.
+
+    Here `done`, `keep` and `drop` do nothing, since states are returned with the answers. With Dask, states stay on the
+    workers, so `DaskPool` overrides these methods.
+    """
 
     lost = 0
     """Number of workers that were counted earlier and no longer exist."""

@@ -58,7 +58,7 @@ class Where(NamedTuple):
     token: str
     versions: Versions
     path: str | None
-    """A file with the data, on the calling process's machine."""
+    """A file with the data, on the calling process's machine; None if the data are not passed in a file."""
 
 
 class Order(NamedTuple):
@@ -99,7 +99,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Run a job in a worker; `packed` has the pickled data if a worker has answered LACKS before."""
+    """Run a job in a worker; `packed` has the pickled data if the previous answer to this job was LACKS."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)

@@ -282,7 +282,7 @@ def leave(token: str) -> None:
 
     get_comm_workers().Barrier()
     _arriving.pop(token, None)
-    if token in _runs:  # without threads, the run's data never arrived completely
+    if token in _runs:  # a run has no threads here if its data never arrived completely
         _runs.pop(token).end()
     forget(token)
 

@@ -10,7 +10,7 @@ By default no single outcome ends the run, except `wrong` in the first job. Exce
 program, such as SystemExit and KeyboardInterrupt, are not outcomes; the run raises them.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
-too. Answers are returned as plain tuples. A state is pickled in the process that created it, and unpickled in the one
+too. Answers are returned as tuples. A state is pickled in the process that created it, and unpickled in the one
 that runs the next job. In between it is bytes, so no other process needs its class. Only bytes from this run's own
 processes, and from files that this process wrote itself (state_store.py), are unpickled.
 """
@@ -72,7 +72,7 @@ class Outcome:
 class Suggestions(Outcome):
     """The outcome of an Optuna trial.
 
-    `story` has the trial's suggestions so far: the params and their space, as JSON.
+    `story` has the trial's suggestions so far, in a form that JSON can hold: the values (`params`) and their `space`.
     """
 
     story: Mapping[str, Any] | None = None
@@ -97,9 +97,10 @@ class Scored(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The outcome of a job, its start and end on the monotonic clock in seconds, and its thread.
+    """The outcome of a job, its start and end in seconds, and its thread.
 
-    `text` says why a job failed. `info` and `forecast` are as in `Scored`.
+    The times are on the monotonic clock, or, if a journal recorded the job, counted from the start of the run. `text`
+    says why a job failed. `info` and `forecast` are as in `Scored`.
     """
 
     kind: str
@@ -255,9 +256,10 @@ def prepare(packed: bytes) -> None:
 
 
 def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
-    """Run a job in another process.
+    """Run a job that another process has sent, and return its answer.
 
-    The state is passed and returned as bytes. The exceptions are the same as those of `attempt`.
+    The function and the state arrive as bytes, and the new state is returned as bytes. The exceptions are the same as
+    those of `attempt`.
     """
     try:
         train, before = _function(packed), unpack(state)

@@ -44,7 +44,7 @@ def serve_forks(handle: int) -> None:
     import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # on forking with threads, since NumPy's are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads; NumPy's are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
@@ -135,7 +135,7 @@ def serve(handle: int) -> None:
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
     prepare(packed)
-    connection.send(True)  # from now on, time counts toward the jobs
+    connection.send(True)  # from now on, `job_limit` applies to the jobs
     while True:
         try:
             arguments = connection.recv()

@@ -56,8 +56,8 @@ def current_job() -> CurrentJob:
         - `epochs`, the number of epochs that this job trains.
         - `total_epochs`, the number of epochs for which the candidate will have been trained when this job ends. With
           ``training="restart"`` it equals `epochs`.
-        - `directory`, the candidate's own `pathlib.Path`. It is created when the attribute is read, and only its owner
-          can read it.
+        - `directory`, the candidate's own `pathlib.Path`. It is created when the attribute is read, and other users
+          cannot access it.
         - `folder`, the path of the folder that contains the directories of all candidates.
 
     Raises

@@ -1,6 +1,6 @@
 """Manages the lazily created directory of each candidate, in which a function may keep files between jobs.
 
-    <folder>/candidate-000012/      <folder> has the journal's states; without a journal it is temporary
+    <folder>/candidate-000012/      <folder> also holds the journal's states; without a journal it is temporary
 
 A function may create directories without the run's knowledge, perhaps on another machine. So when a candidate has
 retired, the run looks for its directory and deletes it, unless the candidate is the best.
@@ -88,7 +88,7 @@ def _of(folder: Path, candidate: int) -> Path:
 
 
 def _temporary() -> Path:
-    """Return an unused path for a temporary folder, which the first job that needs it creates, in whatever process."""
+    """Return an unused path for a temporary folder. The first job that needs the folder creates it, in any process."""
     try:
         parent = tempfile.gettempdir()
     except OSError:  # no folder is writable, which matters only to a function that needs a directory

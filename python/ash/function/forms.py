@@ -36,7 +36,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     Raises
     ------
     SettingError
-        `train` has none of these forms, or does not accept the arguments of its form.
+        `train` has none of the forms in the module's docstring, or does not accept the arguments of its form.
     """
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function, is_objective=True)

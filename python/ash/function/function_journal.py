@@ -56,7 +56,7 @@ class FunctionJournal(OpenJournal):
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None
         self._written = 0
-        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job
+        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job not yet recalled
         self._greedy = self._anew = False  # whether steps are recorded, and whether they must be replaced
         self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
@@ -156,7 +156,7 @@ class FunctionJournal(OpenJournal):
             self._anew, self._log.steps = True, 0
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Log a job; raise JournalCorrupt if its candidate differs from the recorded candidate."""
+        """Log a job; raise JournalCorrupt if its candidate's hyperparameters differ from the recorded ones."""
         if task.rung == 0 and self.params.get(task.candidate, params) != params:
             raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
         if self._is_kept:

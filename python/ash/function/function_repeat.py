@@ -1,8 +1,8 @@
 """Records runs of functions (`record_of`), and reads from a record the facts that a repetition needs (`repeat_of`).
 
     the same call with record=  ->  compares the arguments with the record
-                                ->  makes as many decisions with as many virtual workers as the recorded run; jobs
-                                    recorded as lost fail
+                                ->  makes as many decisions with as many virtual workers as the recorded run; a job
+                                    that the record lists as lost fails without being run
 
 A record has only the names of functions, costs and samplers. The user passes these objects again.
 """

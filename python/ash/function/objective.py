@@ -66,14 +66,14 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
     A suggested value depends on the seed, the number of the trial and the name of the hyperparameter. With
     ``sampler="adaptive"``, the default, the values of two in three trials also depend on what a good earlier trial
-    suggested. Trials from `first` suggest the values given there, like trials added by ``study.enqueue_trial``. If a
-    value is missing or outside of its distribution, another value is drawn. The space of the result contains the
-    suggested values. `best_state` holds the user attributes of the best trial. Finite numbers among the user attributes
-    of any trial are metrics of its jobs.
+    suggested. Trials from `first` suggest the values given there, like trials added by ``study.enqueue_trial``. If no
+    value is given, or the given value is outside of its distribution, a value is drawn. The space of the result
+    contains the suggested values. `best_state` holds the user attributes of the best trial. Finite numbers among the
+    user attributes of any trial are metrics of its jobs.
 
     Limits: a waiting trial keeps its thread and all objects of the objective in memory. If a trial resumes in another
     process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts again and
-    runs to the report at which the trial was waiting. A waiting trial counts as one megabyte toward `memory_limit`.
+    runs to the report at which the trial was waiting. A waiting trial counts as 1 MiB toward `memory_limit`.
     When the objective reports, it must not hold a lock, and must not have changed global settings. ``trial.study``
     contains only this trial. If an objective raises TrialPruned by itself, the job is recorded as a failure without a
     warning, and the scores of the trial's earlier jobs stay valid. `costs` is called with params that hold the number

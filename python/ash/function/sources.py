@@ -9,7 +9,7 @@ The virtual time at which the clock waits for candidates depends only on decisio
 earlier decisions. With a reproducible schedule, proposals therefore do not depend on timing.
 Cost: a random draw takes about 10 microseconds per hyperparameter, a draw near a good candidate about 100 microseconds.
 Ranks are kept in a sorted list.
-Sources: scipy.stats.qmc.Sobol (Owen-scrambled Sobol points); Optuna (Study.ask and Study.tell).
+Sources: scipy.stats.qmc.Sobol (scrambled Sobol points); Optuna (Study.ask and Study.tell).
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -45,8 +45,8 @@ LEAST, EVERY = 8, 3
 BEST, FEWEST = 16, 2
 """The best 1/BEST of the candidates, but at least FEWEST, are the good candidates."""
 KEPT, WIDTH = 0.75, 0.15
-"""A draw near a good candidate keeps the share KEPT of this candidate's hyperparameters; kept numbers move by up to
-WIDTH of their range."""
+"""A draw near a good candidate keeps each of the candidate's hyperparameters with probability KEPT. Kept numbers move
+by up to the share WIDTH of their range."""
 _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the spawn key 1
 MOST_REPEATS = 20
 """After this many consecutive repeated proposals, a sampler is assumed to have no new proposals."""

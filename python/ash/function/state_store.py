@@ -255,5 +255,5 @@ def size_of(state: Any, depth: int = 2) -> int | None:
 
 
 def _delete(path: Path) -> None:
-    with contextlib.suppress(OSError):  # the folder is deleted with the run
+    with contextlib.suppress(OSError):  # the file is deleted with its folder at the end of the run
         path.unlink()

@@ -106,7 +106,7 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return the estimated seconds left, at most those until the time limit; None if there is neither."""
+        """Return the estimated seconds left, at most those until the time limit; None without estimate and limit."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
         if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)

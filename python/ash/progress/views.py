@@ -29,8 +29,9 @@ def open_view(
 ) -> View:
     """Return the view that the option `progress` selects; the view also shows what `status` returns.
 
-    None: a live view on a terminal only. True: also a table in a notebook, and plain lines elsewhere. False: silent. A
-    terminal that cannot move its cursor (TERM=dumb) gets plain lines.
+    If `progress` is None, there is a live view on a terminal, and nothing is shown elsewhere. If it is True, a notebook
+    also gets a table, and every other output gets plain lines. If it is False, nothing is shown. A terminal that cannot
+    move its cursor (TERM=dumb) gets plain lines instead of the live view.
     """
     stream, moves = _stream_of(options.progress)
     if stream is None:
@@ -77,11 +78,11 @@ class PreparationBar:
         self._drawn = False
 
     def __enter__(self) -> Self:
-        """Start the clock."""
+        """Return the bar."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Erase the bar, even after an error."""
+        """Erase the bar from the terminal, even after an error."""
         if self._drawn and self._moves:
             self._write("\r\x1b[K")
 
