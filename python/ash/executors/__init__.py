@@ -9,6 +9,6 @@
     workers
 
 executor_argument.py checks the argument `executor`. With MPI, data are broadcast, and each rank gets jobs and returns
-answers in tasks called exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine and the
-entry points import this package.
+answers in tasks called exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine, the
+entry points, ash/function and ash/sklearn import this package.
 """

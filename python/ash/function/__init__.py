@@ -11,5 +11,5 @@
     objective.py      makes an Optuna objective a form of `train`
     state_store.py    stores the states of waiting candidates, in memory or in files
 
-Start with function_run.py. Entry points and ash/sklearn import this package.
+Start with function_run.py. The entry points, ash/sklearn and ash/cli import this package.
 """

@@ -44,7 +44,7 @@ def serve_forks(handle: int) -> None:
     import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads; NumPy's are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # on forks with threads; NumPy's threads are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
