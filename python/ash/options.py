@@ -275,12 +275,12 @@ class SearchConfig:
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
-        Epochs of a job in the lowest rung. Default 1, or the value that `ash.plan` finds for a `time_limit` or
-        `work_limit`. In `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends at
-        `max_epochs`.
+        Epochs of a job in the lowest rung. Default 1; if the ladder is planned for a `time_limit` or `work_limit`, the
+        planned value (see `ash.plan`). In `ASHSearchCV` the default follows from `max_epochs`, so that the last rung
+        ends at `max_epochs`.
     max_rungs : int, optional
-        The maximum number of rungs. Default: as many as the candidates can fill, or the number that `ash.plan` finds
-        for a `time_limit`.
+        The maximum number of rungs. Default: as many as the candidates can fill; if the ladder is planned for a
+        `time_limit` or `work_limit`, the planned number (see `ash.plan`).
     algorithm : {"ash", "sh", "random"}, optional
         "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": no halving,
         every candidate is trained up to the last rung.
@@ -306,7 +306,7 @@ class SearchConfig:
     epoch_rows : int, optional
         The maximum number of rows of an epoch. A pass over a larger table is cut into equal epochs, except for
         ``batch_size="full"``. Default: all training rows if there are at most 100,000, otherwise about 65,536; fewer if
-        `ash.plan` says so. Tables only.
+        the ladder is planned and a longer epoch would take too much time (see `ash.plan`). Tables only.
     epoch_limit : int, optional
         The maximum number of epochs of all jobs together. The first job that would exceed this limit ends the run.
     work_limit : float, optional
@@ -412,8 +412,9 @@ SearchConfig.__init__ = explained()(SearchConfig.__init__)  # type: ignore[metho
 class RunOptions:
     """Checked options that runs on tables and runs of functions share.
 
-    `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options describe the same run.
-    `candidates` is None for an endless stream, and `workers` is None until the number of threads is known.
+    Defaults of `threads`, `promotion` and `schedule` are filled in, and `seed` is drawn if it was None, so that equal
+    options describe the same run. `candidates` is None for an endless stream, and `workers` is None until the number of
+    threads is known.
     """
 
     candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
@@ -448,10 +449,10 @@ class RunOptions:
 class Options(RunOptions):
     """Checked options of one run of `ash.tune`.
 
-    `memory_limit` is resolved, and None if the system does not report its memory. `keep` is None if it follows from the
-    data. `planned` says whether the ladder will be planned from the time or work limit. `epoch_rows` is None if an
-    epoch has all rows, or if the data are not yet known. `folds` is the number of folds of a planned run, and None
-    until the data are known. If `worker_timeout` is None, the run waits forever.
+    The default of `memory_limit` is filled in; it is None only if the system does not report its memory. `keep` is None
+    if it follows from the data. `planned` says whether the ladder will be planned from the time or work limit.
+    `epoch_rows` is None if an epoch has all rows, or if the data are not yet known. `folds` is the number of folds, and
+    None until the data are known. If `worker_timeout` is None, the run waits forever.
     """
 
     planned: bool

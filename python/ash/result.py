@@ -80,7 +80,7 @@ class RunResult(History):
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each job by score and rung, its outcome, and the lowest scores that barriers would have promoted.
+        """Draw each job's score, rung and outcome, and the lowest score that a barrier would have promoted per rung.
 
         Parameters
         ----------
@@ -113,8 +113,8 @@ class RunResult(History):
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
         """Simulate this run on any number of threads, with its own ladder, schedule, costs and scores.
 
-        By default teams are simulated if this run had teams. The recorded core seconds then include the overhead of
-        sharing jobs.
+        By default teams are simulated if this run had teams. In this case, the recorded core seconds include the
+        overhead of sharing jobs.
 
         Parameters
         ----------
@@ -389,12 +389,12 @@ class Result(RunResult):
 
     @property
     def validation_pool(self) -> Kept | None:
-        """Return `kept`."""
+        """Return `kept`, under the name that all kinds of `History` have for it."""
         return self.kept
 
     @property
     def inspected(self) -> tuple[Member, Sample] | tuple[None, None]:
-        """Return `model` and `sample`."""
+        """Return `model` and `sample`, or (None, None) if there is no sample."""
         return (None, None) if self.sample is None else (self.model, self.sample)
 
     @property
@@ -403,18 +403,20 @@ class Result(RunResult):
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries that a `FunctionResult` does not have."""
+        """Return the JSON entries of the memory and of the record."""
         return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
         The method is greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models,
-        ICML 2004). It starts with `model`. Each further draw adds the network whose addition gives the mean the lowest
-        validation loss. For classification, this loss is the log loss if the metric is the log loss, otherwise the
-        squared error of the probabilities. For regression it is the `loss` of the estimator, by default the squared
-        error. The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The
-        ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its members.
+        ICML 2004). It starts with `model`, the next four models and the best model of the other type (network or
+        trees), except those that are clearly worse than `model`. Each further draw adds the model whose addition gives
+        the mean the lowest validation loss. For classification, this loss is the log loss if the metric is the log
+        loss, otherwise the squared error of the probabilities. For regression it is the `loss` of the estimator, by
+        default the squared error. The draws up to the lowest loss are kept. A model that is drawn twice has twice the
+        weight. The ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its
+        members.
 
         Parameters
         ----------
@@ -708,7 +710,7 @@ class FunctionResult(RunResult):
         return -self.best_score if self.options.direction == MINIMIZE else self.best_score
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries that only a `FunctionResult` has; `metrics` has one dict per decided job."""
+        """Return the JSON entries of failures, of the record, and of any metrics (one dict per decided job)."""
         metrics = {"metrics": list(map(finite, self.metrics))} if any(self.metrics) else {}
         record = None if self.record is None else self.record.to_json()
         return {**metrics, "failures": self.rows("failures"), "record": record}

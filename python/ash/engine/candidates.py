@@ -11,9 +11,9 @@ A draw near a good candidate keeps about three quarters of that candidate's hype
 the space. The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best
 candidates so far.
 
-Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has no
-candidate to start. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
-neither do the draws.
+Adaptive draws depend on results. So the core asks for these candidates only when an idle worker of its virtual clock
+has no candidate to start. The results decided by then do not depend on the number of threads
+(cpp/ash/search/clock.hpp), so neither do the draws.
 
 Threads: used only by the calling thread.
 Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH ln(n)
@@ -292,7 +292,7 @@ def _at_random(space: Space, seed: int) -> Iterator[Params]:
 
 
 def _parts(space: Space) -> dict[bool, Space]:
-    """Return the part of a space with networks (key False), and the part with trees (key True)."""
+    """Return a space's networks (key False) and trees (key True), each as a space; an empty part is left out."""
     kinds = {False: (NETWORK,), True: TREES}
     return {which: space.of_models(models) for which, models in kinds.items() if not space.models.isdisjoint(models)}
 

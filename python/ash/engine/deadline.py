@@ -60,7 +60,8 @@ class Deadline:
         Parameters
         ----------
         needed : callable, optional
-            Returns the seconds that selection and refit would take now; called when only the reserve is left.
+            Returns the seconds that selection and refit would take now. It is called only if `is_short`, or if no more
+            than the reserve is left.
         is_short : bool
             Whether the next job would take longer than the remaining time.
         """

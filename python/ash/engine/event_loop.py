@@ -104,7 +104,10 @@ class EventLoop:
         return Ending(ended, began, wall_seconds)
 
     def _watch(self, view: View, seconds_left: Callable[[bool], float]) -> str | None:
-        """Return "time_limit" or "interrupted", or None if the core, a callback or an error ended the run."""
+        """Loop until the run ends.
+
+        Return "time_limit" or "interrupted", or None if the core, a callback or an error ended the run.
+        """
         tuner = self.tuner
         try:
             while (left := seconds_left(tuner.short_of_time)) > 0:
@@ -162,7 +165,7 @@ class EventLoop:
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Retrain networks that the result needs if their states are in no journal or were lost with a worker.
+    """Retrain kept networks whose states are missing, because the journal did not store them or a worker was lost.
 
     After Ctrl-C only the best network is retrained, and only if no other network is available.
     """

@@ -1,6 +1,7 @@
 """Estimates the memory that a run needs before anything is allocated.
 
-    table         the core's float32 copies: one per fold, and one of all rows if one network is trained on all rows
+    table         the core's float32 copies: one per fold, and with several folds one of all rows. If the space has
+                  trees, also their tables of bins
     scratch       memory per thread, for the largest candidate; a refit needs the same amount again
     states        those of kept networks, and of candidates that are being trained or whose result is not decided yet
     predictions   the kept networks' predictions for the validation rows

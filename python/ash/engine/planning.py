@@ -48,12 +48,12 @@ which scores can be compared."""
 LEAST_UPDATES = 512
 """The minimum number of updates in the first rung."""
 MOST_EPOCHS = 256
-"""The maximum number of epochs in the highest rung. If there is time for more epochs, more candidates are tried
-instead."""
+"""The maximum number of passes over the rows in the highest rung. If there is time for more passes, more candidates are
+tried instead."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""The minimum number of candidates that finish the highest rung, and their number per thread. More than one per thread
-keeps the threads busy during the longest jobs."""
+"""The minimum number of candidates that finish the highest rung, and their number per thread. With more than one
+per thread, the threads stay busy while the longest jobs run."""
 FIRST_SHARE = 1 / 64
 """The maximum time of a one-epoch job, as a share of the time of all threads, so that several candidates can be
 compared."""

@@ -57,7 +57,8 @@ RATE = 0.3
 HASTE = 0.9
 """The share of the remaining time that the refit is planned to use."""
 SECONDS_OF_INTERRUPTED = 0.25
-"""The maximum seconds of training on all rows that are still spent after Ctrl-C."""
+"""After Ctrl-C, the best candidate of several folds is trained on all rows only if the estimated time is at most this
+many seconds. With one fold, no model is trained on all rows after Ctrl-C."""
 LATE = 1.0
 """The seconds by which training the best network on all rows may exceed the deadline."""
 LONGEST = 1e9
@@ -332,10 +333,10 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return a mask of the jobs that the refit repeats or extends.
+        """Return a mask of those jobs of the candidate at index `place` that the refit repeats or extends.
 
-        With one fold, this is the candidate's last job. With several folds, these are all jobs of the candidate if each
-        of them resumed the previous one; otherwise this is only the last job.
+        With one fold, this is its last job. With several folds, these are all of its jobs if each job resumed the
+        previous one; otherwise this is only its last job.
         """
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)

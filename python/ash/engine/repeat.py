@@ -209,7 +209,7 @@ def row_differences(record: RunRecord, identity: Facts) -> list[str]:
 
 
 def check_rows(record: RunRecord, identity: Facts) -> None:
-    """Raise OtherRowsError if a run has other rows than the record; warn if its decisions may differ.
+    """Raise OtherRowsError if a run's rows differ from the recorded run's; warn if its decisions may differ.
 
     Warns
     -----

@@ -9,8 +9,10 @@ A job runs on one thread. Its result depends only on the data, the candidate and
 trainer, and both libraries train without the GIL. The trees of a job are freed once the job is decided, unless the job
 is kept.
 
-Threads: any thread may use `__call__`; a lock guards the shared data. Everything else runs in the calling thread.
-Memory:  per fold, a table of bins for each library (one byte per cell), and the encoded validation rows in float64.
+Threads: any thread may use `__call__`; a lock guards the shared data. Only the calling thread uses the other methods;
+         `complete` and `refit` start additional threads.
+Memory:  per fold, the encoded validation rows in float64, and a table of bins (one byte per cell) for each combination
+         of library and target transform in use.
 """
 
 import hashlib
@@ -274,7 +276,7 @@ class TreeTable:
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return the log loss of predicted classes, or the root mean squared error of predicted targets.
+        """Return the log loss of predicted probabilities, or the root mean squared error of predicted targets.
 
         The loss ranks candidates with equal scores.
         """
@@ -374,8 +376,8 @@ OBJECTIVES = {
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
     """Return the cost of a tree, in network multiply-adds that take about the same time.
 
-    For each level of the tree, LightGBM adds rows to the histograms of all features. For each leaf it searches all
-    `bins` bins of these histograms, and ash writes the leaf as text and reads it again. The factors were fitted to
+    For each level of the tree, LightGBM adds the rows to the histograms of all features. For each leaf it searches
+    all `bins` bins of these histograms, and the leaf is written as text and read again. The factors were fitted to
     timings. The cost only decides how many rounds a job has, so a rough estimate is enough. The formula avoids the
     system's logarithm, whose last bits differ between systems.
     """

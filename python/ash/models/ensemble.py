@@ -73,7 +73,8 @@ class Ensemble(Model):
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
         As in each member; all members have the same values.
     metric : str
-        The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
+        The metric of the run. It is "neg_log_loss" or "neg_root_mean_squared_error" instead if a user's scorer scored
+        the run, or if the metric is the Poisson deviance and predictions may be 0 or negative.
     validation_score : float
         The ensemble's score in that metric on the rows by which it was selected; higher is better. It is optimistic,
         like the best score of a run. After cross-validation it is the score of the folds' networks, each on the rows
@@ -111,7 +112,7 @@ class Ensemble(Model):
 
     @property
     def is_exponential(self) -> bool:
-        """Return whether the targets that each member predicts are exponentials of its raw outputs."""
+        """Return whether every member predicts targets that are exponentials of its raw outputs."""
         return all(member.is_exponential for member in self.members)
 
     def weighted_members(self) -> list[tuple[Member, float]]:
@@ -191,7 +192,11 @@ def elementary(function: str, x: NDArray[Any]) -> Numbers:
 
 
 def row_losses(averaged: Numbers) -> Numbers:
-    """Return each row's log loss from averaged label probabilities [rows], or mean square of errors [rows, outputs]."""
+    """Return the loss of each row.
+
+    It is the log loss if `averaged` are label probabilities [rows], or the mean squared error if they are errors [rows,
+    outputs].
+    """
     if averaged.ndim == 1:
         return -elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
     return np.asarray(np.square(averaged).mean(axis=1))

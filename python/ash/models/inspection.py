@@ -95,8 +95,8 @@ def sample_of(split: Split, options: Options) -> Sample | None:
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
     """Return the fall of the score when the cells of one column are shuffled: float64 [columns, REPEATS].
 
-    The score is in the model's metric. If the metric is a user's function, or is undefined on the sample, the score is
-    the negated log loss or root mean squared error.
+    The score is in the model's metric. If the metric is a user's function, or cannot be computed on the sample, the
+    score is the negated log loss or root mean squared error.
     """
     cells = _Cells(model, sample, threads)
     metric = native_or_loss(model.metric, model.task, are_positive=model.is_exponential)

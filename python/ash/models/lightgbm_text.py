@@ -35,7 +35,8 @@ TREE_KEYS = {
     *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
 }
 MOST = repr(sys.float_info.max)
-"""Replaces a threshold of "inf": every number is at most MOST, so only missing cells can take the other branch."""
+"""Replaces a threshold of "inf": every finite number is at most MOST, so only missing cells can take the other
+branch."""
 MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
 """The side to which NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1:
 the node splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without bits 4 and 8,

@@ -51,7 +51,8 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""The metadata entries that each network in an ensemble has separately. All members share the other entries."""
+"""The metadata entries that each network in an ensemble has separately, in addition to EXPONENTIAL and QUANTILE, which
+are optional. All members share the other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
@@ -322,7 +323,7 @@ def _check_layer_entries(about: dict[str, Any]) -> None:
 
 
 def _check_score(about: dict[str, Any]) -> None:
-    """Raise MalformedError if the score is invalid, or if the metric is one of ash's metrics for the other task."""
+    """Replace an alias of the metric; raise MalformedError if the score is invalid or the metric unfit for the task."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit the task")

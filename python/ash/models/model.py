@@ -2,7 +2,8 @@
 
     any table -> schema checks -> blocks of encoded rows -> _predict_rows() of the model -> outputs -> labels, targets
 
-A subclass only has to predict a block of encoded rows. Models are immutable and thread-safe.
+To predict, a subclass only has to define `_predict_rows`, for a block of encoded rows. Models are immutable and
+thread-safe.
 
 Exports are methods, which ash/export implements. The code of each format is imported on first use. If a required
 package is not installed, the error names the package.

@@ -44,8 +44,8 @@ class Network(Model):
     validation_score : float
         The network's score in that run; higher is better.
     record : RunRecord or None
-        The record of the run, by which the model can be trained again; None for a network of a single fold, and for
-        files of older versions.
+        The record of the run, by which the model can be trained again. None for a network that was not the final model
+        of a run, such as that of one fold in cross-validation, and for files of older versions.
     core : ash._core.Network
         Weights, biases and scaling.
 

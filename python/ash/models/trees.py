@@ -46,7 +46,8 @@ class Trees(Model):
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
         Its features are those of the encoding.
     record : RunRecord or None
-        The record of the run, by which the model can be trained again; None for the trees of a single fold.
+        The record of the run, by which the model can be trained again. None for trees that were not the final model of
+        a run, such as those of one fold in cross-validation.
 
     Examples
     --------
