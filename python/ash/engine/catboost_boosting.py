@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BORDERS = 254
 WAIT_SECONDS = 0.05
-"""How long a job waits for the running CatBoost job before checking again whether the waiting job was stopped."""
+"""The interval at which a job that waits for another CatBoost job checks whether it was stopped itself."""
 LEAST_DRAWN = 50
 """Rows are sampled only if a round is expected to draw at least this many, because CatBoost fails if a round draws
 none."""

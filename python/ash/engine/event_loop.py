@@ -4,7 +4,7 @@ The thread sleeps in the core without the GIL. It wakes every 50 ms, or sooner w
 then lets Python deliver signals, provides candidates, draws the progress, writes the journal, calls the callbacks, and
 checks the deadline, in this order.
 
-Threads: the core's threads run Python only for a user's scoring function and to boost trees. No signal handler is
+Threads: the core's threads run Python only to call a user's scoring function and to boost trees. No signal handler is
 installed, so a run works in any thread. Ctrl-C interrupts only the main thread.
 """
 

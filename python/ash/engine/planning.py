@@ -198,7 +198,7 @@ def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The shape of the training table."""
+    """The shape of the table: `rows` and `validation` are numbers of rows, `numbers` is that of numeric features."""
 
     rows: int
     features: int

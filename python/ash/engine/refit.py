@@ -1,6 +1,6 @@
 """Makes the final model: a network or boosted trees, or an ensemble of these, trained on all rows where possible.
 
-    one fold         kept networks -> greedy selection -> one more short cycle on all rows -> model
+    one fold         kept networks -> greedy selection -> a short learning-rate cycle on all rows -> model
     several folds    kept candidates -> greedy selection by their predictions of all validation rows
                      -> the mean of the selected candidates' networks of all folds
                      or, if one network is requested: the best candidate, trained from scratch on all rows

@@ -123,7 +123,7 @@ class TreeTrainer:
         return model_of(self._params[candidate]) in TREES
 
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the stored result of a job; None if it was freed or only an earlier call ran the job."""
+        """Return the stored result of a job; None if it was freed, or if the job has not run in this call."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 

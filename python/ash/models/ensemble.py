@@ -16,10 +16,10 @@ Selection is greedy, with replacement, by the predictions for the validation row
                  first draws; the weight of a model is its share of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Selection
-starts with several models, as their section 2.2 proposes. Otherwise, with few validation rows, only a single lucky
-model might be drawn. If there are more trees than networks, lucky trees are more likely than lucky networks, so both
-the best network and the best trees are tried first. A model is clearly worse if the mean of the loss differences per
-row is more than two standard errors above 0. Unlike in the paper, there is no bagging.
+starts with several models, as their section 2.2 proposes. Otherwise, with few validation rows, a single model
+might be drawn that is the best only by luck. If there are more trees than networks, lucky trees are more likely than
+lucky networks, so both the best network and the best trees are tried first. A model is clearly worse if the mean of the
+loss differences per row is more than two standard errors above 0. Unlike in the paper, there is no bagging.
 
 Loss:        the weighted mean of the rows' losses. A row's loss is the squared error of probabilities (Brier score) or
              of standardized targets, averaged over outputs. For the metric log_loss, it is the negated logarithm of the

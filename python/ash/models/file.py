@@ -8,7 +8,9 @@
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64 of column 3, ..., for the columns with many levels
+               (encoding/target_statistics.py)
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
+               (encoding/neighbors.py)
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}

@@ -51,8 +51,9 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""The metadata entries that each network in an ensemble has separately, in addition to EXPONENTIAL and QUANTILE, which
-are optional. All members share the other entries."""
+"""The metadata entries that each member of an ensemble has separately: those in TREES_KEYS for boosted trees, and those
+in NETWORK_KEYS for networks. EXPONENTIAL and QUANTILE are optional entries of a member. All members share the other
+entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
