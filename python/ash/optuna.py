@@ -37,7 +37,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports a value at this step continues if it is among
     the best ``max(1, f // eta)`` of the ``f`` trials that have reported in this rung so far, including the trial
     itself. Ties are decided in favor of the reporting trial. If a trial passes several rungs between two reports, the
-    later report counts in each of these rungs. NaN is always pruned.
+    later report counts in each of these rungs. A trial that reaches a rung with NaN is always pruned.
 
     Parameters
     ----------

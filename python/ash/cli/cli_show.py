@@ -204,7 +204,7 @@ def _beside(contents: Contents) -> str:
 
 
 def _best(jobs: list[Job]) -> Job | None:
-    """Return the best job: higher score, then lower loss, then lower candidate, then lower rung."""
+    """Return the job with the highest score; ties go to the lower loss, then candidate number, then rung."""
     scored = [job for job in jobs if math.isfinite(float(job[SCORE])) and math.isfinite(float(job[LOSS]))]
     return min(scored, key=lambda job: (-float(job[SCORE]), float(job[LOSS]), job[CANDIDATE], job[RUNG]), default=None)
 

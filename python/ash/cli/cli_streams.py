@@ -63,7 +63,7 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def format_of(args: argparse.Namespace) -> CsvFormat:
-    """Return the format of a CSV file."""
+    """Return the CSV format that the options of `add_format` give."""
     return CsvFormat("\t" if args.sep == "\\t" else args.sep, args.decimal, args.encoding)
 
 

@@ -20,7 +20,7 @@ Matrix: TypeAlias = NDArray[np.float64]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
-_LINE_CELLS, _LINE_BYTES = 16, 64  # per cache line; the core pads its standardized float32 rows to whole lines
+_LINE_CELLS, _LINE_BYTES = 16, 64  # float32 cells and bytes per cache line; the core pads its rows to whole lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes per stored cell and per row in the core's copy of a sparse table
 _ALWAYS_FITS = 2**20  # bytes; smaller tables are not checked, since reading the free memory would slow down predictions
 
@@ -178,13 +178,16 @@ def refuse_values(
 
 
 def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
-    """Return the approximate bytes of the core's copy of a table; `stored` counts a sparse table's stored cells."""
+    """Return the approximate bytes of the core's copy of a table.
+
+    `stored` is the number of stored cells of a sparse table; it is None for a dense table.
+    """
     dense = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     return dense if stored is None else min(dense, int(rows) * _SPARSE_ROW + int(stored) * _SPARSE_CELL)
 
 
 def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
-    """Raise DataError if the core's copy of a table exceeds the free memory; do nothing if that is unknown."""
+    """Raise DataError if the core's copy of a table exceeds the free memory, unless the free memory is unknown."""
     needed = table_bytes(rows, columns, stored)
     if needed < _ALWAYS_FITS:
         return

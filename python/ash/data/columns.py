@@ -90,7 +90,7 @@ class Column(ABC):
     @property
     @abstractmethod
     def natural(self) -> Kind:
-        """The kind that the values look like; a column without values counts as numbers."""
+        """The kind that the values look like; text and categories without values count as numbers."""
 
     @abstractmethod
     def can_be(self, kind: Kind) -> bool:
@@ -146,7 +146,7 @@ class ArrayColumn(_NumberColumn):
     def _objects(self, rows: slice) -> list[Any]:
         values = self.values[self._at(rows)]
         if values.dtype.kind == "f" and values.itemsize < 8:
-            return [float(str(value)) for value in values]  # the shortest decimal that rounds to the float32
+            return [float(str(value)) for value in values]  # the shortest decimal that rounds to the value
         cells: list[Any] = values.tolist()
         return cells
 
@@ -268,7 +268,7 @@ class CellColumn(Column):
         return numbers / there if there else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
-        """Return a column of the numbers or dates that the cells spell; raise DataError for other spellings."""
+        """Return a column of the numbers or dates that the cells spell; raise DataError for another spelling."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):
@@ -292,14 +292,14 @@ class CellColumn(Column):
 
     @property
     def natural(self) -> Kind:
-        """The kind that the values look like: numbers if each cell is a number, spells a number or is missing."""
+        """The kind that the values look like: numbers if the column can be read as numbers, else a category."""
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
         """Return whether the column can be read as `kind`.
 
-        It can always be read as categories, and as dates if all cells are missing. It can be read as numbers if each
-        cell is missing, is a number or, in a column of text, spells a number.
+        It can always be read as categories, and as any kind if all cells are missing. Unless it is a category, it can
+        be read as numbers if each cell is missing, is a number or spells a number.
         """
         if kind == "date":
             return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
@@ -339,7 +339,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return the column as a category; any selection of its rows is a category too, even if all cells spell numbers.
+    """Return the column as a category; any selection of its rows is a category too, even if these cells spell numbers.
 
     If all cells are numbers or booleans, or spell them, their levels are the texts that `plain_text` returns: "1"
     for both 1.0 and "01".

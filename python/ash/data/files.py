@@ -139,7 +139,8 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Raises
     ------
     DataError
-        As for `read_file`; or the target has missing cells; or there is no column besides the target.
+        As for `read_file`; or a column has neither numbers, dates nor text; or the target has missing cells or dates;
+        or the roles leave no column as a feature.
     SettingError
         A column of `roles` does not exist, or is both needed and ignored.
     OSError
@@ -248,7 +249,7 @@ def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileT
     Raises
     ------
     DataError
-        The file is malformed, or a column that is read has neither numbers nor text; the message says what to do.
+        The file is malformed; the message says what to do.
     OSError
         The file cannot be read.
     """

@@ -2,7 +2,7 @@
 
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
-    polars, pyarrow, others known to narwhals   narwhals columns
+    polars, pyarrow, others known to narwhals   columns that narwhals reads
     sparse matrices                             a matrix of numbers that is read in blocks (sparse.py)
     other frames                                converted to an array
 
@@ -157,7 +157,7 @@ class Frame:
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
-        """Return rows of the frame's matrix as a dense array; for a dense matrix without an order, this is a view."""
+        """Return rows of the matrix as a dense array, which is a view if the matrix is dense and `order` is None."""
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
@@ -185,7 +185,8 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     Raises
     ------
     DataError
-        X is not a two-dimensional table, is empty or too large for memory, or a column has neither numbers nor text.
+        X is not a two-dimensional table, is empty or too large for memory, or a column has neither numbers, dates nor
+        text.
     """
     if isinstance(X, Frame):
         return X
@@ -460,8 +461,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        There is one warning, which lists all columns concerned, for each of these cases: text read as numbers or as
-        dates, text that can be read as different numbers or dates, numbers with leading zeros, and other text among
+        Each of these cases has its own warning, which names up to five columns: text read as numbers, or as dates; text
+        that can be read as different numbers, or dates; text with leading zeros read as numbers; and other text among
         numbers or dates.
     """
     if frame.matrix is not None:

@@ -58,7 +58,10 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return a copy with NaN for infinite numbers, and the count of these in each column of the rows `order`."""
+        """Return a copy in which infinite numbers are NaN, and the number of infinite numbers per column.
+
+        Only the infinite numbers in the rows `order` are counted; None counts all rows.
+        """
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()
@@ -94,7 +97,7 @@ def read_sparse(data: Any, name: str) -> SparseMatrix:
     Raises
     ------
     DataError
-        The matrix has complex numbers.
+        The dtype is neither real numbers nor booleans, for example complex.
 
     Warns
     -----

@@ -7,9 +7,9 @@ training rows and kept with the model, so a cell means the same in any table. Te
 ("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be 1234 or 1.234; if the column does
 not show which, the comma separates thousands.
 
-In a category, the level of a text cell is the unchanged text, unless all text of the column spells numbers or booleans.
-The level of a number, a boolean or such text comes from `plain_text`. So the level is the same in a frame of numbers,
-in a column of objects and in a file.
+In a category, the level of a text cell is the unchanged text. But if all text of the column spells numbers or booleans,
+`plain_text` converts each text to the level that a cell with this number or boolean has. So the level is the same in a
+frame of numbers, in a column of objects and in a file.
 """
 
 import re
@@ -31,7 +31,7 @@ GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9
-"""If at least this share of the cells in a text column are numbers, a warning names a cell that is not a number."""
+"""If at least this share of a text column's cells are numbers or dates, a warning names a cell that is neither."""
 SAMPLE = 1_000
 """Each spelling is first tried on at most this many distinct cells. A spelling that reads all of these is then tried on
 all cells."""

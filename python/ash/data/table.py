@@ -7,8 +7,9 @@ its y and weights. The core trains on its own copy.
 
 scikit-learn draws the split, by StratifiedShuffleSplit for classification and by ShuffleSplit for regression. Every
 class keeps at least one training row, so the only row of a class goes to training. If the training or the validation
-part is too small for all classes, one row of each class is reserved for training, and all other rows are shuffled
-regardless of class. In that case, a class may have no validation row.
+part is too small for all classes, or the stratified split leaves a class without a training row, one row of each class
+is reserved for training, and all other rows are shuffled regardless of class. In that case, a class may have no
+validation row.
 """
 
 from collections.abc import Sequence

@@ -56,7 +56,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``task`` is None, and floats with more than two distinct values are treated as classes.
+        ``y`` looks one-hot encoded, its text is read as numbers, or, if ``task`` is None, its floats with more than two
+        distinct values are treated as classes.
     """
     if task is not None and task not in TASKS:
         raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")

@@ -156,11 +156,11 @@ class Own:
 def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
-    The share of rows that equal another row must be from LEAST_RECURRING to MOST_RECURRING, and the variance of targets
-    among equal rows must be at most AGREEING times the variance among all rows that recur. If a larger share of rows
-    recurs, either the table has few distinct rows, which a network sees often enough, or its rows were drawn with
-    replacement, so new rows will not equal them. `numbers` [rows, columns] are finite or NaN, `targets` are [rows,
-    outputs].
+    There must be at least FEWEST_ROWS distinct rows. The share of rows that equal another row must be from
+    LEAST_RECURRING to MOST_RECURRING, and the variance of targets among equal rows must be at most AGREEING times the
+    variance among all rows that recur. If more than MOST_RECURRING of the rows recur, either the table has few distinct
+    rows, which a network sees often enough, or its rows were drawn with replacement, so new rows will not equal them.
+    `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
     """
     distinct, group, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
@@ -258,7 +258,11 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return each column's median and the inverse of its interquartile range (or of half its range if that is 0)."""
+    """Return each column's median and inverse scale.
+
+    The scale is the interquartile range, or half the full range if the quartiles are equal. The inverse of a scale that
+    is (nearly) 0 is 0.
+    """
     center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
     for place, column in enumerate(numbers.T):
         there = column[~np.isnan(column)]

@@ -9,7 +9,8 @@ ONE_HOT_LEVELS of them. They must also be sparse in their range (see FILLED), as
 counts fill most of their range, and are better without levels. A table with more than MOST_COLUMNS such columns is not
 changed: it is sparse and would become much wider. It has not been measured whether levels help in such tables.
 
-The columns are chosen on a few thousand evenly spaced rows. Each row counts once, regardless of its weight.
+Quartiles are computed on at most SEEN_ROWS evenly spaced rows, and levels on all rows. Each row counts once, regardless
+of its weight.
 """
 
 from collections.abc import Iterator
@@ -23,14 +24,14 @@ from ash.data.frames import Frame
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, Schema
 
 SEEN_ROWS = 4096
-"""Number of rows on which the columns are chosen."""
+"""The maximum number of rows on which the columns with equal quartiles are found."""
 _SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
 """The maximum number of columns with levels; if more columns qualify, none gets levels."""
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
-_OFTEN = 2  # least occurrences of a recurring value, since a unique value says nothing about other rows
+_OFTEN = 2  # minimum occurrences of a value that becomes a level; a unique value says nothing about other rows
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
@@ -47,7 +48,7 @@ def with_recurring(schema: Schema, frame: Frame) -> Schema:
 
 
 def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
-    """Return the numeric columns with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
+    """Return the positions of numeric columns with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
     numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
     rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     found: list[int] = []

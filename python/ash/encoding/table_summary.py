@@ -276,8 +276,8 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
 def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
     """Return whether values and targets correspond one to one.
 
-    If most values occur only once, a one-to-one match is no evidence by itself; in that case, numbers must also grow or
-    fall with the target.
+    If values occur less than twice on average, a one-to-one match is no evidence by itself. In that case, the result is
+    true only for numbers that always grow or always fall with the target.
     """
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}

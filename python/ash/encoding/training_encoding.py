@@ -2,7 +2,7 @@
 
 No row may see its own target. So a training row has the statistics of the training rows before it in a random order,
 and its neighbors are other training rows. All other rows have the features of `Encoding.block`. After training,
-neighbors come from all rows of the table, including validation rows.
+neighbors come from the training and validation rows of the table.
 """
 
 from dataclasses import dataclass, replace
@@ -26,9 +26,10 @@ class TrainingEncoding(Encoding):
     ----------
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
-        For each column with many levels, the statistics of each training row; None for other columns.
+        For each column with many levels, the statistics that each row of the table has in training; None for other
+        columns.
     near : array [rows, k + 1] or None
-        The neighbor features in training.
+        The neighbor features that each row of the table has in training.
     known : Neighbors or None
         The neighbors for prediction, which include validation rows.
     """
@@ -60,7 +61,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
-        """Return, for each column with ordered statistics, the slice of its statistics' features, and their array."""
+        """Return, for each column with ordered statistics, the slice of features that they fill, and the statistics."""
         found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:

@@ -137,7 +137,10 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise the error of the user's function, or AllDiverged if no score was finite and no job was restored."""
+    """Raise the error of the user's function, if any.
+
+    Raise AllDiverged if all scores of a fold were NaN or infinite, unless jobs were restored or the run interrupted.
+    """
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error
@@ -154,7 +157,7 @@ POSITIVE = ("f1", "average_precision")
 def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric, or another metric if the default metric is undefined on the validation rows.
 
-    An undefined metric is refused if the user chose it, or set a stop score.
+    An undefined metric is refused if the user chose it or set a stop score.
     """
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)

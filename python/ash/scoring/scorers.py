@@ -53,7 +53,7 @@ class ValidationScorer:
     error : BaseException or None
         The error that a call raised, if any.
     has_scored : bool or None
-        Whether any score was a finite number; None before the first call.
+        Whether any score was a finite number; None until the scorer has returned a score.
     """
 
     def __init__(
