@@ -8,7 +8,8 @@
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).
 
-Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
+Memory: each fold of cross-validation has its own float32 matrix, and the refit on all rows has another one. So K folds
+        take K + 1 times the memory of one matrix.
 """
 
 import math
