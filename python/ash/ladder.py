@@ -144,7 +144,7 @@ class Ladder:
         self._lock = threading.Lock()
 
     def next(self) -> Job | None:
-        """Return the next job, or None if the next job depends on a report, or if the ladder is `finished`."""
+        """Return the next job, or None if the next job depends on a report or if no more jobs follow."""
         with self._lock:
             asked = self._core.next()
             if asked is None:
@@ -206,7 +206,7 @@ class Ladder:
     def ending(self) -> str | None:
         """Why the ladder is `finished`, or None if it is not.
 
-        The reasons are "finished" (by itself), "stop_score", "patience" and "epoch_limit".
+        The reasons are "finished" (all rungs are done), "stop_score", "patience" and "epoch_limit".
         """
         with self._lock:
             return self._core.ending

@@ -60,7 +60,8 @@ class RunRecord:
     kept : tuple of int
         The candidates from whose networks the model was selected, best first.
     refit : tuple of int
-        The epochs for which each network of the model was trained on all rows; 0 if there was no time for a network.
+        The epochs for which each network of the model was trained on all rows; 0 for a network that was not trained on
+        them. Empty if no training on all rows was requested.
     digest, model : str
         `Result.digest`, and a hash of the model; both have 64 hexadecimal digits.
 

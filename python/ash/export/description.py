@@ -193,7 +193,9 @@ class TreesMember(Member):
     the sum of the leaves that the row reaches in the trees of that output.
     """
 
-    leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t start at leaf_starts[t] - t
+    # [trees + 1], the index of each tree's first leaf, then the number of leaves; tree t's nodes start at
+    # leaf_starts[t] - t
+    leaf_starts: NDArray[np.int64]
     outputs: NDArray[np.int64]  # [trees], the output that each tree adds to; with two classes always the second
     feature: NDArray[np.int32]  # [nodes]
     threshold: Doubles  # [nodes]
@@ -325,7 +327,7 @@ def _scaling(core: _core.Network) -> Scaling:
 
 
 def _scaling_key(core: _core.Network) -> bytes:
-    """Return a dict key. It is the same for two networks if they have the same scaling."""
+    """Return a dict key that is equal for networks with the same scaling."""
     return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
 
 

@@ -1,7 +1,7 @@
 """Exports a model as an ONNX graph of standard operators, plus LabelEncoder and tree ensembles from ai.onnx.ml.
 
     numbers [rows, n] double --> z in double --> clip in float -----------+
-    dates, as days: the same as numbers, also for their parts ------------+
+    dates as days, and their parts without levels: the same as numbers ---+
     numbers and parts with levels: number of the level --> row of table --+--> features [rows, features] float
     text [rows, 1] string: number of the level --> row of table ----------+      |
     numbers of recurring rows: neighbors (`ash.encoding.neighbors`) ------+      v
@@ -259,7 +259,7 @@ class _Writer:
         return self.graph.add("Gather", cells, np.array(column), axis=1)
 
     def _finite(self, name: str) -> str:
-        """Return an input's numbers in the same shape, as double; infinity becomes NaN if it counts as missing."""
+        """Return the name of an input's numbers in the same shape; infinity becomes NaN if it counts as missing."""
         if not self.description.infinite_is_missing:
             return name
         if name not in self.numbers:
@@ -375,9 +375,10 @@ class Graph:
 
 
 def date_part(graph: Graph, part: str, days: str) -> str:
-    """Add a part of dates, double [rows, 1] with NaN for missing dates, and return its name.
+    """Compute a part of dates in the graph; return its name: double [rows, 1] with NaN for missing dates.
 
-    Source: H. Hinnant, civil_from_days, in integers. Dates before year 0 are treated as the first day of year 0.
+    Source: H. Hinnant, civil_from_days, in integers. Except for the hour, dates before March 1 of year 0 are treated as
+    that day, and dates more than 1e8 days after 1970-01-01 as the last of these days.
     """
     whole = graph.add("Floor", days)
     if part == "hour":
@@ -512,7 +513,7 @@ def _activate(graph: Graph, layer: Layer, x: str) -> str:
 
 
 def _function(graph: Graph, name: str, x: str) -> str:
-    """Add the activation function `name` of x, composed of operators that every ONNX version has; return its name."""
+    """Apply the activation function `name` to x, by operators that version OPSET has; return the name of the result."""
     if name == "silu":
         return graph.add("Mul", x, graph.add("Sigmoid", x))
     if name == "mish":
@@ -553,7 +554,7 @@ def _places(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
 
 
 def _squares(graph: Graph, neighbors: Neighbors, places: str) -> str:
-    """Return the squared distances [rows, distinct rows] to the distinct training rows, summed column by column."""
+    """Return the name of the squared distances [rows, distinct rows] to the training rows, summed column by column."""
     total = ""
     for column, values in enumerate(neighbors.rows.T):
         own = graph.add("Gather", places, np.array([column]), axis=1)

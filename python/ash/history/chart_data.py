@@ -52,7 +52,7 @@ MOST_LEVELS, MOST_NUMBERS = 14, 6
 """The maximum number of values that are labeled on an axis of levels, and on an axis of numbers."""
 
 BELOW = -0.12
-"""Position of a candidate that does not have the hyperparameter, where the axis ranges from 0 to 1."""
+"""Position of a candidate that does not have the hyperparameter, on an axis that ranges from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ class LadderPoints:
     Attributes
     ----------
     x, y : float64 arrays [jobs]
-        x is the score by which the ladder ranked the job. y is the rung, with an offset that depends on the candidate's
-        number.
+        x is the score by which the ladder ranked the job, or a fixed position left of `low` if the score is lower or
+        the job diverged. y is the rung, with an offset that depends on the candidate's number.
     kind : int64 array [jobs]
         The outcome of the job, as an index into `KINDS`.
     low, high : float
@@ -167,7 +167,7 @@ class ParameterAxis:
 
     @property
     def varies(self) -> bool:
-        """Return whether candidates differ in this hyperparameter; to lack it counts as a value."""
+        """Return whether candidates differ in this hyperparameter; not having it counts as a value."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
     @cached_property

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ash.history.history import History
 
 LEAST = 20
-"""The minimum number of candidates with a job; with fewer, a fold would be too small, and there are no importances."""
+"""The minimum number of candidates with a job. With fewer, a fold would be too small, so no importance is computed."""
 
 MOST = 1024
 """The maximum number of candidates that are used; larger runs are evenly subsampled."""

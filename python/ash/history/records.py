@@ -45,9 +45,10 @@ class JobRecord(NamedTuple):
     epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
     the job at once, and `core_seconds` is the sum of these threads' seconds in the job. `team_limit` is the maximum
     number of threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the
-    virtual worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds. These
-    three fields are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after
-    the job; it is 0 if the job diverged.
+    virtual worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds (for
+    functions, in the unit of `costs`). These three fields are 0 in the greedy schedule. `weights_hash` is an unsigned
+    64-bit hash of all weights and biases after the job; it is 0 if the job diverged. For functions, `loss` is the
+    negated value by which the ladder ranked the job, `training_loss` is NaN and `weights_hash` is 0.
     """
 
     candidate: int

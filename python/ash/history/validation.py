@@ -1,6 +1,6 @@
 """Evaluates the winner on the validation rows that scored it: confusion matrix, calibration and errors.
 
-    class probabilities -> confusion (true class x predicted class), calibration (confidence x share of correct rows)
+    class probabilities -> confusion (by true and predicted class), calibration (share of correct rows by confidence)
     targets             -> true and predicted values of an output
 
 The winner was selected by its score on these rows, so all of these results are optimistic. Each row counts with its

@@ -303,7 +303,7 @@ def check_place(path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise JournalError if an existing file cannot be written, or does not start with the bytes of a journal."""
+    """Raise JournalError if an existing file cannot be written, or if it is neither empty nor an SQLite file."""
     if not path.exists():
         return
     with _usable(path), path.open("r+b") as file:

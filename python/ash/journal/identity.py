@@ -189,7 +189,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 def differences(
     there: Facts, here: Facts, allowed: Sequence[str] = (), *, where: str = "in the record", may_grow: bool = False
 ) -> list[str]:
-    """Return descriptions of how the facts of two runs differ; only the parts that `here` contains are compared.
+    """Return one text per difference between the facts of two runs; only the parts that `here` contains are compared.
 
     `here` are the facts of this call, `there` those of the other run, and `where` names the source of `there` in
     messages. With `may_grow`, a larger space that contains the recorded one does not count as a difference.

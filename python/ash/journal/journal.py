@@ -170,7 +170,7 @@ ended (True) or was started (False)."""
         """Write the new results since the previous call; the run may still be training."""
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the candidates that earlier calls drew from this space, by number; used only if draws use results."""
+        """Return the candidates that earlier calls drew from this space, by number; used if draws depend on results."""
         return []
 
     def finish(self, ended: str) -> None:
@@ -189,7 +189,7 @@ ended (True) or was started (False)."""
         *,
         keeps_drawn: bool = False,
     ) -> None:
-        """Pass the results of earlier runs to a tuner that has not started.
+        """Pass the results of earlier calls to a tuner that has not started.
 
         `params` are the hyperparameters of the candidates drawn so far, by number; the sequence may grow. `failed`
         returns whether the user's scoring function has failed; the core's results after that are ignored. With
@@ -209,7 +209,7 @@ ended (True) or was started (False)."""
         return None
 
     def retraced(self, exactly: bool) -> None:
-        """Handle the end of the replay of recorded jobs; `exactly` is False if its steps differ from the record."""
+        """Handle the end of the replay of recorded jobs; `exactly` says whether it repeated the recorded steps."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
         """Log a job that the virtual clock has started."""

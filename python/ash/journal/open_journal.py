@@ -130,7 +130,7 @@ class OpenJournal(NullJournal):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Load the candidates drawn from smaller spaces; load all if `space` is larger than the recorded space."""
+        """Load the candidates drawn from smaller spaces; these are all recorded ones if `space` has grown."""
         if "run" not in self._facts:
             return
         with sound(self._path):

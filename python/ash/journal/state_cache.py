@@ -8,11 +8,13 @@ stores a hash of each file. A file whose hash does not match is not used; its ca
 bit-identical results.
 
 A resumed run need not train a candidate again if its state is stored. So the states that were most costly to train are
-written first, and writing takes only a small share of the training time. Networks that train fast are not stored, since
-training them again is faster than reading them.
+written first, and writing takes only a small share of the training time. States of networks that train fast are not
+stored during the run, since training them again is faster than reading them. At the end, the networks that the result
+holds are written, as many as time allows.
 
-Invariants: (1) writing takes about SHARE of the time that the jobs of this call have taken; a file is started only
-if writing is expected to stay within that share. (2) The files take at most `limit` bytes. (3) A file is named in the
+Invariants: (1) during the run, writing takes about SHARE of the time that the jobs of this call have taken; a file is
+started only if writing is expected to stay within that share. (2) During the run, no state is written that would raise
+the total size of the files above `limit` bytes; `write_kept` does not check this limit. (3) A file is named in the
 journal only after it exists, and deleted only after a commit has removed its name.
 """
 
@@ -156,7 +158,7 @@ def _bytes_of(folds: list[Parts]) -> int:
 
 
 class StateCache:
-    """The stored states of one run, in at most `limit` bytes of files; `rows` are those of the table `states`."""
+    """The stored states of one run. `limit` is in bytes; `rows` are the rows of the journal's table `states`."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder
@@ -178,7 +180,7 @@ class StateCache:
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Account for decided jobs; `new` has those that were not restored. Both are columns in the core's form."""
+        """Account for the decided jobs, given as the core's columns; `new` has those that were not restored."""
         core_seconds = float(new["core_seconds"].sum())
         self._core_seconds += core_seconds
         self._allowed += SHARE * core_seconds

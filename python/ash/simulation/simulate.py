@@ -496,8 +496,8 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
     candidates : int
         Number of candidates, which are the rows of the tables.
     epochs : sequence of int
-        The epochs of a job in each rung; rungs are the columns of the tables. Records of higher rungs are used only to
-        estimate unrecorded jobs.
+        The epochs of a job in each rung; rungs are the columns of the tables. Records of rungs above these are used
+        only to estimate unrecorded jobs.
 
     Returns
     -------
