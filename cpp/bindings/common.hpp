@@ -54,8 +54,8 @@ T narrow(std::int64_t value, const char* what) {
     return static_cast<T>(value);
 }
 
-// Returns a number of threads, clock workers or jobs in flight. Throws std::invalid_argument unless it is 1 to 2^16.
-// options.py has the same limit (MOST_WORKERS).
+// Returns `places`, a number of threads, clock workers or jobs in flight. Throws std::invalid_argument unless it is
+// from 1 to 2^16. options.py has the same limit (MOST_WORKERS).
 inline int checked_places(int places, const char* what) {
     constexpr int kMost = 1 << 16;
     require(places >= 1 && places <= kMost, what);

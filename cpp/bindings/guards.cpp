@@ -39,7 +39,7 @@ void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object
 
 void bind_guards(py::module_& m) {
     static_cast<void>(
-        std::uncaught_exceptions());  // allocates memory for exceptions of the importing thread: parallel.hpp
+        std::uncaught_exceptions());  // allocates memory for exceptions of the importing thread; see parallel.hpp
     py::register_local_exception_translator(&translate_refusal);
     py::register_local_exception_translator(&keep_memory_errors);
     for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {

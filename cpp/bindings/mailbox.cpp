@@ -57,8 +57,8 @@ std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t abo
     return rung;
 }
 
-// Executes a job of a run in another process. The calling thread trains it. Returns the result, the states after the
-// job, and the seconds that the job took.
+// Executes a job in the calling thread, for a run whose tuner is in another process. Returns the result, the states
+// after the job, and the seconds that the job took.
 // states: the states to continue from, or none. Raises ValueError if they do not fit the settings and the data.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,

@@ -65,7 +65,7 @@ std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& f
     return jobs;
 }
 
-// Returns the steps of an array with rows (candidate, rung, finished).
+// Converts an array, whose rows are (candidate, rung, finished), to steps.
 std::vector<Step> steps_of(const Array<std::int64_t>& rows) {
     require(rows.ndim() == 2 && rows.shape(1) == 3, "steps: three columns");
     std::vector<Step> steps;

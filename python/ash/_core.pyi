@@ -173,7 +173,8 @@ class Data:
     def training_weights(self) -> NDArray[np.float32]: ...  # empty if all weights are equal
     def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments that convert scores to targets
     @property
-    # Returns the standardized features that are constant in the training rows. They are set to 0 in all rows.
+    # Returns the numbers of the standardized features that are constant in the training rows. These features are set
+    # to 0 in all rows.
     def constant_features(self) -> list[int]: ...
 
 class DataBuilder:
@@ -190,7 +191,7 @@ class DataBuilder:
         epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all rows
         loss: str = "squared_error",  # "squared_error" | "pinball" | "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
-        sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
+        sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # reads the next rows [n, features]; NaN: missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
@@ -387,11 +388,11 @@ class Tuner:
         # score, loss, hash and scores of the folds, or None if the job was stopped. Any thread calls it; it must not
         # throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # request candidates if fewer than `ahead` wait for rung 0; 0: if a worker is idle
+        ahead: int = 1024,  # request candidates if fewer than `ahead` wait for rung 0; 0: only if a worker is idle
     ) -> None: ...
     def start(self) -> None: ...
-    # Waits until more candidates should be provided, but at most `seconds`. Returns whether all threads have ended.
-    # Raises exceptions of the threads.
+    # Waits until more candidates should be provided or all threads have ended, but at most `seconds`. Returns whether
+    # all threads have ended. Raises exceptions of the threads.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # returns at once; running jobs end after their current block of rows, unrecorded
     def limit(self, seconds: float) -> None: ...  # sets the deadline to now + `seconds`; not for a greedy schedule
@@ -499,9 +500,9 @@ def workspace_bytes(
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
 
 # For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
-# `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one by a single thread and one by a
-# team of `threads` >= 2. time_team also returns "blocks", the number of blocks that helpers ran, and "round_trip", the
-# seconds for a cache line to reach another core and return.
+# `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one by a single thread ("alone")
+# and one by a team of `threads` >= 2 ("shared"). time_team also returns "blocks", the number of blocks that helpers
+# ran, and "round_trip", the seconds for a cache line to reach the second thread's core and return.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(

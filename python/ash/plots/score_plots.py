@@ -76,7 +76,7 @@ def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def _draw_cuts(result: History, ax: "Axes") -> None:
-    """Draw the lowest score that a barrier would have promoted, for each rung except the last."""
+    """Draw the lowest score that a barrier would have promoted in each rung whose recall is known."""
     cuts = barrier_cuts(result)
     if cuts:
         low, high = np.array([*cuts]) - 0.45, np.array([*cuts]) + 0.45

@@ -3,7 +3,8 @@
     History -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
 
 Nothing is loaded from elsewhere: a Content-Security-Policy allows only this style and this script, by their hashes. The
-page depends only on the history and this installation; it contains no date and no random names.
+page depends only on the history and this installation. It contains no random names, and no date except that of the
+run's start.
 """
 
 import base64

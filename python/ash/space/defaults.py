@@ -32,8 +32,8 @@ _SIZES = (
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
 _COLUMNS_A_UNIT = 8  # with more columns per unit of the widest layer, the first layer would be a bottleneck
-_FEW = 5_000  # least rows at which networks for classification embed numbers by default; see `bench ablation`
-_MOST_EMBEDDED = 200  # with more numeric features there is no embedding, since it adds three features to each
+_FEW = 5_000  # from this many rows on, networks for classification embed numbers by default; see `bench ablation`
+_MOST_EMBEDDED = 200  # with more numeric features there is no embedding, since it adds three values per feature
 
 
 def default_space(

@@ -6,11 +6,11 @@
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
 A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
-be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
-(levels.py). All levels are computed by the module ``decimal``, which rounds exp and ln correctly, so they are the same
-on every machine. For readability, listed levels are rounded to three significant digits (of the value in a log domain,
-of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the default are
-kept exactly as given.
+be drawn without repetition. Without ``levels=``, a log or uniform domain has about 10**9 to 10**10 levels, each of
+which is computed when it is drawn (levels.py). Levels are computed by the module ``decimal``, which rounds exp and ln
+correctly, so they are the same on every machine. For readability, listed levels are rounded to three significant digits
+(of the value in a log domain, of the step in a uniform one). More digits are kept only if two levels would coincide.
+The bounds and the default are kept exactly as given.
 """
 
 import math
@@ -32,7 +32,7 @@ from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLev
 
 MOST_LEVELS = 100_000  # maximum number of listed levels per domain; more are probably a mistake
 LISTED = 1000
-"""The levels of a range of whole numbers are listed if there are at most this many."""
+"""The levels of a range of whole numbers are listed if there are at most this many, unless ``log=True``."""
 LARGEST_BOUND = 10**18
 """The largest magnitude of a whole-number domain's bounds, so that the length of its range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
@@ -374,7 +374,7 @@ def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[
 
 
 def step_of(domain: Domain) -> int:
-    """Return the step between the levels of a domain of whole numbers; 1 for "log integers"."""
+    """Return the greatest common divisor of the steps between a domain's whole numbers; 1 for "log integers"."""
     if isinstance(domain.levels, range):
         return domain.levels.step
     steps = (upper - lower for lower, upper in pairwise(domain.levels))

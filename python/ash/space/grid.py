@@ -12,7 +12,8 @@ Conditions make the grid irregular, so it is split into regular pieces:
 The size is a sum over cases and a product over components. The configuration with a given number is computed exactly,
 in mixed radix and with integers of any length. Invariants: (1) each configuration is in exactly one case of each
 component; (2) a hyperparameter comes after the hyperparameters in its conditions. Cost: one list of cases per
-component, built once, and O(names + log cases) per configuration. Only levels that conditions name are enumerated.
+component, built once, and O(names + log cases) per configuration. Levels are enumerated only if a condition names their
+hyperparameter.
 
 If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer {sgd |
 momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9 configurations. So a grid may be weighted. Weights
@@ -32,11 +33,11 @@ from typing import Any, NamedTuple
 from ash.errors import SettingError
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
-MOST_CASES = 100_000  # maximum number of cases per component; a grid with more cases is hardly regular
+MOST_CASES = 100_000  # maximum number of cases per component, all of which are stored
 
 
 class Variant(NamedTuple):
-    """One of the domains of a hyperparameter. The first variant applies whose conditions all hold."""
+    """One of the domains of a hyperparameter. The first variant whose conditions all hold applies."""
 
     levels: Sequence[Any]
     default: Any
@@ -219,7 +220,7 @@ def _component(
 def _weights(
     cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
 ) -> Sequence[int]:
-    """Return the count of numbers of each case, in proportion to its probability; at least 2**64 per configuration."""
+    """Return how many numbers each case occupies, proportional to its probability; at least 2**64 per configuration."""
     if len(cases) == 1:
         return sizes
     shares = [

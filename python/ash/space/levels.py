@@ -26,7 +26,8 @@ STEPS = 10**9
 SMALLEST = 1e-300
 """The smallest bound of a log domain; doubles much closer to 0 have fewer digits."""
 _DIGITS = 15
-_LEAST_RATIO = Decimal("2e-14")  # least distance between the logarithms of neighboring decimals of _DIGITS digits
+# Levels whose logarithms are at least this far apart differ after rounding to _DIGITS digits.
+_LEAST_RATIO = Decimal("2e-14")
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,9 @@ class Space:
     Notes
     -----
     All configurations are equally likely to be drawn, except for the weights of ``ash.integers(..., log=True)``. If a
-    domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters are drawn
-    one after the other, with each level equally likely. So an option with few configurations is drawn as often as one
-    with many.
+    domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters joined by
+    the condition are drawn one after the other, with each level equally likely. So an option with few configurations is
+    drawn as often as one with many.
 
     Examples
     --------
@@ -539,15 +539,15 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
 
 
 def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over `first`, whose configurations differ, and then over those only in `points`."""
+    """Return an iterator over `first`, which has no duplicates, then over the configurations only in `points`."""
     own = {key_of(params) for params in first}
     return chain(first, (params for params in points if key_of(params) not in own) if own else points)
 
 
 def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over the configurations in `before`, each at its number, with other points in the gaps.
+    """Return an iterator over configurations: those in `before` at their numbers, and others from `points` in the gaps.
 
-    The iterator ends at the first gap for which no point is left.
+    The iterator ends at the first gap for which `points` has no configuration left.
     """
     own = {key_of(params) for params in before.values()}
     others = (params for params in points if key_of(params) not in own) if own else iter(points)
