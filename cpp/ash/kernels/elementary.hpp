@@ -2,8 +2,8 @@
 //
 // Method: for exp, the argument is reduced to |r| <= ln(2)/2 with ln 2 split into two constants (Cody and Waite). A
 // Taylor polynomial is evaluated on that range, and the exponent is inserted as bits. tanh and sigmoid are computed
-// from this exp, and log from a series of atanh. A table in cpp/DESIGN.md lists the largest errors with fused
-// multiply-add, which tests/core/test_elementary.py measured.
+// from this exp, and log from a series of atanh. A table in cpp/DESIGN.md lists the largest errors that
+// tests/core/test_elementary.py measured with fused multiply-add.
 // Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126 are
 // rounded as denormals.
 // Included only by unit_*.cpp.
@@ -90,7 +90,7 @@ ASH_INLINE Floats tanh(Floats x) {
     const Floats size = at_most(absolute(x), broadcast(10.0F));
     const Reduced reduced = reduce_exp(size + size);
     const Floats factor = power_of_two(reduced.n);
-    const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);  // e^2x - 1, accurate for small x
+    const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);  // e^(2 |x|) - 1, accurate for small x
     return with_sign_of(expm1 / (expm1 + 2.0F), x);
 }
 

@@ -1,5 +1,5 @@
-// elementwise.hpp: passes over blocks of rows (activations, dropout, gathering, standardization), and exp, log, tanh
-// and sigmoid of arrays.
+// elementwise.hpp: passes over blocks of rows (activations, dropout, gathering, standardization), the test for finite
+// values, and exp, log, tanh and sigmoid of arrays.
 //
 // Each row of a block is processed in whole vectors, up to the vector that holds its last column.
 // Cost: one read and one write of the block in the L1 or L2 cache.

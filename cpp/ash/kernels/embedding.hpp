@@ -11,7 +11,7 @@
 // Layout: rows of parameters, one column per number: frequency[16], phase[16], mix[16][3], bias[3]. SIMD vectors run
 //         over numbers, so each embedded value is summed as one chain in order of k, and each gradient as one chain in
 //         row order.
-// Cost:   per number and row, 16 cosines forward, and 16 cosines and sines for the gradient.
+// Cost:   per number and row, 16 cosines forward, and 16 cosines and 16 sines for the gradient.
 #pragma once
 
 #include <cstdint>

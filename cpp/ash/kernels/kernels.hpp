@@ -6,7 +6,7 @@
 //
 // Promise: a function gives the same bits on every instruction set with fma. Each element of a product is one chain of
 // fused multiply-adds in order of k. SIMD vectors run over columns, never over k. Sums over a row are chains in column
-// order. Nothing depends on libm, on the vector width or on contraction by the compiler.
+// order, except in scale_gradient. Nothing depends on libm, on the vector width or on contraction by the compiler.
 //
 // Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless stated otherwise, functions read and
 //          write whole vectors, including padding.
@@ -100,9 +100,9 @@ struct Standardization {
 };
 
 constexpr float kClip = 3.0F;      // the limit of the smooth clip
-constexpr float kFar = 0x1.0p30F;  // from |z| = kClip * kFar on, the clip returns +-kClip
+constexpr float kFar = 0x1.0p30F;  // the limit of |y|
 
-// The parameters of an embedding (embedding.hpp) [rows][stride], one column per number.
+// The parameters of an embedding (embedding.hpp) [rows][stride], one column per embedded feature.
 struct Periodic {
     const float* parameters;
     std::int64_t stride;
@@ -152,8 +152,9 @@ struct Kernels {
                    float* to) noexcept;
     // to[row * to_stride + d * numbers + i] := embedded value d of numeric feature i; x is [rows][stride].
     void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
-    // gradient [rows of parameters][16] := the gradient of the parameters of 16 numbers, starting at `first`, a
-    // multiple of 16. deltas: the deltas of embed()'s results, which are read up to 15 floats beyond their end.
+    // gradient [rows of parameters][16] := the gradient of the parameters of 16 embedded features, starting at feature
+    // `first`, a multiple of 16. deltas: the deltas of embed()'s results, which are read up to 15 floats beyond their
+    // end.
     void (*embed_gradient)(const Periodic&, std::int64_t first, const float* x, const float* deltas,
                            std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
     // to[row] := from[row] * factors[row].

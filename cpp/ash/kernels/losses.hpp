@@ -1,9 +1,10 @@
 // losses.hpp: softmax with cross-entropy, and the regression losses, with their deltas.
 //
-// The softmax transposes its block before it sums rows, so that its vectors run over rows. In the softmax, as in the
-// regression losses, every sum over columns is one chain in column order. The bits of a sum therefore do not depend on
-// the vector width, and the lanes of a register are never added to each other.
-// Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
+// The sums of each row are chains of additions in column order, so their bits do not depend on the vector width. The
+// regression losses add up one row at a time. The softmax adds up several rows at once, each in one lane of a SIMD
+// register. To do so, it transposes its block.
+// Cost: a softmax reads its block twice (three times if it has more than 16 columns) and writes it twice. It transposes
+// the block back and forth in tiles of 64 x 16 on the stack.
 // Included only by unit_*.cpp.
 #pragma once
 

@@ -1,4 +1,4 @@
-// reference_periodic.hpp: the naive twins of periodic.hpp (the embedding of numbers, and row factors).
+// reference_periodic.hpp: the naive twins of periodic.hpp (the embedding of numeric features, and row factors).
 //
 // The embedding's sines and sums are in double here, while the kernels use a chain of floats, so its results are
 // compared within a bound. Row factors and their gradients use the order promised in kernels.hpp and are compared bit

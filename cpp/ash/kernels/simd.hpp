@@ -126,8 +126,8 @@ ASH_INLINE Integers lane_numbers() {
     return numbers;
 }
 
-// Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. Rows
-// without unused vectors at their end are traversed as one row.
+// Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. If rows
+// have no unused vectors at their end, the block is traversed as one long row.
 template <typename Function>
 ASH_INLINE void for_vectors(int64_t rows, int64_t columns, int64_t stride, Function function) {
     int64_t width = (columns + kLanes - 1) / kLanes * kLanes;

@@ -20,8 +20,8 @@
 //     r2                    mean target; total and residual sums of squares
 //     rmse, mae, pinball    sums of squared errors, of absolute errors or of pinball losses
 //
-// Rows are counted by weight. The mean target and the total depend only on the targets, so begin() computes them
-// before the first prediction.
+// Rows are counted by weight. For r2, the mean target and the total sum of squares depend only on the targets, so
+// begin() computes them before the first prediction.
 
 namespace ash {
 

@@ -24,7 +24,8 @@
 // Threads:     none. A running score belongs to one thread.
 // Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). Only these two keep
 //              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row for the order.
-//              Nothing is allocated if the running score has already been used with at least as many rows and outputs.
+//              Nothing is allocated if the running score has already been used for this metric with at least as many
+//              rows and outputs.
 
 #pragma once
 

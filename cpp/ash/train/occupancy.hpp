@@ -1,4 +1,4 @@
-// occupancy.hpp: measures, of the time in which a thread wanted to run, the share in which it had a core.
+// occupancy.hpp: measures the share of a core that a thread got while it wanted to run.
 //
 //     share = CPU seconds of the thread / (wall seconds - seconds that the thread slept voluntarily)
 //
@@ -19,7 +19,7 @@ inline double now_seconds() {
 
 class Occupancy {
   public:
-    // Starts a measurement, for which share() is asked later.
+    // Starts a measurement, which seconds() and share() read later.
     void start() {
         wall_ = now_seconds();
         cpu_ = cpu_seconds();

@@ -5,9 +5,9 @@
 //     on_threads(count, body)     calls body(0) .. body(count - 1), on as many separate threads as the system grants
 //     startable(wanted)           returns how many of the wanted threads the system grants to a region
 //
-// Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept,
-//          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown
-//          after the construct.
+// Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept
+//          and rethrown after the construct. parallel() has a third argument, on_failure(), which it calls for each
+//          exception, so that the other threads can be told to stop.
 // Refusal: libgomp and libomp end the process if the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
 //          before a region opens, startable() starts as many threads as the region will have, all at once and with the
 //          same stack size. Then it ends them and returns how many could be started. A race remains: another thread or

@@ -22,8 +22,8 @@ namespace ash {
 
 class Pauses {
   public:
-    // Starts a watch, which measures how much of a core the owner gets. Called when a job starts, since the owner may
-    // have slept for a long time before.
+    // Starts a watch, which measures how much of a core the owner gets. Called when a job or a pause starts. The time
+    // between jobs is left out, since the owner may have slept then.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
@@ -34,7 +34,7 @@ class Pauses {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
 
-    // Returns whether the owner had a core to itself during the last watch.
+    // Returns whether the owner had a core to itself during the last watch that was long enough to be judged.
     bool had_core() const { return has_core_; }
 
     // Records that the owner slept voluntarily for `seconds`.

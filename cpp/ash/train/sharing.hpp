@@ -1,10 +1,12 @@
-// sharing.hpp: divides the two halves of a step into blocks for a team. The division affects waiting times but no
-// result.
+// sharing.hpp: divides a training step into blocks for the threads of a team. The division affects waiting times but no
+// result. A step has two halves, (1) and (2) in trainer.hpp, and each half is divided by rows:
 //
-//     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
-//     (2) rows of weights       about four blocks per thread, with about equally many multiply-adds each. There
-//                               are more if a block would exceed 64 rows. The biases of a layer belong to its last
-//                               block. An embedding adds blocks of 16 features each
+//     (1) forward and backward: rows of the batch   about two blocks per thread, or more if a block would exceed 64
+//                                                   rows
+//     (2) gradient and update: rows of weights      about four blocks per thread, with about equally many multiply-adds
+//                                                   each, or more if a block would exceed 64 rows. The biases of a
+//                                                   layer belong to its last block. An embedding adds blocks of 16
+//                                                   features each
 //
 // There are more blocks than threads because threads join late and leave early.
 // Invariants: blocks start at multiples of 16 rows. A SIMD register with losses or transposed weights covers

@@ -5,7 +5,7 @@
 //         publish  ticket = {job, blocks, next = 0}   claim   block `next`, by raising `next` by 1 (compare-exchange)
 //         claim and run blocks, as members do         run     body(block, scratch), then raise done by 1
 //         wait until done = blocks                    rest    while there is no block to claim: spin, then sleep
-//                                                     leave   when the bell has rung or the team is not open
+//                                                     leave   when the bell rang, the job ended or the team closed
 //
 // Only the owner runs the sequence of steps. A loop is one half of a step (trainer.hpp), so a step has two barriers. A
 // ticket counts up to 65,535 blocks; a loop with more blocks is run in parts. A member contributes only time and
@@ -66,9 +66,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Returns whether to share the next step, that is, whether there is a member and sharing saves time. Call it once
-    // per step; the step is timed until the next call. whole: whether the step is as large as the other steps of this
-    // job; smaller steps are not timed.
+    // Returns whether to share the next step: whether the team has a member, and the job's first two steps, which are
+    // not shared, have been timed. Call it once per step; the step is timed until the next call. whole: whether the
+    // step is as large as the other steps of this job; smaller steps are not timed.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.

@@ -3,17 +3,18 @@
 //     for each epoch: the next rows of the current pass, which is shuffled when it starts                 epoch_cut.hpp
 //       for each batch:
 //         (1) blocks of 64 rows: gather, forward, loss, backward pass       [writes rows]      propagation.hpp
-//         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
+//         (2) blocks of weight rows: gradient over the batch, update, W^T   [writes weights]
 //
-// Each half of a step writes disjoint blocks and reads only results that the other half has finished. A team can
-// therefore share a job (team.hpp) without changing any bit of the results. A gradient is one chain of fused
-// multiply-adds in row order, for any assignment of blocks to threads and any division of rows and weights into blocks.
-// The loss of a batch is a sum in row order.
+// A step is the work on one batch, and (1) and (2) are its two halves. A half starts only after the half before it has
+// ended. Its blocks are disjoint, and no block reads what another block of the same half writes. A team can therefore
+// share a job (team.hpp) without changing any bit of the results. A gradient is one chain of fused multiply-adds in row
+// order, for any assignment of blocks to threads and any division of rows and weights into blocks. The loss of an epoch
+// is a sum in row order.
 //
 // Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.
-// Cost:    allocates only in prepare() and at the start of a job; the stop flag is read once per block. A job that
-//          starts in the middle of a pass repeats the shuffle of the whole pass.
+// Cost:    memory is allocated only in Workspace::prepare() and at the start of a job. The stop flag is read once per
+//          block. A job that starts in the middle of a pass repeats the shuffle of the whole pass.
 #pragma once
 
 #include <atomic>

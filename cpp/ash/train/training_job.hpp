@@ -30,12 +30,12 @@
 
 namespace ash {
 
-// The result of a job. If the job diverged, score and loss are NaN.
+// The result of a job. A job has diverged if its score or loss is not finite. Both are NaN if training diverged.
 struct Result {
     double score = 0.0;
     double loss = 0.0;
     double training_loss = 0.0;
-    std::uint64_t weights_hash = 0;  // digest of all parameters (digest.hpp); 0 if diverged
+    std::uint64_t weights_hash = 0;  // digest of all parameters (digest.hpp); 0 if training diverged
     bool stopped = false;            // whether the flag stopped the job; if so, the other fields mean nothing
     int thread = -1;        // number of the thread that did the job in another process; -1 if the calling thread did it
     double seconds = -1.0;  // duration of a job done in another process; -1 if the calling thread did it

@@ -55,7 +55,7 @@ std::int32_t leaf_of(const TreeNode* nodes, const double* row) {
     return ~at;
 }
 
-// Finds the leaf of a tree that each of kTogether rows reaches. Successive rows are `stride` numbers apart.
+// Finds the leaf that each of kTogether rows reaches in a tree. Successive rows are `stride` numbers apart.
 void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
                std::array<std::int32_t, kTogether>& at) {
     at.fill(0);

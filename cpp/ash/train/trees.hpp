@@ -1,6 +1,6 @@
 // trees.hpp: boosted trees stored as flat tables. They compute the same scores as LightGBM.
 //
-//     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
+//     a row goes to the left child if its cell x <= threshold, else to the right; if x is NaN, the node gives the side
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree (k + K) + ..., in double, in this order; K scores per row
 //
 //     regression      the scores, converted to units of y (output_units.hpp)

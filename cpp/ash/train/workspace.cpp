@@ -118,7 +118,7 @@ void Workspace::prepare_to_help(const Layout& layout) {
 }
 
 std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates) {
-    std::array<double, 17> most{};  // bytes of each buffer, for the candidate that needs the largest one
+    std::array<double, 17> most{};  // for each buffer, the maximum of the bytes that the candidates need
     for (const Settings& settings : candidates) {
         std::size_t number = 0;
         Workspace().each_buffer(table, settings, [&](auto& buffer, std::int64_t size) {

@@ -23,7 +23,7 @@ namespace ash {
 inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that pass through the network together
 // The number of batch rows that are added to the gradient of one tile of weights before the next tile is computed. The
 // deltas of these rows, 64 bytes per row, stay in the L1 cache. Each chain of additions continues from the previous
-// block, so the split changes no bit. kBlockTerms is a multiple of 32 for bfloat16.hpp.
+// block, so the split changes no bit. kBlockTerms is a multiple of 32, the group size of bfloat16.hpp.
 inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // weight rows whose gradient is computed and applied at once
 
@@ -52,15 +52,15 @@ struct Workspace {
     void prepare_to_score(const Data& data, const Settings& settings);  // prepares only what evaluate() needs
     void prepare_to_help(const Layout& layout);  // prepares only `gradient` and `rounded`, for a team member
 
-    // B = rows of a batch, at least kBlockRows; H = row_floats of the layout.
+    // B = rows of a batch, at least kBlockRows; H = Layout::row_floats(), floats per row for the outputs of all layers.
     AlignedFloats inputs;              // [B][stride of x]: gathered rows, expanded if sparse; unused for full batches
     AlignedFloats outputs;             // [B * H]: layer after layer, each [B][stride]
     AlignedFloats deltas;              // [B * H], same shape: first the slopes of the activations, then the deltas
     AlignedFloats slopes;              // [B * H], for parametric activations; other slopes are in deltas
     AlignedFloats excesses;            // [B * H], for parametric activations: propagation.hpp
     AlignedFloats targets;             // [B][target stride], gathered, for regression
-    AlignedFloats numbers;             // [B][stride of the embedding]: the embedded features
-    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and the embedded values
+    AlignedFloats numbers;             // [B][stride of the embedding]: values of the features to embed, copied from x
+    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: each row of x, followed by its embedded values
     AlignedFloats input_deltas;        // [B][stride of `embedded`], plus one cache line
     AlignedFloats copies;              // copies of the weights: layout.hpp
     AlignedFloats gradient;            // [kBlockWeights][widest stride], or [kRows][kColumns] of an embedding
