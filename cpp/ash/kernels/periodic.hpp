@@ -2,8 +2,8 @@
 // and learned factors (scale_rows, scale_gradient).
 //
 // In the embedding, SIMD vectors run over features. Each embedded value is summed as one chain in order of frequencies,
-// each gradient as one chain in row order. The gradient recomputes the cosines, which is cheaper than storing 16 of them
-// per feature and row.
+// each gradient as one chain in row order. The gradient recomputes the cosines, which is cheaper than storing 16 of
+// them per feature and row.
 // Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. These are maxima
 // over all floats within one turn. In the gradient, the error of a sine is multiplied by 2 pi.
 // tests/cpp/test_embedding.cpp checks a sample of these floats, and arguments up to 2^22 turns.

@@ -12,7 +12,7 @@
 //     outputs, deltas   layer after layer: [B][stride]. The last layer's outputs are stored in deltas and replaced by D
 //     slopes, excesses  the same shape, only for parametric activations. slopes: S; excesses: Q, then replaced by Q * E
 //     copies            W^T of each layer (of layer 0 only with an embedding): [outputs][padded(inputs)]. If input
-//                       factors are learned, also the product of the factors and W of layer 0, in the shape of W
+//                       factors are learned, also W of layer 0 times the factors, in the shape of W
 // Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last SIMD register;
 //             (2) copies match the current weights.
 // Threads:    several threads may call a function at once on disjoint blocks: rows of the batch for forward() and

@@ -34,7 +34,7 @@ struct Training {
     std::int64_t epochs;
     std::uint64_t seed;
     std::uint32_t candidate;
-    const std::atomic<bool>* stop = nullptr;  // once set, train() returns after at most one block of rows
+    const std::atomic<bool>* stop = nullptr;  // once set, train() returns after at most one block per thread
     std::span<double> losses = {};  // [epochs]: receives the loss of every epoch; empty if losses are not needed
     Team* team = nullptr;           // if set, other threads may join; the caller opens and closes it
 };

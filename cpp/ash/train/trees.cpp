@@ -120,7 +120,7 @@ void Trees::check_tree(std::int64_t tree) const {
     }
 }
 
-// Adds to the scores of at most kRows rows the value of the leaf that each row reaches in each tree.
+// Adds the values of the leaves that each row reaches, one leaf per tree, to the scores of at most kRows rows.
 void Trees::add_leaves(const double* rows, std::int64_t count, double* scores) const {
     const std::int64_t stride = features_;
     const std::int64_t columns = this->scores();
