@@ -63,7 +63,7 @@ struct TargetLoss {
     double level = 0.5;  // quantile level of the pinball loss, between 0 and 1
 };
 
-struct TargetTable {  // row-major; its arrays are read only while the constructor that takes it runs
+struct TargetTable {  // `y` is row-major, and is not read after the constructor that takes this struct
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
@@ -77,7 +77,7 @@ struct Part {
     std::span<const double> weights = {};  // [rows], above zero; empty if all are equal
 };
 
-struct Table {        // a whole table in one array, row-major
+struct Table {        // a whole table; its two arrays are row-major
     const double* x;  // [rows][features]
     const double* y;  // as in TargetTable
     std::int64_t rows;
@@ -164,7 +164,8 @@ class DataBuilder {
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
-    // Returns the finished Data; call it once. Throws std::invalid_argument if some rows were not observed or filled.
+    // Returns the finished Data. Throws std::invalid_argument if some rows were not observed or filled, or if called
+    // again.
     Data finish();
 
   private:

@@ -9,7 +9,7 @@ namespace ash {
 
 // The maximum number of features, and of outputs, of a table. A network has up to four inputs per feature (the
 // feature and three embedded values). With this limit, the number of inputs fits into an int, and the bytes of 2^32
-// rows fit into 63 bits.
+// table rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
 // The numbers of columns that a network reads and predicts. `features` and `outputs` are 1 to kMostColumns.

@@ -19,9 +19,9 @@ double fma_peak(const Kernels& kernels, double seconds);
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The seconds per step of a team of `threads` threads (at least 2), one value per run. All threads except the owner are
-// ready to help at any time. alone: the seconds per step without helpers, measured just before each run of the team, so
-// that both runs of a pair meet the same conditions.
+// The seconds per step, one value per run. shared: with a team of `threads` threads (at least 2), all of which, except
+// the owner, are ready to help at any time. alone: without helpers, measured just before each run of the team, so that
+// both runs of a pair meet the same conditions.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;

@@ -84,16 +84,17 @@ class Candidates {
   public:
     // first: the settings of the candidates known at the start. count: the total number of candidates. memory_limit:
     // bytes of states, divided evenly among the folds; 0 for no limit. REQUIRES: at least one fold; data and kernels
-    // outlive this object. Throws std::invalid_argument for settings out of range, for a network too large for a
-    // Layout, for a count outside of 1..2^31 - 1 or below the number of known candidates, for a negative limit, for a
-    // metric of the wrong task, for folds whose features or outputs differ from those of the first fold, and for an
-    // external candidate if there is neither an ExternalTrainer nor a mailbox.
+    // outlive this object. Throws std::invalid_argument for settings that are out of range or do not suit the data
+    // (check_fits()), for a network too large for a Layout, for a count outside of 1..2^31 - 1 or below the number of
+    // known candidates, for a negative limit, for a metric that does not suit the data (check_metric()), for folds
+    // whose features or outputs differ from those of the first fold, and for an external candidate if there is neither
+    // an ExternalTrainer nor a mailbox.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
-    // Adds known candidates. For settings out of range, networks too large for a Layout, or too many candidates, it
-    // throws std::invalid_argument and changes nothing.
+    // Adds known candidates. Throws std::invalid_argument, and changes nothing, if there are too many candidates, or
+    // for settings, networks or external candidates that the constructor would refuse.
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // all candidates, including those still to be drawn
@@ -158,7 +159,7 @@ class Candidates {
 
     // Recomputes, with `threads` threads, the predictions (evaluation.hpp) on which the kept states were scored.
     // results: [kept][validation rows of all folds, in order][outputs]. Jobs may run meanwhile. REQUIRES: `kept` is
-    // from a tuner of these candidates, and nothing is appended meanwhile.
+    // from a tuner of these candidates, all its entries have states, and nothing is appended meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   protected:

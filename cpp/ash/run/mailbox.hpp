@@ -12,7 +12,7 @@
 //
 // Order:       take() returns a list of notes and a list of letters, each in the order of writing. The dispatcher
 //              processes the notes first.
-// Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
+// Invariants:  (1) a letter is answered at most once; later answers with the same number are ignored;
 //              (2) after close() no thread sleeps in send() or take(); a job without an answer counts as stopped;
 //              (3) the mutex is held for a few memory moves, and never while waiting for anything else.
 // Threads:     the tuner's threads call send() outside and note() inside the tuner's critical section. Any thread may

@@ -22,7 +22,7 @@
 
 namespace ash {
 
-// The open team of a running job.
+// An invitation to the open team of a running job.
 struct Invited {
     int owner;
     Job job;

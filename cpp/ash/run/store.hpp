@@ -17,7 +17,7 @@
 //              (2) held bytes <= max(limit, bytes of the states at work or published). If a new state would exceed the
 //                  limit, waiting states that only the store holds are freed first;
 //              (3) a state is never dropped while it is at work or is also held outside the store;
-//              (4) a waiting candidate has diverged in no rung.
+//              (4) a waiting candidate has never diverged.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
 //              thread that resumed or added it, until that thread calls wait(). The byte count is atomic, since any
 //              thread may free a state.

@@ -300,8 +300,8 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// Calls `change`, which changes the clock, inside the critical section, for a caller that is not one of the tuner's
-// threads. Then wakes the idle threads.
+// Calls `change`, which changes the clock, in the critical section, and records the decisions that follow. Then wakes
+// the idle threads. Not used by threads in work(), for which decide() does the same.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -312,7 +312,8 @@ void Tuner::change(const std::function<void()>& change) {
 }
 
 // Records the decisions that the clock made in its last call, in order. Then frees the states of retired candidates.
-// Marks the states of all other candidates in these decisions as waiting. REQUIRES: the clock has just been called.
+// Marks the states of all other candidates in these decisions as waiting. Stops the threads if the ladder is cut.
+// REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();

@@ -19,8 +19,9 @@
 //              choice changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
-//              (3) reproducible: between two calls, unless the clock is waiting for candidates, the undecided task with
-//                  the earliest virtual end has no result yet, and the ladder has no job for idle workers;
+//              (3) reproducible: between two calls, the undecided task with the earliest virtual end has no result yet,
+//                  and the ladder has no job for idle workers. This does not hold while the clock waits for candidates,
+//                  nor after the end of the run;
 //              (4) finished() never becomes false again.
 // Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. So the
 //              earlier jobs determine the last job, which is therefore as reproducible as the decisions.
@@ -108,7 +109,7 @@ class Clock {
   protected:
     Ladder& ladder() { return ladder_; }
     const Ladder& ladder() const { return ladder_; }
-    double begin(const Job& job);  // adds the job's cost to the work so far, and returns it
+    double begin(const Job& job);  // adds the job's cost to the work so far, and returns the cost
     bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
     void add_decision(const Report& report) { decided_.push_back(report); }
@@ -177,7 +178,7 @@ class VirtualClock final : public Clock {
 };
 
 // Creates a clock of this schedule. Throws std::invalid_argument for known < 0, for more known candidates than the
-// ladder has, and like VirtualClock.
+// ladder has, and in the same cases as VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

@@ -132,8 +132,8 @@ void Ladder::report(const Job& job, double score, double loss) {
         cut_ = Ending::report_limit;
 }
 
-// Returns whether the entry is better than its candidate's entry in the rung below. REQUIRES: the promotion is
-// improving.
+// Returns whether the entry is better than its candidate's entry in the rung below. Always true in rung 0. REQUIRES:
+// the promotion is improving.
 bool Ladder::improved(std::size_t rung, const Entry& entry) const {
     return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
 }
@@ -202,7 +202,8 @@ std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
 }
 
-// Returns L(k), the number of ranks that may still be promoted (DESIGN.md, "Who retires").
+// Returns L(k) (DESIGN.md, "Who retires"). With paper and improving, only candidates of a rank below L(k) can still be
+// promoted. With the other rules, L(k) is the maximum number of promotions from this rung.
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();

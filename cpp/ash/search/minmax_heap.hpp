@@ -1,7 +1,7 @@
 // minmax_heap.hpp: a double-ended priority queue, which returns both the best and the worst element.
 //
 //     level 0                best                       even levels: no descendant is better
-//     level 1        worst          2nd worst?          odd levels:  no descendant is worse
+//     level 1       worst?         worst?               odd levels:  no descendant is worse
 //     level 2      .      .        .      .
 //                                                       the children of i are 2i + 1 and 2i + 2
 //
@@ -90,7 +90,8 @@ class MinMaxHeap {
         for (std::size_t next = first_below(hole, even); next != hole; next = first_below(hole, even)) {
             if (!before(even, all_[next], element)) break;
             all_[hole] = all_[next];
-            const bool child = next <= 2 * hole + 2;  // not a grandchild, so it has no children
+            // A child of the hole comes first only if it has no children, or only equal ones. So sinking ends there.
+            const bool child = next <= 2 * hole + 2;
             hole = next;
             if (child) break;
             T& parent = all_[(hole - 1) / 2];

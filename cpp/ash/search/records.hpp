@@ -91,8 +91,8 @@ class Records {
     void count(std::span<const Rung> rungs);
     void retired(std::span<const std::int32_t> candidates);
 
-    // Returns whether this job would be kept. REQUIRES: the caller holds the same lock from this call until
-    // keep() has returned.
+    // Returns whether this job would be kept. REQUIRES: from this call until keep() has returned, the caller
+    // holds a lock without which no thread calls keep().
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, States states);
     void fill(const Kept& kept, States states);  // adds states to a kept job: BestCandidates::fill()

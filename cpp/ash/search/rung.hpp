@@ -64,9 +64,9 @@ class Rung {
     // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();
 
-    // Drops the worst entries until at most `count` are ranked. Appends the candidates of those that were waiting to
-    // `retired`, since they can no longer be promoted. REQUIRES: `count` is at least 0 and, with keep_best, at least
-    // the last `best_target`.
+    // Drops the worst entries until at most `count` are ranked. Appends to `retired` the candidates of dropped entries
+    // that were waiting, since they can no longer be promoted. REQUIRES: `count` is at least 0 and, with keep_best, at
+    // least the last `best_target`.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
     // Returns the number of waiting entries in `best`. REQUIRES: keep_best.

@@ -28,8 +28,8 @@
 //              (3) a thread is idle only while all jobs that have arrived at its process have been started;
 //              (4) hence the makespan is at least each of these: work / threads; the longest chain (the jobs of one
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies times the
-//                  number of jobs of a chain; two latencies times the number of jobs that took turns in one place
-//                  in flight;
+//                  number of jobs of a chain; two latencies times the number of jobs that, one after another, filled
+//                  one of a process's places for jobs in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster makes the same
 //                  decisions as threads without teams. Unless states stay on processes, the results of the two
 //                  simulations are bit-identical; if states stay, jobs may run on other threads.
@@ -64,11 +64,11 @@ struct ClusterSimulation {
     double bytes = 0.0;        // total bytes of data and states, counted each time they are sent
     std::int64_t moves = 0;    // number of states moved between processes
     double coordinator = 0.0;  // seconds spent on decisions
-    double line = 0.0;         // seconds in which the busiest line, in one direction, passed bytes
+    double line = 0.0;         // seconds in which bytes passed the busiest direction of any line
 };
 
-// Simulates a run. Throws std::invalid_argument in the same cases as simulate(), if the settings allow teams, and if
-// values of `cluster` are out of range.
+// Simulates a run. Throws std::invalid_argument in the same cases as Ladder and Clock, for threads < 1, if the settings
+// allow teams, and if values of `cluster` are out of range. observer: as for simulate().
 ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
                                    const std::function<void(const SimulatedJob&)>& observer = {});
 

@@ -55,7 +55,8 @@ struct Process {
 
 class Processes {
   public:
-    // Each process has `threads_each` threads; the last one has the remainder. Each has `in_flight` places per thread.
+    // Each process has `threads_each` threads, except that the last process has the remaining threads. Each process
+    // has `in_flight` places per thread.
     Processes(int threads, int threads_each, int in_flight, double bandwidth) {
         for (int first = 0; first < threads; first += threads_each) {
             const int own = std::min(threads_each, threads - first);

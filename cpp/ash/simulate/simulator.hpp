@@ -90,9 +90,10 @@ struct Simulation {
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A table with a value for each job. It has one row per candidate, or one row for all candidates. If `rungs` is 0, a
-// value is per epoch and is the same in all rungs. Otherwise a value is for a whole job, and the table has one column
-// per rung. The values are not owned.
+// A table with a value for each job. If `rungs` is 0, it has one value per candidate, or a single value for all
+// candidates, and the values hold in all rungs. Otherwise it has one row per candidate and one column per rung.
+// whole() is for durations and costs, which are per epoch if `rungs` is 0, and per job otherwise. The values are not
+// owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;
