@@ -191,7 +191,7 @@ class DataBuilder:
         epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all rows
         loss: str = "squared_error",  # "squared_error" | "pinball" | "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
-        sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely
+        sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # reads the next rows [n, features]; NaN: missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0

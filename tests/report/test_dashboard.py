@@ -91,6 +91,16 @@ def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, rest
     assert updates(dashboard, end["version"])["sections"] == {} and updates(dashboard, end["version"])["data"] is None
 
 
+def test_the_dashboard_shows_the_hyperparameters_that_are_trained(dashboard, restless):
+    reader, space = Reader(dashboard), small_space(learning_rate=ash.log(1e-3, 1e-2), batch_size=16)
+    first = [{"hidden": (4,), "learning_rate": 0.0054321, "batch_size": 16}]
+    settings = configured({"candidates": 16, "threads": 2, "seed": 0, "progress": False})
+    result = ash.tune(X, Y, space, first=first, callbacks=[dashboard, reader], **settings)
+    assert result.params[0]["learning_rate"] == 0.0054321 != next(space.stream(0))["learning_rate"]
+    seen = [seen["sections"]["candidates"] for jobs, seen in reader.seen if 0 in result.columns["candidate"][:jobs]]
+    assert seen and all("0.0054321" in html for html in seen)
+
+
 def test_only_changed_sections_are_sent(dashboard, restless):
     tune(dashboard)
     first = updates(dashboard)

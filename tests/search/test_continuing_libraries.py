@@ -504,6 +504,18 @@ def test_boosting_stops_early_even_if_rows_are_the_resource() -> None:
     assert best.n_estimators < 80 and not best.early_stopping_round
 
 
+def test_boosting_stops_early_even_if_the_resource_is_not_its_rounds() -> None:
+    stopping = lightgbm(random_state=0, early_stopping_round=5, n_estimators=80)
+    settings = {"scoring": "neg_log_loss", "cv": 2, "candidates": 4, "min_epochs": 2, "max_rungs": 2}
+    found = fitted(stopping, {"learning_rate": [0.2, 0.3, 0.4, 0.5]}, **settings, resource="max_depth")
+    assert set(found.cv_results_["resource"]) == {2, 2 + 4}
+    assert found.best_estimator_.max_depth == found.best_epochs_ <= 6
+    assert found.best_estimator_.n_estimators < 80 and not found.best_estimator_.early_stopping_round
+    pipeline = Pipeline([("same", FunctionTransformer()), ("last", stopping)])
+    within = fitted(pipeline, {"last__learning_rate": [0.2, 0.3, 0.4, 0.5]}, **settings, resource="last__max_depth")
+    assert within.best_estimator_[-1].max_depth == within.best_epochs_ and within.best_score_ == found.best_score_
+
+
 def test_halving_refits_with_the_best_number_of_rounds() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=4, learning_rate=0.4)
     settings = {"resource": "n_estimators", "max_resources": 90, "min_resources": 30, "n_candidates": 3, "cv": 2}

@@ -103,7 +103,7 @@ class Clock {
     // depend on which results happen to have arrived.
     virtual void release() = 0;
 
-    // Returns whether the ladder has finished: nothing is running and no job is left, or a budget has ended the run.
+    // Returns whether the ladder has finished: nothing is running and no job is left, or a limit has ended the run.
     bool finished() const { return ladder_.finished(); }
 
   protected:

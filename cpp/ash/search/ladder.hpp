@@ -19,7 +19,7 @@
 // Order:       as in rung.hpp. Diverged candidates count as finished and are never promoted.
 // Retirement:  a candidate retires as soon as the reports so far rule out its promotion. Its state can then be freed.
 //              DESIGN.md ("Who retires") defines F and L, which are used below, and proves (4) and (5).
-// Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
+// Limits:      once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
 //              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
 //              report_limit reports. Jobs that are still running at that time may be reported later. After close() no
 //              job is given out either; the clock calls close() when the work limit is reached.
@@ -28,7 +28,7 @@
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
 //                  given;
 //              (4) a retired candidate is never promoted, and take_retired() returns it once. When nothing is running
-//                  and no job is left, all entered candidates have retired, unless a budget has ended the run;
+//                  and no job is left, all entered candidates have retired, unless a limit has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
 //              (6) once finished() is true it stays true, and next() returns nothing.
 // Threads:     not thread-safe; the owner must lock. The tuner holds its critical section (train/parallel.hpp) while

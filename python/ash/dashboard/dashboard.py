@@ -80,7 +80,7 @@ class Dashboard(Callback):
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
         """Add a job. It is shown the next time the page is drawn."""
-        self._page.job(job)
+        self._page.job(job, params)
 
     def on_end(self, result: "RunResult") -> None:
         """Show the report of the finished run."""

@@ -9,10 +9,9 @@ and of at least a second. So drawing takes at most a tenth of one core, and only
 sections (importance, scaling) are computed only after the run has ended.
 """
 
-import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +41,7 @@ class _Told:
 
     run: Run | None = None
     jobs: list[JobRecord] = field(default_factory=list)
+    params: dict[int, Params] = field(default_factory=dict)  # the hyperparameters of each candidate with a job
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     result: History | None = None
     error: str | None = None
@@ -75,8 +75,6 @@ class LivePage:
     def __init__(self) -> None:
         self._facts, self._drawing = threading.Lock(), threading.Lock()
         self._told = _Told()
-        self._params: list[Params] = []
-        self._stream: Iterator[Params] = iter(())
         self._last: _Drawing | None = None
         self._next_drawing = 0.0
 
@@ -85,10 +83,11 @@ class LivePage:
         with self._facts:
             self._told = _Told(run)
 
-    def job(self, job: JobRecord) -> None:
-        """Add a finished job."""
+    def job(self, job: JobRecord, params: Params) -> None:
+        """Add a finished job and the hyperparameters of its candidate."""
         with self._facts:
             self._told.jobs.append(job)
+            self._told.params[job.candidate] = params
 
     def end(self, result: History) -> None:
         """Add the result at the end of the run."""
@@ -135,12 +134,13 @@ class LivePage:
         """
         with self._facts:
             told, jobs, running = self._told, list(self._told.jobs), self._told.running
+            params = dict(self._told.params)
         before, began = self._last, time.monotonic()
         if before is not None:
             same = (told, len(jobs), running) == (before.told, before.jobs, before.running)
             if same or (told is before.told and running and began < self._next_drawing):
                 return before
-        head, sections, data = self._parts(told, jobs)
+        head, sections, data = self._parts(told, jobs, params)
         version = 1 if before is None else before.version + 1
         drawn: dict[str, tuple[int, str]] = {}
         for section in sections:
@@ -154,21 +154,16 @@ class LivePage:
         self._next_drawing = ended + max(LEAST_REST, REST * (ended - began))
         return self._last
 
-    def _parts(self, told: _Told, jobs: list[JobRecord]) -> tuple[str, list[Section], dict[str, Any]]:
-        history = self._history(told, jobs)
+    def _parts(
+        self, told: _Told, jobs: list[JobRecord], params: dict[int, Params]
+    ) -> tuple[str, list[Section], dict[str, Any]]:
+        history = told.result
+        if history is None and told.run is not None:
+            history = history_so_far(told.run, jobs, params, told.started)
         if history is None or told.error is not None:
             return "No score yet" if told.running else "No result", [_waiting(told, jobs)], nothing_known()
         facts = Facts(history)
         return headline(facts), [section(facts) for section in SECTIONS], selection_data(facts)
-
-    def _history(self, told: _Told, jobs: list[JobRecord]) -> History | None:
-        if told.result is not None or told.run is None:
-            return told.result
-        if self._last is None or self._last.told is not told:
-            self._params, self._stream = [], told.run.space.stream(told.run.seed)
-        needed = 1 + max((job.candidate for job in jobs), default=-1)
-        self._params += itertools.islice(self._stream, max(0, needed - len(self._params)))
-        return history_so_far(told.run, jobs, self._params, told.started)
 
 
 def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
@@ -181,12 +176,14 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
     return Section("overview", "Overview", tag("p", text, class_="lead"))
 
 
-def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
+def history_so_far(
+    run: Run, jobs: Sequence[JobRecord], params: dict[int, Params], started: datetime
+) -> History | None:
     """Return the history up to these jobs, or None if all of them have diverged.
 
     During a run two facts are unknown: which threads helped with jobs, and the recall of the rungs. A promotion is
-    known once the job in the next rung has finished. `params` are the hyperparameters of the candidates up to the
-    highest number that has a job.
+    known once the job in the next rung has finished. `params` are the hyperparameters of each candidate with a job.
+    Candidates without one are shown without hyperparameters.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:
@@ -195,7 +192,7 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params]
     return History(
         best_candidate=best.candidate,
         best_rung=best.rung,
-        params=tuple(params),
+        params=tuple(params.get(number, {}) for number in range(1 + max(params))),
         columns=_columns(jobs),
         assists={name: np.zeros(0, np.int64) for name in ("candidate", "rung", "thread", "start", "end")},
         ladder=_ladder(run, jobs),

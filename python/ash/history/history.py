@@ -212,7 +212,7 @@ class History(WithOptions):
         return None, None
 
     def own_story(self) -> dict[str, Any]:
-        """Return the entries of the JSON document that only this kind of run (on a table or of a function) has."""
+        """Return the entries of the JSON document that depend on the kind of run (on a table or of a function)."""
         return {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:

@@ -29,21 +29,22 @@ ROWS_OF_A_CLASS = 5
 class Rungs:
     """The ladder: the epochs of the first rung, and the maximum number of rungs.
 
-    `max_rungs` is None if there are as many rungs as the candidates fill. `top_epochs` is the number of epochs of a
-    top-rung job according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top
-    rung. `top_epochs` and `max_epochs` are None if the user gave `min_epochs`, or if `given` is set. `given` has the
-    number of candidates and the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
+    `top_epochs` is the number of epochs of a top-rung job according to the core's ladder. `max_epochs` is the total
+    number of epochs of a candidate after the top rung. Both are None if the user gave `min_epochs`, or if `given` is
+    set. `given` has the number of candidates and the epochs of a job for each rung, if these do not follow from
+    `min_epochs` and eta.
     """
 
     min_epochs: int
-    max_rungs: int | None
+    max_rungs: int
     top_epochs: int | None = None
     max_epochs: int | None = None
     given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
         """Return whether a job is in the top rung, given its `epochs` in the core's ladder."""
-        return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
+        top: int = self.min_epochs * eta ** (self.max_rungs - 1)
+        return epochs >= top
 
     def missing(self, epochs: int, done: int) -> int:
         """Return how many epochs a job trains: `epochs` or, in the top rung, all from `done` up to `max_epochs`."""

@@ -114,6 +114,7 @@ class Retrained(Continued):
         self.why = why
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
+        self._counts_rounds = found is not None and parameter == _natural(estimator).resource
         self._once: Continued | None = None  # the last job's boosting estimator, if it may stop early
 
     @property
@@ -124,7 +125,7 @@ class Retrained(Continued):
     @property
     def kept(self) -> int:
         """Return the total epochs, or the best number of rounds if epochs are rounds and training may stop early."""
-        return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
+        return self.rounds if self._counts_rounds and self.rounds is not None else self.done
 
     @property
     def predictor(self) -> Any:
@@ -169,7 +170,7 @@ class Retrained(Continued):
         self._once = once if last is self.estimator else Steps(self.estimator, once)
         self._once.more(rows, natural.usual or 0)
         self.estimator = self._once.estimator
-        if self.parameter != N_SAMPLES:
+        if self._counts_rounds:
             self.done, self.stopped = self._once.done, self._once.stopped
 
     def rest(self) -> None:
