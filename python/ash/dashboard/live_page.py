@@ -176,9 +176,7 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
     return Section("overview", "Overview", tag("p", text, class_="lead"))
 
 
-def history_so_far(
-    run: Run, jobs: Sequence[JobRecord], params: dict[int, Params], started: datetime
-) -> History | None:
+def history_so_far(run: Run, jobs: Sequence[JobRecord], params: dict[int, Params], started: datetime) -> History | None:
     """Return the history up to these jobs, or None if all of them have diverged.
 
     During a run two facts are unknown: which threads helped with jobs, and the recall of the rungs. A promotion is
