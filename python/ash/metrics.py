@@ -74,7 +74,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
-    """Return `metric`, or the default of the task if it is None; raise SettingError if it is for the other task."""
+    """Return `metric`, or the task's default metric if it is None; raise SettingError if the task lacks the metric."""
     names = METRICS[task]
     if metric is None:
         return names[0]

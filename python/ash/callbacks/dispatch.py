@@ -1,7 +1,7 @@
 """Checks the argument `callbacks` (`read_callbacks`), and calls the callbacks of a run (`Reporter`).
 
-When the core's events show that a job has finished, `Reporter.look` reads the new records and passes them to `on_job`,
-for at most 50 ms per call.
+When the core's events show that a job has finished, `Reporter.look` reads the new records and passes them to `on_job`.
+After 50 ms it leaves the remaining records for the next call.
 
 Threads: used only by the calling thread, but `Run.stop` may be called from any thread.
 Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`.
@@ -39,7 +39,7 @@ class Jobs(Protocol):
 METHODS = {"on_start": ["run"], "on_job": ["job", "params"], "on_end": ["result"], "on_error": ["error"]}
 """The methods that a callback may have, and the names of their arguments."""
 LOOK_SECONDS = 0.05
-"""The maximum time that one `look` spends in `on_job`, so that the time limit, Ctrl-C and the stream are checked
+"""The time after which one `look` reports no further job, so that the time limit, Ctrl-C and the stream are checked
 often."""
 
 
@@ -125,7 +125,7 @@ class Reporter:
             self._told.append(callback)
 
     def look(self, tuner: Jobs, params: Sequence[Params], events: "Iterable[Event]", most: int | None = None) -> None:
-        """Report jobs that have finished, for at most LOOK_SECONDS.
+        """Report jobs that have finished; after LOOK_SECONDS, leave the remaining jobs for the next call.
 
         Parameters
         ----------

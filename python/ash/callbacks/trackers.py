@@ -141,9 +141,10 @@ class MLflow(Tracker):
     """Logs to MLflow as one run, which is active while ash tunes; a run that was active before becomes its parent.
 
     Logged parameters are the run's settings as "settings.<name>", and the winner's hyperparameters. Logged metrics are
-    `best_score` (against the total epochs of all jobs), the winner's `score` and `loss` (against its own epochs), and
-    the totals epochs, jobs, candidates and wall_seconds. Tags are task, metric, ended, best_candidate and digest.
-    Artifacts are model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). Choose the destination with
+    `best_score` (against the total epochs of all jobs), the winner's `score` and `loss` (against its own epochs), the
+    totals epochs, jobs, candidates and wall_seconds, and for `ash.tune_function` the best job's further metrics as
+    "metrics.<name>". Tags are task, metric, ended, best_candidate and digest. Artifacts are model.safetensors (for
+    `ash.load`, if there is a final model) and run.json (from `Result.to_json`). Choose the destination with
     `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
 
     Parameters
@@ -234,8 +235,9 @@ class TensorBoard(Tracker):
     """Writes event files for `tensorboard --logdir`: the curve of the best score while ash tunes, then the outcome.
 
     TensorFlow is not needed. Besides the curve, `logdir` contains the settings and the outcome as text,
-    model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). A subfolder such as "candidate 17" has the
-    hyperparameters of that candidate, shown in the tab HPARAMS, and its score and loss against its own epochs.
+    model.safetensors (for `ash.load`, if there is a final model) and run.json (from `Result.to_json`). A subfolder such
+    as "candidate 17" has the hyperparameters of that candidate, shown in the tab HPARAMS, and its score and loss
+    against its own epochs.
 
     Parameters
     ----------
@@ -335,8 +337,9 @@ class WandB(Tracker):
 
     The config has the run's `settings` and, at the end, `best_params`. The history has `best_score` against the total
     `epochs` of all jobs, and the winner's `score` and `loss` against `winner_epochs`. The summary has best_score,
-    epochs, jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has
-    one row per candidate. An artifact of type "model" has model.safetensors (for `ash.load`) and run.json (from
+    epochs, jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest, and for `ash.tune_function`
+    the best job's further metrics as "metrics.<name>". A table `all_candidates` has one row per candidate. An artifact
+    of type "model" has model.safetensors (for `ash.load`, if there is a final model) and run.json (from
     `Result.to_json`).
 
     Parameters

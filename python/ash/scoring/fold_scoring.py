@@ -77,7 +77,8 @@ def read_scoring(
         return None, None
     metric = native_metric(value)
     if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
-        metric = None  # other losses may give predictions below 0, which the Poisson scorer refuses
+        # With other losses, predictions may be 0 or below. scikit-learn's scorer raises an error for such predictions.
+        metric = None
     if metric is not None:
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):

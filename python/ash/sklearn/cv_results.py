@@ -32,8 +32,8 @@ class JobInfo(NamedTuple):
     """The results of a job in all folds.
 
     `done` is the candidate's total number of epochs (with early stopping, the best number of rounds). `trained` is the
-    number of epochs that this job trained. `why` says why the job trained from scratch; it is empty if the job resumed
-    training.
+    number of epochs that this job trained. `why` says why the job trained from scratch; it is empty if the training of
+    the candidate can be resumed.
     """
 
     done: int
@@ -149,8 +149,9 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if training cannot be resumed,
-    or if `restart` is True), and `fit_time` (seconds of all jobs of the candidate).
+    They are the job's `rung`, its `resource` (total epochs after the job), `continued` (False if training cannot be
+    resumed, if `restart` is True, or if the candidate has no score), and `fit_time` (seconds of all jobs of the
+    candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),

@@ -91,7 +91,7 @@ class _Estimator(Configured):
         return state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Tune networks on a table; keep the best network, or an ensemble of the best networks.
+        """Tune models on a table; keep the best model, or an ensemble of the best models.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class _Estimator(Configured):
         DataError, SettingError
             X, y or a parameter is invalid. Both errors are subclasses of ValueError. Nothing has been trained.
         AllDiverged, NothingFinished
-            No network has a score; see `ash.tune`.
+            No candidate has a score; see `ash.tune`.
         JournalError
             See `ash.tune`.
         KeyboardInterrupt

@@ -84,7 +84,7 @@ class HalvingSearchCV(ASHSearchCV):
         The resource that increases with each iteration: rows, or a parameter of the estimator that takes positive
         integers, such as "n_estimators".
     max_resources : int or "auto", default="auto"
-        The maximum resources of a candidate. "auto": the number of rows. Any other resource requires an int.
+        The maximum resources of a candidate. "auto": the number of rows. A resource other than rows requires an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
         The resources of the first iteration. "smallest": 1; for rows it is ``n_splits * 2``, which is multiplied by
         the number of classes for classification. "exhaust": the largest number with which the last iteration stays

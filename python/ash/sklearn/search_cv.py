@@ -79,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs, since the refit is shortened, too."""
+    """Warn if the time limit ended the run before any candidate had `max_epochs`; the refit has fewer epochs, too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):

@@ -1,11 +1,10 @@
 """Limits the threads that libraries start in a search, and lets threads without a job help other jobs.
 
-The threads that libraries start in a job are called its inner threads. The limit per job
-is the number of CPUs divided by the number of concurrent jobs, rounded down, but at least 1. Inner threads are limited
-by:
+The threads that libraries start in a job are called its inner threads. The limit per job is the number of CPUs divided
+by the number of concurrent jobs, rounded down, but at least 1. Inner threads are limited by:
 
     own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
-    OpenMP, BLAS     threadpoolctl; OpenMP's limit is per thread, so each job sets it; BLAS's limit is per process
+    OpenMP, BLAS     threadpoolctl; OpenMP's limit is per thread, so it is set for each fold; BLAS's is per process
     PyTorch          set_num_threads, per process
 
 Limits per process are set once for the whole run if jobs run in threads of this process, and in each job otherwise.
@@ -48,7 +47,7 @@ class IdleThreads:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> "tuple[type[IdleThreads], tuple[int]]":
-        return IdleThreads, (1,)  # in another process each job has one thread
+        return IdleThreads, (1,)  # in another process, one thread trains all folds of a job
 
     @contextmanager
     def job(self) -> Iterator[None]:
@@ -126,7 +125,10 @@ class _Work(Generic[Item, Given]):
 
 
 def capped(estimator: Any, inner: int) -> dict[str, int]:
-    """Return the parameters to set so that an estimator, including its steps, starts at most `inner` threads."""
+    """Return the parameters to set so that an estimator, including its steps, starts at most `inner` threads.
+
+    Positive numbers of threads that the user has set are kept, even if they exceed `inner`.
+    """
     params = estimator.get_params(deep=True)
     found = {name: 1 for name, value in params.items() if name.rpartition("__")[2] in NAMES and _counts_from_all(value)}
     parts = {f"{name}__": part for name, part in params.items() if hasattr(part, "get_params")}

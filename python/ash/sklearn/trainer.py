@@ -92,7 +92,7 @@ class Trainer:
         return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return the facts for a journal: everything that affects scores, such as the estimator, data and folds."""
+        """Return facts for a journal that affect scores or promotions, such as the estimator, data and folds."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         if self.objects.of:

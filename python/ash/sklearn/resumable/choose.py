@@ -129,7 +129,7 @@ class Retrained(Continued):
 
     @property
     def predictor(self) -> Any:
-        """Return the estimator that predicts with the best number of rounds."""
+        """Return the estimator; with early stopping, it predicts with the best number of rounds."""
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
@@ -195,7 +195,7 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return the boosting estimator (or a pipeline's last step) and its `Boosted` class; None if there is none."""
+    """Return the boosting estimator, which may be a pipeline's last step, and its `Boosted` class; None without one."""
     last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
     kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
     return (last, kind) if kind is not None and issubclass(kind, Boosted) else None

@@ -97,7 +97,7 @@ class Boosted(Continued):
                                                                  on the number of rounds; if CatBoost raises an error
 
     These libraries restart their random number generator in each fit, so each job would draw the same rows and columns
-    as the first job. Therefore, if the user has given a seed, it is increased by the number of rounds so far.
+    as the first job. Therefore, an integer `random_state` is increased by the number of rounds so far.
 
     An estimator with one of the parameters in STOPPING stops early: after each new round the library evaluates its own
     metric on the rows on which the estimator is scored. The estimator is scored, and later refitted, with the best
@@ -276,7 +276,7 @@ class LightGBM(Boosted):
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        # The first metric is used in all jobs. LightGBM lists a metric that the user has named before all others.
+        # The first metric is used in all jobs. If the user has named a metric, LightGBM lists this metric first.
         return self._directions.get(name)
 
     def _remember(self) -> int:

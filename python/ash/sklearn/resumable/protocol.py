@@ -34,7 +34,7 @@ class FittedTransformers(NamedTuple):
 
 
 class TransformerCache:
-    """Fitted transformers that candidates share, so that equal transformers are fitted only once per fold.
+    """Fitted transformers that candidates share, so that equal transformers need not be fitted again in the same fold.
 
         hash of the parameters of all steps but the last --> fitted transformers, and the transformed training rows
 
@@ -42,8 +42,8 @@ class TransformerCache:
     belongs to one fold, whose rows and `fit` parameters do not change; (3) entries are never changed: transformers
     only transform, possibly in several threads at the same time, and rows are copied. Transformers whose
     `random_state` is None get the candidate's seed, so their hash differs between candidates.
-    Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of at most KINDS entries,
-    each of at most ROWS_BYTES.
+    Cost: one hash per candidate and fold, and one copy of the rows per job and fold. Memory: the rows of at most KINDS
+    entries, each of at most ROWS_BYTES.
     """
 
     def __init__(self) -> None:

@@ -3,11 +3,13 @@
     rows -> transformers, fitted once -> transformed rows -> last step, resumed in the way of its library
 
 The parameters of transformers and the rows do not change between the jobs of a candidate, so fitted transformers are
-kept. Other candidates with the same transformers reuse the fitted transformers and the transformed rows, as long as
-both are cached (`TransformerCache`). The `fit_transform` of some transformers differs from `fit().transform()`. For
-example, `TargetEncoder.fit_transform` excludes a row's own target from the row's code. Such transformers are detected
-in the first job and refitted in each job. The check compares all rows exactly, because timing can decide which of the
-two methods provides a job's rows.
+kept. Other candidates with the same transformers reuse the fitted transformers as long as these are cached
+(`TransformerCache`). They also reuse the transformed rows, unless the rows were too large for the cache.
+
+The `fit_transform` of some transformers differs from `fit().transform()`. For example, `TargetEncoder.fit_transform`
+excludes a row's own target from the row's code. Such transformers are detected in the first job and refitted in each
+job. The check compares all rows exactly. Timing decides whether transformers are still cached, and thus which of the
+two methods provides a job's rows, but it must not affect scores.
 """
 
 import copy
