@@ -330,7 +330,7 @@ class SearchConfig:
     keep : int, optional
         The number of best candidates whose networks `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default 32;
         fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the planned
-        time.
+        time or work.
     missing : {"indicator", "error"}, optional
         What to do with missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the
         default), or raise an error. Tables only.

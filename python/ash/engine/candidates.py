@@ -5,19 +5,20 @@ far. It has one source of networks and one source of boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    order in a source: the defaults, the portfolio (portfolio.py), then random draws and near draws alternately
+    order in a source: the user's own configurations (argument `first`), the defaults, the portfolio (portfolio.py),
+                       then random draws and near draws alternately
 
 A draw near a good candidate keeps about three quarters of that candidate's hyperparameters; the others are drawn from
 the space. The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best
 candidates so far.
 
-Adaptive draws depend on results. So the core asks for these candidates only when an idle worker of its virtual clock
-has no candidate to start. The results decided by then do not depend on the number of threads
-(cpp/ash/search/clock.hpp), so neither do the draws.
+Adaptive draws depend on results. So with the reproducible schedule, the core asks for these candidates only when an
+idle worker of its virtual clock has no candidate to start. The results decided by then do not depend on the number of
+threads (cpp/ash/search/clock.hpp), so the draws do not depend on it either.
 
 Threads: used only by the calling thread.
-Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH ln(n)
-         requests, and about 50 microseconds per candidate.
+Cost:    each request for adaptive candidates reads all results so far, until LEARNS candidates have been drawn. Drawing
+         n candidates takes about GROWTH ln(n) requests, and about 50 microseconds per candidate.
 """
 
 import math
@@ -304,8 +305,8 @@ def _is_trees(params: Params) -> bool:
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
     """Return the configurations that fit a space; every second one gets the log target transform if the space has it.
 
-    The hyperparameters of embeddings are dropped if the space has no embeddings, which is the case for tables without
-    numeric columns or with many of them.
+    The hyperparameters of embeddings are dropped if the space has no embeddings. The default space has none if the
+    table has no numeric columns or very many of them.
     """
     found = []
     for place, params in enumerate(begin):

@@ -20,8 +20,8 @@ in seconds."""
 RESERVE = 0.15
 """The maximum time reserved for selection and refit, as a share of the time limit."""
 SELECTION = 0.04
-"""The maximum time reserved for selection without a refit, as a share of the time limit. A planned run keeps as many
-networks as can predict the validation rows in that time."""
+"""The maximum time reserved for selection without a refit, as a share of the time limit. By default, a planned run
+keeps at most as many networks as can predict the validation rows in that time."""
 WORTH = 0.03
 """The deadline stops asking once an answer gains less than this share of the time limit. Each answer is expensive,
 since all kept networks must predict."""

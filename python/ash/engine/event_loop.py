@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 REPORT_LIMIT = "report_limit"
 """The core's name for the ending of a run that repeats a record and has reached the record's last decision."""
 WAKE_SECONDS = 0.05
-"""How long the calling thread sleeps at a time, which is the maximum delay of Ctrl-C and of the time limit."""
+"""How long the calling thread sleeps at a time. It notices Ctrl-C and the time limit when it wakes."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Plans the ladder for a time limit, and chooses the default space of a table.
+"""Plans the ladder for a time limit or work limit, and chooses the default space of a table.
 
 If the user does not set the ladder, it is derived from `time_limit`:
 
@@ -10,13 +10,17 @@ rung. It is two per thread, but at least four, which is enough for an ensemble. 
 tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung still has enough
 updates for meaningful scores.
 
+A `work_limit` is already a number of multiply-adds, so nothing is measured. F is then half the number of virtual
+workers, but at least four.
+
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
 first rung has one epoch, since early scores are better than none. The plan includes the time for scoring after each
-job. An epoch takes at least as long as scoring, since a shorter epoch would save little.
+job. A short time limit never makes an epoch faster than scoring, since this would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
---variants rungs` compared first rungs and reduction factors on two tables, with the same total number of epochs. No
-factor was better than 2 on both tables. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
+--variants rungs` compared numbers of epochs in the first rung, and reduction factors, on two tables. The total number
+of epochs was the same. No factor was better than 2 on both tables. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen
+without measurements.
 """
 
 import math
@@ -41,12 +45,13 @@ from ash.space.space import Space
 _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 """A network whose cost determines the rounds of boosted trees in a space without networks."""
 MOST_WHOLE = 100_000
-"""An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
+"""An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer or the
+time limit is short."""
 PART = 65_536
 """The maximum number of rows in an epoch of larger tables. An epoch of this size has several hundred updates, after
 which scores can be compared."""
 LEAST_UPDATES = 512
-"""The minimum number of updates in the first rung."""
+"""The minimum number of updates in the first rung, unless time is short."""
 MOST_EPOCHS = 256
 """The maximum number of passes over the rows in the highest rung. If there is time for more passes, more candidates are
 tried instead."""
@@ -58,7 +63,7 @@ FIRST_SHARE = 1 / 64
 """The maximum time of a one-epoch job, as a share of the time of all threads, so that several candidates can be
 compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
-"""The minimum numbers of updates and rows in an epoch, even if the time limit is short."""
+"""A short time limit does not reduce an epoch below these numbers of updates and rows."""
 SCORING = 1 / 3
 """The cost of predicting a row, as a share of the cost of training on it. Training takes three matrix products where
 predicting takes one."""
@@ -146,8 +151,8 @@ def plan(
         The reduction factor.
     epoch_rows : int, optional
         The maximum number of rows in an epoch, as for `ash.tune`. If None, it is the default number, or fewer rows if a
-        one-epoch job would otherwise take more than a 64th of the time of all threads. But an epoch has at least 1024
-        rows and 16 updates, and takes at least as long as scoring.
+        one-epoch job would otherwise take more than a 64th of the time of all threads. An epoch that is reduced in
+        this way still has at least 1024 rows and 16 updates, and takes at least as long as scoring.
     validation : int
         Number of rows on which a candidate is scored after each job.
 
@@ -272,8 +277,8 @@ def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
     """Return the number of epochs in a pass, at least `usual`.
 
-    An epoch has at most `held` rows, unless `held` is below `fewest`. There are more than `usual` epochs only if each
-    has at least `fewest` rows.
+    An epoch has at most `held` rows if possible. But there are more than `usual` epochs only if each has at least
+    `fewest` rows.
     """
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
@@ -291,8 +296,8 @@ def ladder(
     """Return the epochs of a first-rung job and the number of rungs, given the number of epochs that fit into the time.
 
     `updates` is the number of updates in an average candidate's epoch. `scoring` is the cost of scoring after a job, in
-    epochs. `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least`
-    updates, and the highest rung at most `most` epochs.
+    epochs. `finishers` is the number of candidates that finish the highest rung. A ladder of several rungs has at
+    least `least` updates in the first rung, and at most `most` epochs in the highest rung.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):

@@ -20,7 +20,8 @@ on the validation rows.
 
 With one fold, a network is left unchanged if its cycle on all rows diverges or no time is left for this cycle. With
 several folds, the candidate's network of the first fold is used if training on all rows diverges or no time is left for
-it. The order of training has no effect: a network depends only on its candidate, its rung and the data.
+it. The order of training has no effect: a network depends only on its candidate, its rung, its number of epochs on all
+rows, and the data.
 
 Threads: the core's threads train the networks, the most costly first. A thread without a network joins another
 thread's team.
@@ -74,7 +75,7 @@ class Final:
     ensemble : int
         The maximum number of draws (with replacement) from the kept networks for the ensemble; 1 for a single network.
     refit : bool
-        Whether the networks are trained further on all rows.
+        Whether the selected models are also trained on all rows. It has no effect with several folds (see `refits`).
     """
 
     ensemble: int
@@ -91,8 +92,9 @@ class Finished(NamedTuple):
     model : Model
         The final model.
     epochs : tuple of int
-        Epochs for which each network of the model was trained on all rows; 0 for a network that was not trained on
-        them. Empty if no training on all rows was requested.
+        The epochs of each network's training on all rows; 0 for a network without such training. A training that
+        diverged counts, although the model then has the earlier network. Empty if no training on all rows was
+        requested.
     interrupted : bool
         Whether Ctrl-C ended the training on all rows.
     """
@@ -335,8 +337,8 @@ class Refit:
     def _jobs(self, place: int) -> NDArray[np.bool_]:
         """Return a mask of those jobs of the candidate at index `place` that the refit repeats or extends.
 
-        With one fold, this is its last job. With several folds, these are all of its jobs if each job resumed the
-        previous one; otherwise this is only its last job.
+        The refit always includes the candidate's job in its best rung. With several folds, the refit also includes the
+        jobs in all lower rungs if each job resumed the previous one.
         """
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)

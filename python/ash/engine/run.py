@@ -82,9 +82,10 @@ class TuningRun:
     scoring : Scoring, optional
         The user's scoring function.
     final : Final, optional
-        How the final model is made from the best networks; by default it is the best network, unchanged.
+        How the final model is made from the best networks. By default it is the best network, which is unchanged with
+        one fold, and trained on all rows with several folds.
     callbacks, journal, elsewhere
-        The checked arguments; `elsewhere` is the pool that runs the jobs, or None if they run in this process.
+        The checked arguments; `elsewhere` holds the pool that runs the jobs. It is None if this process runs the jobs.
     record : RunRecord, optional
         The record of the run to repeat. With a record, the other arguments must be those that `repeated` returns.
     """

@@ -23,7 +23,7 @@ loss differences per row is more than two standard errors above 0. Unlike in the
 
 Loss:        the weighted mean of the rows' losses. A row's loss is the squared error of probabilities (Brier score) or
              of standardized targets, averaged over outputs. For the metric log_loss, it is the negated logarithm of the
-             label's probability. If the pinball loss or Poisson deviance was the training loss, it is the row's loss.
+             label's probability. For models trained with the pinball loss or Poisson deviance, it is that loss.
              The Brier score is also used if the metric is accuracy or AUC. These metrics depend only on labels or
              ranks, so with few rows many averages would have equal scores.
 Order:       among models with equal losses, the first is drawn. Rows are summed in NumPy's fixed order on one thread,

@@ -23,10 +23,10 @@
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
 
 Invariants: (1) loading runs no code from the file, and uses its contents only after checking all names, dtypes and
-shapes (which must fit each other and the metadata) and that numbers are finite; (2) a malformed file raises
-ModelFormatError, whose message names the path, and a missing or unreadable file raises OSError; (3) saving writes a
-temporary file next to the target, flushes it to disk and then renames it, so a crash leaves the old file intact; (4)
-equal models have equal bytes.
+shapes (which must fit each other and the metadata), and that all numbers are finite, except bounds, which may be
+infinite; (2) a malformed file raises ModelFormatError, whose message names the path, and a missing or unreadable file
+raises OSError; (3) saving writes a temporary file next to the target, flushes it to disk and then renames it, so a
+crash leaves the old file intact; (4) equal models have equal bytes.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ WEIGHTS = "weights"
 TREES = "trees"
 """The name of the tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
-"""The metadata entry of a network whose targets are target_mean * exp(target_scale * output)."""
+"""The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
 UNITS = ("target_mean", "target_scale")

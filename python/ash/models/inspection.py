@@ -34,7 +34,8 @@ from ash.options import Options, core_loss
 MOST_ROWS = 1_000
 """The maximum number of rows in a sample."""
 MOST_COLUMNS = 200
-"""The maximum number of columns of a sampled table, since the cost of importance grows with its square."""
+"""The maximum number of columns of a sampled table, since the cost of importance grows with the square
+of the number of columns."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
 """The maximum number of values in partial dependence: VALUES for numbers and dates, LEVELS for categories."""

@@ -56,7 +56,7 @@ class TreesText:
 
 
 def predicting_part(text: str) -> str:
-    """Return a text without the part after its trees; that part has only settings such as the number of threads."""
+    """Return a text without the part after its trees, which does not affect predictions."""
     trees, end, _ = text.partition("\n" + END)
     return trees + end
 

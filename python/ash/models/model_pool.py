@@ -11,12 +11,13 @@ section 4.2), whose temperature is 1 / s. Predicted labels do not change. Networ
 not calibrated. Networks trained without label smoothing are not calibrated either: if they are overconfident, they are
 overfitted, and the selection should take this into account.
 
-The mean of several networks is not confident enough. So all members of an ensemble are calibrated again, by the common
-factor for which their mean has the lowest cross-entropy.
+The mean of several networks is not confident enough. So if several candidates are drawn for an ensemble, and no user's
+function has scored them, all members are calibrated again, by the common factor for which their mean has the lowest
+cross-entropy.
 
 If all rows are predicted correctly, which is likely for few rows, the best factor would be infinite. So factors have a
-prior: their logarithm is normally distributed around 0. cpp/ash/train/evaluation.cpp scores candidates with the same
-factors.
+prior: their logarithm is normally distributed around 0. For the metric log_loss, cpp/ash/train/evaluation.cpp
+calibrates networks in the same way before it scores them.
 
 Order:   rows are summed by NumPy on one thread, so factors depend only on the predictions. A row that occurs twice has
          the same effect as a row with weight 2.
