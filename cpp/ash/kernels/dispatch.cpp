@@ -35,8 +35,9 @@ struct Available {
 };
 
 #if defined(ASH_AMX)
-// Returns whether the processor has AMX tiles and the system lets this process use them. A process must request
-// permission, since tiles need larger signal stacks (Linux, Documentation/arch/x86/xstate.rst).
+// Returns whether the processor has AMX tiles and AVX-512 instructions for bfloat16, and the system lets this process
+// use the tiles. A process must request permission, since tiles need larger signal stacks (Linux,
+// Documentation/arch/x86/xstate.rst).
 bool may_use_tiles() {
     constexpr unsigned kTilesAndBfloat16 = (1U << 24) | (1U << 22);
     constexpr unsigned kBfloat16OfAvx512 = 1U << 5;

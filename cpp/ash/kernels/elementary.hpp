@@ -54,7 +54,8 @@ ASH_INLINE Floats exp_within(Floats x) {
 
 ASH_INLINE Floats exp(Floats x) { return exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(89.0F))); }
 
-// e^x for x <= 0, as in a softmax. Results below 2^-126 become zero, which saves a multiplication.
+// e^x for x <= 0, as in a softmax. The result is zero if x < -87, so no result is denormal. This saves a
+// multiplication.
 ASH_INLINE Floats exp_of_negative(Floats x) {
     const Reduced reduced = reduce_exp(at_least(x, broadcast(-87.0F)));
     return select(x < -87.0F, Floats{}, (1.0F + reduced.excess) * power_of_two(reduced.n));

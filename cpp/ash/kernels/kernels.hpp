@@ -5,8 +5,9 @@
 // of every function. The twins define the results and are the oracle of the tests.
 //
 // Promise: a function gives the same bits on every instruction set with fma. Each element of a product is one chain of
-// fused multiply-adds in order of k. SIMD vectors run over columns, never over k. Sums over a row are chains in column
-// order, except in scale_gradient. Nothing depends on libm, on the vector width or on contraction by the compiler.
+// fused multiply-adds in order of k, except in product_bfloat16, which adds groups of 32 terms (bfloat16.hpp). SIMD
+// vectors run over columns, never over k. Sums over a row are chains in column order, except in scale_gradient. Nothing
+// depends on libm, on the vector width or on contraction by the compiler.
 //
 // Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless stated otherwise, functions read and
 //          write whole vectors, including padding.
@@ -153,8 +154,8 @@ struct Kernels {
     // to[row * to_stride + d * numbers + i] := embedded value d of numeric feature i; x is [rows][stride].
     void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
     // gradient [rows of parameters][16] := the gradient of the parameters of 16 embedded features, starting at feature
-    // `first`, a multiple of 16. deltas: the deltas of embed()'s results, which are read up to 15 floats beyond their
-    // end.
+    // `first`, a multiple of 16. deltas: the deltas of embed()'s results. They are read up to 15 floats beyond
+    // their end.
     void (*embed_gradient)(const Periodic&, std::int64_t first, const float* x, const float* deltas,
                            std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
     // to[row] := from[row] * factors[row].

@@ -7,13 +7,13 @@
 // Source:     XXH64 by Yann Collet with seed 0, applied to the floats' bytes in little-endian order. P1 and P2 are
 //             constants of XXH64. In Python, xxhash.xxh64(a.tobytes()) gives the same digest. Words are built from
 //             numeric values, not from bytes in memory, so a big-endian machine gets the same digest.
-// Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 have different digests, and so do
-//                 two NaNs with different bits;
-//             (2) for a state the whole arena is hashed: weights, biases and padding. On every instruction set, padding
-//                 is +0.0 before and after any update, and its position depends only on shapes (layout.hpp);
+// Invariants: (1) equal bits have an equal digest on any machine. For floats, 0.0 and -0.0 have different digests, and
+//                 so do two NaNs with different bits. Doubles are treated differently (see below);
+//             (2) for a state the whole arena is hashed: all parameters and the padding. On every instruction set,
+//                 padding is +0.0 before and after any update, and its position depends only on shapes (layout.hpp);
 //             (3) it is not a cryptographic hash: two networks with the same digest can be constructed.
 // Threads:    a pure function.
-// Cost:       about 15 GB/s from the caches; it uses only integer arithmetic.
+// Cost:       about 15 GB/s from the caches. Floats are hashed by integer arithmetic alone.
 #pragma once
 
 #include <array>

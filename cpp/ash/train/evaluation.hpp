@@ -1,18 +1,18 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
 // The score is defined in metrics.hpp and computed from predicted probabilities, or from predicted targets in
-// Data::units(). The loss decides between equal scores. Score and loss are sums in row order, weighted by the row
-// weights, so they depend only on the data and the state.
+// Data::units(). The loss decides between equal scores. Rows are weighted by the row weights. All sums are computed in
+// a fixed order, so score and loss depend only on the data and the state.
 //
 // For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
-// multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
-// uniform, so without calibration these networks could not win a comparison by log loss. The kept networks are
-// calibrated in the same way (python/ash/models/model_pool.py).
+// multiplied by the factor that gives the lowest loss on the validation rows, plus a small penalty for factors far from
+// 1. Smoothed labels make probabilities too uniform, so without calibration these networks could not win a comparison
+// by log loss. The kept networks are calibrated in the same way (python/ash/models/model_pool.py).
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
 // Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that
-//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes per block. After a
-//          workspace's first score by a metric, nothing is allocated.
+//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes per block. Memory
+//          is allocated only if the workspace's running score must grow.
 #pragma once
 
 #include <atomic>

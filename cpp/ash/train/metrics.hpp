@@ -13,14 +13,15 @@
 //              scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of each output's root mean
 //              squared error; mae and pinball are means over outputs of each output's mean loss. A row of weight w
 //              counts as w rows.
-// Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
-//              order, so a score depends only on its arguments. auc counts a pair of tied rows as half correct, so the
-//              order of tied rows does not matter.
+// Order:       the predicted class is the first class with the highest probability. Sums are computed in double, in row
+//              order or, for auc and average_precision, in the order of the ranked probabilities. So a score depends
+//              only on its arguments. auc counts a pair of tied rows as half correct, so the order of tied rows does
+//              not matter.
 // Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit of the score,
-//              since each sum is one chain of additions in row order.
+//              since it does not change the order of any additions.
 // Undefined:   any score is NaN if there are no rows or a prediction is not finite. r2 is also NaN if there is one row,
-//              auc if a class has no rows or all rows, average_precision if a ranked class has no rows, and f1
-//              unless there are two classes.
+//              auc if a class has no rows or all rows, average_precision if a ranked class has no rows, f1 unless
+//              there are two classes, and the Poisson deviance if a prediction is not above 0 or a target is below 0.
 // Threads:     none. A running score belongs to one thread.
 // Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). Only these two keep
 //              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row for the order.

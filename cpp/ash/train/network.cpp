@@ -75,7 +75,8 @@ Network::Network(const State& state, const Data& data)
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
     }
-    // Sets the weights of constant features to 0. They were never trained and still hold random initial values.
+    // Sets the weights of constant features to 0. Their gradient was always 0, so they are only initial random values,
+    // which may have been reduced by an L2 penalty or weight decay.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }

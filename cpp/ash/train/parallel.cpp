@@ -16,9 +16,9 @@
 namespace ash {
 namespace {
 
-// The number of threads in the critical section or waiting for it, and the number of forks waiting until there are no
-// such threads. A thread counts itself before it looks for forks, and a fork counts itself before it looks for threads.
-// All accesses are sequentially consistent, so at least one of the two sees the other.
+// The number of threads in the critical section or waiting for it, and the number of forks that are in progress or wait
+// until there are no such threads. A thread counts itself before it looks for forks, and a fork counts itself before it
+// looks for threads. All accesses are sequentially consistent, so at least one of the two sees the other.
 std::atomic<int> inside{0};
 std::atomic<int> forks{0};
 

@@ -6,8 +6,9 @@
 //                                     +--+
 //
 // Reasons: the team asked for the pause (team.hpp), or its owner got less than 90 % of a core while it wanted to run.
-// In both cases other processes need the cores, and a trial of sharing (a few timed steps with members) would cost a
-// few milliseconds. As long as trials fail, the pauses between them double, from 30 ms to at most 1 s.
+// In both cases other processes probably need the cores, and a trial of sharing (a few timed steps with members) would
+// cost a few milliseconds. As long as trials fail, the pauses between them double, from 30 ms to at most 1 s. The team
+// may request a longer pause.
 //
 // Threads: one, the owner of the team. Cost: one system call at the start and end of each job and of each pause; during
 // a pause, one clock reading per step.
@@ -52,8 +53,8 @@ class Pauses {
         start_watch();
     }
 
-    // Ends the pause if its time is over. If the owner shared its core meanwhile, the next pause starts immediately.
-    // REQUIRES: active().
+    // Ends the pause if its time is over and the watch is long enough to be judged. If the owner shared its core
+    // meanwhile, the next pause starts immediately. REQUIRES: active().
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
@@ -63,7 +64,7 @@ class Pauses {
 
   private:
     static constexpr double kFirst = 30e-3;  // seconds of the first pause
-    static constexpr double kLongest = 1.0;  // seconds of the longest pause
+    static constexpr double kLongest = 1.0;  // seconds of the longest pause, unless begin() requires more
     // A pause has the length kFirst if the time since the previous pause exceeds kCalm times the length of that pause.
     static constexpr double kCalm = 10.0;
     static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core

@@ -101,7 +101,8 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded);
 
 // Compute the gradient of some rows of a layer's weights, or of its biases and shares (parametric.hpp), and update
-// these parameters. update_weights() also refreshes the copies of these rows.
+// these parameters. update_weights() also updates the input factors of these rows, if factors are learned, and
+// refreshes the copies of these rows.
 void update_weights(const Kernels& kernels, const Update& update, std::size_t layer, Span rows, const Batch& batch,
                     State& state, float* gradient, float* rounded);
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,

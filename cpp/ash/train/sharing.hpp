@@ -9,8 +9,8 @@
 //                                                   features each
 //
 // There are more blocks than threads because threads join late and leave early.
-// Invariants: blocks start at multiples of 16 rows. A SIMD register with losses or transposed weights covers
-//             up to 16 consecutive rows, so it belongs to one block.
+// Invariants: blocks start at multiples of 16 rows. A SIMD register with input factors or transposed weights covers up
+//             to 16 consecutive rows, so it belongs to one block.
 // Cost:       a division takes a few additions per layer. Weights are divided again only when the size of the team has
 //             changed. Nothing is allocated after construction.
 

@@ -16,7 +16,7 @@
 //              (2) a member can claim only blocks of the job that it was invited to. The ticket holds the job number,
 //                  which recurs only after 2^31 jobs of that owner;
 //              (3) the owner waits only for members that have claimed a block;
-//              (4) no wake-up is lost: before a thread sleeps, it counts itself in sleepers_ and then reads ticket_,
+//              (4) no wake-up is lost: before a member sleeps, it counts itself in sleepers_ and then reads ticket_,
 //                  the bell and open_ once more. A thread that changes one of these three reads sleepers_ afterwards.
 //                  All these accesses are sequentially consistent.
 // Pauses:      a step is not shared if its threads would have too little work (most_members() is 0) or if it is one of
@@ -26,7 +26,7 @@
 // Threads:     only the owner calls the functions "for the owner" below; any thread may call the others. All threads
 //              write the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_,
 //              most_members_ and left_. The owner writes function_ and context_ before the ticket, and members of the
-//              team read them after a claim. Only the owner accesses the remaining fields.
+//              team read them after a claim. All threads read the bell. Only the owner accesses the remaining fields.
 // Cost:        without members, one relaxed load per step, and a clock reading if the job may have members. With
 //              members, threads wait a few microseconds per step for each other, and cache lines move between cores.
 //              Waits and moves together take up to a fifth of the time (bench/kernels/teams.py).
@@ -66,9 +66,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): shared fields
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Returns whether to share the next step: whether the team has a member, and the job's first two steps, which are
-    // not shared, have been timed. Call it once per step; the step is timed until the next call. whole: whether the
-    // step is as large as the other steps of this job; smaller steps are not timed.
+    // Returns whether to share the next step. A step is shared if the team has a member and two unshared steps of the
+    // job have already been timed. Call joined() once per step; the step is timed until the next call. whole: whether
+    // the step is as large as the other steps of this job; smaller steps are not timed.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // Sets the share of the job that remains, 0 to 1. Idle threads use it to choose the team to help.

@@ -15,7 +15,7 @@ namespace {
 
 bool is_set(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(std::memory_order_relaxed); }
 
-// One running job. It changes only the state and the workspace.
+// One running job. It changes only the state, the workspace, the reported losses and the team.
 class Run {
   public:
     Run(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,

@@ -7,9 +7,10 @@
 //
 // A step is the work on one batch, and (1) and (2) are its two halves. A half starts only after the half before it has
 // ended. Its blocks are disjoint, and no block reads what another block of the same half writes. A team can therefore
-// share a job (team.hpp) without changing any bit of the results. A gradient is one chain of fused multiply-adds in row
-// order, for any assignment of blocks to threads and any division of rows and weights into blocks. The loss of an epoch
-// is a sum in row order.
+// share a job (team.hpp) without changing any bit of the results. Each element of a gradient is summed in row order,
+// for any assignment of blocks to threads and any division of rows and weights into blocks. The sum is one chain of
+// fused multiply-adds or, if factors are rounded to bfloat16, a sum over groups of 32 rows (bfloat16.hpp). The loss of
+// an epoch is a sum in row order.
 //
 // Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.

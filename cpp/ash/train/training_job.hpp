@@ -49,7 +49,7 @@ std::uint64_t digest_of(std::span<const State> folds);
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
 // Calls `of` for the folds in order and returns the mean of their results, or the first result that was stopped or has
-// diverged. The score of each fold is appended to `scores`.
+// diverged. Appends the score of each fold to `scores`, except that of a result that was stopped or has diverged.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
 // Returns the multiply-adds of one update of a network with these settings.
@@ -114,8 +114,7 @@ struct JobRun {
 // updates is from 0 to 2^62.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
-// Makes the same check as check_arenas(). Also checks that the state has the number of epochs of a state after this
-// rung.
+// Makes the same check as check_arenas(). Also checks that the state has rules.epochs_of_state(job.rung) epochs.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

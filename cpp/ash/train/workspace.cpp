@@ -92,7 +92,7 @@ void Workspace::each_buffer(const TableSize& table, const Settings& settings, Ta
     take(copies, layout.copies_size());
     take(gradient, gradient_floats(layout));
     take(rounded, rounded_floats(layout));
-    take(losses, padded(batch));  // the logarithm of a block of losses works on whole SIMD registers
+    take(losses, padded(batch));  // one loss per row, in whole cache lines
     take(predictions, 3 * kBlockRows * outputs_stride);
     take(labels, table.classifies ? batch : 0);
     take(weights, table.weighted ? batch : 0);

@@ -2,10 +2,11 @@
 //
 // Threads: owned by one thread.
 // Memory:  workspace_bytes(), which grows with the rows of a batch and the widths of the layers, plus
-//          RunningScore::bytes(). Only two parts grow with the number of table rows: the row order of a pass (4 bytes
-//          per training row) and the predictions that auc and average_precision keep (metrics.hpp).
+//          RunningScore::bytes(). Except for full batches, only two parts grow with the number of table rows: the row
+//          order of a pass (4 bytes per training row) and the predictions that auc and average_precision keep
+//          (metrics.hpp).
 // Cost:    prepare() allocates only buffers that must grow, and frees each old buffer first. train() enlarges none of
-//          these buffers. evaluate() allocates only the predictions that its metric keeps, and only in its first call.
+//          these buffers. evaluate() allocates only memory of `score`, and only if it must grow.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that pass through the network together
 // The number of batch rows that are added to the gradient of one tile of weights before the next tile is computed. The
-// deltas of these rows, 64 bytes per row, stay in the L1 cache. Each chain of additions continues from the previous
-// block, so the split changes no bit. kBlockTerms is a multiple of 32, the group size of bfloat16.hpp.
+// deltas that the tile reads, 64 bytes per row with AVX2, stay in the L1 cache. Each chain of additions continues from
+// the previous block, so the split changes no bit. kBlockTerms is a multiple of 32, the group size of bfloat16.hpp.
 inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // weight rows whose gradient is computed and applied at once
 
