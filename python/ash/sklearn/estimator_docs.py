@@ -7,9 +7,10 @@ Class = TypeVar("Class", bound=type)
 
 _TEXT = """{first}
 
-Many networks are trained by asynchronous successive halving. The best one, or an ensemble of the best, makes the
-predictions. The same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and
-for any order of the rows.
+Many networks are trained by asynchronous successive halving. With a `time_limit`, boosted trees are trained too if
+LightGBM is installed (see `models` of the config). The best model, or an ensemble of the best, makes the predictions.
+The same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and for any
+order of the rows. Runs with a `time_limit` or with ``schedule="greedy"`` are exceptions.
 
 Parameters
 ----------
@@ -38,16 +39,16 @@ categorical_features : list of str, int or bool, "from_dtype" or None, default=N
     instead if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows,
     fewer than 250 rows per second of the limit, and at least five rows of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
-    Cross-validation instead of `validation`. The score of a candidate is its mean over the folds, and the networks of
-    all folds predict together. Memory grows with the number of folds.
+    Cross-validation instead of `validation`. The score of a candidate is its mean over the folds. The models of all
+    folds predict together unless `ensemble` is 1. Memory grows with the number of folds.
 ensemble : int, default=16
-    The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best network predicts; after
+    The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best model predicts; after
     cross-validation, it is trained again on all rows. Prediction time is the sum over the members. With
-    cross-validation, an ensemble has the networks of all folds as members.
+    cross-validation, an ensemble has the models of all folds as members.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
-    last cycle, and starts at 0.3 of the learning rate. No effect with cross-validation or with a separate validation
-    table.
+    last cycle, and starts at 0.3 of the learning rate. Selected boosted trees are trained on all rows from scratch. No
+    effect with cross-validation or with a separate validation table.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
     The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, -1 means this thread's share of the CPUs. With an
@@ -75,19 +76,20 @@ Attributes
 best_params_ : dict
     Hyperparameters of the best candidate.
 best_score_ : float
-    The validation score of that candidate's network; higher is better.
+    The validation score of that candidate; higher is better.
 cv_results_ : dict of arrays
-    One row per candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
-model_ : ash.Network or ash.Ensemble
+    One row per candidate: params, param_<name>, split<fold>_test_score, mean_test_score, std_test_score,
+    rank_test_score, rungs, epochs, fit_time.
+model_ : ash.Network, ash.Trees or ash.Ensemble
     The model that predicts; it has a method `save`.
 result_ : ash.Result
-    The whole run, with jobs, rungs, plots and digest; `result_.model` is the best network.
+    The whole run, with jobs, rungs, plots and digest; `result_.model` is the model of the best candidate.
 {classes}n_features_in_ : int
     The number of columns of X.
 feature_names_in_ : ndarray of shape (n_features_in_,)
     The column names of X, if it had any.
 n_iter_ : int
-    Epochs for which the best network was trained.
+    Epochs for which the best candidate was trained in the search.
 
 References
 ----------
@@ -157,7 +159,8 @@ refit : bool, str or callable, default=True
     Whether the best candidate is fitted to all rows, for as many epochs as it had. A str or a function also means True.
     A str is the name of the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
 error_score : "raise" or number, default=nan
-    The score in `cv_results_` of candidates whose first job failed. "raise": the first error ends the search.
+    The score in `cv_results_` of candidates that have no score, such as those whose first job failed. "raise": the
+    first error ends the search.
 return_train_score : bool, default=False
     Whether training rows are scored too.
 forecast : bool, default=True
@@ -226,8 +229,8 @@ the same rows. scikit-learn's estimators that hold out their own rows for early 
 Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
 constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score
 grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated
-forecast, which ranks the candidates and guides a `sampler`. The best candidate, however, is the one with the best
-score.
+forecast, or its negated score if there is no forecast. The `loss` ranks the candidates and guides a `sampler`. The best
+candidate, however, is the one with the best score.
 
 References
 ----------
