@@ -4,8 +4,8 @@
     result.best_params, result.best_score
     result.model.predict(X_new)
 
-Importing ash loads numpy and the core. It changes no global state and starts no thread. Each name below is imported on
-first use. The first use of an estimator also imports scikit-learn.
+Importing ash loads numpy and the core. It changes no global state and starts no thread. Apart from the errors, each
+name below is imported on first use. The first use of an estimator also imports scikit-learn.
 """
 
 from importlib import import_module

@@ -21,7 +21,8 @@ class AshError(Exception):
 class DataError(AshError, ValueError):
     """A table that cannot be used because of its shape, type or values.
 
-    It is raised before any training. The message says which column and rows are at fault and how to fix them.
+    It is raised before any training or prediction. The message says which column and rows are at fault and how to fix
+    them.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class DataError(AshError, ValueError):
 class SettingError(AshError, ValueError):
     """An argument or hyperparameter whose value is not allowed.
 
-    It is raised before any training. The message says what was given, what is allowed and what to do.
+    Where possible, it is raised before any training. The message says what was given, what is allowed and what to do.
 
     Examples
     --------
@@ -66,12 +67,12 @@ class UnknownArgument(SettingError, TypeError):
 class NothingFinished(AshError):
     """The run ended before its first job finished.
 
-    The time limit was reached, or a callback stopped the run. Allow the run more time, or stop it later.
+    A limit, such as the time limit, was reached, or a callback stopped the run. Raise the limit, or stop the run later.
     """
 
 
 class AllDiverged(AshError):
-    """Every candidate ended with a non-finite loss or weight.
+    """Every finished candidate has a loss, a score or a weight that is not finite.
 
     The message has a table of causes. Lower the learning rates of the space, or look for extreme values in y.
     """
@@ -88,7 +89,8 @@ class JobFailed(AshError):
     """A job of a function has failed, and ``error="raise"`` is set.
 
     The message names the candidate and contains the traceback. ``__cause__`` is the exception that the function raised.
-    It is None if the function ran in another process, or if the score was not finite.
+    It is None if this process has no such exception, for example because the function ran in another process, or
+    because the score was not finite.
     """
 
 
@@ -109,7 +111,8 @@ class FitsFailed(AllFailed, ValueError):
 class ExecutorFailed(AshError):
     """An executor has no worker left, is broken, or has failed too often with the same job.
 
-    A journal keeps all finished jobs. Start a new executor and make the same call again to continue.
+    It is also raised if a worker cannot run the jobs, for example because its version of ash differs. A journal keeps
+    all finished jobs. Correct the workers or start a new executor, and make the same call again to continue.
     """
 
 

@@ -3,8 +3,8 @@
     study = optuna.create_study(direction="maximize", sampler=LevelSampler(seed=0), pruner=LadderPruner(eta=2))
 
 Optuna cannot pause a trial, so a trial that is not promoted at once is pruned. `ash.tune_function` instead lets such a
-candidate wait and may resume it later. Like Optuna's own pruners and samplers, both may be used by threads and
-processes that share a storage.
+candidate wait and may resume it later. Like Optuna's own pruners and samplers, the two classes of this module may be
+used by threads and processes that share a storage.
 """
 
 import math

@@ -144,18 +144,19 @@ def tune_function(
         warning. Configurations that do not fit the space are left out, also with a warning. With `ash.from_optuna` a
         dict may omit names; their values are drawn.
     threads : int, optional
-        Number of jobs that run at a time. The default is the same as for `ash.tune`; with an executor it is the number
-        of the executor's workers. With ``threads=1``, no executor and no `job_limit`, functions and classes run in the
-        calling thread.
+        Number of jobs that run at a time. The default is the same as for `ash.tune`; with an executor object it is the
+        executor's number of workers (with Dask, the number of all their threads). With ``threads=1``, no executor and
+        no `job_limit`, functions and classes run in the calling thread.
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
         A file to which each result is written immediately. The same call resumes the run after any interruption; a call
-        with more candidates or a larger limit extends the run. States are not loaded from files, so a promoted
-        candidate is first trained again through its lower rungs, unless it has checkpoints (`current_job`). A space
-        that contains the earlier one is accepted: recorded candidates are kept, and new ones come from the larger
-        space. Any other space, another seed and another function name are refused. If the function's source code has
-        changed, there is a warning.
+        with more candidates or a larger limit extends the run. States of earlier calls are not loaded. So if a resumed
+        run promotes a candidate of an earlier call, it first trains the candidate again through its lower rungs, unless
+        `train` keeps checkpoints instead of returning states (`current_job`). A space that contains the earlier one is
+        accepted: recorded candidates are kept, and new ones come from the larger space. Any other space, another seed
+        and another function name are refused. If the function's source code has changed, there is a warning; a changed
+        Optuna objective is refused.
     executor : None, "processes", or an object with `submit`
         Where jobs run. None means threads of this process. "processes" means child processes, which can be killed;
         `train` and states are pickled by cloudpickle. Or pass a `distributed.Client`, or an executor of

@@ -10,5 +10,5 @@
 
 executor_argument.py checks the argument `executor`. With MPI, data are broadcast, and each rank gets jobs and returns
 answers in tasks called exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine, the
-entry points, ash/function and ash/sklearn import this package.
+entry points, ash/function, ash/progress and ash/sklearn import this package.
 """

@@ -45,7 +45,11 @@ class DaskPool(Pool):
         self._seen: set[str] = set()  # addresses of all workers seen in this run
 
     def bring(self, shared: Shared) -> str | None:
-        """Check the workers, and scatter the data; raise ExecutorFailed if no worker accepts the data in time."""
+        """Check the workers, and scatter the data.
+
+        Raises ExecutorFailed if a worker cannot run ash or has other versions, or if no worker accepts the data in
+        time.
+        """
         with border("the workers cannot be queried"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:

@@ -1,7 +1,7 @@
 """Carries jobs from the core's mailbox to an executor, and the answers back to the mailbox, in a separate thread.
 
     mailbox --letters--> submit ----------------> future --done--> queue --> answer --> mailbox
-              notes ---> keep or drop a state        | if it failed: submit again, at most MOST_ATTEMPTS times
+              notes ---> keep or drop a state        | if it failed: submit again, while attempts are left
                                                      | if the worker lacks the data: submit again with the data
 
 Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
@@ -10,7 +10,7 @@ thread raises nothing. It stores its error in `error`, and the calling thread ra
 like any other error, with all finished jobs in the journal.
 Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. A future
 may complete in any thread; that thread puts the future's number into the queue. Everything else runs in the
-dispatcher's thread. Only the dispatcher's thread writes the values that `status` reads.
+dispatcher's thread. While that thread runs, only it writes the values that `status` reads.
 """
 
 import queue
@@ -49,7 +49,7 @@ class Status(NamedTuple):
     workers: int  # number of Dask worker processes; for other executors, the maximum number of concurrent jobs
     lost: int  # number of workers that no longer exist
     underway: int  # number of submitted jobs without an answer
-    moved: int  # bytes of all states that were sent with jobs or received with results
+    moved: int  # bytes of all networks' states that were sent with jobs or received with results
 
 
 class NoDispatcher(AbstractContextManager["NoDispatcher"]):

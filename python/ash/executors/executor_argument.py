@@ -34,8 +34,9 @@ def is_of(executor: Any, package: str) -> bool:
 def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
     """Return the number of jobs that an executor runs at the same time.
 
-    This is `threads` if given, otherwise the executor's own number of workers, otherwise the number of CPUs of this
-    machine. Dask gets up to `timeout` seconds to start its first worker.
+    This is `threads` if given, otherwise the executor's own number of workers (with Dask, the number of all their
+    threads). If the executor does not report this number, the default of `threads` on this machine is used. Dask gets
+    up to `timeout` seconds to start its first worker.
     """
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)

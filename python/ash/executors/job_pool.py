@@ -1,9 +1,9 @@
 """Defines `Pool`, which runs jobs in any executor with `submit` (threads, processes, loky).
 
 Such an executor does not let the caller choose where a job runs. So a job's state is returned with its answer, and sent
-with the candidate's next job. The data are in a file that each process on this machine reads once. A worker that cannot
-read the file reports this, and gets its job again together with the data. `Pool` is the base class of the pools for
-Dask and MPI.
+with the candidate's next job. A `ThreadPoolExecutor` uses the data in memory. For other executors, the data are in a
+file that each process on this machine reads once. A worker that cannot read the file reports this, and gets its job
+again together with the data. `Pool` is the base class of the pools for Dask and MPI.
 """
 
 import contextlib
@@ -116,7 +116,7 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 def border(failure: str) -> Iterator[None]:
     """Raise ExecutorFailed in place of any exception that an executor's library raises in this context.
 
-    `failure` is the start of the message, such as "the executor takes no more jobs".
+    `failure` is the start of the message, such as "the executor accepts no more jobs".
     """
     try:
         yield

@@ -22,7 +22,7 @@ the executor down and meanwhile holds the executor's lock. So nothing is submitt
 while `_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor.
 That thread owns all data except `_done`, where the rank's other threads put answers.
 Cost: an exchange is one message each way. Some exchanges wait although their ranks have free threads. Every
-LOOK_SECONDS one of them returns, so a new job may have to wait that long.
+LOOK_SECONDS seconds one of them returns, so a new job may have to wait that long.
 """
 
 import contextlib

@@ -1,10 +1,10 @@
 """Runs a job of the user's function, in this process or another one, and returns its outcome as an `Answer`.
 
     finished   a finite score
-    failed     the function raised, or its score is not finite
+    failed     the function raised, its score is not finite, or the job or its state could not be sent
     wrong      the function did not return a score; ends the run in the first job, recorded as a failure in later jobs
     late       the job took longer than `job_limit`
-    died       the process ended during the job
+    died       the process ended during the job, or the executor lost or did not accept the job
 
 By default no single outcome ends the run, except `wrong` in the first job. Exceptions that are meant to end the whole
 program, such as SystemExit and KeyboardInterrupt, are not outcomes; the run raises them.
@@ -180,10 +180,10 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any, verb: str = "return") -> "Outcome | Answer":
-    """Convert the return value of a function to an outcome of plain numbers, or to an answer that says what is wrong.
+    """Convert the return value of a function to an outcome, or to an answer that says what is wrong.
 
-    An `Answer` is returned unchanged. `verb` is the word in messages for how the function gave the value, such as
-    "yield".
+    The score and the metrics of the outcome are floats. An `Answer` is returned unchanged. `verb` is the word in
+    messages for how the function gave the value, such as "yield".
     """
     if isinstance(given, Answer):
         return given

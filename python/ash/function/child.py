@@ -7,8 +7,9 @@
 
 The server does the imports once, so a child that has died is replaced in milliseconds. A process with threads cannot be
 forked safely. If the import starts threads, the server reports this, and a new server leaves the import to the
-children. When the parent ends for whatever reason, the standard input of all these processes is closed. They then end,
-even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
+children. When the parent ends for whatever reason, the server's socket and the standard input of each child are closed.
+The server and the children then end, even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent
+handles it.
 """
 
 import atexit

@@ -89,8 +89,8 @@ def read_costs(costs: Any) -> Cost | None:
     Raises
     ------
     SettingError
-        `costs` is neither a function nor a result. The returned function raises SettingError for a cost that is not
-        positive.
+        `costs` is neither a result nor a function that takes parameters and epochs. The returned function raises
+        SettingError for a cost that is not positive.
     """
     if costs is None:
         return None

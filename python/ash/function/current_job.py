@@ -71,7 +71,8 @@ def current_job() -> CurrentJob:
     With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept after a
     crash, so that the same call can resume. Without a journal the directory is in a temporary folder that is deleted at
     the end of the run. In both cases the directory is deleted soon after its candidate has retired, that is, when
-    the candidate will not be trained further. With a journal the directory of the best candidate is kept.
+    the candidate will not be trained further. But the best candidate's directory stays until another candidate is best,
+    and with a journal it also stays after the run.
 
     Examples
     --------

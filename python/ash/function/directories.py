@@ -1,11 +1,13 @@
 """Manages the lazily created directory of each candidate, in which a function may keep files between jobs.
 
-    <folder>/candidate-000012/      <folder> also holds the journal's states; without a journal it is temporary
+    <folder>/candidate-000012/      with a journal, <folder> also holds files of states (state_store.py); without a
+                                    journal, <folder> is temporary
 
 A function may create directories without the run's knowledge, perhaps on another machine. So when a candidate has
 retired, the run looks for its directory and deletes it, unless the candidate is the best.
 Threads: `made` may be called in any thread or process, everything else only in the calling thread.
-Cost: for functions without directories, one check of the folder per call of `tidy` after candidates have retired.
+Cost: for functions without directories, only checks whether a path exists: at most one per call of `tidy`, and two per
+candidate.
 """
 
 import contextlib
@@ -42,8 +44,8 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
     Parameters
     ----------
     folder : Path or None
-        The folder of the journal's states, in which directories are kept. If None, a temporary folder is used, which is
-        deleted at the end of the run.
+        The folder next to the journal, such as ``run.ash-states``, in which directories are kept. If None, a temporary
+        folder is used, which is deleted at the end of the run.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -8,7 +8,8 @@
 
 If the source of a function has changed but not its name, the user is warned, and the run continues. Users often fix a
 function and resume the run, and the code that the function calls could not be compared anyway. Recorded
-results, including failures, are unchanged.
+results, including failures, are unchanged. But a changed Optuna objective is refused by default, since it may suggest
+other hyperparameters than those on record (function_journal.py).
 """
 
 import hashlib

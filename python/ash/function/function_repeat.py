@@ -97,7 +97,8 @@ def repeat_of(record: Any) -> Repeat:
     Raises
     ------
     SettingError
-        The argument is not the record of a function's run, or it is the record of a greedy run.
+        The argument is not the record of a function's run, or it is damaged, has no decisions, or is the record of a
+        greedy run.
     """
     check_record(record)
     if record.settings.get("task") != FUNCTION:

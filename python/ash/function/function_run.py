@@ -8,8 +8,9 @@ there is a better state. With a journal, recorded results are replayed first (cl
 were in an earlier process are trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the
 same columns as for networks.
 Invariants: (1) each job is recorded once, and jobs are recorded in order of decision; (2) a failure of the function is
-recorded, and ends the run only with `error="raise"` or after too many failures in a row; (3) a reproducible run does
-not depend on the kind, number or speed of runners.
+recorded, and ends the run only with `error="raise"`, after too many failures in a row, or by `patience`, but it is
+an error if the first job returns no score; (3) a reproducible run does not depend on the kind, number or speed of
+runners.
 Threads: only the calling thread. Cost: about 10 us per job, in addition to journal, callbacks and progress.
 """
 
@@ -101,7 +102,7 @@ class FunctionRun:
         self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
         self._pending: deque[_core.Task] = deque()  # handed out by the clock, not yet started in this call
         self._running: dict[Key, _core.Task] = {}
-        # Undecided answers. The float is the monotonic time from which the answer's start and end are counted.
+        # Undecided answers. The float is subtracted from an answer's start and end, to count them from the run's start.
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
         self._directories = Directories(journal.folder)
@@ -121,7 +122,7 @@ class FunctionRun:
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
-        self._without_better = 0  # the number of decisions since the best job was decided
+        self._without_better = 0  # the number of decisions since a job was better than all before
         self._events: list[Event] = []
         self._ended: str | None = None
         self.started = 0.0  # the start of the run on the monotonic clock
@@ -177,7 +178,7 @@ class FunctionRun:
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
-        with self._directories, self._states:  # at exit: waiting functions are stopped, directories deleted
+        with self._directories, self._states:  # at exit, waiting functions end, and temporary folders are deleted
             with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)
@@ -316,7 +317,7 @@ class FunctionRun:
         """Return the state that the candidate's last job returned, or LOST if the state is lost.
 
         A function may change the state in place. So if this is also the best state, a copy is kept as the best. If the
-        state cannot be copied, the best state is lost, and is trained again at the end.
+        state cannot be copied, the best state is lost, and `state_of` may train its candidate again at the end.
         """
         if self._options.training == "restart":
             return None
@@ -360,7 +361,8 @@ class FunctionRun:
         """Return the answer of a failed job for the record.
 
         Warn of the first failure, and raise JobFailed if the option `error` is "raise". Raise SettingError if the first
-        job did not return a score. Failures that are known from a journal or record cause no warning.
+        job did not return a score. Failures that are known from a journal or record cause no warning. A trial that its
+        own objective has pruned causes neither a warning nor JobFailed.
         """
         if answer.kind == WRONG:
             if key == (0, 0):  # the first job, on any number of threads

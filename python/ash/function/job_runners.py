@@ -4,7 +4,8 @@
 
 Invariants: (1) every started job is answered once, or dropped at the end of the run; (2) the caller starts at most
 `free` jobs; (3) a job that exceeds its limit gets the answer LATE, and its later outcome is ignored.
-Threads: all methods must be called by the same thread. Cost: a microsecond per job if jobs run in the calling thread.
+Threads: all public methods must be called by the same thread.
+Cost: a microsecond per job if jobs run in the calling thread.
 """
 
 import queue

@@ -1,7 +1,7 @@
 """Defines `ash.from_optuna`, which wraps an unchanged Optuna objective, so that it can be passed as `train`.
 
-The objective gets an Optuna trial. The trial draws its values from the seed and its number. Its reports are passed to
-the ladder (reports.py). An epoch is one report.
+The objective gets an Optuna trial. The trial draws its values from the seed and its number, except values that `first`
+or an adaptive draw provides. The trial's reports are passed to the ladder (reports.py). An epoch is one report.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,10 +66,10 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
     A suggested value depends on the seed, the number of the trial and the name of the hyperparameter. With
     ``sampler="adaptive"``, the default, the values of two in three trials also depend on what a good earlier trial
-    suggested. Trials from `first` suggest the values given there, like trials added by ``study.enqueue_trial``. If no
-    value is given, or the given value is outside of its distribution, a value is drawn. The space of the result
-    contains the suggested values. `best_state` holds the user attributes of the best trial. Finite numbers among the
-    user attributes of any trial are metrics of its jobs.
+    suggested, once eight trials have a score. Trials from `first` suggest the values given there, like trials added by
+    ``study.enqueue_trial``. If no value is given, or the given value is outside of its distribution, a value is drawn.
+    The space of the result contains the suggested values. `best_state` holds the user attributes of the best trial.
+    Finite numbers among the user attributes of any trial are metrics of its jobs.
 
     Limits: a waiting trial keeps its thread and all objects of the objective in memory. If a trial resumes in another
     process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts again and

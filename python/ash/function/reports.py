@@ -7,7 +7,7 @@ The function needs a thread because it waits in the middle of a call. When a can
 dropped. `report` then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS
 for the function to end.
 Threads: the function and the thread that receives its reports never run at the same time, unless the function takes
-longer than END_SECONDS to end.
+longer than END_SECONDS to end, or Ctrl-C interrupts the run.
 """
 
 import contextvars
@@ -108,7 +108,7 @@ class Reports:
             self._thread.join(seconds)
 
     def drop(self, seconds: float) -> None:
-        """Retire the function, and end its current job."""
+        """Retire the function; from then on, it has no current job."""
         self._job = None
         self.retire(seconds)
 

@@ -106,7 +106,7 @@ class Retraining:
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
     """Return the state of the best job; if the state is lost, train the candidate again.
 
-    Warn and return None if this training fails, or if `ended` is one of FROM_OUTSIDE.
+    Warn and return None if this training fails, if no runner is free for it, or if `ended` is one of FROM_OUTSIDE.
 
     Raises
     ------

@@ -234,7 +234,7 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Draw which hyperparameters are kept; return each with the share of its range by which it moves if numeric."""
+    """Draw which hyperparameters are kept; return these with the shares of their ranges by which numbers move."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
