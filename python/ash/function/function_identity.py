@@ -1,5 +1,7 @@
 """Defines the identity of a function's run: a call is refused if its identity differs from the journal's.
 
+Differences that `allow_change` of the journal names are accepted.
+
     settings   the options on which results and decisions depend; the names of the function, of its costs and of the
                sampler; hashes of `first` and of a result given as costs; if the function is an object with a method
                `journal_identity`, the facts that this method returns, such as hashes of its rows
