@@ -74,7 +74,8 @@ class NothingFinished(AshError):
 class AllDiverged(AshError):
     """Every finished candidate has a loss, a score or a weight that is not finite.
 
-    The message has a table of causes. Lower the learning rates of the space, or look for extreme values in y.
+    The message has a table of causes, or says that the metric returned no finite number. Lower the learning rates of
+    the space, look for extreme values in y, or check the metric.
     """
 
 
