@@ -90,9 +90,9 @@ def resolve_threads(
     Parameters
     ----------
     threads : int or None
-        If None, OMP_NUM_THREADS is used if it is positive (the first number of a list such as ``4,2``), else all
-        allowed CPUs. Negative numbers are read as in joblib: -1 is all allowed CPUs, -2 all but one, and so on; at
-        least one is used.
+        If None, all allowed CPUs are used, or OMP_NUM_THREADS if it is positive and less; of a list such as ``4,2``,
+        the first number counts. Negative numbers are read as in joblib: -1 is all allowed CPUs, -2 all but one, and so
+        on; at least one is used.
     limit, environment
         The number of CPUs allowed and the environment variables; by default those of the system.
     advice : str

@@ -9,9 +9,10 @@
     ash-tune show        cli_show.py
     ash-tune export      cli_export.py
 
-Exit status: 0 for success; 2 for an error, with one line on stderr; 130 after Ctrl-C and 143 after SIGTERM. After an
-interruption, the files and the report cover all jobs that had finished by then. Files are written before the report is
-printed, so they are complete even if a reader closes the pipe early.
+Exit status: 0 for success; 1 if `check` or `repeat` finds a difference; 2 for an error, with one line on stderr, or
+with the causes if every candidate diverged; 130 after Ctrl-C and 143 after SIGTERM. After an interruption, the files
+and the report cover all jobs that had finished by then. Files are written before the report is printed, so they are
+complete even if a reader closes the pipe early.
 """
 
 import argparse
@@ -134,11 +135,11 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
 
 
 ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_features", "ensemble", "journal")
-"""The arguments of the estimators that are also options of the command."""
+"""The parsed arguments of the command that the estimators take unchanged, under the same names."""
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before any file is read, if the run would never end or options exclude each other."""
+    """Raise SettingError, before any file is read, if the run would never end, or if --groups is given without --cv."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(

@@ -31,7 +31,7 @@ from ash.options import TREES
 from ash.run_record import TUNE, RunRecord
 
 TEST_SHARE = 0.2
-"""The share of a table's rows that the command holds out."""
+"""The share of a table's rows that the command holds out; with groups, the share of the groups."""
 DIFFERENT = 1
 """The exit status if the rows, the model or the repeated run differ from the record."""
 
@@ -80,7 +80,11 @@ class HeldOut:
 
 
 def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
-    """Return a table with some rows held out, stratified by class or split by group."""
+    """Return a table with some rows held out.
+
+    With groups, all rows of a random share of the groups are held out. Otherwise the rows are drawn at random, for
+    classification stratified by class.
+    """
     table = read_training(data.X, data.y, task)
     if data.groups is None:
         rest, test = split(table, TEST_SHARE, seed)

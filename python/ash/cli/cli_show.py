@@ -65,7 +65,7 @@ def _model_lines(path: str) -> Iterator[str]:
 
 
 def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:
-    """Return lines with a model's hyperparameters: for an ensemble, one line per member."""
+    """Return lines with a model's hyperparameters; for an ensemble, return the lines of a table of its members."""
     if not isinstance(model, Ensemble):
         return show_params(model.params)
     rows = [

@@ -68,7 +68,7 @@ def format_of(args: argparse.Namespace) -> CsvFormat:
 
 
 def complain(message: str, kind: str = "error") -> None:
-    """Write one line to stderr, if there is a stderr."""
+    """Write an error or warning to stderr, if there is a stderr."""
     say(f"ash-tune: {kind}: {message}")
 
 

@@ -4,9 +4,9 @@
                     (only appends to a list)                             (draw, compare, number the changes)
 
 Threads: there are two locks. The lock of the facts is held only for an append or a copy. The calling thread never takes
-the lock of the drawing. During a run, there is a pause after each drawing of at least ten times the drawing's duration,
-and of at least a second. So drawing takes at most a tenth of one core, and only while a page is open. The slow
-sections (importance, scaling) are computed only after the run has ended.
+the lock of the drawing. During a run, each drawing is followed by a pause. The pause lasts at least ten times as long
+as the drawing, and at least a second. So drawing takes at most a tenth of one core, and only while a page is open. The
+slow sections (importance, scaling) are computed only after the run has ended.
 """
 
 import threading
@@ -181,7 +181,7 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: dict[int, Params
 
     During a run two facts are unknown: which threads helped with jobs, and the recall of the rungs. A promotion is
     known once the job in the next rung has finished. `params` are the hyperparameters of each candidate with a job.
-    Candidates without one are shown without hyperparameters.
+    Candidates without a job are shown without hyperparameters.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:

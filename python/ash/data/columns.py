@@ -5,9 +5,10 @@
     dates and times                     DateColumn      days since 1970-01-01
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
-A column is never copied as a whole, only block by block. Selecting rows does not copy anything either: the column gets
-an order, which lists the indices of its rows in the user's data. Columns refer to the user's data, which must not
-change during a run: they are read before training starts, and after cross-validation again for the refit on all rows.
+A column can be read block by block, without a copy of the whole column. Selecting rows copies no cells either: the
+column gets an order, which lists the indices of its rows in the user's data. Columns refer to the user's data. These
+data must not change during a run, since they are read before training starts, and again if a model is trained on all
+rows after cross-validation.
 """
 
 import copy

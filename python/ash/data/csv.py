@@ -1,10 +1,10 @@
 """Reads CSV files, plain or compressed by gzip, as Arrow tables.
 
 pyarrow reads the cells, which may be quoted, and recognizes numbers, booleans and dates. Other text is treated as in
-any other table. The delimiter is the comma, semicolon or tab, whichever is most frequent outside quotes in the first
-line. Column names come from the first line, unless it consists of numbers, or of numbers and missing cells. But in
-tables with at least three columns, the numbers 0, 1, 2, ... count as names, since pandas writes them for columns
-without names. Blank lines are skipped.
+any other table. Unless the delimiter is given, it is the comma, semicolon or tab, whichever is most frequent outside
+quotes in the first line. Column names come from the first line, unless it consists of numbers, or of numbers and
+missing cells. But in tables with at least three columns, the numbers 0, 1, 2, ... count as names, also after an empty
+first cell, since pandas writes them for columns without names. Blank lines are skipped.
 """
 
 import codecs

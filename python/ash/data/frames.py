@@ -136,7 +136,10 @@ class Frame:
         return Frame(len(order), self.names, columns, self.matrix, order)
 
     def select(self, names: tuple[str, ...]) -> "Frame":
-        """Return the frame with only these columns, in this order; the frame must have them."""
+        """Return the frame with only these columns, in this order; a frame without names is returned unchanged.
+
+        If the frame has names, these columns must be among them.
+        """
         if names == self.names or self.names is None:
             return self
         places = {name: place for place, name in enumerate(self.names)}

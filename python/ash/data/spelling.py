@@ -56,10 +56,13 @@ class Spelling(ABC):
 
     @abstractmethod
     def number(self, text: str) -> float:
-        """Return the number, or NaN for text that means a missing cell; raise ValueError for other text."""
+        """Return the number, or the days since 1970-01-01 of a date; NaN for text that means a missing cell.
+
+        Raise ValueError for other text.
+        """
 
     def reads(self, text: str) -> bool:
-        """Return whether a text is a number in this spelling, or means a missing cell."""
+        """Return whether a text is a number or date in this spelling, or means a missing cell."""
         try:
             self.number(text)
         except ValueError:
@@ -139,7 +142,8 @@ class Learned:
         no warning is needed. If there is no spelling: a cell that the best spelling does not read; empty if no spelling
         reads any cell.
     is_open : bool
-        Whether another spelling also reads all cells, but some of them as different numbers.
+        Whether another spelling also reads all cells, but some of them as different numbers or dates. False for dates
+        such as 31.12.26, since in dates with points the day comes first.
     share : float
         If there is no spelling: the share of the distinct cells that the best spelling reads, estimated from a sample.
     """

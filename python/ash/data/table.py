@@ -106,7 +106,8 @@ def read_training(
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``y`` looks one-hot encoded, or text spells numbers.
+        As for `read_target` and `spelled_frame`; or column names are repeated; or a sparse matrix holds integers beyond
+        2**53.
     """
     frame = read_frame(X)
     weights = read_weights(sample_weight, frame.rows)

@@ -56,8 +56,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``y`` looks one-hot encoded, its text is read as numbers, or, if ``task`` is None, its floats with more than two
-        distinct values are treated as classes.
+        ``y`` looks one-hot encoded; its text is read as numbers; it holds integers beyond 2**53, which float64 rounds;
+        or, if ``task`` is None, its floats with more than two distinct values are treated as classes.
     """
     if task is not None and task not in TASKS:
         raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")
@@ -114,7 +114,10 @@ def _plain(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
-    """Return the numbers that text spells, or the text itself if it spells none or may be labels; see spelling.py."""
+    """Return the numbers that text spells; see spelling.py.
+
+    The text itself is returned if a cell spells no number, or if the text may be labels.
+    """
     texts, spelling, example = {str(text) for text in y.flat}, None, ""
     try:
         numbers = y.astype(np.float64)

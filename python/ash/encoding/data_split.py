@@ -3,13 +3,13 @@
     validation = 0.2    -> a split of the rows (ash/data/table.py)
     validation = (X, y) -> validation rows, numbered after the training rows
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
-    cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
+    cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
 
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
-(cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).
+(cpp/ash/run/candidates.hpp). ash/engine/refit.py describes when the final model is trained on all rows.
 
-Memory: each fold of cross-validation has its own float32 matrix, and the refit on all rows has another one. So K folds
-        take K + 1 times the memory of one matrix.
+Memory: each fold of cross-validation has its own float32 matrix, and a refit on all rows has another one. So K folds
+        take up to K + 1 times the memory of one matrix.
 """
 
 import math
@@ -81,7 +81,7 @@ class Fold:
 
     @property
     def sparse_cells(self) -> int:
-        """Return the approximate number of cells that the core stores sparsely; 0 if dense storage is smaller."""
+        """Return the approximate number of cells that the core stores sparsely; 0 if it stores the table densely."""
         rows = len(self.y)
         stored = self._stored(rows)
         is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
@@ -114,7 +114,7 @@ class Split:
     folds : tuple of Fold
         The folds on which candidates are trained and scored: a single fold, or the folds of cross-validation.
     whole : Fold or None
-        A fold in which all rows train, for the final model after cross-validation; else None.
+        With cross-validation, a fold in which all rows train, for a refit on all rows; else None.
     """
 
     folds: tuple[Fold, ...]

@@ -234,7 +234,7 @@ class Encoding:
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
-        """Fill the additional features of a numeric column: its missing indicator and statistics, if it has them."""
+        """Fill the missing indicator and the statistics of a column of numbers or dates, if it has them."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
@@ -316,7 +316,7 @@ class Encoding:
 
 
 def is_many_level(column: ColumnSchema) -> bool:
-    """Return whether a column has too many levels for one-hot encoding, so that it gets target statistics instead."""
+    """Return whether a column has target statistics, since it has too many levels for one-hot encoding."""
     return len(column.levels) > ONE_HOT_LEVELS
 
 

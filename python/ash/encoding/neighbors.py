@@ -2,16 +2,16 @@
 
     numbers --center, scale, clip--> scaled row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network, which is a smooth function, hardly recognizes a row that it has seen. Two features help the network. For each
-of the NEAREST distinct training rows, let d be its distance from the given row, and let c and t be the total weight and
-the mean target of the training rows that equal this distinct row. Let r be the largest d, and let the prior p be the
-mean target of all training rows:
+A network, which is a smooth function, hardly recognizes a row that it has seen. Two kinds of features help the network:
+a mean for each target, and a closeness. For each of the NEAREST distinct training rows, let d be its distance from the
+given row, and let c and t be the total weight and the mean target of the training rows that equal this distinct row.
+Let r be the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
-matter which of several rows at the largest distance is chosen. Both features are continuous. During training, the sums
+matter which of several rows at the largest distance is chosen. All features are continuous. During training, the sums
 of a training row leave out the row itself.
 
 Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see

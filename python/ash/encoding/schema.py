@@ -45,7 +45,7 @@ class ColumnSchema:
     dtype : str
         The name of the column's type in the library of the table; empty in a loaded model.
     levels : tuple of str, or of float
-        The levels, sorted; empty for most columns of numbers.
+        The levels, sorted; empty for dates and for most columns of numbers.
     missing : bool
         Whether any cells were missing.
     spelling : Spelling or None

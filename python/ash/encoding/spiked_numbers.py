@@ -27,7 +27,7 @@ SEEN_ROWS = 4096
 """The maximum number of rows on which the columns with equal quartiles are found."""
 _SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
-"""The maximum number of columns with levels; if more columns qualify, none gets levels."""
+"""If more columns than this have equal quartiles and more than ONE_HOT_LEVELS distinct values, none gets levels."""
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""

@@ -1,9 +1,9 @@
 """Describes the columns of a table, their encoding and anything odd about them, for `ash.describe`.
 
-Odd columns are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then confirmed on all rows.
+Odd columns are found on at most SEEN_ROWS evenly spaced rows. All oddities except ids are then confirmed on all rows.
 
     constant              one value in all rows
-    id                    a different text or whole number in each row; numbers must count up or down
+    id                    a different text or whole number in each row; numbers must only rise or only fall
     copy                  the same cells as an earlier column
     copy of the target    values and targets correspond one to one
 """
@@ -253,7 +253,7 @@ def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bo
 
 
 def _is_id(cells: NDArray[Any], kind: str) -> bool:
-    """Return whether each row has a different text or whole number; numbers must also count up or down."""
+    """Return whether each row has a different text or whole number; numbers must also only rise or only fall."""
     if len(cells) < ONE_HOT_LEVELS or kind == "date" or len(np.unique(cells)) < len(cells):
         return False
     if kind == "category":

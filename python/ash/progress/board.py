@@ -27,7 +27,8 @@ Event = tuple[str, int, int, float, float]
 LINE_SECONDS = 5.0
 """Seconds between plain lines."""
 BAR = 40
-"""Width of a bar in characters. rich's own bar is not used: it shows the rest only by color, and writes no line end."""
+"""Width of a bar in characters. rich's own bar is not used: it shows the unfinished part only by color, and writes no
+line end."""
 
 
 @dataclass
