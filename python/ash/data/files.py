@@ -149,7 +149,9 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Warns
     -----
     UserWarning
-        The first column has no name and contains row numbers, as written by `DataFrame.to_csv`; it is left out.
+        As for `spelled_frame`; or the first column has no name and contains row numbers, as written by
+        `DataFrame.to_csv`, and is left out; or the first line of a CSV file has repeated names or a name that is a
+        number.
     """
     roles = roles or Roles()
     beside = [each for each in (roles.groups, roles.weight) if each is not None]

@@ -31,7 +31,8 @@ GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9
-"""If at least this share of a text column's cells are numbers or dates, a warning names a cell that is neither."""
+"""If at least this share of a column's distinct texts spell numbers or dates, a warning names a text that does not. The
+same holds if the cells of a column are texts and Python numbers, and at least this share of them are numbers."""
 SAMPLE = 1_000
 """Each spelling is first tried on at most this many distinct cells. A spelling that reads all of these is then tried on
 all cells."""

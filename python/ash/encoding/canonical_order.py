@@ -7,10 +7,12 @@
                                                 a
 
 So a fit is bit-identical for any order of the rows. It is also bit-identical if a row occurs three times instead of
-once with weight 3. Tables whose recurring rows get neighbor features (neighbors.py) are an exception, since a weighted
-table never has these features. If some weights are not integers, or their sum is too large, no row is repeated, and all
-weights remain weights of the loss. Different rows with the same 64-bit hash keep their order. About one in 3e7 tables
-of a million rows has such rows.
+once with weight 3. There are two exceptions. A weighted table never has neighbor features (neighbors.py), which a table
+with recurring rows may have. And if all rows have the same weight, this weight has no effect.
+
+If some weights are not integers, or their sum is too large, no row is repeated, and all weights remain weights of the
+loss. Different rows with the same 64-bit hash keep their order. About one in 3e7 tables of a million rows has such
+rows.
 """
 
 from dataclasses import replace

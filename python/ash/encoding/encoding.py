@@ -43,7 +43,8 @@ _SHOWN = 50  # maximum number of characters of a level that a message shows
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
     """Return a dict that maps the plain text of each level that is a number or boolean to the level's code.
 
-    The levels "1" and "01" have the same plain text; it gets the code of "1".
+    The levels "1" and "01" have the same plain text; it gets the code of "1". If only one of "True" and "1" is the
+    plain text of a level, the other gets the same code. The same holds for "False" and "0".
     """
     codes: dict[str, int] = {}
     for code, level in enumerate(levels):

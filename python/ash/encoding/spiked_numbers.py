@@ -9,8 +9,8 @@ ONE_HOT_LEVELS of them. They must also be sparse in their range (see FILLED), as
 counts fill most of their range, and are better without levels. A table with more than MOST_COLUMNS such columns is not
 changed: it is sparse and would become much wider. It has not been measured whether levels help in such tables.
 
-Quartiles are computed on at most SEEN_ROWS evenly spaced rows, and levels on all rows. Each row counts once, regardless
-of its weight.
+Quartiles are computed on at most SEEN_ROWS evenly spaced rows, and levels on all rows. A row that was repeated for its
+weight (canonical_order.py) counts each time. Weights that remain weights of the loss have no effect.
 """
 
 from collections.abc import Iterator

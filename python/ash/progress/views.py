@@ -67,8 +67,8 @@ def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
 class PreparationBar:
     """Shows the progress of preparing a table: a context manager that is called with the finished share, 0 to 1.
 
-    It shows a bar on a terminal and plain lines elsewhere, both only after a second. It becomes silent if the stream
-    cannot be written to.
+    It shows a bar on a terminal that can move its cursor, and plain lines elsewhere, both only after a second. It
+    becomes silent if the stream cannot be written to.
     """
 
     def __init__(self, options: Options, rows: int) -> None:
