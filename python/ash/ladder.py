@@ -68,8 +68,9 @@ class Ladder:
     min_epochs : int, default 1
         Budget of rung 0, in any unit; rung ``k`` takes ``min_epochs * eta**k``.
     max_rungs : int or None, default None
-        The maximum number of rungs. Rung ``k`` has ``candidates // eta**k`` places. None: the last rung is the highest
-        one with at least `eta` places.
+        The maximum number of rungs. Rung ``k`` has ``candidates // eta**k`` places; with "random" every rung has
+        `candidates` places instead. None: the last rung is the highest one for which ``candidates // eta**k`` is at
+        least `eta`.
     algorithm : {"ash", "sh", "random"}, default "ash"
         "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates no candidate.
     promotion : {"capped", "paper", "improving"}, default "capped"

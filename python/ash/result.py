@@ -1,4 +1,4 @@
-"""Contains the results of runs: `Result` for networks and `FunctionResult` for functions, subclasses of `History`.
+"""Contains the results of runs: `Result` for tables and `FunctionResult` for functions, subclasses of `History`.
 
 The data of the plots come from ash/history, which the report also reads. Plots, reports and exports are imported only
 when a method needs them.
@@ -178,9 +178,10 @@ class RunResult(History):
         """Return the run as an Optuna study, for Optuna's plots, importances, storages and dashboard.
 
         Each candidate that has finished a job becomes a trial. The trial has the hyperparameters, the score after each
-        number of epochs, the best score as its value, and the times of its jobs. Its user attributes are candidate,
-        rung, loss, digest (a hash of its last weights), and the further metrics of its best job. The study has the
-        run's direction, and its settings as a user attribute. Writing a trial to SQLite takes about 20 ms.
+        number of epochs, the best score as its value, and the times of its jobs. The trial of a candidate that diverged
+        has the state FAIL and no value, except the trial of the best candidate. A trial's user attributes are
+        candidate, rung, loss, digest (a hash of its last weights), and the further metrics of its best job. The study
+        has the run's direction, and its settings as a user attribute. Writing a trial to SQLite takes about 20 ms.
 
         Parameters
         ----------
@@ -323,12 +324,14 @@ class Result(RunResult):
     ----------
     model : Network or Trees
         The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for the same number of epochs, except in the `result_` of an estimator with an ensemble. In this
-        result, `model` is the network of the first fold.
+        on all rows for the same number of epochs. It is instead the model of the first fold in the `result_` of an
+        estimator with an ensemble, or if training on all rows diverged, was interrupted or had no time left.
     kept : ash.models.model_pool.Kept or None
-        Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
+        Models of the best candidates with their validation predictions, for `ensemble`; None with `cv`, and in the
+        pickle of an estimator.
     sample : ash.models.inspection.Sample or None
-        A sample of the validation rows, for `feature_importance`; None for tables with more than 200 columns.
+        A sample of the validation rows, for `feature_importance`; None for tables with more than 200 columns, and in
+        the pickle of an estimator.
     best_candidate, best_rung : int
         The candidate and the rung that `model` comes from.
     params : tuple of dict
@@ -337,7 +340,7 @@ class Result(RunResult):
         The fields of `jobs` as arrays; rows are the finished jobs in order of decision.
     assists : dict of str to ndarray
         The times when threads helped with jobs of other threads: candidate, rung, thread, start and end (seconds since
-        the start of the run).
+        the start of the run), and busy (the seconds of work between start and end).
     memory : dict of str to int
         Memory of waiting states: `limit` and `peak_bytes` (in bytes), `dropped` (the number of dropped states), and
         `retrained_epochs` (the number of epochs that were trained again to restore dropped states).
@@ -353,9 +356,10 @@ class Result(RunResult):
         How the run ended: "finished", "stop_score", "patience", "epoch_limit", "work_limit", "time_limit", "stopped"
         (by a callback) or "interrupted".
     started : datetime
-        The time when the threads were started, in UTC. The times of jobs are seconds since then.
+        The time when the threads were started, in UTC. The times of jobs are seconds since then. If the run was
+        resumed, this is when its first call began, and the times of jobs do not count the seconds between calls.
     wall_seconds : float
-        Seconds from the start of the threads to the end of the last one.
+        Seconds from the start of the threads to the end of the last one, summed over the calls of a resumed run.
     record : RunRecord
         The record that repeats the run: ``ash.tune(X, y, record=result.record)``.
 
@@ -407,7 +411,7 @@ class Result(RunResult):
         return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
-        """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
+        """Return a weighted mean of the models that the run has kept, selected by their validation predictions.
 
         The method is greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models,
         ICML 2004). It starts with `model`, the next four models and the best model of the other type (network or
@@ -421,7 +425,7 @@ class Result(RunResult):
         Parameters
         ----------
         size : int
-            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of the best network only.
+            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of the best model only.
 
         Returns
         -------
@@ -432,7 +436,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            `size` is not allowed, or the run was cross-validated.
+            `size` is not allowed, or `kept` is None.
         """
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
@@ -616,7 +620,7 @@ class FunctionResult(RunResult):
     ----------
     best_candidate, best_rung : int
         The candidate with the highest score (ties: lower candidate, lower rung), and the rung in which it got this
-        score.
+        score. For an Optuna objective, only the scores in the highest rung that has a score are compared.
     best_state : object
         The state that the function returned with that score.
     failures : tuple of FailureRecord
@@ -647,9 +651,10 @@ class FunctionResult(RunResult):
         How the run ended: "finished", "stop_score", "patience", "epoch_limit", "time_limit", "stopped" (by a callback),
         "interrupted" or "failures" (too many in a row).
     started : datetime
-        The time when the run started, in UTC. The times of jobs are seconds since then.
+        The time when the run started, in UTC. The times of jobs are seconds since then. If the run was resumed, this is
+        when its first call began, and the times of jobs do not count the seconds between calls.
     wall_seconds : float
-        Seconds from the start of the run to the end of the last job.
+        Seconds from the start of the run to the end of the last job, summed over the calls of a resumed run.
     record : RunRecord or None
         The record that repeats the run: make the same call with ``record=result.record``. None if `train` or an object
         that it holds cannot be pickled, since ash could not check that the call is the same.

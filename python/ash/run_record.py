@@ -38,17 +38,17 @@ MOST = 2**53
 class RunRecord:
     """Everything that a run and its model depend on, so that the run can be repeated on any number of threads.
 
-    Take it from `Result.record`, or from the attribute `record` of a model, new or loaded. Pass it as `record=` to
-    `ash.tune` or to an estimator, together with the same rows.
+    Take it from `Result.record` or `FunctionResult.record`, or from the attribute `record` of a model, new or loaded.
+    Pass it as `record=` to the entry point that made it (see `by`), together with the same rows or the same function.
 
     Attributes
     ----------
     by : str
-        The entry point that made the record: "ash.tune", or the name of the estimator.
+        The entry point that made the record: "ash.tune", "ash.tune_function", or the name of the estimator or search.
     settings, plan, arguments, space, version : dict
         `settings` are the options on which decisions depend, `plan` the other options and those planned from a time
         limit. `arguments` say how the rows were split, and how the model is made from the best networks. `space` is the
-        space of hyperparameters, `version` the version of ash.
+        space of hyperparameters, `version` the versions of ash and of the tree packages used.
     data : dict
         The fingerprint of the table: its shapes and names, and hashes of the encoded rows.
     missing : tuple of str

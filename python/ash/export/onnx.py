@@ -62,7 +62,7 @@ ML = "ai.onnx.ml"
 _ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
 _IR_VERSION = 9  # the first IR version that supports version 4 of ai.onnx.ml
 MOST_BYTES = 2**31 - 2**20
-"""The maximum total size of a graph's arrays in bytes; a protobuf file cannot hold more."""
+"""The maximum total size of a graph's arrays in bytes; it leaves 1 MiB of a protobuf file's 2 GiB for the rest."""
 
 _LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
 """The type in which labels are returned, by NumPy kind; labels of other kinds keep their type."""
@@ -378,7 +378,7 @@ def date_part(graph: Graph, part: str, days: str) -> str:
     """Compute a part of dates in the graph; return its name: double [rows, 1] with NaN for missing dates.
 
     Source: H. Hinnant, civil_from_days, in integers. Except for the hour, dates before March 1 of year 0 are treated as
-    that day, and dates more than 1e8 days after 1970-01-01 as the last of these days.
+    that day, and dates more than 1e8 days after 1970-01-01 as the day that is 1e8 days after 1970-01-01.
     """
     whole = graph.add("Floor", days)
     if part == "hour":

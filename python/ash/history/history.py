@@ -118,10 +118,11 @@ class History(WithOptions):
         spent_epochs. `epochs` counts the epochs of one job, `spent_epochs` those of all finished jobs. `finished`,
         `promoted` and `diverged` count candidates. With `candidates=None`, `places` is None and only rungs that a
         candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
-        scores in this rung and their last scores; NaN for fewer than three candidates. `recall` measures the quality of
-        the promotions. With a barrier at the end of the rung, the best candidates that have not diverged would have
-        been promoted, ``finished // eta`` of them. `recall` is the share of these candidates that was promoted. It is
-        NaN for the last rung, if jobs of the next rung are unfinished, or if a barrier would promote no candidate.
+        scores in this rung and their last scores. It is NaN for fewer than three such candidates, or if one of the two
+        sets of scores is constant. `recall` measures the quality of the promotions. With a barrier at the end of the
+        rung, the best candidates that have not diverged would have been promoted, ``finished // eta`` of them. `recall`
+        is the share of these candidates that was promoted. It is NaN for the last rung, if jobs of the next rung are
+        unfinished, or if a barrier would promote no candidate.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
@@ -159,9 +160,9 @@ class History(WithOptions):
         The hash covers the hyperparameters, the jobs in order of decision with their scores, losses and weights, and
         the best job. It does not cover times, threads, teams, memory or the states of functions. Two runs with the same
         data, space, settings and seed have equal digests, on any number of threads and any machine with fused
-        multiply-add, under two conditions: (1) the schedule was "reproducible", or "greedy" on one thread; (2) neither
-        a time limit nor Ctrl-C ended the runs. A tuned function must also return equal scores. Otherwise outcomes
-        depend on timing, and so do digests.
+        multiply-add, under two conditions: (1) the schedule was "reproducible", or "greedy" on one thread; (2) no
+        time limit, callback or Ctrl-C ended the runs. A tuned function must also return equal scores. Otherwise
+        outcomes depend on timing, and so do digests.
         """
         return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
@@ -171,7 +172,7 @@ class History(WithOptions):
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter has its own column.
+            In "candidates" every hyperparameter has its own column. A `FunctionResult` also has the table "failures".
 
         Raises
         ------
@@ -188,7 +189,7 @@ class History(WithOptions):
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter has its own column.
+            In "candidates" every hyperparameter has its own column. A `FunctionResult` also has the table "failures".
 
         Raises
         ------
@@ -203,7 +204,7 @@ class History(WithOptions):
 
     @property
     def validation_pool(self) -> "Kept | None":
-        """Return the best networks with their predictions for the validation rows, or None if there are none."""
+        """Return the best models with their predictions for the validation rows, or None if there are none."""
         return None
 
     @property

@@ -148,7 +148,10 @@ def _job_args(result: "History") -> list[dict[str, Any]]:
 
 
 def _bars(table: Columns, args: Sequence[dict[str, Any]], category: str, process: int, row: str) -> list[Event]:
-    """Return one complete event per row of a table; `start` and `end` are in seconds, and `row` names a column."""
+    """Return one complete event per row of a table, whose columns `start` and `end` are in seconds.
+
+    `row` is "thread" or "worker", the name of the column that gives the number of the event's row in the trace.
+    """
     start, end = (np.rint(table[name] * 1e9).astype(np.int64) for name in ("start", "end"))
     names = ("candidate", "rung", row)
     columns = zip(*(table[name].tolist() for name in names), start.tolist(), end.tolist(), args, strict=True)

@@ -43,12 +43,12 @@ class JobRecord(NamedTuple):
 
     Higher `score` is better. `loss` is computed on the validation rows; `training_loss` is the mean over the last
     epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
-    the job at once, and `core_seconds` is the sum of these threads' seconds in the job. `team_limit` is the maximum
-    number of threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the
-    virtual worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds (for
-    functions, in the unit of `costs`). These three fields are 0 in the greedy schedule. `weights_hash` is an unsigned
-    64-bit hash of all weights and biases after the job; it is 0 if the job diverged. For functions, `loss` is the
-    negated value by which the ladder ranked the job, `training_loss` is NaN and `weights_hash` is 0.
+    the job at once, and `core_seconds` is the sum of the seconds that each thread spent in the job. `team_limit` is the
+    maximum number of threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is
+    the virtual worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds
+    (for functions, in the unit of `costs`). These three fields are 0 in the greedy schedule. `weights_hash` is an
+    unsigned 64-bit hash of all weights and biases after the job; it is 0 if the job diverged. For functions, `loss` is
+    the negated value by which the ladder ranked the job, `training_loss` is NaN and `weights_hash` is 0.
     """
 
     candidate: int
@@ -106,7 +106,8 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     """Return the learning curve of each candidate that has at least one job without divergence.
 
     A point's `epochs` is the number of epochs for which the network at this point has been trained. With
-    `training="resume"` this is the sum over the rungs so far; with "restart", it is only the epochs of the last rung.
+    `training="resume"` this is the sum over the rungs up to the point's rung; with "restart", it is only the epochs of
+    the point's rung.
     """
     points: dict[int, list[Point]] = {}
     epochs: dict[int, int] = {}

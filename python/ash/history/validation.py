@@ -70,7 +70,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """True and predicted values of one output, in the units of y, and the row weights; all are float64 [rows]."""
+    """True and predicted values of one output, in the units of y, and any row weights; all are float64 [rows]."""
 
     name: str
     true: Numbers
@@ -89,7 +89,7 @@ class Residuals:
 
 
 def winner_on_held_out(result: "History", what: str) -> "Kept":
-    """Return the run's kept networks, the winner first.
+    """Return the run's kept models, the winner first.
 
     Raises
     ------

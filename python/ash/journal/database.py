@@ -40,7 +40,7 @@ REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, 
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
 )
-"""Full names of network file systems."""
+"""Pattern for the names of network file systems; it must match the full name."""
 MOUNTS = Path("/proc/self/mountinfo")
 
 Row = tuple[Any, ...]
@@ -63,7 +63,7 @@ TABLES = {
     "answers": (*JOB_KEY, "kind TEXT NOT NULL", "text TEXT NOT NULL", "state INTEGER NOT NULL"),
     "states": (*JOB_KEY, "file TEXT NOT NULL", "bytes INTEGER NOT NULL", "hash TEXT NOT NULL"),
 }
-"""The columns of each table, except the last one, `checksum`."""
+"""The columns of each table, without its last column, `checksum`."""
 KEYS = {
     "jobs": ("UNIQUE (candidate, rung)",),
     **dict.fromkeys(("answers", "states"), ("PRIMARY KEY (candidate, rung)",)),
@@ -226,7 +226,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _found_by_check(text: str) -> Exception:
-    """Return the error for an output line of `quick_check`: damage, or a page that could not be read."""
+    """Return the error for an output line of `quick_check`: damage, an unreadable page, or a lack of memory."""
     codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
     if sqlite3.SQLITE_NOMEM in codes:
         return MemoryError(text)
@@ -273,7 +273,7 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether all changes are in the file itself, since SQLite's temporary files are empty or absent."""
+    """Return whether SQLite's temporary files are empty or absent, so that all changes are in the file itself."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 

@@ -1,16 +1,18 @@
 """The facts that a journal stores about a run: its identity, and the call that began it.
 
-A call that resumes a journal must have the same identity; otherwise an error names the differences:
+A call that resumes a journal must have the same identity; otherwise an error names the differences. Two differences are
+accepted: a larger space that contains the recorded one, and settings named in `Journal.allow_change`. The identity has
+these parts:
 
     settings   options on which results (seed, epochs, ...) or decisions (eta, workers, ...) depend
     space      domains, levels and conditions
     data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding
-    version    the version of ash, and whether its kernels use fused multiply-adds
+    version    the versions of ash and of the tree packages used; whether ash's kernels use fused multiply-adds
 
 Runs of functions have settings, a space and a version; see ash/function/function_identity.py.
 
-The number of candidates, the time limit, the threads and the memory limit may change, since none of them changes the
-result of a job. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
+The time limit, the threads and the memory limit may change, and the number of candidates may grow, since none of them
+changes the result of a job. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
 """
 
 import hashlib
@@ -107,7 +109,7 @@ def deciding(options: RunOptions) -> Facts:
 
 
 def version_facts(models: Collection[str] = ()) -> Facts:
-    """Return the versions that a journal stores: those of ash and of the tree packages among `models`."""
+    """Return the versions of ash and of the tree packages among `models`, and whether multiply-adds are fused."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
@@ -162,7 +164,7 @@ def before_of(record: RunRecord) -> dict[int, Params]:
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
-    """Raise JournalError unless this run may resume the journal; the message lists every difference.
+    """Raise JournalError unless this run may resume the journal; the message lists the differences.
 
     `there` and `here` are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """

@@ -18,7 +18,8 @@ from ash.space.space import Space
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
-"""Settings that may differ when a run is resumed; they do not change the result of a single job."""
+"""The settings that `Journal.allow_change` can name. All of them except "version" and "function" have no effect on the
+result of a single job."""
 
 CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
 """Column numbers in the table `jobs`."""
@@ -38,8 +39,9 @@ class Journal:
     Parameters
     ----------
     path : str or path-like
-        An SQLite file, created if it does not exist. A lock file and a folder of states are created next to it,
-        such as ``run.ash-lock`` and ``run.ash-states``. Move or delete all three together.
+        An SQLite file, created if it does not exist. A lock file and, if states are stored, a folder are created next
+        to it, such as ``run.ash-lock`` and ``run.ash-states``. After a crash, SQLite's own files are also left there,
+        such as ``run.ash-wal``. Move or delete all these files together.
     on_error : {"raise", "continue"}
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
         file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
@@ -49,9 +51,9 @@ class Journal:
         or the path cannot be a journal.
     allow_change : sequence of str
         The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
-        "version" (of ash) and "workers". `ash.tune_function` also allows "costs" and "function". "function" permits
-        another function name, or changed source code of an Optuna objective. Recorded results are kept, so the outcome
-        may be one that no uninterrupted run would reach.
+        "version" (of ash and of the packages for boosted trees) and "workers". `ash.tune_function` also allows "costs"
+        and "function". "function" permits another function name, or changed source code of an Optuna objective.
+        Recorded results are kept, so the outcome may be one that no uninterrupted run would reach.
 
     Raises
     ------
@@ -114,7 +116,7 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     """
 
     restored: Restored = frozenset()
-    """The jobs that were reported to callbacks in earlier calls."""
+    """The recorded jobs that are not reported to callbacks again."""
     seconds = 0.0
     """The time in seconds that earlier calls of this run took."""
     params: Mapping[int, Params] = {}
@@ -215,4 +217,4 @@ ended (True) or was started (False)."""
         """Log a job that the virtual clock has started."""
 
     def ended(self, task: _core.Task, answer: Any) -> None:
-        """Log the answer of a job (None if the answer was recalled); times are read from the machine's clock."""
+        """Log the answer of a job (None if it was recalled); the answer's times are readings of the machine's clock."""

@@ -4,12 +4,14 @@
              JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens;
              in any case a completed run can still be read
     agree    writes the facts of the run, after comparing them with those that an earlier call has written
-    write    writes new results in one commit, which is postponed if the last commit was recent and slow
+    write    writes new results in one commit, which is postponed if the last commit was recent (see Cost)
 
 Durability: a result is in the file before callbacks receive it.
 Threads: used only by the calling thread.
-Cost: each time `look` finds that a job has ended, there is one commit, which syncs the disk. Commits take at most
-COMMIT_SHARE of the calling thread's time, but there is at least one every HEARTBEAT seconds.
+Cost: each time `look` finds new results, there is one commit, which syncs the disk. After a commit that took s seconds,
+`look` writes nothing for s / COMMIT_SHARE seconds, but for at most HEARTBEAT seconds. So the commits of `look` take at
+most COMMIT_SHARE of the calling thread's time. On a slow disk, where a commit takes more than COMMIT_SHARE * HEARTBEAT
+seconds, they take a larger share.
 """
 
 import contextlib
@@ -46,10 +48,12 @@ from ash.space.hyperparameters import Params
 MOST_RUNGS = 63
 """The maximum number of rungs: epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""The elapsed time is written at least once in this many seconds, even if no job has ended or the disk is slow."""
+"""The maximum number of seconds from the end of a commit until `look` may write again. Once they have passed,
+`look` writes the elapsed time even if no job has ended."""
 COMMIT_SHARE = 0.005
-"""The maximum share of the calling thread's time for commits. So a crash loses the results of a period that is at most
-200 times as long as a commit."""
+"""The share of the calling thread's time that the commits of `look` may take; on a slow disk they take more, because of
+HEARTBEAT. A crash loses the results of the pause after a commit, which is 200 times as long as the commit, but at most
+HEARTBEAT seconds."""
 
 
 class OpenJournal(NullJournal):
@@ -77,7 +81,7 @@ class OpenJournal(NullJournal):
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-            check_head(path)  # under the lock: closing the file releases SQLite's locks of all runs in this process
+            check_head(path)  # under the lock: closing the file releases all locks on it that this process has
             self._database = Database(path, log=log_works(path))
             return self._database.read()
         except JournalUnwritable as error:
@@ -224,7 +228,7 @@ class OpenJournal(NullJournal):
         return now - self._committed >= HEARTBEAT
 
     def _commit(self, changes: Changes, now: float) -> bool:
-        """Write the changes since the last commit and the time of the run; return whether they were saved."""
+        """Write the changes, and the seconds that the run has taken; return whether they were saved."""
         changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
@@ -248,7 +252,7 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise the error of a failed commit, unless the run ended in an earlier call and there is no new result."""
+        """Raise the error that prevents writing, unless the run ended in an earlier call and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal

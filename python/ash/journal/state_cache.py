@@ -8,14 +8,14 @@ stores a hash of each file. A file whose hash does not match is not used; its ca
 bit-identical results.
 
 A resumed run need not train a candidate again if its state is stored. So the states that were most costly to train are
-written first, and writing takes only a small share of the training time. States of networks that train fast are not
-stored during the run, since training them again is faster than reading them. At the end, the networks that the result
-holds are written, as many as time allows.
+written first, and writing takes only a small share of the training time. During the run, a state is not stored if it
+was trained in less than WORTH times the time of writing a file, since that would save too little. At the end, the
+networks that the result holds are written, as many as time allows.
 
-Invariants: (1) during the run, writing takes about SHARE of the time that the jobs of this call have taken; a file is
-started only if writing is expected to stay within that share. (2) During the run, no state is written that would raise
-the total size of the files above `limit` bytes; `write_kept` does not check this limit. (3) A file is named in the
-journal only after it exists, and deleted only after a commit has removed its name.
+Invariants: (1) during the run, writing takes at most about SHARE of the time that the jobs of this call have taken; a
+file is started only if writing is expected to stay within that share. (2) During the run, no state is written that
+would raise the total size of the files above `limit` bytes; `write_kept` does not check this limit. (3) A file is named
+in the journal only after it exists, and deleted only after a commit has removed its name.
 """
 
 import contextlib
@@ -53,15 +53,15 @@ SHARE = 0.0025
 END_SHARE = 0.0025
 """The additional share at the end of the run, for writing the networks that the result holds."""
 MOST_AT_END = 0.2
-"""The maximum number of seconds for writing at the end, when the user waits after a time limit or Ctrl-C."""
+"""The maximum number of seconds for writing at the end, since the user may be waiting, for example after Ctrl-C."""
 WORTH = 10.0
-"""A state is written only if its training took at least this many times as long as writing a file."""
+"""During the run, a state is written only if its training took at least this many times as long as writing a file."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
 """Estimates used before the first file is written: seconds per file, and bytes per second."""
 SMALL = 1 << 20
 """Files below this many bytes update the estimated seconds per file; larger files update the bytes per second."""
 AT_ONCE = 1 << 24
-"""A file that has this many bytes gets no more states, so that Ctrl-C can be checked between files."""
+"""During the run, a file that has this many bytes gets no more states, so that Ctrl-C is checked between files."""
 
 
 class StateFolder:
