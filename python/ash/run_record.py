@@ -1,7 +1,7 @@
 """Contains `RunRecord`, which stores everything that a run and its model depend on, so that both can be repeated.
 
     settings, space, data, version    everything that decisions depend on (ash/journal/identity.py)
-    plan                              options that do not affect decisions, or that were planned from a time limit
+    plan                              options that do not affect decisions, or were planned from a time or work limit
     arguments                         how the rows were split, and how the model is made from the best networks
     decisions, kept, refit, ended     what depended on time: how far the run got, and what was done after it
     digest, model                     hashes of the outcome
@@ -47,8 +47,8 @@ class RunRecord:
         The entry point that made the record: "ash.tune", "ash.tune_function", or the name of the estimator or search.
     settings, plan, arguments, space, version : dict
         `settings` are the options on which decisions depend, `plan` the other options and those planned from a time
-        limit. `arguments` say how the rows were split, and how the model is made from the best networks. `space` is the
-        space of hyperparameters, `version` the versions of ash and of the tree packages used.
+        or work limit. `arguments` say how the rows were split, and how the model is made from the best networks.
+        `space` is the space of hyperparameters, `version` the versions of ash and of the tree packages used.
     data : dict
         The fingerprint of the table: its shapes and names, and hashes of the encoded rows.
     missing : tuple of str

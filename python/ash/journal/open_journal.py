@@ -48,8 +48,8 @@ from ash.space.hyperparameters import Params
 MOST_RUNGS = 63
 """The maximum number of rungs: epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""The maximum number of seconds from the end of a commit until `look` may write again. Once they have passed,
-`look` writes the elapsed time even if no job has ended."""
+"""The maximum number of seconds from the end of a commit until `look` may write again. Once they have passed, `look`
+writes the elapsed time even if no job has ended."""
 COMMIT_SHARE = 0.005
 """The share of the calling thread's time that the commits of `look` may take; on a slow disk they take more, because of
 HEARTBEAT. A crash loses the results of the pause after a commit, which is 200 times as long as the commit, but at most
