@@ -1,12 +1,12 @@
 // common.hpp: includes pybind11, which no other file does, and defines helpers shared by the binding files.
 //
-// Arguments are read while the GIL is held. The GIL is released for work that may take longer than a millisecond. While
-// it is released, no Python object is touched: the caller's arguments keep inputs alive, and arrays for results were
-// allocated beforehand.
+// Arguments are read while the GIL is held. The GIL is released for training, predictions, simulations, waiting and
+// reading blocks of rows. While it is released, no Python object is touched: the caller's arguments keep inputs alive,
+// and arrays for results were allocated beforehand.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. An interpreter's
 //                 failure to allocate an object also becomes a MemoryError (guards.cpp).
-// Free threading: objects are const after construction, except Ladder, Clock and Settings (which have one owner) and
-//                 Tuner (which has its own locks).
+// Free threading: objects are const after construction, except Ladder, Clock, Settings and DataBuilder (which have one
+//                 owner), and Tuner and Mailbox (which have their own locks).
 #pragma once
 
 // The one definition rule requires that either all binding files include the casters of stl.h or none do.
@@ -42,7 +42,8 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
-// All arguments of this type are bound with noconvert(), so arrays of another dtype or memory order are refused.
+// Arguments of this type are bound with noconvert(), so arrays of another dtype or memory order are refused. Arrays
+// within a list, tuple or dict, and the embedding of a Network, are converted if their dtype can be cast safely.
 // Unaligned arrays, such as those from another process, are copied.
 template <typename T>
 using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;

@@ -135,7 +135,7 @@ std::uint64_t digest_of_inputs(const Rows& rows) {
 
 // Returns the digests of the rows' inputs, targets and weights.
 std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
-    const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // exact, since labels are below 2^24
+    const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // exact for labels below 2^24
     const std::uint64_t targets = labels.empty() ? digest_of(rows.targets) : digest(std::span(labels));
     return {digest_of_inputs(rows), targets, digest(std::span(rows.weights))};
 }

@@ -1,8 +1,9 @@
 """The interface of the native core to Python: ladder, training data, networks and the tuner.
 
 This module is private. The Python side checks arguments before it calls the core, so a ValueError or IndexError from
-the core indicates a bug on the Python side. The core refuses arrays that are not C-contiguous or do not have exactly
-the dtype named here. Every call that may take longer than a millisecond releases the GIL.
+the core indicates a bug on the Python side. The core refuses most arrays that are not C-contiguous or do not have
+exactly the dtype named here. It converts a few arrays, such as the weights of a Network, if their dtype can be cast
+safely. Calls that train, predict, simulate, wait or read blocks of rows release the GIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -224,7 +225,7 @@ class Network:
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
 
-        NaN counts as a missing value; infinity is refused.
+        NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
     @property
     def weights(self) -> list[NDArray[np.float32]]: ...
@@ -280,7 +281,7 @@ class Trees:
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
 
-        NaN counts as a missing value; infinity is refused.
+        NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
     def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
         """Return the sums of leaves [rows, scores] that predictions are computed from; with two classes, one score."""
@@ -345,7 +346,7 @@ def train_job(
     training: str,
     metric: str,
     seed: int,
-    states: Sequence[_StateParts] = ...,  # one per fold, from the job in the rung below; empty: start from scratch
+    states: Sequence[_StateParts] = ...,  # one per fold, from a job in a lower rung; empty: start from scratch
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
@@ -438,9 +439,11 @@ class Tuner:
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
     # Stores the states of a job that kept_jobs() lists.
     def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
-    # Returns one state per fold if the candidate waits or is kept, else an empty list.
+    # Returns one state per fold if the candidate waits in this rung or this job is kept, else an empty list.
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...
-    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
+    # Returns (candidate, rung, complete) of each kept job, best first. `complete` says whether the job's states are
+    # stored, or are not needed because the candidate is external.
+    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...
     # Retrains at most `most` kept networks whose states are not stored, best first. Call it after all threads have
     # ended.
     def complete(self, most: int) -> None: ...

@@ -3,8 +3,8 @@
     axes -> their parts (`Bins`) -> clickable areas that select the candidates whose lines cross them
                                  -> a block of JSON for the script
 
-The block contains all texts in their final form, so the script computes nothing. It contains no "<", so no text in it
-can end the block.
+The block contains all texts in their final form, so the script only selects and inserts them. The block contains no
+"<", so no text in the block can end it.
 """
 
 import json
@@ -28,7 +28,10 @@ STRETCHES = 5
 """Number of equal parts of a numeric axis; an axis with at most this many values has one part per value."""
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
-"""Parallel coordinates: width (if the distance between axes is within its bounds), height of an axis, margins."""
+"""Sizes of the parallel coordinates: the width of the picture, the height of an axis, and the margins.
+
+The picture is narrower or wider than WIDTH if the distance between two axes would otherwise be out of its bounds.
+"""
 LEAST_STEP, MOST_STEP = 84.0, 180.0
 """Bounds of the distance between two axes."""
 LEVEL = 18.0

@@ -29,7 +29,10 @@ SHADES = 8
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic scale that maps low..high to the pixels start..stop; `ticks` requires low < high."""
+    """A linear or logarithmic scale that maps low..high to the pixels start..stop.
+
+    `ticks` is meant for low < high. Otherwise, a linear scale has a single tick.
+    """
 
     low: float
     high: float

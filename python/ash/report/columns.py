@@ -77,8 +77,8 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
 def _curves_of(model: Member, sample: Sample) -> _Curves:
     """Return the outputs to draw.
 
-    Of two classes it is the second, of more classes the MOST_CLASSES most frequent ones. For regression, it is the
-    first target.
+    With two classes, only the second class is drawn. With more classes, the MOST_CLASSES most frequent ones are drawn.
+    For regression, only the first target is drawn.
     """
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]

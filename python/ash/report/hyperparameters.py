@@ -1,4 +1,4 @@
-"""Draws the report's two sections on hyperparameters: importance, and a chart of best scores for each."""
+"""Draws the report's two sections on hyperparameters: their importance, and a chart of scores per hyperparameter."""
 
 import math
 from collections.abc import Iterator

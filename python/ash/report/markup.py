@@ -17,7 +17,7 @@ Child: TypeAlias = "str | int | Iterable[Child] | None"
 """The content of an element: `Markup` stays unchanged, other text is escaped, None adds nothing."""
 
 Value = str | int | float | bool | None
-"""The value of an attribute. False and None omit the attribute, True writes only its name, a float is a coordinate."""
+"""The value of an attribute. False and None omit the attribute, True makes its value empty, a float is a coordinate."""
 
 EMPTY = frozenset(
     ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")

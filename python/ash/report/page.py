@@ -29,7 +29,7 @@ from ash.report.winner import winner
 
 SECTIONS = (overview, ladder, curves, winner, importance, parameters, parallel, candidates, timeline, scaling, settings)
 OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
-"""The sections that show times, threads or the machine, and so differ between two runs with the same digest."""
+"""The sections that show times, threads or the machine, and so may differ between two runs with the same digest."""
 
 
 def write_report(result: History, path: str | os.PathLike[str]) -> Path:

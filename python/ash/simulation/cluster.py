@@ -18,10 +18,9 @@ class Cluster:
     """Processes that are connected by lines to one coordinator, for `ash.simulate`; immutable.
 
     The coordinator receives results and sends the next jobs one at a time, taking `decision_seconds` for each job. Each
-    line transmits one message at a time in each direction. A message arrives `latency` seconds after both the
-    coordinator's line and the process's line have transmitted it. A job goes to the process that has its state if that
-    process has room for another job, otherwise to the process with the most room. By default messages and decisions
-    take no time.
+    line transmits one message at a time in each direction. A message arrives `latency` seconds after both the sender's
+    line and the receiver's line have transmitted it. A job goes to the process that has its state if that process has
+    room for another job, otherwise to the process with the most room. By default messages and decisions take no time.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ class Cluster:
     state_bytes : number, array, distribution or callable, default 0.0
         Bytes of a candidate's state after a job. An array of shape (candidates,) has one size per candidate. An array
         of shape (candidates, rungs) has one size per candidate and rung. Distributions and callables are used as for
-        ``costs``.
+        the argument ``costs`` of `ash.simulate`.
     states : {"stay", "travel"}, default "stay"
         "stay": a state stays on the process of its last job, and moves directly to another process if the next job runs
         there. "travel": a state is sent to the coordinator with each result, and back out with the next job.

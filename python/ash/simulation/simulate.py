@@ -83,8 +83,8 @@ class Simulation:
         work_per_thread
             ``W / p``, a lower bound of the makespan with teams.
         halving
-            The makespan of the same jobs with a barrier after each rung and at most one thread per job. It is the sum,
-            over all rungs, of a rung's work divided by ``min(jobs, p)``.
+            A lower bound of the makespan of the same jobs with a barrier after each rung and at most one thread per
+            job. It is the sum, over all rungs, of a rung's work divided by ``min(jobs, p)``.
         jobs, epochs
             Numbers of finished jobs and of their epochs.
         work, chain
@@ -394,7 +394,10 @@ def _cluster_row(
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
-    """Check `cluster`, and return the setting `teams` with its default applied; its value is not checked here."""
+    """Check `cluster`, and return the setting `teams` with its default applied.
+
+    Without a cluster, the value of `teams` is not checked here.
+    """
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):
@@ -486,7 +489,7 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
     A recorded job takes its recorded `core_seconds`. Its virtual cost is the recorded one or, after a greedy run, its
     `core_seconds`. An unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its
     score and loss are those of the candidate's job in the highest recorded rung. A candidate without recorded jobs gets
-    the medians over the other candidates, including the median team limit.
+    the medians over the other candidates, and the median team limit of all recorded jobs.
 
     Parameters
     ----------
@@ -559,8 +562,8 @@ class Speedups:
     threads : list of int
         Numbers of threads. These are also the upper bounds of the speed-up with teams, W divided by W/p.
     bound, halving, alone : list of float
-        `bound` is the upper bound without teams, W divided by max(W/p, D). `halving` is the speed-up of successive
-        halving with barriers. `alone` is the speed-up of the run's schedule without teams.
+        `bound` is the upper bound without teams, W divided by max(W/p, D). `halving` is an upper bound of the speed-up
+        of successive halving with barriers. `alone` is the speed-up of the run's schedule without teams.
     shared : list of float or None
         The speed-up of the run's schedule with teams, whose `team_efficiency` is TEAM_EFFICIENCY; None if teams were
         turned off.

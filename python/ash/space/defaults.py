@@ -2,10 +2,10 @@
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): the NTK parametrization, learned
 input scales, a periodic embedding of numbers, SELU (classification) or Mish (regression) in a learned mixture with the
-identity, AdamW with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. Its learning rate differs
-from RealMLP's, as do the frequencies of the embedding for regression. Its widths, batch sizes and embedding depend on
-the number of rows. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md).
-`python -m bench ablation` measures the effect of each part.
+identity, AdamW with beta2 = 0.95, dropout and weight decay. Labels are smoothed, unless there are two classes and the
+metric is not accuracy. The learning rate differs from RealMLP's, as do the frequencies of the embedding for regression.
+Widths, batch size and embedding depend on the size of the table. RealMLP also fits its layers to data before the first
+epoch, which ash does not (cpp/DESIGN.md). `python -m bench ablation` measures the effect of each part.
 """
 
 from collections.abc import Sequence
@@ -70,8 +70,8 @@ def default_space(
     Returns
     -------
     Space
-        The space. Its default configuration is one of the first kind in `models`; for networks, it is the recipe
-        described at the top of this module.
+        The space. The model of its default configuration is the first kind in `models`. If this kind is a network, the
+        default configuration is the recipe described at the top of this module.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {

@@ -73,7 +73,10 @@ class Domain:
 
     @cached_property
     def drawn(self) -> Sequence[Any]:
-        """The levels, each repeated according to its weight; all weights are 1 except for integers(log=True)."""
+        """The levels, each repeated according to its weight.
+
+        All weights are 1, except for integers(log=True) without ``levels``.
+        """
         if self.kind == LOG_INTEGERS and isinstance(self.levels, range):
             return WholeLogLevels(self.levels[0], self.levels[-1], self.default)
         return self.levels
@@ -161,7 +164,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     ----------
     *options
         Text, numbers, booleans, None, or tuples of these. A space of `ash.ASHSearchCV` also allows estimators. All
-        options are drawn equally often.
+        options are drawn equally often if no condition depends on them.
     default : object, optional
         The option in the default configuration.
 
@@ -209,15 +212,16 @@ def integers(
     step : int, default 1
         Distance between neighboring levels. With `levels` or `log` it must be 1.
     default : int, optional
-        The value in the default configuration. If it is not given, it is the middle level, or with `log` about
-        sqrt(low * high).
+        The value in the default configuration. If it is not given, it is the middle level, or about sqrt(low * high)
+        with `log` and without `levels`.
     levels : int, optional
-        Number of levels of a grid. They are evenly spaced, or in equal ratios with `log`. There are fewer if the range
-        has fewer whole numbers. By default all whole numbers can be drawn. A default that is not a level is added as a
-        level.
+        Number of levels of a grid, which are evenly spaced, or in equal ratios with `log`. There are fewer if several
+        levels round to the same whole number. A default that is not in the grid is added to it. Without `levels`, all
+        of the integers low, low + step and so on can be drawn.
     log : bool, default False
-        Whether numbers are drawn evenly in their logarithm: each number k has a probability proportional to log((k +
-        1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by a new draw.
+        Whether numbers are drawn evenly in their logarithm. Without `levels`, each number k has a probability
+        proportional to log((k + 1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by
+        a new draw.
 
     Returns
     -------
@@ -227,8 +231,8 @@ def integers(
     ------
     SettingError
         A bound, step or default is not an integer; low > high; step is below 1 or above high - low (low == high is
-        allowed); default is not a level; levels is not an integer from 2 to 100,000; or step is given with levels or
-        log.
+        allowed); default is not one of the integers low, low + step and so on; levels is not an integer from 2 to
+        100,000; or step is given with levels or log.
 
     Examples
     --------
@@ -270,7 +274,7 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
         are drawn from the whole range, in 10**9 to 10**10 even steps.
     default : float, optional
         The value in the default configuration, which is added if it is not a level. If it is not given, it is the
-        middle level of a grid, or the middle of the whole range rounded to three digits.
+        middle level of a grid, or the middle of the whole range, rounded to three digits of high - low.
 
     Returns
     -------
@@ -317,7 +321,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         from the whole range: 10**9 numbers in equal ratios.
     default : float, optional
         The value in the default configuration, which is added if it is not a level. If it is not given, it is the
-        middle level of a grid, or the geometric mean of the bounds, rounded to three digits.
+        middle level of a grid, or the geometric mean of the bounds, rounded to three digits (more if the bounds are
+        close).
 
     Returns
     -------

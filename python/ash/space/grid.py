@@ -220,7 +220,10 @@ def _component(
 def _weights(
     cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
 ) -> Sequence[int]:
-    """Return how many numbers each case occupies, proportional to its probability; at least 2**64 per configuration."""
+    """Return how many numbers each case occupies, proportional to its probability.
+
+    A configuration occupies at least 2**64 numbers, or a single one if there is only one case.
+    """
     if len(cases) == 1:
         return sizes
     shares = [

@@ -1,8 +1,8 @@
 """Checks whether an outer domain contains an inner one, so that a run can be continued with a larger space.
 
 listed levels      each inner level must be an outer level, or a number between the bounds of an outer domain of floats
-unlisted levels    the outer domain must be of the same kind and contain the inner bounds; if levels are whole numbers,
-                   it must also contain the inner domain's second level, so that the steps fit
+unlisted levels    the outer domain must also have unlisted levels, be of the same kind and contain the inner bounds; if
+                   levels are whole numbers, it must also contain the inner domain's second level, so that the steps fit
 """
 
 from collections.abc import Sequence

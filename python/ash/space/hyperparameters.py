@@ -5,13 +5,13 @@ tuple with one name per hidden layer; without hidden layers a name has no effect
 ``weight_decay`` is decoupled from the gradient. ``adam`` with weight decay is called ``adamw`` (Loshchilov and Hutter,
 arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. The default of ``beta2`` is 0.95, since 0.999
 increases the error on tables by 2 % (classification) and 23 % (regression) (Holzmueller et al., arXiv:2407.04491,
-tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``a`` is
-learned, starting from 1 (same source).
+tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``f`` is the
+activation, and ``a`` is learned, starting from 1 (same source).
 
 ``model`` is the kind of a candidate: a network, or boosted trees of LightGBM or CatBoost. Hyperparameters of trees have
 LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. Hyperparameters of trees do not affect
-networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate: the rate of a job is
-shrinkage / rounds.
+networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate of trees: a job of R
+boosting rounds has the learning rate shrinkage / R, but at most MOST_RATE (engine/tree_trainer.py).
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
     EvenLevels         of uniform(low, high): the multiples of a power of ten between the bounds, and the bounds
     LogLevels          of log(low, high): 10**9 equal ratios from low to high
-    WholeLogLevels     of integers(low, high, log=True): each whole number repeated by its weight
+    WholeLogLevels     of integers(low, high, log=True): whole numbers, repeated according to their weights
 
 Candidates are drawn from a finite grid without repetition, so a continuous domain is also a grid, with about 10**9
 levels. Levels are computed by the module ``decimal``, which rounds exp and ln correctly, and never by the C library, so
@@ -49,11 +49,11 @@ class LongLevels(Sequence[Any]):
     @property
     @abstractmethod
     def _count(self) -> int:
-        """The number of levels without the default."""
+        """The number of regular levels; a default that is an additional level is not counted."""
 
     @abstractmethod
     def _regular(self, place: int) -> float:
-        """Return the level at index `place` among the levels without the default."""
+        """Return the level at index `place` among the regular levels."""
 
     @cached_property
     def _default_place(self) -> int:
@@ -141,10 +141,12 @@ class LogLevels(LongLevels):
 
 
 class WholeLogLevels(LongLevels):
-    """Whole numbers from low (at least 1) to high, each repeated several times in a row.
+    """Whole numbers from low (at least 1) to high in increasing order, repeated according to their weights.
 
-    The range of logarithms from low - 1/2 to high + 1/2 is split into 10**9 equal parts, and the middle of each is
-    rounded. So the frequency of a number k is proportional to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.
+    The range from log(low - 1/2) to log(high + 1/2) is split into 10**9 equal parts. Each part yields one level: the
+    number whose logarithm is the middle of the part, rounded to a whole number. So the frequency of a number k is
+    proportional to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k. In a very long range, most of the large numbers
+    do not occur.
     """
 
     @cached_property

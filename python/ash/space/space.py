@@ -14,15 +14,17 @@ Candidates are drawn from the grid without repetition. Candidate 0 is the defaul
 the order of a shuffle of all configurations (Fisher and Yates, stored sparsely). So each set of candidates is equally
 likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its random bits are
 the raw outputs of PCG64, seeded by SeedSequence(seed, spawn_key=(1,)). NumPy promises not to change these outputs.
-Candidate k takes the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at
-least 64 bits more than the size of the grid needs. Step k of the shuffle swaps positions k and k + floor(r (size - k) /
-2^(64w)). No other function of numpy.random is used. The bias towards any configuration is below 2^-64.
+Each candidate takes w words of 64 bits; together, these have at least 64 bits more than the size of the grid needs.
+Candidate k takes the words from word (k-1)w on, as one big-endian number r below 2^(64w). Step k of the shuffle swaps
+positions k and k + floor(r (size - k) / 2^(64w)). No other function of numpy.random is used. The bias towards any
+configuration is below 2^-64.
 
-All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
-evenly in their logarithm. If hyperparameters are joined by conditions, and one of them is continuous or has more than
-1,000 whole numbers, they are drawn one after the other, with each level of a domain equally likely. In both cases, the
-grid that is shuffled contains each configuration as often as its weight, and configurations drawn before are skipped.
-After FRUITLESS skips in a row, the remaining configurations follow in the order of the shuffle without weights.
+All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` and
+without ``levels`` are drawn evenly in their logarithm. If hyperparameters are joined by conditions, and one of them is
+continuous or has more than 1,000 whole numbers, they are drawn one after the other, with each level of a domain equally
+likely. In both cases, the grid that is shuffled contains each configuration as often as its weight, and configurations
+drawn before are skipped. After FRUITLESS skips in a row, the remaining configurations follow in the order of the
+shuffle without weights.
 """
 
 import copy
@@ -83,10 +85,10 @@ class Space:
 
     Notes
     -----
-    All configurations are equally likely to be drawn, except for the weights of ``ash.integers(..., log=True)``. If a
-    domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters joined by
-    the condition are drawn one after the other, with each level equally likely. So an option with few configurations is
-    drawn as often as one with many.
+    All configurations are equally likely to be drawn, with two exceptions. Whole numbers of `ash.integers` with
+    ``log=True`` and without ``levels`` are drawn evenly in their logarithm. If a domain without a list of levels, such
+    as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters joined by the condition are drawn one after the
+    other, with each level equally likely. So an option with few configurations is drawn as often as one with many.
 
     Examples
     --------
@@ -210,10 +212,11 @@ class Space:
         Parameters
         ----------
         params, other : dict
-            Configurations of this space, or parts of them. Hyperparameters that neither configuration has get their
-            defaults.
+            Configurations of this space, or parts of them. A hyperparameter for which neither has a valid value gets
+            its default.
         names : sequence of str
-            The hyperparameters to take from `params` if it has them; all other hyperparameters are taken from `other`.
+            The hyperparameters to take from `params`; all others are taken from `other`. If only one of the two
+            configurations has a valid value for a hyperparameter, that value is taken.
         """
 
         def choose(name: str, domain: Domain) -> Any:
@@ -374,7 +377,10 @@ class Space:
         return tuple(self._in_plain_form(name, one) for one in given)
 
     def _in_plain_form(self, name: str, domain: Domain) -> Domain:
-        """Return the domain with checked levels in plain form; if they are not listed, only the bounds are checked."""
+        """Return the domain with checked levels in plain form.
+
+        If levels are not listed and the bounds are already in plain form, only the bounds are checked.
+        """
         levels = domain.levels
         if not domain.has_list:
             if all(encode(self._check_value(name, end)) == encode(end) for end in (levels[0], levels[-1])):
