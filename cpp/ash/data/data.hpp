@@ -14,14 +14,15 @@
 //             (4) NaN is a missing value and is stored as 0, as is any value at the center of its column;
 //             (5) the weights of a part have the mean 1; no weights are stored if all are equal;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
-//             (7) the logarithms of the training targets are stored as well if the loss is not Poisson, there is one
-//                 target column, and all training targets and all ratios of two of them are positive normal float32
-//                 numbers.
+//             (7) for a regression, the logarithms of the training targets are stored as well if the loss is not
+//                 Poisson, there is one target column, and all training targets and all ratios of two of them are
+//                 positive normal float32 numbers.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     features take padded(features) floats per row, or for sparse rows 8 bytes per non-zero cell and 12 per
-//             row. Targets take padded(targets) floats per row, or 4 bytes per class number. Each stored weight or
-//             logarithm takes 4 bytes. Until all rows are observed, memory also holds the sample of quartiles.hpp. If
-//             there are more sparse cells than were reserved, the memory reserved for them is doubled.
+//             row. Regression targets take padded(targets) floats per row, and class numbers 4 bytes per row. Each
+//             stored weight or logarithm takes 4 bytes. Until all rows are observed, memory also holds the sample of
+//             quartiles.hpp. If there are more sparse cells than were reserved, the memory reserved for them is
+//             doubled.
 #pragma once
 
 #include <cstdint>
@@ -93,8 +94,8 @@ class Data {
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
-    // The members of a pickled Data, from which the constructor below rebuilds it. It throws std::invalid_argument if
-    // they are inconsistent, so that no read goes past the end of a buffer.
+    // The members of a pickled Data, from which the constructor below rebuilds it. The constructor throws
+    // std::invalid_argument if the members are inconsistent, so that no read goes past the end of a buffer.
     struct Members {
         int features;
         int classes;
@@ -160,7 +161,8 @@ class DataBuilder {
     int features() const { return data_.features_; }
 
     // Adds the next `count` rows x [count][features]. Pass all rows to observe(), then all rows again to fill().
-    // Throws std::invalid_argument for more rows than the table has.
+    // Throws std::invalid_argument for more rows than the table has, and if fill() is called before all rows are
+    // observed.
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 

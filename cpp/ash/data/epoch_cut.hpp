@@ -4,7 +4,7 @@
 //     pass 1, in another order    [ epoch 3 | epoch 4 | epoch 5 ] xx         left out; fewer than parts()
 //
 // If an epoch were a whole pass, a large table would make the first rung too long to compare candidates in time. All
-// epochs have the same number of rows, so they cost the same. With one part, an epoch is a pass.
+// epochs have the same number of rows, so they cost the same. If parts() is 1, an epoch is a whole pass.
 //
 // Invariants: (1) no row occurs twice in a pass, and fewer than parts() rows are left out;
 //             (2) the rows of an epoch are a function of its number and the order of its pass, so a job can start in

@@ -5,8 +5,8 @@
 //     w: weight of the row,  d = x - shift    variance = (sum(w d^2) - sum(w d)^2 / sum(w)) / sum(w)
 //
 // The shift of a column is its first value, so a large mean loses no precision. If the first value is k standard
-// deviations from the mean, the relative error of the variance grows by a factor k^2. Since k^2 is at most the number
-// of rows n, the error stays below n * 2^-52.
+// deviations from the mean, the relative error of the variance grows by a factor k^2. If all weights are equal, k^2 is
+// at most the number of rows n, so the error stays below n * 2^-52.
 //
 // Invariants: (1) a column whose values are all exactly equal has a scale of 1. If no row was added, every
 //                 column has a scale of 1 and a mean of 0;

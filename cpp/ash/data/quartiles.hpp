@@ -8,9 +8,9 @@
 //
 //     rows     | . . x . | x . . . | . . . x | . x . . |     x: in the sample
 //
-// If no value is missing, about a share p of all values is below the quartile p (1/4, 1/2 or 3/4) of a sample. With m
-// rows in the sample, the standard error of this share is at most sqrt(p (1 - p) / m): 0.4 % for 2^14 rows and 1.1 %
-// for 2^11 rows.
+// Let p be 1/4, 1/2 or 3/4. If no value is missing, the share of all values that are below the sample's quantile p is
+// about p. With m rows in the sample, the standard error of this share is at most sqrt(p (1 - p) / m): 0.4 % for 2^14
+// rows and 1.1 % for 2^11 rows.
 //
 // Weighted quantiles: let x(t), 0 <= t < W, be the sorted values laid end to end, each as long as its weight. W is
 // the sum of all weights.
@@ -24,7 +24,7 @@
 // Invariants: (1) NaN is a missing value and is ignored in its column;
 //             (2) a column is constant if all its values in all rows are exactly equal, or if it has no value;
 //             (3) quantiles of equal values are exactly that value;
-//             (4) the choice of rows in the sample depends only on the number of rows and the number of columns;
+//             (4) the choice of rows in the sample depends only on the number of rows and the number of wanted columns;
 //             (5) if the sample holds no value of a column but some row does, all quartiles of that column are the
 //                 middle of its range.
 // Threads:    an object belongs to one thread.
@@ -56,8 +56,8 @@ class Quartiles {
     // total.
     void add(const double* row, double weight);
 
-    // Returns the scaling of all columns. It leaves unwanted columns unchanged. A scale whose inverse is not finite is
-    // replaced by 1.
+    // Returns the scaling of all columns. It leaves unwanted columns unchanged. A scale is replaced by 1 if the
+    // scale or its inverse is not finite.
     Scaling scaling() const;
     bool constant(std::size_t column) const { return !(least_[column] < most_[column]); }
 

@@ -21,7 +21,7 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// The fields that identify a sequence of draws with the same seed.
+// These fields and the seed together identify a sequence of draws.
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;

@@ -7,8 +7,8 @@
 //     an embedding         16 * 12 per embedded feature forward; 16 * 24 more per feature, and d0, to train it
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
 //
-// These are the multiply-adds of the three products of product.hpp as the kernels compute them. So the numbers in
-// brackets, and the number of embedded features, are rounded up to multiples of 16. Biases, activations and updates
+// w and d are the multiply-adds of the three products of product.hpp as the kernels compute them. So the numbers in
+// brackets are rounded up to multiples of 16, as is the number of embedded features. Biases, activations and updates
 // are not counted.
 //
 // Exact: costs are sums and products of integers in double. They are exact below 2^53, and above that rounded in the

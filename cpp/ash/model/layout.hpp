@@ -11,9 +11,9 @@
 // factors. With an embedding, W^T of the first layer is also copied, since the embedding's gradient passes through that
 // layer.
 //
-// A layout depends only on shapes, never on the instruction set, so states of different machines can be compared, and a
-// state can be moved to another machine. The sizes in a layout do not overflow, even with a batch of 2^32 rows, because
-// the constructor refuses a network that is too large.
+// A layout depends only on the shape and the settings, never on the instruction set. So states of different machines
+// can be compared, and a state can be moved to another machine. The sizes in a layout do not overflow, even with a
+// batch of 2^32 rows, because the constructor refuses a network that is too large.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // settings.hpp: the hyperparameters of one candidate, and the names of their values shared by C++ and Python.
 //
-// A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other
-// fields are ignored.
+// A candidate with an `external_cost` is not a network. An ExternalTrainer or another process trains it
+// (candidates.hpp), and the other fields are ignored.
 // The settings are plain data and are checked in Python first. check() refuses values with which the core would
 // misbehave.
 #pragma once
@@ -16,7 +16,8 @@ namespace ash {
 
 // cycle: the learning rate falls along a half cosine in each job.
 enum class LearningRateSchedule : std::uint8_t { cycle, constant };
-enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
+// automatic: depends on the parametrization and the activation, as described at initial_state() (state.hpp).
+enum class Initialization : std::uint8_t { automatic, he, xavier };
 // ntk: learning rates and automatically initialized weights depend on a layer's number of inputs.
 enum class Parametrization : std::uint8_t { standard, ntk };
 enum class Embedding : std::uint8_t { none, periodic };  // embedding of numeric features: embedding.hpp

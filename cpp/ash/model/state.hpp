@@ -33,8 +33,8 @@ using States = std::vector<std::shared_ptr<const State>>;
 // 2010). With automatic initialization there are two exceptions. With ntk, weights have a variance of 1 / inputs, and
 // those of the last layer are 0 (Holzmueller et al., arXiv:2407.04491). Without ntk, weights of selu layers have a
 // variance of 1 / inputs. The factors of the inputs and the shares of parametric activations (parametric.hpp) are 1. An
-// embedding has normally distributed frequencies and uniformly distributed phases. Its weights and biases are
-// initialized like those of a layer with 16 inputs.
+// embedding has normally distributed frequencies and uniformly distributed phases. Its weights and biases are uniform
+// in [-1/4, 1/4], as in PyTorch's layers with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);
 
 }  // namespace ash

@@ -296,7 +296,8 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// Calls `of` for the store of each fold. Returns the states that these calls return, or no states if any is null.
+// Calls `of` for the store of each fold in order and returns the resulting states. If a call returns null, the
+// remaining stores are skipped and no states are returned.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

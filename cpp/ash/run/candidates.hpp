@@ -13,23 +13,24 @@
 // that runs the job. External candidates have no states in this object.
 //
 // Virtual:     cost(), step_cost(), train() and help() define what a job does. By overriding them, retrain.cpp runs
-//              other jobs with the same threads and teams, and tests run jobs that sleep, fail or never end. An object
-//              of a class that overrides all four needs no folds, so it holds no states.
+//              other jobs on the threads and teams of a tuner, and tests run jobs that sleep, fail or never end. An
+//              object of a class that overrides all four needs no folds, so it holds no states.
 // Invariants:  (1) a state is written only by the job of its candidate and that job's team; a candidate runs one job at
 //                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
 //              (3) with Continuation::resume, a job continues from the state of the previous job. If that state was
 //                  dropped or never existed in this process, the missing lower rungs are trained first. Each rung is
 //                  trained as in its original job, so the states are bit-identical. With Continuation::restart, each
-//                  job starts from the initial state, and no state is kept. The random stream depends only on seed,
-//                  candidate and epoch;
+//                  job starts from the initial state, and the stores hold no state of a waiting candidate. Random
+//                  numbers depend only on the seed, the candidate and the counters of its state;
 //              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
 //                  states;
 //              (5) settings of a known candidate are never written again and never move.
 // Threads:     train() and help() are called outside the critical section, by threads to which the candidate was
-//              assigned inside it. Any thread may call checked(), predict(), fold_scores() and stop(). All other
-//              functions are called inside the critical section. A workspace belongs to one thread, which creates the
-//              workspace before its first job. A mutex guards the scores of folds.
+//              assigned inside it. Any thread may call count(), folds(), checked(), predict(), fold_scores(), stop()
+//              and, for a known candidate, cost(), step_cost(), is_external() and retraining(). While the tuner's
+//              threads run, all other functions are called inside the critical section. A workspace belongs to one
+//              thread, which creates the workspace before its first job. A mutex guards the scores of folds.
 // Cost:        memory: data and states per fold, and about 250 bytes per known candidate. If the state for a job of
 //              rung k is missing, retraining it takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs. With eta 2,
 //              these are fewer than the job's own epochs. A training step allocates no memory.
@@ -93,8 +94,8 @@ class Candidates {
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
-    // Adds known candidates. Throws std::invalid_argument, and changes nothing, if there are too many candidates, or
-    // for settings, networks or external candidates that the constructor would refuse.
+    // Adds candidates, which are known from now on. Throws std::invalid_argument, and changes nothing, if there are too
+    // many candidates, or for settings, networks or external candidates that the constructor would refuse.
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // all candidates, including those still to be drawn

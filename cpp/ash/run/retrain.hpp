@@ -33,7 +33,7 @@ struct RetrainJob {
 };
 
 // Runs the jobs. They are started in the order of `jobs`, as threads become free. The calling thread calls stop()
-// immediately and then every 20 ms. If stop() returns true, all jobs end, including those that have not started.
+// immediately and then every 20 ms. If stop() returns true, the running jobs are stopped and no other job starts.
 // REQUIRES: the state of each job fits the job's settings and the shape of the job's data. Rethrows an exception of a
 // thread or of stop() after all threads have left. Jobs that had ended before the exception are complete.
 void retrain(std::span<RetrainJob> jobs, int threads, const std::function<bool()>& stop);

@@ -14,13 +14,13 @@
 // Order:       states are dropped in order of lower rung, then lower score, higher loss, and higher candidate number.
 // Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
 //                  before its allocation until it is freed, even if its last owner is outside the store;
-//              (2) held bytes <= max(limit, bytes of the states at work or published). If a new state would exceed the
-//                  limit, waiting states that only the store holds are freed first;
+//              (2) if there is a limit, held bytes <= max(limit, bytes of the states at work or published). If a new
+//                  state would exceed the limit, waiting states that only the store holds are freed first;
 //              (3) a state is never dropped while it is at work or is also held outside the store;
 //              (4) a waiting candidate has never diverged.
 // Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
-//              thread that resumed or added it, until that thread calls wait(). The byte count is atomic, since any
-//              thread may free a state.
+//              job for which it was resumed or added, until wait() or release() is called. The byte count is atomic,
+//              since any thread may free a state.
 // Cost:        O(log n) per call; about 200 bytes per state in addition to its arenas. The store frees arenas while it
 //              holds the mutex, and allocates them without it.
 

@@ -15,7 +15,7 @@
 // Order:       the clock's order (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it
 //              is decided, so records are in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread requests another job; a stopped job is not
-//                  reported and leaves no record;
+//                  reported and gets no JobRecord;
 //              (2) a thread that finds nothing to do reads bell_ before it leaves the critical section. It then sleeps
 //                  or helps until bell_ has another value. Every change that creates new work increments bell_ and
 //                  wakes the sleepers, so no wake-up is lost;
@@ -60,7 +60,9 @@ namespace ash {
 struct TunerSettings {
     LadderSettings ladder;  // its number of candidates is replaced by Candidates::count()
     int threads = 1;
-    int cores = 0;  // maximum number of threads that run at once, including team members; 0 means `threads`
+    // No thread joins a team while at least this many threads run a job or help. The number of threads that run jobs is
+    // not limited, except that complete() uses at most this many threads. 0 means `threads`.
+    int cores = 0;
     Schedule schedule = Schedule::reproducible;
     int workers = 32;         // workers of the virtual clock
     double work_limit = 0.0;  // total multiply-adds of jobs after which no job starts; 0 for no limit
@@ -73,7 +75,7 @@ struct TunerSettings {
 
 class Tuner {
   public:
-    // Throws std::invalid_argument like Ladder and VirtualClock, for threads < 1, and for keep < 1.
+    // Throws std::invalid_argument like Ladder and make_clock(), and for threads < 1, keep < 1 or ahead < 0.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
     ~Tuner();  // stops the threads and joins them
     Tuner(const Tuner&) = delete;
@@ -135,7 +137,7 @@ class Tuner {
     std::vector<Kept> kept() const { return records_.kept(); }  // the best candidates (kept.hpp) of all recorded jobs
 
     // Returns the states [folds] after the job of this candidate in this rung, if the candidate waits in this rung or
-    // the job is kept. Otherwise returns no states.
+    // the job is kept. Otherwise, or if any of these states is missing, returns no states.
     States states(std::int32_t candidate, std::int32_t rung);
 
     // Recreates missing states of kept networks. Of the networks in kept() that lack states, the first `most` are

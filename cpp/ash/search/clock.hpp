@@ -14,9 +14,10 @@
 //         any real order. An early result is held back until all results that precede it in virtual time have arrived.
 //         So decisions are a function of the ladder, costs, scores and W.
 //
-// Order:       results are decided in order of virtual end, then worker. After each result, idle workers ask the
-//              ladder, lowest number first. The enum Order selects which outstanding job is handed out first. This
-//              choice changes no decision.
+// Order:       greedy: results are decided in the order in which they are reported.
+//              reproducible: results are decided in order of virtual end, then worker. After each result, idle workers
+//              ask the ladder, lowest number first. The enum Order selects which outstanding job is handed out first.
+//              This choice changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
 //              (3) reproducible: between two calls, the undecided task with the earliest virtual end has no result yet,
@@ -72,8 +73,9 @@ using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
-    // REQUIRES: the ladder outlives the clock, and only the clock calls the ladder. cost: returns the cost of a job,
-    // positive and finite. work_limit: the total cost after which no job is given out; 0 for no limit.
+    // REQUIRES: the ladder outlives the clock, and only the clock calls the ladder's next(), report() and close().
+    // cost: returns the cost of a job, positive and finite. work_limit: the total cost after which no job is given out;
+    // 0 for no limit.
     Clock(Ladder& ladder, Cost cost, double work_limit)
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;
@@ -85,14 +87,14 @@ class Clock {
     // this task or if finish() was already called for it.
     virtual void finish(const Report& report) = 0;
 
-    // Returns the tasks whose results the ladder received in the last finish() or provide(), in order of receipt.
+    // Returns the results that the ladder received in the last finish(), provide() or release(), in order of receipt.
     std::span<const Report> decided() const { return decided_; }
 
     // Returns whether next() would return a task.
     virtual bool has_task() const = 0;
 
-    // Sets the number of known candidates, which are numbered from 0. If the number is lower than before, or higher
-    // than the ladder's number of candidates, it throws std::invalid_argument and changes nothing.
+    // Sets the number of known candidates, which are numbered from 0. Throws std::invalid_argument, and changes
+    // nothing, if the number is lower than before or higher than the ladder's number of candidates.
     virtual void provide(std::int64_t candidates) = 0;
 
     // Returns whether the clock is stopped until more candidates are provided. With a virtual clock, this happens at a
@@ -178,7 +180,7 @@ class VirtualClock final : public Clock {
 };
 
 // Creates a clock of this schedule. Throws std::invalid_argument for known < 0, for more known candidates than the
-// ladder has, and in the same cases as VirtualClock.
+// ladder has and, if the schedule is reproducible, for workers < 1.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

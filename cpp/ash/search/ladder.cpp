@@ -153,7 +153,8 @@ Ending Ladder::ending() const {
 }
 
 // Returns the rung of the next job, whether or not the job is affordable. While no job is given out, reports never
-// lower this rung. So once a job is unaffordable, all later jobs are unaffordable.
+// lower this rung. So once a job is unaffordable, all later jobs are unaffordable, provided that no rung has fewer
+// epochs than the rung below.
 std::optional<std::size_t> Ladder::next_rung() const {
     if (is_cut()) return std::nullopt;
     for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
@@ -202,7 +203,7 @@ std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
 }
 
-// Returns L(k) (DESIGN.md, "Who retires"). With paper and improving, only candidates of a rank below L(k) can still be
+// Returns L(k) (DESIGN.md, "Who retires"). With paper and improving, only the best L(k) candidates can still be
 // promoted. With the other rules, L(k) is the maximum number of promotions from this rung.
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
@@ -227,7 +228,8 @@ Job Ladder::start(std::int32_t candidate, std::size_t rung) {
     return {candidate, static_cast<std::int32_t>(rung), rungs_[rung].epochs()};
 }
 
-// Called when all candidates of this rung have finished, which determines how many candidates the rung above will have.
+// Called when all candidates of this rung have finished. With sh, this determines how many candidates the rung above
+// will have. The other algorithms do not use that number.
 void Ladder::lift_barrier(std::size_t rung) {
     if (rung + 1 == rungs_.size()) return;
     const std::int64_t survivors = rungs_[rung].finished() - rungs_[rung].diverged();

@@ -115,8 +115,8 @@ class Ladder {
     // Returns the reason why the ladder is finished; Ending::none while it is not.
     Ending ending() const;
 
-    // Returns the candidates that have retired since the last call, in the order of reports. Those retired by the same
-    // report are ordered by rung, lowest first, then from worst to best.
+    // Returns the candidates that have retired since the last call, in the order of reports. One report retires
+    // at most one candidate per rung, and these are in order of rung, lowest first.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }

@@ -1,7 +1,7 @@
 // records.hpp: the record of a run so far: events, finished jobs, assists, best candidates and rung counts.
 //
 // The tuner's threads write the record, and the caller may read it at any time. Seconds are counted from the start of
-// the run.
+// the run and include the seconds of the earlier runs that it resumes.
 //
 // Order:       events and jobs are in order of decision; kept.hpp defines the order of the best candidates.
 // Threads:     one mutex guards every field. It is held for a few memory moves and never during training. A thread in

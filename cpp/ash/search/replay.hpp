@@ -6,9 +6,9 @@
 //     virtual clock   requests the same jobs no matter when results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so the earlier steps are retraced one by one
 //
-// So a resumed run makes the same decisions as an uninterrupted one. A run resumed with more candidates or time makes
-// the same decisions as a run that had these from the start. Jobs that were running when the earlier run ended are
-// given out first.
+// So a resumed run makes the same decisions as an uninterrupted one. With a virtual clock, a run resumed with
+// more candidates or time makes the same decisions as a run that had these from the start. Jobs that were running when
+// the earlier run ended are given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the

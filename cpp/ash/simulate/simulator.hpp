@@ -74,7 +74,7 @@ struct RungWork {
     double seconds = 0.0;
 };
 
-// The totals over all decided jobs.
+// The totals over all decided jobs. `busy` also includes jobs that were undecided when the run ended.
 struct Simulation {
     double makespan = 0.0;
     double busy = 0.0;   // total seconds of threads that ran a job or helped with one
