@@ -66,6 +66,16 @@ def test_missing_cells_can_be_refused(rows: list[list[Any]], message: str) -> No
     assert learn_schema(mixed(rows), missing="indicator")[1].columns
 
 
+def test_a_question_mark_is_missing_in_text_but_not_in_categories() -> None:
+    cells = ["?", "b", "b", None, "b", "?"]
+    for given, count in (
+        (pandas.Series(cells, dtype=object), "3 of 6 rows, first row 0"),
+        (pandas.Categorical(cells), "1 of 6 rows, first row 3"),
+    ):
+        with pytest.raises(DataError, match=count):
+            learn_schema(read_frame(pandas.DataFrame({"x": given})), missing="error")
+
+
 def test_numbers_beyond_float32_are_refused_in_training_and_prediction() -> None:
     with pytest.raises(DataError, match="Input X contains infinity"):
         learned(mixed([["a", np.inf]]))

@@ -67,6 +67,7 @@ def test_suspicious_columns_are_named(rows: int) -> None:
             "x": x,
             "one": 1,
             "none": None,
+            "nan": np.nan,
             "word": "a",
             "number": np.arange(rows) * 3 + 7,
             "key": [f"{value:.9f} k" for value in x],
@@ -81,6 +82,7 @@ def test_suspicious_columns_are_named(rows: int) -> None:
     assert {each.name: each.notes[0] for each in summary.odd} == {
         "one": "constant: tells nothing",
         "none": "constant: tells nothing",
+        "nan": "constant: tells nothing",
         "word": "constant: tells nothing",
         "number": "looks like an id: a different value in each row",
         "key": "looks like an id: a different value in each row",
@@ -91,7 +93,9 @@ def test_suspicious_columns_are_named(rows: int) -> None:
     }
     nearly = odd.assign(one=[2] + [1] * (rows - 1), twin=[0.0, *x[1:]], other=["z", *labels[1:]])
     nearly["leak"] = [9, *nearly["leak"][1:]]
-    assert {each.name for each in ash.describe(nearly, labels).odd} == {"none", "word", "number", "key", "label"}
+    assert {each.name for each in ash.describe(nearly, labels).odd} == {
+        *("none", "nan", "word", "number", "key", "label")
+    }
 
 
 def test_distinct_numbers_are_not_a_copy_of_a_distinct_target() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
@@ -18,6 +19,7 @@ from ash.models.ensemble import class_errors, select, target_errors
 from ash.models.model_pool import sharpness
 from ash.models.network import sharpen
 from config_help import configured
+from data_help import parts_from
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
@@ -393,3 +395,16 @@ def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     model.model_.save(tmp_path / "model.safetensors")
     loaded = ash.load(tmp_path / "model.safetensors")
     assert loaded.predict_proba(x).tobytes() == model.model_.predict_proba(x).tobytes()
+
+
+def test_no_copy_of_a_row_sees_its_own_target() -> None:
+    random = np.random.default_rng(0)
+    rows, y = 400, random.normal(size=400)
+    x = pd.DataFrame({"city": [f"c{number}" for number in random.integers(0, 380, rows)]})
+    drawn = random.integers(0, rows, rows)  # a bootstrap sample: rows recur
+    held = np.setdiff1d(np.arange(rows), drawn)
+    fold = parts_from(x, y, validation=None, cv=[(drawn, held)])
+    features = fold.encoding.fitting_block(slice(0, rows))[drawn]
+    assert abs(np.corrcoef(features[:, 0], y[drawn])[0, 1]) < 0.3
+    once = parts_from(x, y, validation=None, cv=[(np.unique(drawn), held)])
+    assert np.array_equal(once.training, np.unique(fold.training))

@@ -262,6 +262,20 @@ def test_a_model_is_available_after_ctrl_c_during_retraining(tmp_path: Path, mon
     assert isinstance(again.model_, ash.Trees)
 
 
+@pytest.mark.parametrize("models", [BOTH, TREES, ["network"]])
+def test_a_model_is_available_if_a_resumed_run_is_interrupted_at_once(
+    models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {**FEW, "models": models, "n_jobs": 1, "journal": tmp_path / "run.ash", "epoch_limit": 40}
+    whole = fitted(**given).result_
+    monkeypatch.setattr(EventLoop, "_watch", lambda *_: "interrupted")
+    again = ash.ASHClassifier(**configured(given))
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        again.fit(*WINE)
+    assert again.result_.best_candidate == whole.best_candidate
+    assert isinstance(again.model_, ash.Trees) == (model_of(whole.best_params) == "lightgbm")
+
+
 def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
     boost = TreeTable.boost

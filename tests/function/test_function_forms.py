@@ -582,6 +582,7 @@ def test_further_metrics_are_in_all_outputs(tmp_path: Path) -> None:
     table = found.to_pandas("jobs")
     depth = [found.params[candidate]["depth"] for candidate in table["candidate"]]
     assert (table["metrics.latency"] == 0.5).all() and (table["metrics.deep"].notna() == (np.array(depth) == 3)).all()
+    assert found.to_polars("jobs").columns == list(table.columns)
     assert "metrics.latency" not in found.to_pandas("rungs") and "metrics.latency" not in plain.to_pandas("jobs")
     assert "metrics.latency" not in plain.to_pandas()
     story = json.loads(str(found.to_json()))

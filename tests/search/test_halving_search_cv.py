@@ -454,6 +454,15 @@ def test_each_configuration_is_tried_once() -> None:
     assert search.n_candidates_ == [3, 1] and len({str(each) for each in search.result_.params}) == 3
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_every_value_of_a_distribution_is_tried_before_drawing_ends(seed: int) -> None:
+    search = ash.HalvingSearchCV(Curve(), {"limit": randint(2, 22)}, n_candidates=20, random_state=seed, cv=2)
+    search.set_params(resource="rounds", max_resources=3).fit(X, Y)
+    assert search.n_candidates_[0] == 20
+    search.set_params(param_distributions={"limit": [2, 2, 3]}, n_candidates=2).fit(X, Y)
+    assert search.n_candidates_[0] == 2
+
+
 def test_resources_grow_if_there_are_too_few_iterations() -> None:
     settings: dict[str, Any] = {"n_candidates": 60, "resource": "rounds", "max_resources": 100, "cv": 2}
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, min_resources="exhaust", **settings).fit(X, Y)

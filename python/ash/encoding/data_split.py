@@ -250,7 +250,13 @@ def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) ->
 def _learn_encoding(
     table: Table, schema: Schema, training: NDArray[np.int64], seed: int, validation: NDArray[np.int64] | None = None
 ) -> TrainingEncoding:
-    """Learn the encoding from the training rows in random order, since the table's order may reveal the target."""
+    """Learn the encoding from the training rows in random order, since the table's order may reveal the target.
+
+    A row that `cv` repeats becomes one row of higher weight. Otherwise its copies would see its target.
+    """
+    weights, times = table.weights, np.bincount(training, minlength=table.rows)
+    if times.max() > 1:
+        training, weights = np.flatnonzero(times), _times(weights, np.maximum(times, 1).astype(np.float64))
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
     return learn_encoding(
         schema,
@@ -258,7 +264,7 @@ def _learn_encoding(
         targets=table.y,
         classes=table.classes,
         training=order,
-        weights=table.weights,
+        weights=weights,
         validation=validation,
     )
 

@@ -313,10 +313,15 @@ def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))
-    is_text = isinstance(column, CellColumn) and column.is_text
+    is_text = _is_text(column)
     gaps = {cell for cell in counts if cell is None or (is_text and is_gap(cell))}
     levels = {cell: count for cell, count in counts.items() if cell not in gaps}
     return tuple(sorted(_frequent(levels, most))), bool(gaps)
+
+
+def _is_text(column: Column) -> bool:
+    """Return whether the column is text, in which cells such as "?" are missing; categories have no such cells."""
+    return isinstance(column, CellColumn) and column.is_text
 
 
 def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
@@ -329,7 +334,8 @@ def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None
     if kind != "category":
         values = column.numbers(slice(None))
     else:
-        gaps = [cell is None or is_gap(cell) for cell in column.cells(slice(None))]
+        is_text = _is_text(column)
+        gaps = [cell is None or (is_text and is_gap(cell)) for cell in column.cells(slice(None))]
         values = np.where(gaps, np.nan, 0.0)
     refuse_values(values, column.label, name, frame.order)
 

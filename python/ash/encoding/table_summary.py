@@ -8,7 +8,6 @@ Odd columns are found on at most SEEN_ROWS evenly spaced rows. All oddities exce
     copy of the target    values and targets correspond one to one
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -244,9 +243,9 @@ def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> N
 def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bool:
     if len(cells) and not np.all((cells == cells[0]) | ((cells != cells) & (cells[0] != cells[0]))):
         return False
-    values: Counter[Any] = Counter()
+    values = cells[:0]
     for block in blocks(given.rows):
-        values.update(np.unique(_cells(given, column.kind, block)).tolist()[:2])
+        values = np.unique(np.concatenate([values, np.unique(_cells(given, column.kind, block))[:2]]))
         if len(values) > 1:
             return False
     return True

@@ -91,8 +91,7 @@ class EventLoop:
                 view.update(tuner.events())
             ended = stopped_by or tuner.ended
             with self.journal.completing():
-                _complete(tuner, ended)
-                self._complete_trees(ended)
+                self._complete(ended)
             self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
             if self.reporter.finish(tuner, self.candidates.params):
                 ended = "interrupted"
@@ -149,30 +148,27 @@ class EventLoop:
         if decided:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
-    def _complete_trees(self, ended: str) -> None:
-        """Retrain those kept tree models that were trained in an earlier call, since a journal stores no trees.
+    def _complete(self, ended: str) -> None:
+        """Retrain the kept models that are missing: networks without a state, and the boosted trees of earlier calls.
 
-        After Ctrl-C only the best tree model is retrained, and only if no other model is available.
+        A network's state is missing if the journal did not store it, or if a worker with the state was lost. A journal
+        stores no trees. After Ctrl-C only the best model is retrained, and only if all models are missing.
         """
-        if self.trees is None:
-            return
-        tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
+        tuner = self.tuner
+        networks = sum(not there for *_, there in tuner.kept_jobs())
+        trees = [] if self.trees is None else lacking_trees(tuner, self.trees)
         if ended == "interrupted":
-            lacking = lacking[: int(len(lacking) == len(tuner.kept_jobs()))]
+            kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
+            all_missing = networks + len(trees) == len(kept)
+            trees = trees[: int(all_missing and kept[:1] == trees[:1])]
+            networks = int(all_missing and networks > 0 and not trees)
+        if networks:
+            tuner.complete(networks)
+        if self.trees is None or not trees:
+            return
         columns, epochs = tuner.jobs(), [rung["epochs"] for rung in tuner.rungs]
-        jobs = [(*key, epochs[key[1]], int(columns["weights_hash"][_row_of(columns, key)])) for key in lacking]
+        jobs = [(*key, epochs[key[1]], int(columns["weights_hash"][_row_of(columns, key)])) for key in trees]
         self.trees.complete(jobs, tuner.threads[0])
-
-
-def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Retrain kept networks whose states are missing, because the journal did not store them or a worker was lost.
-
-    After Ctrl-C only the best network is retrained, and only if no other network is available.
-    """
-    kept = [there for *_, there in tuner.kept_jobs()]
-    if all(kept):
-        return
-    tuner.complete(kept.count(False) if ended != "interrupted" else int(not any(kept)))
 
 
 def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int]]:

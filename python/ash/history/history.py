@@ -198,9 +198,9 @@ class History(WithOptions):
         SettingError
             There is no such table.
         """
-        jobs = one_of("table", table, self.TABLES) == "jobs"
-        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
-        return to_polars(columns)
+        columns = columns_of(self.rows(one_of("table", table, self.TABLES)))
+        arrays = {name: self.columns[name] for name in JobRecord._fields} if table == "jobs" else {}  # keep the dtypes
+        return to_polars({**columns, **arrays})
 
     @property
     def validation_pool(self) -> "Kept | None":

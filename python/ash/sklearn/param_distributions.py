@@ -31,6 +31,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import after
 
 NAME = "param_distributions"
+PATIENCE = 10  # drawing ends after this many draws per known configuration without a new one
 
 
 def drawn_candidates(
@@ -82,12 +83,16 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     if any(hasattr(given, "rvs") for space in spaces for given in space.values()):
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
-    before = -1
-    while before < len(found) < count:
-        before = len(found)
-        for params in _drawn(spaces, count - before, generator):
+    misses = 0  # the draws since the last new configuration
+    while len(found) < count and misses <= PATIENCE * len(found):
+        before, wanted = len(found), count - len(found)
+        drawn = _drawn(spaces, wanted, generator)
+        for params in drawn:
             plain = {name: _plain(name, value) for name, value in params.items()}
             found.setdefault(key_of(plain), plain)
+        misses = 0 if len(found) > before else misses + len(drawn)
+        if len(drawn) < wanted:
+            break  # all parameters have lists of values, and each combination was drawn
     if len(found) < count and warns:
         warn_user(f"n_candidates={count} exceeds the {len(found)} possible configurations; all of them are used")
     return list(found.values())
