@@ -408,3 +408,25 @@ def test_no_copy_of_a_row_sees_its_own_target() -> None:
     assert abs(np.corrcoef(features[:, 0], y[drawn])[0, 1]) < 0.3
     once = parts_from(x, y, validation=None, cv=[(np.unique(drawn), held)])
     assert np.array_equal(once.training, np.unique(fold.training))
+
+
+@pytest.mark.parametrize("hidden", [(), (128,)])
+def test_teams_train_folds_whose_numeric_columns_are_constant(hidden: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    rows = 1200
+    x = pd.DataFrame({f"x{k}": random.choice(list("abcd"), rows) for k in range(100)})
+    x["number"] = np.r_[random.normal(size=40), np.zeros(rows - 40)]  # constant in the second fold's training rows
+    y = random.normal(size=rows) + (x["x0"] == "a")
+    halves = np.split(np.arange(rows), 2)
+    one, two = (
+        ash.tune(
+            x,
+            y,
+            ash.Space(hidden=[hidden], learning_rate=1e-3, precision="bf16", batch_size=256, optimizer="adam"),
+            **configured({"candidates": 1, "cv": [halves, halves[::-1]], "min_epochs": 60, "max_rungs": 1}),
+            threads=threads,
+            progress=False,
+        )
+        for threads in (1, 2)
+    )
+    assert one.digest == two.digest and two.jobs[0].team_limit >= 2

@@ -142,7 +142,8 @@ void Candidates::stop() {
 
 Team::Help Candidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
     Workspace& scratch = workspace(thread);
-    scratch.prepare_to_help(layout(candidate));
+    // The team may be training any fold. Folds differ in the products that are rounded to bfloat16.
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) scratch.prepare_to_help(layout(candidate, fold));
     return team.help(invitation, scratch);
 }
 
