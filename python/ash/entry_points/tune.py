@@ -77,7 +77,7 @@ def tune(
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`, and the weight of each row in training and in the score.
     threads : int, optional
-        By default OMP_NUM_THREADS, else one per CPU; -1: one per CPU. With an executor: number of concurrent jobs.
+        By default one per CPU, at most OMP_NUM_THREADS; -1: one per CPU. With an executor: number of concurrent jobs.
     seed : int or None
         Seeds the split, the candidates and the training. With None a seed is drawn and stored in `Result.seed`.
     progress : bool, optional
@@ -96,7 +96,7 @@ def tune(
     Returns
     -------
     Result
-        `model` is the best network; `ended` says why the run ended. After Ctrl-C the result covers the finished jobs.
+        `model` is the best model; `ended` says why the run ended. After Ctrl-C the result covers the finished jobs.
 
     Raises
     ------

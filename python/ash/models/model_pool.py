@@ -59,13 +59,13 @@ from ash.options import Options, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
-"""The number of networks that a run keeps by default."""
+"""The number of models that a run keeps by default."""
 KEPT_OF_FOLDS = 12
-"""The number of candidates whose fold networks a cross-validated run keeps. An ensemble rarely has more candidates."""
+"""The number of candidates whose fold models a cross-validated run keeps. An ensemble rarely has more candidates."""
 MOST_DRAWS = 1024
-"""The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept networks."""
+"""The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept models."""
 PREDICTION_BYTES = 2**28
-"""The maximum bytes for the predictions of kept networks. By default, a run keeps at most as many networks as fit."""
+"""The maximum bytes for the predictions of kept models. By default, a run keeps at most as many models as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4), stored as constants, because the powers that Python computes differ between platforms."""
