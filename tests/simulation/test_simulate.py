@@ -6,6 +6,7 @@ import pickle
 import random
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -645,6 +646,49 @@ def test_a_job_without_recorded_time_is_not_free() -> None:
 def test_invalid_changes_are_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ash.SettingError, match=sentence):
         simulate_result(recorded(), **changes)
+
+
+@pytest.mark.parametrize("sampler", ["adaptive", "random"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"candidates": 8, "max_epochs": 15},
+        {"candidates": 9, "max_epochs": 26, "min_epochs": 2, "eta": 3, "promotion": "paper"},
+        {"candidates": 16, "max_rungs": 2},
+        {"candidates": 8, "max_epochs": 8, "training": "restart", "algorithm": "random"},
+    ],
+)
+def test_the_ladder_of_a_function_is_simulated_as_it_was(given: dict[str, Any], sampler: str) -> None:
+    result = ash.tune_function(
+        lambda params, epochs, state=None: (round(params["x"] * 7919.7 * (1 + epochs) % 1, 3), 0),
+        {"x": ash.uniform(0, 1)},
+        costs=lambda params, epochs: float(epochs),
+        sampler=sampler,
+        seed=3,
+        threads=1,
+        **configured({**given, "workers": 1}),
+    )
+    own = result.simulate(threads=[1], teams=False).rows[0]
+    assert (own["jobs"], own["epochs"]) == (len(result.jobs), sum(job.epochs for job in result.jobs))
+    if given.get("max_rungs") == 2:
+        assert result.simulate(threads=[1], teams=False, max_rungs=4).rows[0]["jobs"] == 16 + 8 + 4 + 2
+
+
+@pytest.mark.parametrize("sampler", ["adaptive", "random"])
+def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_path: Path) -> None:
+    result = ash.tune_function(
+        lambda params, epochs, state=None: (params["x"], 0),
+        {"x": ash.uniform(0, 1)},
+        candidates=400,
+        max_epochs=30,
+        costs=lambda params, epochs: float(epochs),
+        sampler=sampler,
+        seed=0,
+        threads=1,
+        config=ash.SearchConfig(epoch_limit=300, workers=2),
+    )
+    assert len(result.params) < 400 and result.simulate().rows
+    assert result.report(tmp_path / "run.html").is_file()
 
 
 def test_a_completely_recorded_run_matches_simulate() -> None:

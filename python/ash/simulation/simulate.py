@@ -35,6 +35,7 @@ THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
+MOST_AMOUNT = 1e200  # kMost of the core's bindings
 TEAM_EFFICIENCY = 0.57
 """The speed that each thread beyond the first adds to a team, as a multiple of one thread's speed. It was measured for
 a wide network on two threads (bench/results/teams.json)."""
@@ -296,14 +297,17 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
         if name not in rule and name not in other:
             reason = "is taken from the run" if name in _FROM_THE_RUN else "is not known"
             raise SettingError(f"{name}={value!r} {reason}: only {', '.join([*rule, *other])} can be changed")
-    rule |= {name: changes[name] for name in rule if name in changes}
+    own_rule = rule
+    rule = rule | {name: changes[name] for name in rule if name in changes}
     other |= {name: changes[name] for name in other if name in changes}
     cluster = other.pop("cluster")
     other["teams"] = _teams(other["teams"], cluster, shared)
-    ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
+    eta, min_epochs = options.eta, options.min_epochs
+    ladder = ladder_settings(len(result.params), eta=eta, min_epochs=min_epochs, **rule)
     if getattr(options, "direction", None) == MINIMIZE:  # recorded scores are negated
         ladder["stop_score"] = -ladder["stop_score"]
-    if (rungs := given_rungs(result, _epochs(ladder))) is not None:
+    of_options = ladder_settings(result.ladder[0]["places"], eta=eta, min_epochs=min_epochs, **own_rule)
+    if (rungs := given_rungs(result, _epochs(of_options))) is not None:
         ladder["rungs"] = rungs[: rule["max_rungs"]]
     settings, counts = _settings(**other), _threads(threads)
     _check_memory(ladder)
@@ -312,18 +316,18 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
 
 
 def given_rungs(result: "History", epochs: Sequence[int]) -> list[tuple[int, int]] | None:
-    """Return the places and epochs of a run's rungs, or None if the first rungs have exactly the given epochs.
+    """Return the places and epochs of a run's rungs, or None if they follow from the options without `max_epochs`.
 
-    `epochs` are those of each rung in the ladder that follows from the run's options. If the candidates came from a
-    stream, each rung has as many places as its candidates can fill.
+    `epochs` are those of each rung in the ladder that follows from the run's options. If the run did not draw all its
+    candidates, or if it eliminated none, each rung has as many places as its candidates can fill.
     """
     own = [rung["epochs"] for rung in result.ladder]
-    if own[: len(epochs)] == list(epochs):
+    if own == list(epochs) and getattr(result.options, "max_epochs", None) is None:
         return None
-    count, eta = len(result.params), result.options.eta
+    count, eta, is_random = len(result.params), result.options.eta, result.options.algorithm == "random"
     places = [rung["places"] for rung in result.ladder]
-    if result.options.candidates is None:
-        places = [count // eta**rung for rung in range(len(own))]
+    if count < places[0] or is_random:
+        places = [max(int(is_random), count // eta**rung) for rung in range(len(own))]
     return [(place, each) for place, each in zip(places, own, strict=True) if place]
 
 
@@ -441,7 +445,7 @@ def _number(name: str, value: Any, high: float) -> float:
 def _threads(value: Any) -> list[int]:
     if is_integer(value):
         return [whole("threads", value, 1, MOST_THREADS)]
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or len(value) == 0:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or np.size(value) == 0:
         raise SettingError(
             f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such integers, got {value!r}"
         )
@@ -463,9 +467,11 @@ def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str
         elif callable(value):
             value = value(np.random.default_rng(seed), candidates)
         table = _table(name, value, ladder)
-    wrong = ~np.isfinite(table) | (table < 0 if zero else table <= 0)
+    wrong = ~(table <= MOST_AMOUNT) | (table < 0 if zero else table <= 0)
     if wrong.any():
         allowed = "finite and not negative" if zero else "positive and finite"
+        if MOST_AMOUNT < table[wrong][0] < np.inf:
+            allowed = f"at most {MOST_AMOUNT:g}"
         raise SettingError(f"{name} must be {unit} that are {allowed}, got {float(table[wrong][0])!r}")
     return table
 

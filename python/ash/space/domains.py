@@ -439,6 +439,7 @@ def _check_bounds(call: str, low: float, high: float) -> None:
 def _check_integers(call: str, low: int, high: int, step: int, log: bool) -> None:
     if not all(is_integer(value) for value in (low, high, step)):
         raise SettingError(f"{call}: all three must be integers")
+    low, high, step = int(low), int(high), int(step)  # NumPy's integers may overflow
     _check_order(call, low, high)
     if max(-int(low), int(high)) > LARGEST_BOUND:
         raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18")

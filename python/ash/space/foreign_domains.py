@@ -92,8 +92,8 @@ def _of_scipy(distribution: Any) -> Domain:
         raise SettingError("a distribution of several numbers; give one of a single number") from None
     if name == "uniform":
         return uniform(low, high)
-    if name in ("loguniform", "reciprocal"):
-        return log(low, high)
+    if name in ("loguniform", "reciprocal") and low > 0 and np.isclose(distribution.median() ** 2, low * high):
+        return log(low, high)  # otherwise it is shifted by `loc`
     if name == "randint":
         return integers(int(low), int(high))
     quantiles = distribution.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES).tolist()

@@ -31,6 +31,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ash.errors import SettingError
+from ash.space.domains import encode
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
 MOST_CASES = 100_000  # maximum number of cases per component, all of which are stored
@@ -108,7 +109,7 @@ class Grid:
             case = next(i for i, groups in enumerate(component.cases) if _contains(groups, component, configuration))
             own = 0
             for name, group in reversed(component.cases[case].items()):
-                own = own * len(group.levels) + group.levels.index(configuration[name])
+                own = own * len(group.levels) + _place(group.levels, configuration[name])
             start = component.ends[case - 1] if case else 0
             own = -(-own * (component.ends[case] - start) // component.sizes[case])
             number = number * component.ends[-1] + start + own
@@ -142,6 +143,21 @@ class Grid:
                     found[name] = variant.default
                     break
         return {name: found[name] for name in self._names if name in found}
+
+
+def _place(levels: Sequence[Any], value: Any) -> int:
+    """Return the index of a level of the same type and value; 1, 1.0 and True may all be levels of a choice."""
+    place = levels.index(value)
+    while isinstance(levels, tuple) and encode(levels[place]) != encode(value):
+        place = levels.index(value, place + 1)
+    return place
+
+
+def _has(levels: Sequence[Any], value: Any) -> bool:
+    try:
+        return _place(levels, value) >= 0
+    except ValueError:
+        return False
 
 
 def _ends(group: Group | None) -> Sequence[Any]:
@@ -212,7 +228,7 @@ def _component(
             raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer")
     found = tuple(case for case, _ in cases)
     sizes = tuple(prod(len(group.levels) for group in case.values()) for case in found)
-    if weighted and any(not isinstance(group.levels, tuple) for case in found for group in case.values()):
+    if weighted and any(not isinstance(one.levels, tuple) for name in names for one in variants[name]):
         return Component(found, sizes, tuple(accumulate(_weights(found, sizes, variants))))
     return Component(found, sizes, tuple(accumulate(sizes)))
 
@@ -250,7 +266,7 @@ def _check_reached(name: str, reached: set[int], variants: Sequence[Variant]) ->
 def _contains(case: Mapping[str, Group], component: Component, configuration: Mapping[str, Any]) -> bool:
     names = {name for each in component.cases for name in each}
     return all(
-        configuration[name] in case[name].levels
+        _has(case[name].levels, configuration[name])
         if name in case and name in configuration
         else (name in case) == (name in configuration)
         for name in names

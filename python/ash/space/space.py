@@ -43,7 +43,7 @@ from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.options import MODELS, NETWORK
-from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
+from ash.space.domains import FLOATS, MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
@@ -204,6 +204,9 @@ class Space:
         if unknown:
             near = near_names(unknown[0], self.domains, 1) or list(self.domains)
             raise SettingError(f"{unknown[0]!r} is not in the space; did you mean one of {', '.join(near)}?")
+        for name in plain:
+            if is_integer(plain[name]) and (found := self._active(name, plain)) and found[1].kind in FLOATS:
+                plain[name] = float(plain[name])
         return plain, all([self._is_level(name, plain) for name in self.domains])
 
     def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
@@ -433,6 +436,12 @@ class Space:
                 raise SettingError(
                     f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
                     f"there are {', '.join(domain.shown() for domain in domains)}"
+                )
+            equal = {repr(level) for one in domains if one.has_list for level in one.levels if level == value}
+            if len(equal) > 1:
+                raise SettingError(
+                    f"{name} has the condition {other}={value!r}, but several levels of {other} are equal to it: "
+                    f"{', '.join(sorted(equal))}; give other levels, such as text"
                 )
         if not wanted:
             raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value")
