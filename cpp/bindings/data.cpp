@@ -170,6 +170,9 @@ UnitsParts parts_of(const OutputUnits& units) {
 }
 
 DataParts parts_of(const Data& data) {
+    // With these `epoch_rows`, EpochCut divides the training rows into as many epochs. EpochCut::rows() might give more.
+    const std::int64_t parts = data.epochs().parts();
+    const std::int64_t epoch_rows = (data.training().count + parts - 1) / parts;
     return {data.features(),
             data.classes(),
             parts_of(data.inputs()),
@@ -178,7 +181,7 @@ DataParts parts_of(const Data& data) {
             {data.numbers().begin(), data.numbers().end()},
             parts_of(data.training()),
             parts_of(data.validation()),
-            data.epochs().rows(),
+            epoch_rows,
             std::string(name(data.loss().kind)),
             data.loss().level,
             parts_of(data.output_units()),

@@ -472,7 +472,7 @@ class TuningRun:
             assists=tuner.assists(),
             ladder=ladder,
             memory=tuner.memory,
-            fold_scores=tuner.fold_scores(),
+            fold_scores=_in_order(tuner.fold_scores(), columns),
             options=self._options,
             space=self._space,
             ended=ending.ended,
@@ -489,6 +489,16 @@ def _opened(journal: Journal | None) -> NullJournal:
     from ash.journal.network_journal import NetworkJournal  # here, since it imports sqlite3 and safetensors
 
     return NetworkJournal(journal)
+
+
+def _in_order(fold_scores: Columns, columns: Columns) -> Columns:
+    """Return the fold scores in the order of decisions; the core has them in the order in which jobs ended."""
+    keys, jobs = (
+        list(zip(each["candidate"].tolist(), each["rung"].tolist(), strict=True)) for each in (fold_scores, columns)
+    )
+    place = {key: number for number, key in enumerate(jobs)}
+    order = sorted((number for number, key in enumerate(keys) if key in place), key=lambda number: place[keys[number]])
+    return {name: values[order] for name, values in fold_scores.items()}
 
 
 def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:

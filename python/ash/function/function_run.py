@@ -400,7 +400,8 @@ class FunctionRun:
             if good:
                 self._in_a_row = self._new_in_a_row = 0
             else:
-                self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+                text = answer.text.encode("utf-8", "backslashreplace").decode()  # as in a journal: no lone surrogates
+                self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, text))
                 self._in_a_row += answer.text != PRUNED
                 self._new_in_a_row += answer.text != PRUNED and started > 0
                 if self._has_failed_enough and self._repeat is None:

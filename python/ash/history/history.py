@@ -219,11 +219,19 @@ class History(WithOptions):
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table as flat rows of numbers, strings and, for layer widths, tuples.
 
+        A hyperparameter named like another column of "candidates" becomes `params.<name>`.
+
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
             As for `to_pandas`.
         """
         if table == "candidates":
-            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
+            return list(map(_flat, self.candidates))
         return [job._asdict() for job in self.jobs] if table == "jobs" else self.rungs
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate's row with a column for each hyperparameter."""
+    facts = {key: value for key, value in row.items() if key != "params"}
+    return facts | {f"params.{name}" if name in facts else name: value for name, value in row["params"].items()}

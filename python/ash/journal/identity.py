@@ -53,7 +53,7 @@ from ash.space.space import Kind, Space
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
 """Options that a plan may set; a resumed run takes the planned values from the journal."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
-OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
+OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv", "keep")
 """Arguments of `ash.tune` that are repeated as given, since their resolved values depend on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated with their checked values."""

@@ -445,7 +445,7 @@ def _number(name: str, value: Any, high: float) -> float:
 def _threads(value: Any) -> list[int]:
     if is_integer(value):
         return [whole("threads", value, 1, MOST_THREADS)]
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or np.size(value) == 0:
+    if isinstance(value, str | bytes) or not np.iterable(value) or len(value) == 0:
         raise SettingError(
             f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such integers, got {value!r}"
         )

@@ -182,10 +182,14 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
     """Return the fold scores [candidates, folds] of each candidate's best job; NaN for candidates without a score."""
     found = result.fold_scores
     splits = np.full((len(best), found["scores"].shape[1]), np.nan)
-    mean = {(job.candidate, job.rung): job.score for job in result.jobs if not job.diverged}
-    for candidate, rung, scores in zip(found["candidate"], found["rung"], found["scores"], strict=True):
-        if mean.get((candidate, rung)) == best[candidate]:
-            splits[candidate] = scores
+    losses = [row["loss"] for row in result.candidates]
+    ranks = {(job.candidate, job.rung): (job.score, job.loss) for job in result.jobs if not job.diverged}
+    known: set[int] = set()  # several jobs of a candidate may have its best score and loss; the lowest rung counts
+    for place in np.argsort(found["rung"], kind="stable").tolist():
+        candidate, rung = int(found["candidate"][place]), int(found["rung"][place])
+        if candidate not in known and ranks.get((candidate, rung)) == (best[candidate], losses[candidate]):
+            splits[candidate] = found["scores"][place]
+            known.add(candidate)
     return splits
 
 
