@@ -445,7 +445,8 @@ def _number(name: str, value: Any, high: float) -> float:
 def _threads(value: Any) -> list[int]:
     if is_integer(value):
         return [whole("threads", value, 1, MOST_THREADS)]
-    if isinstance(value, str | bytes) or not np.iterable(value) or len(value) == 0:
+    is_list = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes) and np.iterable(value)
+    if not is_list or len(value) == 0:
         raise SettingError(
             f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such integers, got {value!r}"
         )
