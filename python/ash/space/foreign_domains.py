@@ -7,7 +7,8 @@
     scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
     scipy.stats.loguniform(a, b)           ash.log(a, b)
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
-    any other scipy.stats distribution     its 1,001 quantiles 0.0005, 0.0015, ...; the median is the default
+    any other scipy.stats distribution     its 1,001 quantiles 0.0005, 0.0015, ...; the median is the default; equal
+                                           quantiles of a discrete distribution are one value
 
 None of these libraries is imported here, since a caller that passes such an object has already imported its library.
 """
