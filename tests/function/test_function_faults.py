@@ -387,7 +387,7 @@ def test_a_job_cancelled_by_dask_is_not_submitted_forever() -> None:
             if late:
                 runners._lost.add((0, 0))
             else:
-                runners._begun[0, 0] = 0.0
+                runners.running[0, 0] = 0.0
             runners._take(((0, 0), cancelled), answers)
             assert not runners._handed and not runners._lost
         assert [(job, answer.kind) for job, answer in answers] == [((0, 0), "died")]

@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -18,9 +19,11 @@ import pytest
 
 import ash
 from ash.function.answers import pack
+from ash.function.job_runners import RunnerThreads
+from ash.function.retraining import Retraining
 from ash.function.state_store import LOST, States, size_of
 from fault_help import Canary
-from function_help import FAILURES, run, train
+from function_help import FAILURES, job_of, run, train
 from function_journal_help import outcome, tune
 
 SIZE = 1000
@@ -191,6 +194,25 @@ def test_a_rung_that_fails_during_recomputation_fails_the_job() -> None:
     for failure in result.failures:
         assert failure.rung == 1 and failure.text.startswith("trained again, in rung 0: ")
         assert "not again" in failure.text
+
+
+@pytest.mark.parametrize(("candidate", "threads"), [(0, 2), (1, 1)])
+def test_the_best_state_is_recomputed_while_a_thread_is_still_busy(candidate: int, threads: int) -> None:
+    """Let the run end during a job of the best candidate, which is being retrained, or of another candidate."""
+    calls: list[Any] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        calls.append((params["x"], epochs))
+        return train(params, epochs, state)
+
+    params: Any = [{"x": x, "depth": 1} for x in (0, 1)]
+    with RunnerThreads(function, threads, None) as runners, States(None, None, packed=False) as states:
+        retraining = Retraining(runners, states, params, lambda key: job_of(*key, 2 ** key[1]))
+        task: Any = SimpleNamespace(candidate=candidate, rung=2)
+        retraining.begin(task)
+        answer = retraining.complete((0, 1), "resume")
+    assert answer is not None and answer.state == 3
+    assert calls == ([(1, 1)] if candidate else []) + [(0, 1), (0, 2)]
 
 
 def test_memory_is_bounded(files: Path) -> None:

@@ -35,6 +35,8 @@ class JobRunners(AbstractContextManager["JobRunners"]):
 
     free: int
     """The number of jobs that may be started now."""
+    running: dict[Key, float]
+    """The start time of each job that `wait` has not answered yet, in order of start."""
     packed = False
     """Whether the states in answers are bytes that `open` unpacks."""
 
@@ -66,6 +68,7 @@ class CallingThread(JobRunners):
         self._train = train
         self._answers: Answers = []
         self.free = 1
+        self.running = {}  # a job ends before `start` returns
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Run a job to its end."""
@@ -91,14 +94,14 @@ class ConcurrentRunners(JobRunners):
     def __init__(self, count: int, limit: float | None) -> None:
         self.free = count
         self._limit = limit
-        self._begun: dict[Key, float] = {}  # start time of each job without an answer
+        self.running = {}
         self._lost: set[Key] = set()  # late jobs that cannot be stopped and are still running
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Start a job."""
         self.free -= 1
-        self._begun[job[:2]] = time.monotonic()
+        self.running[job[:2]] = time.monotonic()
         self.hand_out(job, params, state)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
@@ -124,20 +127,20 @@ class ConcurrentRunners(JobRunners):
             return
         if isinstance(answer, BaseException):
             raise answer
-        answers.append((job, answer._replace(start=self._begun.pop(job), end=answer.end or time.monotonic())))
+        answers.append((job, answer._replace(start=self.running.pop(job), end=answer.end or time.monotonic())))
 
     def _next_late(self) -> float:
-        if self._limit is None or not self._begun:
+        if self._limit is None or not self.running:
             return float("inf")
-        return next(iter(self._begun.values())) + self._limit - time.monotonic()
+        return next(iter(self.running.values())) + self._limit - time.monotonic()
 
     def _find_late(self, answers: Answers) -> None:
         now = time.monotonic()
-        while self._limit is not None and self._begun:
-            job, began = next(iter(self._begun.items()))
+        while self._limit is not None and self.running:
+            job, began = next(iter(self.running.items()))
             if now < began + self._limit:
                 return
-            del self._begun[job]
+            del self.running[job]
             self._lost.add(job)
             answers.append((job, Answer(LATE, text=self.late(), start=began, end=now)))
 

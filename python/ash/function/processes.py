@@ -207,7 +207,7 @@ class Processes(RunnerThreads):
         self._over = True
         super().__exit__(*error)
         for child in self._children:
-            if child is not None and self._begun:  # kill children only if a job is still running
+            if child is not None and self.running:  # kill children only if a job is still running
                 child.kill()
         for thread in self._threads:
             thread.join()

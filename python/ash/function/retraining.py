@@ -78,14 +78,22 @@ class Retraining:
         return target, answer
 
     def complete(self, key: Key, training: str) -> Answer | None:
-        """Train a candidate again up to the rung in `key`; return the last answer, or None if no runner is free."""
+        """Train a candidate again up to the rung in `key`; return the last answer, or None if all runners are lost.
+
+        If the run has ended while the candidate was being retrained, one of these jobs may still be running. Then its
+        answer is awaited, since two running jobs cannot have the same key.
+        """
         rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
         answer = None
         for rung in rungs:
-            if self._runners.free <= 0:
-                return None
-            self._start((key[0], rung), None if answer is None else answer.state)
-            answer = self._answer((key[0], rung))
+            job = key[0], rung
+            if job not in self._runners.running:
+                while self._runners.free <= 0:
+                    if not self._runners.running:
+                        return None
+                    self._runners.wait(WAKE_SECONDS)
+                self._start(job, None if answer is None else answer.state)
+            answer = self._answer(job)
             if answer.kind != FINISHED:
                 break
         return answer
@@ -106,7 +114,7 @@ class Retraining:
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
     """Return the state of the best job; if the state is lost, train the candidate again.
 
-    Warn and return None if this training fails, if no runner is free for it, or if `ended` is one of FROM_OUTSIDE.
+    Warn and return None if this training fails, if all runners are lost, or if `ended` is one of FROM_OUTSIDE.
 
     Raises
     ------
