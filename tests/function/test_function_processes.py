@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -216,6 +217,23 @@ def test_a_child_that_dies_between_jobs_loses_no_job() -> None:
             assert child is not None and child.alive
             os.kill(child._number, signal.SIGKILL)
             wait_until(lambda child=child: not child.alive)
+
+
+def test_a_child_that_is_started_while_the_run_ends_runs_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, begun = ForkServer.child, threading.Event()
+
+    def start_late(self: ForkServer) -> Any:
+        begun.set()
+        wait_until(lambda: places._over)
+        return start(self)
+
+    monkeypatch.setattr(ForkServer, "child", start_late)
+    with Processes(lambda params, epochs, state: (tmp_path / "job").touch(), 1, None) as places:
+        places.start(job_of(), {}, None)
+        assert begun.wait(HANG_SECONDS)
+    assert not (tmp_path / "job").exists()
 
 
 def test_atexit_functions_of_children_run(tmp_path: Path) -> None:

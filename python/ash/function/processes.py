@@ -232,6 +232,8 @@ class Processes(RunnerThreads):
         if child is None or not child.alive:
             self._end(number)
             child = self._children[number] = Child(self._server, self._packed)
+            if self._over:  # the run has ended while the child was started, so `__exit__` may not have killed it
+                child.kill()
         answer = child.do(arguments, self._limit_of_child)
         if answer.kind in (LATE, DIED):
             self._end(number)
