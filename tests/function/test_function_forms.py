@@ -19,6 +19,7 @@ from ash._utils.display import show
 from ash.cli.cli_show import journal_lines
 from ash.function import reports
 from ash.function.forms import GeneratorTrainer, Paused
+from ash.function.state_store import States
 from fault_help import python, wait_until
 from function_help import FAILURES, SPACE, cost, run, train
 
@@ -305,6 +306,23 @@ def test_waiting_generators_beyond_the_memory_limit_are_restarted() -> None:
     found = run(yielding, threads=1, memory_limit=5 * 2**20, costs=cost)
     assert found.digest == run(train, threads=1, costs=cost).digest
     assert found.memory["spilled"] > 0 and len(begun) > len(found.params)
+
+
+def test_all_functions_that_wait_at_the_end_of_a_run_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waits, drop = [0.0], [], reports.Reports.drop
+
+    def take_all_seconds(self: reports.Reports, seconds: float) -> None:
+        now[0] += seconds
+        waits.append(seconds)
+        drop(self, 0.0)
+
+    monkeypatch.setattr(reports.Reports, "drop", take_all_seconds)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    trainer = GeneratorTrainer(reports.reporting(reporting, None), reporting)
+    with States(None, None, packed=False) as states:
+        for candidate in range(3):
+            states.keep(candidate, 0, 0.5, trainer({"x": 0.3, "depth": 1}, 1, None).state)
+    assert waits == [reports.END_SECONDS, 0.0, 0.0]
 
 
 def test_the_interpreter_can_exit_while_a_retired_function_computes() -> None:

@@ -5,14 +5,16 @@
 
 The function needs a thread because it waits in the middle of a call. When a candidate is retired, its generator is
 dropped. `report` then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS
-for the function to end.
-Threads: the function and the thread that receives its reports never run at the same time, unless the function takes
-longer than END_SECONDS to end, or Ctrl-C interrupts the run.
+for the function to end. At the end of a run, this is the limit for all waiting functions together.
+Threads: the function and the thread that receives its reports never run at the same time, unless the function does not
+end within END_SECONDS, or Ctrl-C interrupts the run.
 """
 
 import contextvars
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +25,8 @@ from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
 """The maximum number of seconds to wait for a retired function to end."""
+WAIT_UNTIL = contextvars.ContextVar("WAIT_UNTIL", default=math.inf)
+"""The time on the monotonic clock until which a run that is ending waits for all its retired functions."""
 MISSING = object()
 """The sentinel for the score if `report` is called without a score."""
 
@@ -173,4 +177,4 @@ def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterato
         seconds = 0.0
         raise
     finally:
-        reports.drop(seconds)
+        reports.drop(max(0.0, min(seconds, WAIT_UNTIL.get() - time.monotonic())))

@@ -38,6 +38,7 @@ import numpy as np
 
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
+from ash.function.reports import END_SECONDS, WAIT_UNTIL
 
 WAITING = "waiting-"
 """Prefix of the names of folders with states."""
@@ -98,7 +99,9 @@ class States(contextlib.AbstractContextManager["States"]):
         self.retrained_epochs = 0
 
     def __exit__(self, *error: object) -> None:
+        before = WAIT_UNTIL.set(time.monotonic() + END_SECONDS)
         self._waiting.clear()  # this ends the threads of functions that wait in a report
+        WAIT_UNTIL.reset(before)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._parent is not None:
