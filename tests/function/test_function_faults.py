@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ import ash
 from ash.errors import AllFailed, NothingFinished
 from ash.function import job_runners
 from ash.function.answers import attempt
+from ash.journal.journal import NullJournal
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, run, train
 
@@ -216,6 +218,14 @@ def test_f49_complete_failure_is_an_error_with_reasons() -> None:
     with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"):
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
     release.set()
+
+
+def test_f49_the_first_failures_end_a_resumed_run_even_soon_after_a_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the earlier calls have taken longer than this machine is up, so that the run's start is negative."""
+    earlier = time.monotonic() + 1000.0
+    monkeypatch.setattr(NullJournal, "start", lambda self, run: (datetime.now(UTC), earlier))
+    with pytest.raises(AllFailed, match="all 10 jobs failed, which ended the run"):
+        run(lambda params, epochs, state: math.nan, threads=1)
 
 
 @pytest.mark.filterwarnings(*FAILURES)

@@ -403,7 +403,7 @@ class FunctionRun:
                 text = answer.text.encode("utf-8", "backslashreplace").decode()  # as in a journal: no lone surrogates
                 self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, text))
                 self._in_a_row += answer.text != PRUNED
-                self._new_in_a_row += answer.text != PRUNED and started > 0
+                self._new_in_a_row += answer.text != PRUNED and started != 0  # negative soon after a boot
                 if self._has_failed_enough and self._repeat is None:
                     self._end("failures")
             if self._without_better == self._options.patience:
