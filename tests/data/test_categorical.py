@@ -78,6 +78,15 @@ def test_number_like_text_is_the_same_category_as_the_number() -> None:
     assert odd.encoding.schema.columns[0].levels[:2] == ("00001", "00002")
 
 
+def test_single_precision_numbers_have_the_same_levels_in_all_libraries() -> None:
+    tenths = np.where(np.arange(ROWS) == 0, np.nan, CODES / 10).astype(np.float32)
+    frame = pd.DataFrame({"x": tenths})
+    objects = pd.DataFrame({"x": list(tenths)}, dtype=object)
+    for table in (frame, frame.convert_dtypes(), objects, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame)):
+        column = read_training(table, Y, categorical=["x"]).frame.columns[0]
+        assert column.cells(slice(0, ROWS)) == [None, *(f"{code / 10}" for code in CODES[1:])]
+
+
 def test_an_array_can_have_declared_categories() -> None:
     assert kinds(X, [0]) == ["category", "number"]
     fit = ash.ASHClassifier(categorical_features=[0], candidates=4, random_state=0, n_jobs=1).fit(X, Y)

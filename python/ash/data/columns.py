@@ -169,7 +169,11 @@ class SeriesColumn(_NumberColumn):
         self._series = series
 
     def _objects(self, rows: slice) -> list[Any]:
-        return self._series[self._at(rows)].to_list()
+        series = self._series[self._at(rows)]
+        word = str(series.dtype).lower()
+        if word in ("float16", "float32"):
+            return [float(str(value)) for value in floats_of(series).astype(word)]  # as in ArrayColumn
+        return series.to_list()
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
@@ -422,7 +426,7 @@ def _text(cell: Any) -> str | None:
     if isinstance(cell, (int, np.integer, np.bool_)):
         return str(cell)
     try:
-        return number_text(float(cell))
+        return number_text(float(str(cell) if isinstance(cell, np.floating) else cell))  # as in ArrayColumn
     except (TypeError, ValueError):  # a category that is an interval or a date
         return str(cell)
 
