@@ -144,6 +144,24 @@ def test_networks_from_several_folds_are_exported(table: str, models: tuple[str,
     check_outputs(model, printed[:, :-1], X)
 
 
+def test_networks_with_few_neighbors_are_saved_and_exported(tmp_path: Path) -> None:
+    """Use a second column that varies too little for float32, so that all distinct rows merge into 15 neighbors."""
+    import onnxruntime
+
+    rows = np.arange(600) % 500
+    X = pandas.DataFrame({"a": rows % 15, "b": 1e-50 * rows}, dtype=float)
+    model = ash.tune(X, X["a"] + 0.1 * (rows % 4), candidates=2, progress=False, threads=1, seed=0).model
+    assert model.encoding.neighbors is not None and len(model.encoding.neighbors.rows) == 15
+    model.save(tmp_path / "model.safetensors")
+    assert np.array_equal(ash.load(tmp_path / "model.safetensors").predict(X), model.predict(X))
+    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+    outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
+    check_outputs(model, outputs[-1], X)
+    model.to_cpp(tmp_path / "model.hpp")
+    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
+    check_outputs(model, printed[:, :-1], X)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_torch_matches_the_model(table: str) -> None:
     torch = needs.package("torch")

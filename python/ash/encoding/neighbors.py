@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Doubles = NDArray[np.float64]
 
 NEAREST = 20
-"""Number of distinct training rows with which a row is compared."""
+"""Number of distinct training rows with which a row is compared, unless there are fewer."""
 SOFT = 0.01
 """Rows at a smaller distance than this, in units of interquartile ranges, count almost like equal rows."""
 LIMIT = 3.0
@@ -69,7 +69,8 @@ class Neighbors:
         A cell x is scaled to z = (x - center) * inverse, then clipped to z / sqrt(1 + (z / LIMIT)^2). A missing cell
         becomes 0.
     rows : float64 array [n, columns]
-        The distinct training rows, scaled, clipped and sorted; at least NEAREST of them.
+        The distinct training rows, scaled, clipped and sorted; at least one. If there are fewer than NEAREST of them, a
+        row is compared with all.
     weights : float64 array [n]
         Total weight of the training rows that equal each distinct row.
     deviations : float64 array [n, k]
@@ -113,7 +114,7 @@ class Neighbors:
         return found
 
     def _of_block(self, places: Doubles, own: "Own | None") -> Doubles:
-        nearest = self._tree.query(places, NEAREST, return_distance=False)
+        nearest = self._tree.query(places, min(NEAREST, len(self.rows)), return_distance=False)
         squares = np.zeros(nearest.shape)
         for column, values in enumerate(self.rows.T):
             squares += (values[nearest] - places[:, column, None]) ** 2
@@ -124,7 +125,7 @@ class Neighbors:
             deviations -= is_own[:, :, None] * own.deviations[:, None]
         shares = (squares.max(axis=1, keepdims=True) + SOFT**2) / (squares + SOFT**2) - 1.0
         total, sums = np.ones(len(places)), np.zeros((len(places), len(self.priors)))
-        for place in range(NEAREST):  # in a fixed order, unlike NumPy's sum(), so the result is reproducible
+        for place in range(nearest.shape[1]):  # in a fixed order, unlike NumPy's sum(), so the result is reproducible
             total += shares[:, place] * weights[:, place]
             sums += shares[:, place, None] * deviations[:, place]
         nearest_square = np.where(weights > 0, squares, np.inf).min(axis=1, keepdims=True)
@@ -228,7 +229,7 @@ def neighbors_parts(neighbors: Neighbors | None) -> dict[str, Doubles]:
 def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targets: int) -> Neighbors:
     """Return the neighbors from a model file, which is not trusted; raise ValueError if they are invalid."""
     rows = len(arrays["neighbors.weights"]) if "neighbors.weights" in arrays else 0
-    check_schema(rows >= NEAREST, f"neighbors have only {rows} distinct rows")
+    check_schema(rows > 0, "neighbors have no rows")
     check_schema(0 < targets <= MOST_STATISTICS, "neighbors have no targets")
     shapes = {
         "center": (columns,),

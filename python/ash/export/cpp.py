@@ -214,7 +214,8 @@ def _scaling_items(scaling: Scaling) -> Iterator[str]:
 
 
 def _neighbors(description: Description) -> Iterator[str]:
-    yield f"inline constexpr std::size_t kNearest = {NEAREST};"
+    nearest = NEAREST if description.neighbors is None else min(NEAREST, len(description.neighbors.weights))
+    yield f"inline constexpr std::size_t kNearest = {nearest};"
     yield f"inline constexpr double kSoft = {floating(SOFT**2)};"
     near, names = description.neighbors, ("center", "inverse", "rows", "weights", "deviations", "priors")
     if near is None:

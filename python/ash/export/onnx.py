@@ -532,7 +532,7 @@ def _float(value: float) -> NDArray[np.float32]:
 def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
     """Add neighbor features [rows, k + 1] (k means and the closeness) of numbers [rows, columns]; return their name."""
     squares = _squares(graph, neighbors, _places(graph, neighbors, numbers))
-    nearest, which = graph.add_two("TopK", squares, np.array([NEAREST]), largest=0)
+    nearest, which = graph.add_two("TopK", squares, np.array([min(NEAREST, len(neighbors.weights))]), largest=0)
     weights = graph.add("Gather", neighbors.weights, which)
     soft = np.array(SOFT**2)
     furthest = graph.add("Add", graph.add("ReduceMax", nearest, axes=[1], keepdims=1), soft)
