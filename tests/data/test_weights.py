@@ -104,6 +104,15 @@ def test_equal_weights_count_as_no_weights() -> None:
 # Weights of zero
 
 
+@pytest.mark.parametrize("weight", [1, 2, 0.1])
+def test_equal_weights_beside_zeros_count_as_no_weights(weight: float) -> None:
+    weights = np.where(np.arange(60) < 50, weight, 0)
+    assert quick(X, Y, sample_weight=weights).digest == quick(X[:50], Y[:50]).digest
+    estimator = ash.ASHRegressor(small_space(), candidates=4, random_state=0)
+    digest = estimator.fit(XR, YR, weights).result_.digest
+    assert digest == estimator.fit(XR[:50], YR[:50]).result_.digest
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_row_of_weight_zero_is_ignored(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -136,7 +145,7 @@ def test_classes_task_and_row_count_ignore_rows_of_weight_zero() -> None:
         read_training(X, Y, sample_weight=weights)
     three = np.where(np.arange(60) < 9, 2, Y)
     read = read_training(X, three, sample_weight=three != 2)
-    assert (read.classes_.tolist(), read.rows, read.weights.tolist()) == ([0, 1], 51, [1.0] * 51)
+    assert (read.classes_.tolist(), read.rows, read.weights) == ([0, 1], 51, None)
     halves = np.where(np.arange(60) == 5, 0.5, Y)
     assert read_training(X, halves).task == "regression"
     assert read_training(X, halves, sample_weight=np.arange(60) != 5).task == "classification"

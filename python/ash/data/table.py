@@ -80,7 +80,7 @@ def read_training(
     sample_weight: Any = None,
     categorical: Sequence[str | int | bool] | None = None,
 ) -> Table:
-    """Read a training table; rows of weight 0 are left out.
+    """Read a training table; rows of weight 0 are left out, and weights too if all others are equal.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def read_training(
     kept = None if weights is None or weights.all() else np.flatnonzero(weights)
     target = read_target(y, frame.rows, task, kept)
     if weights is not None and kept is not None:
-        frame, weights = frame.take(kept), weights[kept]
+        frame, weights = frame.take(kept), _checked(weights[kept])
     frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")

@@ -138,7 +138,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
     # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.
-    weighted = table.weights is not None and np.ptp(table.weights) > 0
+    weighted = table.weights is not None
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
