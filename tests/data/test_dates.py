@@ -80,6 +80,26 @@ def test_missing_dates_are_nan() -> None:
         assert np.array_equal(days_in(source), [18_262, np.nan], equal_nan=True)
 
 
+def of_days(days: Any) -> list[Any]:
+    """Return tables of all libraries that can hold these days."""
+    seconds = days.astype("datetime64[s]")
+    utc = pd.Series(seconds).dt.tz_localize("UTC").to_frame()
+    tables = [pyarrow.table({"x": seconds}), polars.DataFrame({"x": days.astype("datetime64[ms]")}), utc]
+    return [days[:, None], np.array([*days], object)[:, None], pd.DataFrame({"x": days}), *tables]
+
+
+def test_dates_after_the_year_9999_are_read() -> None:
+    days = np.array(["2020-01-01", "20000-01-01", "290000-12-31"], "datetime64[D]")
+    for source in of_days(days):
+        assert days_in(source) == days.astype(float).tolist()
+
+
+def test_dates_beyond_64_bits_of_microseconds_are_refused() -> None:
+    for source in of_days(np.array(["2020-01-01", "300000-01-01"], "datetime64[D]")):
+        with pytest.raises(DataError, match=r"292,000 years of 1970, got (300000-01-01|one 298,030 years away)"):
+            days_in(source)
+
+
 WRITTEN = {
     "%Y-%m-%d %H:%M:%S": "ymd",
     "%Y-%m-%dT%H:%M:%SZ": "ymd",

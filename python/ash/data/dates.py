@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from ash._utils.cached import cached_property
 from ash.data.arrays import is_missing
 from ash.data.spelling import SAMPLE, Learned, Spelling, is_number_gap
+from ash.errors import DataError
 
 DAY = 86_400_000_000
 """Microseconds per day."""
+TOO_DISTANT = "dates must be within 292,000 years of 1970, got {}: make such cells missing"
+"""The message about a date whose microseconds exceed 64 bits."""
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _ORDERS: tuple[Literal["ymd", "mdy", "dmy"], ...] = ("ymd", "mdy", "dmy")
 _NAMES = (
@@ -145,11 +148,23 @@ def days_of(microseconds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert datetime64 values of any unit to days since 1970-01-01; missing values become NaN."""
+    """Convert datetime64 values of any unit to days since 1970-01-01; missing values become NaN.
+
+    Raises
+    ------
+    DataError
+        A date is so far from 1970 that its microseconds exceed 64 bits.
+    """
+    return days_of(_microseconds_of(values))
+
+
+def _microseconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
     microseconds = values.astype("datetime64[us]")
-    numbers = microseconds.astype(np.int64).astype(np.float64)
-    numbers[np.isnat(microseconds)] = np.nan
-    return days_of(numbers)
+    there = ~np.isnat(values)
+    wrapped = there & (microseconds.astype("datetime64[D]") != values.astype("datetime64[D]"))
+    if wrapped.any():
+        raise DataError(TOO_DISTANT.format(values[wrapped][0]))
+    return np.where(there, microseconds.astype(np.int64), np.nan)
 
 
 def days_of_objects(cells: list[Any]) -> NDArray[np.float64]:
@@ -164,7 +179,7 @@ def is_date_type(kind: type) -> bool:
 
 def _of_object(cell: Any) -> float:
     if isinstance(cell, np.datetime64):
-        cell = cell.astype("datetime64[us]").item()
+        return float(_microseconds_of(np.array(cell)))
     if is_missing(cell):
         return float("nan")
     microseconds = DAY * (cell.toordinal() - _EPOCH)

@@ -49,7 +49,16 @@ from ash.data.columns import (
     copied,
     floats_of,
 )
-from ash.data.dates import date_text, days_of, days_of_datetimes, days_of_objects, is_date_type, learn_dates
+from ash.data.dates import (
+    DAY,
+    TOO_DISTANT,
+    date_text,
+    days_of,
+    days_of_datetimes,
+    days_of_objects,
+    is_date_type,
+    learn_dates,
+)
 from ash.data.sparse import SparseMatrix, is_sparse, read_sparse
 from ash.data.spelling import NEARLY, Learned, NumberSpelling, learn_spelling
 from ash.errors import DataError, SettingError
@@ -321,6 +330,9 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
 
 def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
     """Return the days since 1970-01-01 of a series of dates."""
+    most = series.dt.timestamp("ms").abs().max()
+    if not is_missing(most) and most > 2**63 // 1000:  # the microseconds would wrap around
+        raise DataError(TOO_DISTANT.format(f"one {most / DAY * 1000 / 365.2425:,.0f} years away"))
     return days_of(floats_of(series.dt.timestamp("us")))
 
 
