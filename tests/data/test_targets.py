@@ -9,6 +9,7 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 
 from ash.data.table import Table, read_training, split
+from ash.data.targets import read_targets
 from ash.errors import DataError, SettingError
 from data_help import values
 
@@ -50,6 +51,19 @@ def test_labels_of_frames_are_read() -> None:
     assert read_training(X, pandas.Series([1, 2, 1, 2, 1, 2], dtype="Int64")).classes_.tolist() == [1, 2]
     with pytest.raises(DataError, match=r"Label contains NaN: y is (missing|nan) in row 1"):
         read_training(X, pandas.Series([1, None, 1, 2, 1, 2], dtype="Int64"))
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 1 has no StringDType")
+def test_text_in_the_string_dtype_of_numpy_is_read_like_other_text() -> None:
+    texts = np.dtypes.StringDType(na_object=np.nan)
+    labels = np.array(list("babacc"), texts)
+    classes = read_training(X, labels).classes_
+    assert classes is not None and (classes.dtype.kind, classes.tolist()) == ("U", ["a", "b", "c"])
+    assert read_targets(labels, 6, classes, 1)[:, 0].tolist() == [1, 0, 1, 0, 2, 2]
+    with pytest.warns(UserWarning, match="y holds text that is read as numbers"):
+        assert read_training(X, np.array(["0.5", "1", "2", "3", "4", "5"], texts)).task == "regression"
+    with pytest.raises(DataError, match="Label contains NaN: y is missing in row 1"):
+        read_training(X, np.array(["a", np.nan, *"abab"], texts))
 
 
 def test_the_task_is_inferred_as_documented() -> None:

@@ -98,6 +98,8 @@ def _plain(y: NDArray[Any]) -> NDArray[Any]:
         raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first")
     if y.dtype.kind == "S":
         raise DataError("y holds bytes: decode the labels to text first, for example by y.astype(str)")
+    if y.dtype.kind == "T":  # NumPy's StringDType, which may have missing cells
+        y = y.astype(object)
     if y.dtype.kind != "O":
         return y
     cells = list(y.flat)
@@ -273,7 +275,7 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
 def _known_array(y: Any) -> NDArray[Any]:
     refuse_type(y, "y")
     values = as_array(y, "y")
-    return np.array(values.tolist()) if values.dtype.kind == "O" else values
+    return np.array(values.tolist()) if values.dtype.kind in "OT" else values
 
 
 def read_labels(y: Any, rows: int) -> NDArray[Any]:
