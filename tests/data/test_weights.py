@@ -273,6 +273,15 @@ def test_class_weights_multiply_row_weights() -> None:
     assert weighted_fit(class_weight="balanced", cv=3).best_score_ != weighted_fit(cv=3).best_score_
 
 
+@pytest.mark.parametrize(
+    ("weight", "class_weight"),
+    [(1e307, "balanced"), (1e300, {"rare": 1e10}), (1e-300, {"rare": 1e-50, "usual": 1e-50})],
+)
+def test_products_of_weights_out_of_range_are_refused(weight: float, class_weight: Any) -> None:
+    with pytest.raises(DataError, match="sample_weight times class_weight exceeds the range of float64: scale"):
+        weighted_fit(class_weight=class_weight, sample_weight=np.linspace(0.5, 1, len(Y)) * weight)
+
+
 def test_a_fit_with_class_weights_is_repeated() -> None:
     fit = weighted_fit(class_weight={"rare": 3.0})
     again = ash.ASHClassifier(record=fit.result_.record, n_jobs=1).fit(X, SKEWED)

@@ -186,7 +186,8 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
     assert table.classes_ is not None
     if class_weight == BALANCED:
         counts = np.bincount(table.y[:, 0].astype(np.int64), table.weights, table.classes)
-        return np.asarray(counts.sum() / (table.classes * counts))
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses products that are not finite
+            return np.asarray(counts.sum() / (table.classes * counts))
     factors, known = np.ones(table.classes), table.classes_.tolist()
     for label, factor in class_weight:
         if label not in known:

@@ -38,7 +38,8 @@ def sort_rows(table: Table, schema: Schema) -> Table:
         return _taken(table, np.argsort(hashes, kind="stable"), None)
     order = np.lexsort((table.weights, hashes))
     weights = table.weights[order]
-    if np.all(weights == np.floor(weights)) and weights.sum() <= MOST_COPIES * table.rows:
+    most = MOST_COPIES * table.rows
+    if np.all(weights == np.floor(weights)) and weights.max() <= most and weights.sum() <= most:  # no sum overflows
         return _taken(table, np.repeat(order, weights.astype(np.int64)), None)
     return _taken(table, order, weights)
 

@@ -244,7 +244,11 @@ def _check_folds(split: Split, options: Options) -> Split:
 
 
 def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return factors if weights is None else weights * factors
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = factors if weights is None else weights * factors
+    if not np.isfinite(product).all() or not product.any():
+        raise DataError("sample_weight times class_weight exceeds the range of float64: scale the weights to about 1")
+    return product
 
 
 def _learn_encoding(
