@@ -356,6 +356,12 @@ def test_leading_zeros_are_announced() -> None:
         spelled(["0", "0.5", "10"])
 
 
+def test_text_of_thousands_of_digits_is_refused_as_infinite() -> None:
+    cells = ["0" + 5000 * "9", "1"] * 9
+    with pytest.raises(ash.DataError, match=r"contains infinity or a value too large .* in column 0 \('x'\)"):
+        ash.tune(pd.DataFrame({"x": cells}), [0, 1] * 9, candidates=2, progress=False)
+
+
 def test_a_word_among_python_numbers_is_announced() -> None:
     with pytest.warns(UserWarning, match=r"columns of numbers or dates with other text \(column 0.*: 'unclear'\)"):
         frame = spelled([*range(50), "unclear"])

@@ -515,7 +515,7 @@ _READ = "text that is read as {0}s: make a column a category to keep its text"
 _OPEN = "text that can be read as different {0}s: if another {0} is meant, pass {0}s instead of text"
 _CODES = "text with leading zeros that is read as numbers: if it is a code, declare it in categorical_features"
 _PLAIN = NumberSpelling(".")
-_LEADING_ZERO = re.compile(r"0\d+")
+_LEADING_ZERO = re.compile(r"0\d{1,99}")  # no code is longer; int() refuses text of more than 4,300 digits
 _ODD = "columns of numbers or dates with other text: they are categories; to change that, make such cells missing"
 
 
