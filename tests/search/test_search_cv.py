@@ -153,6 +153,11 @@ def test_a_scorer_may_return_a_dict() -> None:
         fitted(scoring=both)
 
 
+def test_one_of_several_scores_may_be_called_score() -> None:
+    ours = fitted(scoring={"score": "accuracy", "loss": "neg_log_loss"}, refit="loss")
+    assert ours.multimetric_ and ours.best_score_ == ours.cv_results_["mean_test_loss"].max()
+
+
 def test_refit_may_be_false_or_a_function() -> None:
     without = fitted(refit=False)
     assert without.best_params_ and not hasattr(without, "best_estimator_") and not hasattr(without, "predict")

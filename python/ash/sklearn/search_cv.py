@@ -415,7 +415,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             for row in self._rows(result, all_infos, trainer.rungs)
         ]
         self.cv_results_ = search_results(rows, counts, missing, len(trainer.splits)) | self._own_columns(rows, result)
-        self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
+        means = [name for name in self.cv_results_ if name.startswith("mean_test_")]
+        self.multimetric_ = means != [f"mean_test_{SCORE}"]  # one of several scores may be called "score", too
         if callable(self.refit):
             self.best_index_ = self.refit(self.cv_results_)
         else:
