@@ -276,6 +276,12 @@ def test_lightgbm_keeps_its_trees_and_draws_other_columns() -> None:
     assert columns[: len(columns) // 2] != columns[len(columns) // 2 :]
 
 
+def test_a_numpy_integer_is_a_seed_like_any_other() -> None:
+    sampled = {"subsample": 0.5, "subsample_freq": 1}
+    one, other = (trained(lightgbm(random_state=seed, **sampled), 6, 6) for seed in (3, np.int64(3)))
+    np.testing.assert_array_equal(predicted(one), predicted(other))
+
+
 def test_some_kinds_of_lightgbm_are_retrained() -> None:
     for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
         estimator = lightgbm(boosting_type=kind, random_state=0, **more)
@@ -453,6 +459,18 @@ def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, 
     plain = search(make(random_state=0, **params), {"random_state": [0]}, **settings).fit(X, Y)
     named = search(make(random_state=0, **params), {"random_state": [0]}, **settings).fit(X, order[Y])
     assert named.best_epochs_ == plain.best_epochs_ > 5 and named.best_score_ == plain.best_score_
+
+
+@pytest.mark.parametrize(("make", "params"), STOPPING)
+def test_early_stopping_ignores_rows_whose_label_is_unknown_in_training(make: Any, params: dict[str, Any]) -> None:
+    train, test = (rows[Y[rows] < 2] for rows in HALVES)
+    unknown = np.flatnonzero(Y == 2)
+    found = []
+    for held in (test, np.concatenate([test, unknown]), unknown):
+        settings = {"cv": [(train, held)], "candidates": 1, "max_epochs": 60, "max_rungs": 1}
+        found.append(fitted(make(random_state=0, **params), {"random_state": [0]}, **settings).best_epochs_)
+    # without any row to stop by, the last fit has all rounds
+    assert found[0] == found[1] < 60 == found[2]
 
 
 def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:

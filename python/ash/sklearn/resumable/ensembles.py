@@ -18,6 +18,7 @@ prediction with the first trees or rounds.
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
+from ash._utils.checks import is_integer
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
@@ -167,17 +169,28 @@ class Boosted(Continued):
         if self.stopped:
             return
         changed = {str(self.parameter): epochs}
-        if self.done and isinstance(seed := self._seeds.get("random_state"), int):
-            changed["random_state"] = (seed + self.done) % SEEDS
+        if self.done and is_integer(seed := self._seeds.get("random_state")):
+            changed["random_state"] = (int(seed) + self.done) % SEEDS
         given = {self.ARGUMENT: self._model()} if self.done else {}
         if self.stops:
-            given |= self._validation(rows)
+            given |= self._validation(self._with_known_labels(rows))
         self.estimator = rows.fit(clone(self.estimator).set_params(**changed), **given)
         if self.stops:
             ran = self._remember()
             self.stopped, epochs = ran < epochs, ran
         self.done += epochs
         self._set_as_one_fit()
+
+    def _with_known_labels(self, rows: Rows) -> Rows:
+        """Drop held-out rows whose label no training row has, which the libraries reject or encode wrongly.
+
+        If none is left, hold out the training rows, on which training hardly ever stops early.
+        """
+        held = rows.held
+        if held is None or not is_classifier(self.estimator) or np.ndim(rows.y) != 1:
+            return rows
+        known = np.flatnonzero(np.isin(np.asarray(held.y), np.asarray(rows.y)))
+        return rows if len(known) == held.count else replace(rows, held=held.at(known) if len(known) else rows)
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         """Return `fit`'s arguments for early stopping on the held-out rows; {} if the user passed an `eval_set`."""
