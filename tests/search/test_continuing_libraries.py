@@ -268,6 +268,16 @@ def test_boosting_is_trained_further(make: Any, kind: str, params: dict[str, Any
     np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Found 'num_iterations' in params")
+@pytest.mark.parametrize(("make", "name"), [(lightgbm, "num_iterations"), (catboost, "n_estimators")])
+def test_rounds_may_be_given_by_another_name(make: Any, name: str) -> None:
+    estimator = make(random_state=0, learning_rate=0.1, **{name: 20})
+    assert (way_of(estimator).resource, way_of(estimator).usual) == (name, 20)
+    on = trained(estimator, 4, 6)
+    rounds = on.estimator.tree_count_ if make is catboost else on.estimator.booster_.current_iteration()
+    assert not on.why and on.done == rounds == 10
+
+
 def test_lightgbm_keeps_its_trees_and_draws_other_columns() -> None:
     estimator = lightgbm(random_state=0, subsample=0.5, subsample_freq=1, colsample_bytree=0.4)
     trees = trained(estimator, 6, 6).estimator.booster_.dump_model()["tree_info"]

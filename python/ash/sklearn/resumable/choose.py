@@ -241,7 +241,9 @@ def _natural(estimator: Any) -> Way:
 
 
 def _counted(estimator: Any, kind: type[Continued], parameter: str, usual: int) -> Way:
-    value = estimator.get_params(deep=False).get(parameter)
+    params = estimator.get_params(deep=False)
+    parameter = next((name for name in kind.ALIASES if name in params), parameter)
+    value = params.get(parameter)
     return Way(parameter, parameter, int(value) if is_integer(value) and value > 0 else usual, kind)
 
 

@@ -248,6 +248,10 @@ class Boosted(Continued):
 class LightGBM(Boosted):
     """Resumes LGBMClassifier, LGBMRegressor and LGBMRanker."""
 
+    ALIASES: ClassVar[tuple[str, ...]] = (
+        *("num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees", "num_round", "num_rounds", "nrounds"),
+        *("num_boost_round", "max_iter"),
+    )
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "num_iteration"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
@@ -334,6 +338,7 @@ class CatBoost(Boosted):
     """Resumes CatBoostClassifier and CatBoostRegressor."""
 
     THREADS: ClassVar[str | None] = "thread_count"
+    ALIASES: ClassVar[tuple[str, ...]] = ("n_estimators", "num_boost_round", "num_trees")
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "ntree_end"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}

@@ -137,6 +137,8 @@ class Continued:
 
     THREADS: ClassVar[str | None] = None
     """The estimator's parameter for the number of threads that the library starts; None if there is none."""
+    ALIASES: ClassVar[tuple[str, ...]] = ()
+    """Other names of the parameter that counts epochs. If one is set, it must be used instead of the usual name."""
 
     why = ""
     score: float | None = None
