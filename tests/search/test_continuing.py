@@ -23,6 +23,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.metrics import get_scorer
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -66,6 +67,15 @@ def test_each_estimator_has_a_resource() -> None:
     assert way_of(RandomForestClassifier(40)).usual == 40 and way_of(HistGradientBoostingRegressor()).usual == 100
     rows = [DecisionTreeClassifier(), Ridge(), LogisticRegression(), GaussianNB(), MLPClassifier(early_stopping=True)]
     assert {way_of(each).resource for each in rows} == {"n_samples"}
+
+
+def test_estimators_whose_partial_fit_needs_more_than_rows_are_retrained() -> None:
+    both = np.column_stack([Y > 0, Y > 1]).astype(int)
+    for estimator, y in ((SGDClassifier(class_weight="balanced"), Y), (MultiOutputClassifier(SGDClassifier()), both)):
+        assert not way_of(estimator).kind and not way_of(estimator, "n_samples").kind
+        under = way_of(estimator).begin(estimator)
+        under.more(Rows(X, y, {}, np.unique(y)), 200)
+        assert under.why and under.estimator.predict(X).shape == y.shape
 
 
 def test_trees_are_kept() -> None:

@@ -13,12 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import is_integer
-from ash.sklearn.resumable.protocol import Continued, Rows
+from ash.sklearn.resumable.protocol import Continued, Rows, is_a
 
 
 def can_pass(estimator: Any) -> bool:
-    """Return whether an estimator has `partial_fit` and can use it, which requires that early stopping is off."""
-    return hasattr(estimator, "partial_fit") and not getattr(estimator, "early_stopping", False)
+    """Return whether an estimator has `partial_fit` and can use it.
+
+    Early stopping and ``class_weight="balanced"`` do not work with `partial_fit`. MultiOutputClassifier needs the
+    classes of each output.
+    """
+    is_balanced = str(getattr(estimator, "class_weight", None)) == "balanced"
+    needs_all_rows = getattr(estimator, "early_stopping", False) or is_balanced
+    return hasattr(estimator, "partial_fit") and not (needs_all_rows or is_a(estimator, "MultiOutputClassifier"))
 
 
 class Passes(Continued):
