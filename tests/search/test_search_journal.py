@@ -82,6 +82,15 @@ def test_the_time_of_each_fold_is_recorded(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first.cv_results_[name], again.cv_results_[name])
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_return_train_score_may_change(first: bool, tmp_path: Path) -> None:
+    ended_early(tmp_path / "run.ash", 5, return_train_score=first)
+    again = fitted(journal=tmp_path / "run.ash", return_train_score=not first)
+    known = ~np.isnan(again.cv_results_["mean_train_score"])
+    assert known.any() and not known.all()
+    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], fitted().cv_results_["mean_test_score"])
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -218,12 +218,12 @@ def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[J
 
 
 def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:
-    found = next((info for info in infos if info is not None), None)
-    return [] if found is None else list(getattr(found.folds[0], which))
+    # If a journal was continued with another return_train_score, only some of the jobs have scores on training rows.
+    return list(dict.fromkeys(chain.from_iterable(getattr(info.folds[0], which) for info in infos if info is not None)))
 
 
 def _scores(infos: list[JobInfo | None], which: str, name: str, error: float, splits: int) -> Mapping[str, Any]:
-    table = _folds(infos, splits, lambda fold: getattr(fold, which)[name], error)
+    table = _folds(infos, splits, lambda fold: getattr(fold, which).get(name, np.nan), error)
     mean = table.mean(axis=1)
     columns: dict[str, Any] = {f"split{fold}_{which}_{name}": table[:, fold] for fold in range(splits)}
     columns |= {f"mean_{which}_{name}": mean, f"std_{which}_{name}": table.std(axis=1)}
