@@ -447,6 +447,9 @@ def test_early_stopping_works_in_a_pipeline_and_with_retraining() -> None:
     within = fitted(pipeline, {"last__max_depth": [3]}, **settings)
     assert within.best_epochs_ == alone.best_epochs_ < 60 and within.best_score_ == alone.best_score_
     assert within.best_estimator_[-1].early_stopping_rounds is None
+    nested = fitted(Pipeline([("outer", pipeline)]), {"outer__last__max_depth": [3]}, **settings)
+    assert nested.best_epochs_ == alone.best_epochs_ and nested.best_score_ == alone.best_score_
+    assert nested.best_estimator_[-1][-1].early_stopping_rounds is None
     anew = fitted(estimator.set_params(booster="dart", rate_drop=0.0), {"max_depth": [3]}, **settings)
     assert not anew.continued_ and anew.best_epochs_ == alone.best_epochs_
     np.testing.assert_allclose(anew.best_score_, alone.best_score_, rtol=1e-6)
@@ -542,6 +545,9 @@ def test_boosting_stops_early_even_if_the_resource_is_not_its_rounds() -> None:
     pipeline = Pipeline([("same", FunctionTransformer()), ("last", stopping)])
     within = fitted(pipeline, {"last__learning_rate": [0.2, 0.3, 0.4, 0.5]}, **settings, resource="last__max_depth")
     assert within.best_estimator_[-1].max_depth == within.best_epochs_ and within.best_score_ == found.best_score_
+    nested, space = Pipeline([("outer", pipeline)]), {"outer__last__learning_rate": [0.2, 0.3, 0.4, 0.5]}
+    inside = fitted(nested, space, **settings, resource="outer__last__max_depth")
+    assert inside.best_epochs_ == within.best_epochs_ and inside.best_score_ == within.best_score_
 
 
 def test_halving_refits_with_the_best_number_of_rounds() -> None:

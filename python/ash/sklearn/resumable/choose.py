@@ -167,7 +167,7 @@ class Retrained(Continued):
         last, kind = found
         natural = _natural(last)
         once: Continued = kind(last, natural.parameter)
-        self._once = once if last is self.estimator else Steps(self.estimator, once)
+        self._once = _in_steps(self.estimator, once)
         self._once.more(rows, natural.usual or 0)
         self.estimator = self._once.estimator
         if self._counts_rounds:
@@ -184,21 +184,28 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
     They silence the library's output, turn off early stopping, and set the number of rounds unless `rounds` is None.
     """
+    if _is_pipeline(estimator):
+        step, last = estimator.steps[-1]
+        return {f"{step}__{name}": value for name, value in refit_params(last, rounds).items()}
     found = _boosting(estimator)
     if found is None:
         return {}
-    last, kind = found
-    prefix = "" if last is estimator else f"{estimator.steps[-1][0]}__"
-    given = last.get_params()
-    params = kind.quiet(given) | kind.unstopped(given) | ({} if rounds is None else {_natural(last).parameter: rounds})
-    return {f"{prefix}{name}": value for name, value in params.items()}
+    given, kind = estimator.get_params(), found[1]
+    count = {} if rounds is None else {str(_natural(estimator).parameter): rounds}
+    return kind.quiet(given) | kind.unstopped(given) | count
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
     """Return the boosting estimator, which may be a pipeline's last step, and its `Boosted` class; None without one."""
-    last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
-    kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
-    return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
+    if _is_pipeline(estimator):
+        return _boosting(estimator.steps[-1][1])
+    kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
+    return (estimator, kind) if kind is not None and issubclass(kind, Boosted) else None
+
+
+def _in_steps(estimator: Any, last: Continued) -> Continued:
+    """Return `last`, the training of an estimator's last step, within all pipelines around that step."""
+    return Steps(estimator, _in_steps(estimator.steps[-1][1], last)) if _is_pipeline(estimator) else last
 
 
 def own_threads(estimator: Any) -> str | None:
@@ -268,7 +275,7 @@ def _name(estimator: Any) -> str:
 
 def _predict_alone(estimator: Any) -> None:
     """Make a forest, or a pipeline's last step that is a forest, predict on one thread; ensembles.py explains why."""
-    steps = getattr(estimator, "steps", None)
-    last = steps[-1][1] if steps else estimator
-    if is_forest(last):
-        last.set_params(n_jobs=1)
+    if steps := getattr(estimator, "steps", None):
+        _predict_alone(steps[-1][1])
+    elif is_forest(estimator):
+        estimator.set_params(n_jobs=1)
