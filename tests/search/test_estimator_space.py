@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
@@ -401,3 +402,11 @@ def test_the_resource_of_a_placeholder_is_that_of_its_options() -> None:
     settings = {"resource": "model__n_estimators", "max_resources": 8, "n_candidates": 2, "cv": 2}
     halving = ash.HalvingSearchCV(steps, trees, random_state=0, **settings).fit(X, Y)
     assert halving.n_resources_[-1] <= 8 and halving.continued_
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_with_a_placeholder_as_last_step_has_a_score(routing: bool) -> None:
+    steps = Pipeline([("scale", StandardScaler()), ("model", "passthrough")])
+    with sklearn.config_context(enable_metadata_routing=routing):
+        ours = search(steps, {"model": [GaussianNB(), FOREST]}, candidates=2).fit(X, Y)
+        assert ours.score(X, Y) == ours.best_estimator_.score(X, Y)

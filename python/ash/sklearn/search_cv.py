@@ -226,7 +226,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
                 "sklearn.set_config(enable_metadata_routing=True)"
             )
         given = dict(process_routing(self, "score", **params).scorer.score) if is_on() else {}
-        scorers = read_scorers(self.estimator, self.scoring, self.refit)
+        scorers = read_scorers(self.best_estimator_, self.scoring, self.refit)
         return scorers.measure(self.best_estimator_, X, y, given)[scorers.ranks]
 
     @property
@@ -249,7 +249,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         router = MetadataRouter(owner=self)
         router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
-        router.add(scorer=read_scorers(self.estimator, self.scoring, self.refit).scorer, method_mapping=scoring)
+        example = examples_of(self._given_space(), self.estimator, self._space_argument)[0]
+        router.add(scorer=read_scorers(example, self.scoring, self.refit).scorer, method_mapping=scoring)
         router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
