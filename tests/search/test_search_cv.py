@@ -169,6 +169,12 @@ def test_refit_may_be_false_or_a_function() -> None:
     assert worst.best_estimator_.max_features == worst.cv_results_["param_max_features"][worst.best_index_]
 
 
+@pytest.mark.parametrize("row", [1.0, 8, -1])
+def test_refit_must_return_a_row(row: Any) -> None:
+    with pytest.raises(ash.SettingError, match=f"refit must return a row from 0 to 7, got {row}"):
+        fitted(refit=lambda _: row)
+
+
 def test_an_unfitted_search_behaves_like_scikit_learn() -> None:
     ours = search()
     with pytest.raises(NotFittedError):
@@ -237,6 +243,8 @@ WRONG = [
         {"min_epochs": 1, "max_epochs": 4, "max_rungs": 2},
         "max_epochs=4 contradicts min_epochs and max_rungs: leave one of the three out",
     ),
+    ({"min_epochs": 20, "max_epochs": 10}, "min_epochs=20 must be at most max_epochs=10: change one of them"),
+    ({"cv": []}, r"cv must give at least one pair of training and test rows, got \[\]"),
     (
         {"scoring": "acuracy"},
         r"scoring='acuracy' cannot be used: scikit-learn has no scorer 'acuracy'; give a name that "

@@ -22,7 +22,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
-from ash._utils.checks import whole, yes_or_no
+from ash._utils.checks import is_integer, whole, yes_or_no
 from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
@@ -275,6 +275,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         given = routed(self, scorers.scorer, params)
         splitter = check_cv(self.cv, y, classifier=is_classifier(examples[0]))
         splits = list(splitter.split(X, y, **given.split))
+        if not splits:
+            raise SettingError(f"cv must give at least one pair of training and test rows, got {self.cv!r}")
         table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y))
         plan = self._plan(table, splits, way_of_all(examples, self.resource))
         if plan.way.resource in plan.space.space.domains:
@@ -420,6 +422,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.multimetric_ = means != [f"mean_test_{SCORE}"]  # one of several scores may be called "score", too
         if callable(self.refit):
             self.best_index_ = self.refit(self.cv_results_)
+            if not is_integer(self.best_index_) or not 0 <= self.best_index_ < len(rows):
+                raise SettingError(f"refit must return a row from 0 to {len(rows) - 1}, got {self.best_index_!r}")
         else:
             scores = self.cv_results_[f"mean_test_{trainer.scorers.ranks if self.multimetric_ else SCORE}"]
             self.best_index_ = self._best_row(rows, scores, result)

@@ -85,6 +85,8 @@ def rungs_of(
     filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
+        if max_epochs is not None and min_epochs > max_epochs:
+            raise SettingError(f"min_epochs={min_epochs} must be at most max_epochs={max_epochs}: change one of them")
         count = _count(most // min_epochs, eta, restart)
         return Rungs(min_epochs, max(1, count))
     ratio = most if max_rungs else min(MOST_RATIO, max(1, most // least))
