@@ -345,7 +345,7 @@ class Result(RunResult):
         Memory of waiting states: `limit` and `peak_bytes` (in bytes), `dropped` (the number of dropped states), and
         `retrained_epochs` (the number of epochs that were trained again to restore dropped states).
     fold_scores : dict of str to ndarray
-        For each job that has not diverged: candidate, rung, and scores [jobs, folds].
+        For each job that has not diverged, in the order of `columns`: candidate, rung, and scores [jobs, folds].
     ladder : list of dict
         The counts of each rung, as the core reports them.
     options : Options

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
 
 import ash
@@ -43,6 +43,12 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
     for job in result.jobs:
         assert job.score == pytest.approx(means[job.candidate, job.rung], abs=1e-15)
     assert result.best_score == max(job.score for job in result.jobs)
+
+
+def test_fold_scores_are_in_the_order_of_decisions() -> None:
+    result = ash.tune(WINES, CULTIVARS, cv=3, threads=2, candidates=16, seed=3, progress=False)
+    for name in ("candidate", "rung"):
+        assert result.fold_scores[name].tolist() == result.columns[name].tolist()
 
 
 def test_a_fold_trains_like_a_run_on_its_rows() -> None:
@@ -97,6 +103,18 @@ def test_estimators_accept_folds() -> None:
     turned = ash.ASHClassifier(candidates=8, random_state=0, cv=3).fit(WINES[order], CULTIVARS[order])
     assert turned.result_.digest == model.result_.digest
     assert np.array_equal(turned.predict(WINES), model.predict(WINES))
+
+
+def test_cv_results_has_the_fold_scores_of_the_best_job() -> None:
+    """Some of these candidates have two jobs with the same mean score, of which the one with the lower loss is best."""
+    model = ash.ASHClassifier(candidates=24, cv=3, random_state=4, ensemble=1).fit(*load_iris(return_X_y=True))
+    result, table = model.result_, model.cv_results_
+    folds = {
+        (job.candidate, job.score, job.loss): scores
+        for job, scores in zip(result.jobs, result.fold_scores["scores"].tolist(), strict=True)
+    }
+    found = np.column_stack([table[f"split{fold}_test_score"] for fold in range(3)])
+    assert found.tolist() == [folds[row["candidate"], row["score"], row["loss"]] for row in result.candidates]
 
 
 def test_weights_equal_repeated_rows_in_the_folds_of_a_splitter() -> None:

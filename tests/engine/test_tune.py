@@ -307,6 +307,19 @@ def test_a_scikit_learn_scorer_or_a_function_ranks_the_candidates():
     assert by_name.best_score == max(scores) and scores != [job.score for job in quick(candidates=4).jobs]
 
 
+def test_a_function_named_like_a_metric_is_not_taken_for_it():
+    def ours(model, X, y):
+        return -float(np.mean((model.predict_proba(X)[:, 1] - y) ** 2))
+
+    X, y = load_breast_cancer(return_X_y=True)
+    space = ash.Space(hidden=ash.choice((16,), (8,)), label_smoothing=0.3)
+    expected = quick(X, y, space, candidates=2, metric=ours)
+    ours.__name__ = "accuracy"
+    found = quick(X, y, space, candidates=2, metric=ours)
+    assert found.metric == found.model.metric == "accuracy()"
+    assert np.array_equal(found.model.predict_proba(X), expected.model.predict_proba(X))
+
+
 def test_an_error_in_the_users_metric_is_raised_unchanged():
     with pytest.raises(ZeroDivisionError):
         quick(candidates=2, metric=lambda model, X, y: 1 / 0)
@@ -324,3 +337,10 @@ def test_a_run_with_a_scorer_is_resumed(tmp_path):
     with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores that the run started with"):
         ash.resume(own, *WINE, progress=False)
     assert ash.resume(own, *WINE, metric=last, progress=False).digest == first.digest
+
+
+def test_a_resumed_run_keeps_as_many_networks_as_before(tmp_path):
+    path = tmp_path / "run.ash"
+    first = quick(keep=2, journal=path)
+    again = ash.resume(path, *WINE, progress=False)
+    assert len(again.kept.networks) == 2 and again.record == first.record

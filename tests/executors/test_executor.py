@@ -287,6 +287,16 @@ def test_dense_data_are_unchanged_by_pickling(classes: int) -> None:
     assert again.constant_features == data.constant_features
 
 
+def test_epochs_of_a_part_of_the_rows_are_unchanged_by_pickling() -> None:
+    X, y = (np.ascontiguousarray(each[:202], np.float64) for each in digits())
+    rows = np.arange(202, dtype=np.int64)
+    builder = _core.DataBuilder([True] * X.shape[1], y[:, None], 10, rows[:101], rows[101:], epoch_rows=30)
+    builder.observe(X)
+    builder.fill(X)
+    data = builder.finish()
+    assert (data.epoch_rows, pickle.loads(pickle.dumps(data)).epoch_rows) == (25, 25)
+
+
 def counted_data(loss: str, is_sparse: bool) -> _core.Data:
     """Return pixels as features and a count as the target."""
     X, y = (np.ascontiguousarray(each, np.float64) for each in digits())

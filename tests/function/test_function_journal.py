@@ -244,6 +244,8 @@ def test_failures_are_recorded_as_results(tmp_path: Path) -> None:
     assert before & failed and not before & set(calls) & failed
     texts = {failure.text.strip().splitlines()[-1].partition(":")[0] for failure in result.failures}
     assert texts == {"ValueError", "the score is nan"}
+    lines = [[each.text.strip().splitlines()[-1] for each in run.failures] for run in (expected, result)]
+    assert lines[0] == lines[1] and "\\udce4" in str(expected.to_polars("failures")["text"].to_list())
 
 
 def test_f43_many_failures_in_a_row_end_the_run_again_unless_more_are_allowed(tmp_path: Path) -> None:

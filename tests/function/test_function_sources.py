@@ -231,6 +231,12 @@ def test_other_distributions_become_levels_at_their_quantiles() -> None:
     assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
 
 
+def test_a_shifted_loguniform_distribution_has_levels_at_its_quantiles() -> None:
+    shifted = stats.loguniform(1e-3, 1, loc=1)
+    domain = ash.FunctionSpace(x=shifted).domains["x"][0]
+    assert len(domain.levels) == 1001 and domain.default == pytest.approx(shifted.median())
+
+
 def test_optuna_distributions_are_domains() -> None:
     import optuna
 

@@ -160,6 +160,13 @@ def test_a_result_is_shown_as_tables_and_text() -> None:
     assert again.digest == result.digest and again.best_state == result.best_state
 
 
+def test_a_hyperparameter_named_like_a_column_does_not_replace_it() -> None:
+    result = ash.tune_function(lambda params: -params["score"], {"score": [1, 2, 3]}, candidates=3)
+    for table in (result.to_pandas(), result.to_polars()):
+        assert list(table["score"]) == [row["score"] for row in result.candidates]
+        assert list(table["params.score"]) == [params["score"] for params in result.params]
+
+
 def test_jobs_run_in_parallel_but_never_in_more_threads_than_given() -> None:
     """Let the first two jobs wait for each other."""
     running, most, lock, calls, meeting = [0], [0], threading.Lock(), itertools.count(), threading.Barrier(2)

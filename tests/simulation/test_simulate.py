@@ -228,6 +228,7 @@ def test_scores_decide_promotions() -> None:
         ({"threads": [1, 2.5]}, r"threads must be an integer from 1 to 65536, got 2\.5"),
         ({"threads": []}, r"threads must be an integer from 1 to 65536, or a list of such integers, got \[\]"),
         ({"threads": "4"}, "threads must be an integer from 1 to 65536, or a list of such integers, got '4'"),
+        ({"threads": np.array(3)}, r"threads must be an integer from 1 to 65536, or a list .*, got array\(3\)"),
         ({"workers": 0}, "workers must be an integer from 1 to 65536, got 0"),
         ({"schedule": "fast"}, "schedule must be one of 'reproducible', 'greedy', got 'fast'"),
         ({"order": None}, "order must be one of 'finish', 'start', 'rung', got None"),
@@ -238,6 +239,7 @@ def test_scores_decide_promotions() -> None:
         ({"seed": None}, "seed must be an integer from 0 to 18446744073709551615, got None"),
         ({"costs": 0}, r"costs must be seconds that are positive and finite, got 0\.0"),
         ({"costs": [1.0, math.inf, 1.0, 1.0]}, "costs must be seconds that are positive and finite, got inf"),
+        ({"costs": 1e201}, r"costs must be seconds that are at most 1e\+200, got 1e\+201"),
         ({"costs": [1.0, 2.0]}, r"costs must be numbers of shape \(4,\) or \(4, 2\), got shape \(2,\)"),
         (
             {"costs": [[1.0], [1.0, 2.0]]},
@@ -435,6 +437,7 @@ def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
         ({"process_bandwidth": math.nan}, "process_bandwidth must be bytes per second above 0, or None, got nan"),
         ({"states": "go"}, "states must be one of 'stay', 'travel', got 'go'"),
         ({"state_bytes": -1}, r"state_bytes must be bytes that are finite and not negative, got -1\.0"),
+        ({"state_bytes": 1e300}, r"state_bytes must be bytes that are at most 1e\+200, got 1e\+300"),
         ({"state_bytes": [1.0, 2.0]}, r"state_bytes must be numbers of shape \(4,\) or \(4, 2\), got shape \(2,\)"),
         ({"state_bytes": "few"}, r"state_bytes must be numbers of shape \(4,\) or \(4, 2\), got 'few'"),
     ],

@@ -263,6 +263,13 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
     assert set(counts) == set("abcd") and sum((count - 250) ** 2 / 250 for count in counts.values()) < 16.3
 
 
+def test_a_condition_on_integers_leaves_all_choices_equally_likely() -> None:
+    kind, trees = ash.choice("forest", "linear"), ash.integers(1, 5000).when(kind="forest")
+    space = ash.FunctionSpace(kind=kind, trees=trees, depth=ash.choice(1, 2).when(trees=1), rate=ash.uniform(0, 1))
+    counts = Counter(params["kind"] for params in space.sample(1000))
+    assert abs(counts["forest"] - 500) < 60
+
+
 @st.composite
 def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
     """Return a space with all kinds of domains, some of them with conditions on earlier hyperparameters."""

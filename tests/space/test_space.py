@@ -127,6 +127,10 @@ def test_a_list_of_options_must_be_unpacked() -> None:
     assert ash.choice((32, 64)).levels == ((32, 64),), "a tuple is one"
 
 
+def test_integers_of_numpy_are_bounds() -> None:
+    assert ash.integers(np.int8(-100), np.int8(100), step=np.int8(50)).levels == (-100, -50, 0, 50, 100)
+
+
 # Spaces
 
 
@@ -232,6 +236,10 @@ def momentum_space() -> Space:
         ),
         (lambda: Space(hidden=(8, 8), activation=ash.choice("relu", ("relu",))), "names 1 layers"),
         (lambda: Space(activation=("relu",)), "names 1 layers, but hidden=\\(64, 64\\) has 2"),
+        (
+            lambda: ash.FunctionSpace(features=ash.choice(1, 1.0), depth=ash.choice(5, 6).when(features=1.0)),
+            "depth has the condition features=1.0, but several levels of features are equal to it: 1, 1.0; give",
+        ),
     ],
 )
 def test_invalid_spaces_are_refused(make: Any, message: str) -> None:
@@ -281,6 +289,20 @@ def test_the_first_domain_whose_conditions_hold_applies() -> None:
     assert space.default == {"optimizer": "adam", "learning_rate": 0.1}
     for params in space.sample(8):
         assert (params["learning_rate"] >= 0.5) == (params["optimizer"] == "sgd")
+
+
+def test_equal_options_of_several_types_are_told_apart() -> None:
+    space = ash.FunctionSpace(features=ash.choice(1, 1.0, True, default=1.0), depth=ash.choice(5, 6))
+    drawn = space.sample(6)
+    assert repr(drawn[0]) == repr(space.default) == "{'features': 1.0, 'depth': 5}"
+    assert len({key(params) for params in drawn}) == space.size == 6
+
+
+def test_a_whole_number_is_read_as_a_level_of_fractions() -> None:
+    space = ash.FunctionSpace(x=ash.uniform(0, 2, levels=3), n=ash.integers(0, 2), either=ash.choice(1, 1.0))
+    params, is_level = space.read({"x": 1, "n": 1, "either": 1})
+    assert repr(params) == "{'x': 1.0, 'n': 1, 'either': 1}" and is_level
+    assert key(params) in {key(each) for each in space.sample(18)}
 
 
 def test_conditions_can_refer_to_tuples() -> None:

@@ -493,11 +493,11 @@ def _opened(journal: Journal | None) -> NullJournal:
 
 def _in_order(fold_scores: Columns, columns: Columns) -> Columns:
     """Return the fold scores in the order of decisions; the core has them in the order in which jobs ended."""
-    keys, jobs = (
-        list(zip(each["candidate"].tolist(), each["rung"].tolist(), strict=True)) for each in (fold_scores, columns)
+    ended, decided = (
+        zip(each["candidate"].tolist(), each["rung"].tolist(), strict=True) for each in (fold_scores, columns)
     )
-    place = {key: number for number, key in enumerate(jobs)}
-    order = sorted((number for number, key in enumerate(keys) if key in place), key=lambda number: place[keys[number]])
+    places = {key: place for place, key in enumerate(ended)}
+    order = [places[key] for key in decided if key in places]  # a job that diverged has no fold scores
     return {name: values[order] for name, values in fold_scores.items()}
 
 

@@ -400,7 +400,7 @@ class FunctionRun:
             if good:
                 self._in_a_row = self._new_in_a_row = 0
             else:
-                text = answer.text.encode("utf-8", "backslashreplace").decode()  # as in a journal: no lone surrogates
+                text = answer.text.encode("utf-8", "backslashreplace").decode()  # without lone surrogates
                 self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, text))
                 self._in_a_row += answer.text != PRUNED
                 self._new_in_a_row += answer.text != PRUNED and started != 0  # negative soon after a boot

@@ -172,7 +172,8 @@ class History(WithOptions):
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter has its own column. A `FunctionResult` also has the table "failures".
+            In "candidates" every hyperparameter has its own column. If another column has the same name, it is called
+            `params.<name>`. A `FunctionResult` also has the table "failures".
 
         Raises
         ------
@@ -189,7 +190,8 @@ class History(WithOptions):
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter has its own column. A `FunctionResult` also has the table "failures".
+            In "candidates" every hyperparameter has its own column. If another column has the same name, it is called
+            `params.<name>`. A `FunctionResult` also has the table "failures".
 
         Raises
         ------
@@ -218,8 +220,6 @@ class History(WithOptions):
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table as flat rows of numbers, strings and, for layer widths, tuples.
-
-        A hyperparameter named like another column of "candidates" becomes `params.<name>`.
 
         Parameters
         ----------

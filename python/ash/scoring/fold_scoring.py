@@ -83,8 +83,9 @@ def read_scoring(
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
         name = getattr(value, "__name__", type(value).__name__)
-        # A function that has the name of a core's metric is another metric, so it must not be taken for it.
-        return None, Scoring(argument, name if native_metric(name) is None else f"{name}()", value)
+        if native_metric(name) is not None:
+            name += "()"  # the function may score differently from the core's metric of the same name
+        return None, Scoring(argument, name, value)
     hint, native = "", [name for each in METRICS.values() for name in each]
     if isinstance(value, str):
         from sklearn.metrics import get_scorer, get_scorer_names

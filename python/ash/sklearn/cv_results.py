@@ -78,7 +78,7 @@ def tuning_results(result: Result) -> dict[str, Any]:
     params = [row["params"] for row in rows]
     columns: dict[str, Any] = {"params": params}
     columns |= {f"param_{name}": _values_of(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
-    splits = _scores_of_folds(result, scores)
+    splits = _scores_of_folds(result)
     columns |= {f"split{fold}_test_score": splits[:, fold] for fold in range(splits.shape[1])}
     columns |= {
         "mean_test_score": scores,
@@ -178,18 +178,16 @@ def _values_of(params: Sequence[Params], name: str) -> Any:
     return values
 
 
-def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scores_of_folds(result: Result) -> NDArray[np.float64]:
     """Return the fold scores [candidates, folds] of each candidate's best job; NaN for candidates without a score."""
-    found = result.fold_scores
-    splits = np.full((len(best), found["scores"].shape[1]), np.nan)
-    losses = [row["loss"] for row in result.candidates]
-    ranks = {(job.candidate, job.rung): (job.score, job.loss) for job in result.jobs if not job.diverged}
-    known: set[int] = set()  # several jobs of a candidate may have its best score and loss; the lowest rung counts
-    for place in np.argsort(found["rung"], kind="stable").tolist():
-        candidate, rung = int(found["candidate"][place]), int(found["rung"][place])
-        if candidate not in known and ranks.get((candidate, rung)) == (best[candidate], losses[candidate]):
-            splits[candidate] = found["scores"][place]
-            known.add(candidate)
+    found = result.fold_scores["scores"]
+    splits = np.full((len(result.params), found.shape[1]), np.nan)
+    best: dict[int, tuple[float, float]] = {}
+    jobs = [job for job in result.jobs if not job.diverged]
+    for job, scores in zip(jobs, found, strict=True):
+        rank = (job.score, -job.loss)
+        if job.candidate not in best or rank > best[job.candidate]:
+            best[job.candidate], splits[job.candidate] = rank, scores
     return splits
 
 

@@ -441,7 +441,7 @@ def _check_integers(call: str, low: int, high: int, step: int, log: bool) -> Non
         raise SettingError(f"{call}: all three must be integers")
     low, high, step = int(low), int(high), int(step)  # NumPy's integers may overflow
     _check_order(call, low, high)
-    if max(-int(low), int(high)) > LARGEST_BOUND:
+    if max(-low, high) > LARGEST_BOUND:
         raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18")
     if step < 1 or (low < high and step > high - low):
         raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}")
