@@ -96,7 +96,8 @@ def test_resume_accepts_only_limits_and_options_that_decide_nothing():
             assert parameters[name].default == option.default
         else:
             assert name not in parameters
-    assert {*OPEN, *REPEATED} == {*(n for n, option in option_table().items() if option.decides), "validation", "cv"}
+    decides = {name for name, option in option_table().items() if option.decides}
+    assert {*OPEN, *REPEATED} == {*decides, "validation", "cv", "keep"}
 
 
 def test_the_command_line_has_the_defaults_of_the_table():
