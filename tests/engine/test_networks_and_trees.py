@@ -311,6 +311,16 @@ def test_the_memory_of_histograms_limits_the_threads(monkeypatch: pytest.MonkeyP
         fitted(X=X, y=X[:, 0] > 0, n_jobs=2)
 
 
+@pytest.mark.parametrize(("rows", "fraction"), [(2, 0.9), (60, 0.01)])
+def test_lightgbm_uses_all_rows_if_the_bagging_fraction_is_less_than_one_row(rows: int, fraction: float) -> None:
+    given: dict[str, Any] = {"task": "regression", "metric": "neg_mean_absolute_error", "candidates": 1, "cv": 2}
+    bagged, whole = (
+        ash.tune(DIABETES[0][:rows], DIABETES[1][:rows], {"model": ["lightgbm"], "bagging_fraction": [each]}, **given)
+        for each in (fraction, 1.0)
+    )
+    assert bagged.best_score == whole.best_score
+
+
 def test_an_error_in_lightgbm_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no room for bins")

@@ -346,14 +346,14 @@ class TreeTable:
     def _parameters(self, params: Params, rate: float, seed: int, options: Options) -> dict[str, Any]:
         """Return LightGBM's parameters for a job."""
         own = {name: params[name] for name in AS_THEY_ARE}
-        classes = self._fold.table.classes
+        classes, rows = self._fold.table.classes, len(self._fold.training)
         if classes:
             own |= {"objective": "binary"} if classes == 2 else {"objective": "multiclass", "num_class": classes}
         else:
             own |= OBJECTIVES[options.loss] | ({"alpha": options.quantile} if options.loss == "quantile" else {})
         return own | {
             "learning_rate": rate,
-            "bagging_freq": int(params["bagging_fraction"] < 1),
+            "bagging_freq": int(1 <= params["bagging_fraction"] * rows < rows),  # LightGBM refuses to draw no rows
             "deterministic": True,
             "metric": "none",
             "seed": seed,
