@@ -164,6 +164,17 @@ def test_a_row_of_weight_zero_needs_no_target(cell: Any) -> None:
     assert fit.result_.digest == expected.result_.digest
 
 
+@pytest.mark.parametrize("metric", ["r2", metrics.make_scorer(metrics.max_error)])
+def test_a_validation_row_of_weight_zero_is_ignored(metric: Any) -> None:
+    weights = np.arange(30) % 3
+    there = weights > 0
+    weighted, expected = (
+        quick(XR[30:], YR[30:], metric=metric, validation=data)
+        for data in ((XR[:30], YR[:30], weights), (XR[:30][there], YR[:30][there], weights[there]))
+    )
+    assert weighted.digest == expected.digest
+
+
 # Integer weights equal repeated rows
 
 

@@ -204,12 +204,15 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     held_out = schema.read(held_out, "the table to train on", "validation X")
     held_out = schema.checked(held_out, "validation X")
     targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
+    own = read_weights(validation[2] if len(validation) == 3 else None, held_out.rows)
+    if own is not None and not own.all():  # rows of weight 0 are left out
+        used = np.flatnonzero(own)
+        held_out, targets, own = held_out.take(used), targets[used], own[used]
     if options.loss == "poisson":
         check_counts(targets, "validation y", held_out)
     training = np.arange(table.rows, dtype=np.int64)
     encoding = _learn_encoding(table, schema, training, options.seed)
     rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
-    own = read_weights(validation[2] if len(validation) == 3 else None, held_out.rows)
     if table.factors is not None:
         own = _times(own, table.factors[targets[:, 0].astype(np.int64)])
     weights = None
