@@ -276,6 +276,45 @@ def test_a_model_is_available_if_a_resumed_run_is_interrupted_at_once(
     assert isinstance(again.model_, ash.Trees) == (model_of(whole.best_params) == "lightgbm")
 
 
+@pytest.mark.parametrize("models", [BOTH, TREES, ["network"]])
+@pytest.mark.parametrize("has_best", [False, True])
+def test_a_model_is_available_after_ctrl_c_during_the_retraining_of_kept_models(
+    models: list[str], has_best: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ash.journal.state_cache.StateCache.write_kept", lambda *_: None)
+    whole, complete = finished_journal(tmp_path, models=models), EventLoop._complete
+
+    def interrupted(loop: EventLoop, ended: str) -> None:
+        monkeypatch.setattr(EventLoop, "_complete", complete)
+        if has_best:
+            loop._complete("interrupted")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EventLoop, "_complete", interrupted)
+    given = {**FEW, "models": models, "candidates": 6, "journal": tmp_path / "run.ash"}
+    again = ash.ASHClassifier(**configured(given))
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        again.fit(*WINE)
+    assert again.result_.best_candidate == whole.result_.best_candidate
+    assert content(finished_journal(tmp_path, models=models).model_, tmp_path) == content(whole.model_, tmp_path)
+
+
+def test_a_second_ctrl_c_ends_the_retraining_of_the_best_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def interrupted(_: EventLoop, ended: str) -> None:
+        calls.append(ended)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EventLoop, "_complete", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        fitted()
+    monkeypatch.setattr(EventLoop, "_watch", lambda *_: "interrupted")
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        fitted()
+    assert calls == ["finished", "interrupted", "interrupted"]
+
+
 def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
     boost = TreeTable.boost

@@ -89,11 +89,17 @@ class EventLoop:
                 self._check_trees()
                 wall_seconds = before + time.monotonic() - started
                 view.update(tuner.events())
-            ended = stopped_by or tuner.ended
+            ended, is_cut = stopped_by or tuner.ended, False
             with self.journal.completing():
-                self._complete(ended)
+                try:
+                    self._complete(ended)
+                except KeyboardInterrupt as error:
+                    if ended == "interrupted" or isinstance(error.__context__, KeyboardInterrupt):
+                        raise  # the second Ctrl-C
+                    is_cut = True
+                    self._complete("interrupted")
             self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
-            if self.reporter.finish(tuner, self.candidates.params):
+            if self.reporter.finish(tuner, self.candidates.params) or is_cut:
                 ended = "interrupted"
         except Exception as error:
             _end_behind(error, tuner)
