@@ -958,6 +958,17 @@ def test_a_class_that_catboost_has_not_seen_is_the_least_likely() -> None:
     assert np.array_equal(probabilities.argmax(axis=1), np.where(WINE[1] == 1, 3, WINE[1]))
 
 
+@pytest.mark.parametrize("lighter", [0, 1])
+@pytest.mark.parametrize("weight", [2.0**-24, 2.0**-26, 1e-30])
+def test_catboost_accepts_a_class_of_almost_no_weight(lighter: int, weight: float) -> None:
+    needs.installed("catboost")
+    targets = np.arange(60, dtype=np.float32) % 2
+    weights = np.where(targets == lighter, weight, 1.0).astype(np.float32)
+    text = boosted(CatBoostRows(np.arange(180.0).reshape(60, 3), targets, weights, 2))
+    assert text is not None
+    assert core_of(text, classes=2).predict(np.zeros((1, 3))).argmax() == 1 - lighter
+
+
 def test_an_error_in_catboost_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no room for borders")

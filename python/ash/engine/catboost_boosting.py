@@ -76,6 +76,8 @@ class CatBoostRows:
             places = {number: place for place, number in enumerate(present.tolist())}
             self._dimensions = [places.get(number) for number in range(classes)]
         self._is_constant = bool((targets == targets[0]).all())
+        if classes == 2 and np.average(targets.astype(np.float64), weights=weights) > 1 - 2.0**-24:
+            self._is_constant = True  # CatBoost rounds the share of class 1 to 1 in float32, so its logit is infinite
         cells = rows.astype(np.float32)
         if bool((cells == cells[:1]).all()):
             cells[:] = np.nan  # CatBoost refuses a table if all columns are constant, but not if all cells are missing
