@@ -409,8 +409,8 @@ def _on_threads(
     """Return the result of each job. Jobs are told to stop after the deadline, on Ctrl-C, and on an error."""
     stopped = Event()
     with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
-        try:
+        try:  # Ctrl-C may come while jobs are being submitted
+            futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
             return [future.result() for future in futures]
         except BaseException:
             stopped.set()
