@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from sklearn.metrics import get_scorer, recall_score
 from sklearn.model_selection import train_test_split
 
 import ash
+from ash.scoring.fold_scoring import Scoring
 from config_help import configured
 
 pytestmark = pytest.mark.core
@@ -344,3 +346,43 @@ def test_a_resumed_run_keeps_as_many_networks_as_before(tmp_path):
     first = quick(keep=2, journal=path)
     again = ash.resume(path, *WINE, progress=False)
     assert len(again.kept.networks) == 2 and again.record == first.record
+
+
+def share_of_zeros(step=1):
+    return lambda model, X, y: step * np.mean([label == 0 for label in model.predict(X)])
+
+
+def share_of_others(step=1):
+    return lambda model, X, y: step * np.mean([label != 0 for label in model.predict(X)])
+
+
+def share_with_a_default(step):
+    return lambda model, X, y, step=step: step * np.mean(model.predict(X) == y)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (share_of_zeros(), share_of_others()),
+        (share_of_zeros(1), share_of_zeros(2)),
+        (share_of_zeros(np.ones(2)), share_of_zeros(np.ones(3))),
+        (share_with_a_default(1), share_with_a_default(2)),
+    ],
+    ids=["comprehension", "closure", "array in a closure", "default"],
+)
+def test_a_changed_part_of_a_scorer_identifies_it(first, second):
+    first.__qualname__ = second.__qualname__ = "scorer"
+    assert Scoring("metric", "scorer", first).identity != Scoring("metric", "scorer", second).identity
+
+
+def test_a_scorer_with_a_set_has_the_same_identity_in_every_process():
+    code = """if True:
+        from ash.scoring.fold_scoring import Scoring
+        scorer = lambda model, X, y: float(model.classes_[0] in {"red", "rose", "white"})
+        print(Scoring("metric", "scorer", scorer).identity)
+    """
+    runs = (
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=-1, check=True)
+        for seed in "123"
+    )
+    assert len({run.stdout for run in runs}) == 1

@@ -8,7 +8,9 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from threading import Lock
+from types import CellType, CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,14 +46,43 @@ class Scoring:
 
     @property
     def identity(self) -> str:
-        """Return a text by which the scoring function is recognized; it differs if the function's code or repr does."""
-        code = getattr(self.scorer, "__code__", None)
+        """Return a text by which the scoring function is recognized.
+
+        It differs if the function's code, defaults or enclosed variables do; without code, if the scorer's repr does.
+        """
+        scorer: Any = self.scorer
+        code = getattr(scorer, "__code__", None)
         if code is None:
-            return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
-        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
-        text = repr((code.co_code, code.co_names, constants))
-        qualified_name = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
-        return f"{qualified_name} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+            return re.sub(r" at 0x[0-9a-f]+", "", repr(scorer))
+        named = tuple(sorted((getattr(scorer, "__kwdefaults__", None) or {}).items()))
+        cells = getattr(scorer, "__closure__", None) or ()
+        enclosed = tuple(cell.cell_contents for cell in cells if cell != CellType())  # without empty ones
+        text = repr(_facts((code, getattr(scorer, "__defaults__", None), named, enclosed)))
+        qualified_name = f"{scorer.__module__}.{getattr(scorer, '__qualname__', self.name)}"
+        return f"{qualified_name} {_hash(text.encode())}"
+
+
+def _facts(value: Any) -> Any:
+    """Return facts that differ if two values of a function do; their repr is the same in all processes.
+
+    Code includes the functions and comprehensions in it. Lists and other objects, which may be a scorer's state, have
+    only the name of their class, or their own name.
+    """
+    if isinstance(value, CodeType):
+        return value.co_code, value.co_names, _facts(value.co_consts)
+    if isinstance(value, tuple):
+        return [_facts(each) for each in value]
+    if isinstance(value, frozenset):  # its order depends on PYTHONHASHSEED
+        return sorted(repr(_facts(each)) for each in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return value.dtype.str, value.shape, _hash(value.tobytes())
+    if isinstance(value, Number | str | bytes | slice):
+        return value
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def read_scoring(
