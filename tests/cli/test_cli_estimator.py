@@ -1,5 +1,6 @@
 """Tests that the command produces the same model as the estimator: equal record and bytes for an equal budget."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 import ash
 from ash.cli.cli import main
 from ash.data.table import read_training, split, split_state
+from fault_help import refused
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 RANDOM = np.random.default_rng(0)
@@ -97,6 +99,39 @@ def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys
     fit.save(tmp_path / "m.safetensors")
     assert (tmp_path / "m.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
     assert f"{len(rest)} rows to tune on, {len(test)} held out" in said.out
+
+
+@pytest.mark.filterwarnings("default:no score of the test part")
+def test_a_model_is_written_even_if_its_test_part_cannot_be_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.arange(100)
+    table = pd.DataFrame({"x": x, "who": x % 10, "y": np.where(x < 50, "a", "b")})
+    _, test = next(
+        GroupShuffleSplit(1, test_size=0.2, random_state=split_state(0)).split(table, groups=table["who"].astype(str))
+    )
+    table.loc[table["who"] == table["who"][test[0]], "y"] = "new"  # a class without any row to train on
+    table.to_csv(tmp_path / "a.csv", index=False)
+    words = ["--metric", "f1_macro", "--groups", "who", "--cv", "2", "--candidates", "2", "--out", str(tmp_path)]
+    assert main([str(tmp_path / "a.csv"), *words]) == 0
+    said = capsys.readouterr()
+    assert "no score of the test part: y holds labels that were not in training: new" in said.err
+    assert "test nan" in said.out and (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*holds text that")
+def test_weights_are_not_passed_to_a_test_score_that_takes_none(tmp_path: Path) -> None:
+    mixed(True).assign(heavy=2).to_csv(tmp_path / "a.csv", index=False)
+    words = ["--weight", "heavy", "--metric", "neg_max_error", "--candidates", "2", "--quiet", "--out", str(tmp_path)]
+    assert main([str(tmp_path / "a.csv"), *words, "--json", str(tmp_path / "s.json")]) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["test_score"] < 0
+
+
+@pytest.mark.filterwarnings("ignore:.*holds text that")
+def test_a_single_group_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mixed(False).assign(who=1).to_csv(tmp_path / "a.csv", index=False)
+    words = [str(tmp_path / "a.csv"), "--target", "target", "--groups", "who", "--cv", "2", "--quiet"]
+    assert "--groups needs at least 2 groups" in refused(capsys, *words)
 
 
 def test_outputs_are_checked_before_training_and_models_are_not_overwritten(

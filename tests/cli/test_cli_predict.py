@@ -120,6 +120,16 @@ def test_rows_without_a_target_are_predicted_but_not_scored(model, tmp_path, cap
     assert len(given) == 1 and err == ""
 
 
+@pytest.mark.filterwarnings("default:no score")
+def test_rows_whose_target_is_not_a_boolean_of_the_model_are_not_scored(tmp_path, capsys):
+    x = np.arange(20.0)
+    ash.tune(pandas.DataFrame({"x": x}), pandas.Series(x > 9, name="y"), candidates=2, progress=False).model.save("m")
+    refusal = "no score: the model's classes are True and False, but the target contains 'no'"
+    for labels, said in ((["TRUE", "false"], "on 2 rows"), (["yes", "no"], refusal)):
+        data = write(tmp_path / "a.csv", [{"x": place, "y": label} for place, label in enumerate(labels)])
+        assert said in predicted(capsys, "m", data)[2]
+
+
 def test_predictions_are_written_to_a_file(folder, model, tmp_path, capsys):
     expected = predicted(capsys, model, str(folder / "data.csv"))
     assert main(["predict", model, str(folder / "data.csv"), "--out", str(tmp_path / "p.csv")]) == 0
@@ -252,3 +262,12 @@ def test_a_column_filled_only_in_the_test_part_is_left_out(tmp_path, capsys):
     assert main([data, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     assert "warning: left out: column 0 ('note')" in capsys.readouterr().err
     assert ash.load(tmp_path / "model.safetensors").feature_names == ("age", "color", "code")
+
+
+@pytest.mark.filterwarnings("always:left out")
+def test_a_column_filled_only_in_rows_of_weight_0_is_left_out(tmp_path, capsys):
+    rows = [{"note": "old" if age < 9 else "", "heavy": int(age >= 9), "age": age, "y": age % 2} for age in range(60)]
+    data = write(tmp_path / "a.csv", rows)
+    assert main([data, "--weight", "heavy", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    assert "warning: left out: column 0 ('note')" in capsys.readouterr().err
+    assert ash.load(tmp_path / "model.safetensors").feature_names == ("age",)

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 from ash import _core
 from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
+from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
@@ -160,7 +161,15 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score on the test part in the run's metric; NaN if all rows of the test part have weight 0."""
+    """Return the score on the test part in the run's metric; NaN if all its rows have weight 0 or scoring fails."""
+    try:
+        return _score(estimator, part, args)
+    except Exception as error:  # the trained model must be written even then
+        warn_user(f"no score of the test part: {in_words(error)}")
+        return math.nan
+
+
+def _score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
     metric, model = estimator.result_.metric, estimator.model_
     if weights is not None and not weights.any():
@@ -174,8 +183,11 @@ def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> floa
         return float(_core.score(metric, targets[counted], outputs[counted], classes, weights[counted].tolist()))
     from sklearn.metrics import get_scorer
 
-    more = {} if weights is None else {"sample_weight": weights}
-    return float(get_scorer(args.scoring)(estimator, X, y, **more))
+    from ash.scoring.scorers import takes_weights
+
+    scorer = get_scorer(args.scoring)
+    more = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
+    return float(scorer(estimator, X, y, **more))
 
 
 class _Interruption:

@@ -177,5 +177,8 @@ def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
     if classes.dtype.kind in "UO":
         return labels.astype(str)
     if classes.dtype.kind == "b" and labels.dtype.kind == "U":
-        return np.array([label.lower() == "true" for label in labels.tolist()])
+        words = [label.lower() for label in labels.tolist()]
+        if unknown := {*words} - {"true", "false"}:
+            raise DataError(f"the model's classes are True and False, but the target contains {min(unknown)!r}")
+        return np.array([word == "true" for word in words])
     return labels

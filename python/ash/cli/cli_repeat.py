@@ -91,23 +91,26 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
     else:
         from sklearn.model_selection import GroupShuffleSplit
 
+        if len(set(data.groups)) == 1:
+            raise DataError("--groups needs at least 2 groups, since whole groups are held out, but there is only 1")
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
     # `table` has parsed a text target as numbers if it has no classes.
     y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y
-    return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
+    used = rest if data.weights is None else rest[data.weights[rest] > 0]  # rows of weight 0 are not trained on
+    return HeldOut(data, table, _with_values(data.X, used), y, rest, test)
 
 
-def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
-    """Return the table without text columns that are empty in the rows to tune on, since their kind is unknown."""
-    kinds = [column.natural for column in X.take(rest).columns]
+def _with_values(X: Frame, used: NDArray[np.int64]) -> Frame:
+    """Return the table without text columns that are empty in the rows to train on, since their kind is unknown."""
+    kinds = [column.natural for column in X.take(used).columns]
     kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
     if len(kept) == len(X.columns):
         return X
     left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
     if not kept:
         raise DataError(f"{left_out[0]} has values in a few rows only, and there is no other column: pass more rows")
-    warn_user(f"left out: {', '.join(left_out)}; every cell outside of the test part is empty")
+    warn_user(f"left out: {', '.join(left_out)}; every cell in the rows to train on is empty")
     return _only(X, kept)
 
 
