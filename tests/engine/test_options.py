@@ -338,6 +338,12 @@ def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
         )
 
 
+def test_a_work_limit_that_allows_only_one_rung_causes_a_warning():
+    told = "the ladder has one rung, since work_limit=1000.0 holds no more: .* raise work_limit"
+    with pytest.warns(UserWarning, match=told):
+        ash.tune(X, Y, progress=False, config=ash.SearchConfig(work_limit=1e3))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"candidates": 1}, {"candidates": 4}, {"candidates": 3, "max_rungs": 1}, {"candidates": 3, "algorithm": "random"}],

@@ -161,6 +161,13 @@ def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) 
     assert (options.schedule, options.promotion) == ("reproducible", "improving")
 
 
+def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> None:
+    wine, work = load_wine(return_X_y=True), 3e9
+    assert ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work)).options.min_epochs > 1
+    result = ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work, epoch_limit=1))
+    assert result.options.planned and result.ended == "epoch_limit" and result.epochs == 1
+
+
 @pytest.mark.parametrize(
     "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
 )

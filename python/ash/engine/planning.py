@@ -355,7 +355,7 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
     usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
     return replace(
         options,
-        min_epochs=found.min_epochs,
+        min_epochs=min(found.min_epochs, options.epoch_limit or found.min_epochs),  # at least one job must fit
         max_rungs=found.max_rungs,
         epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
         keep=options.keep or max(1, int(min(usual, scorings))),

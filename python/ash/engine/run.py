@@ -383,6 +383,8 @@ class TuningRun:
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
         little = f"time_limit={options.time_limit} holds no more", "give more time"
+        if options.work_limit is not None:
+            little = f"work_limit={options.work_limit} holds no more", "raise work_limit"
         warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
