@@ -121,7 +121,8 @@ def test_a_model_is_written_even_if_its_test_part_cannot_be_scored(
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_weights_are_not_passed_to_a_test_score_that_takes_none(tmp_path: Path) -> None:
-    mixed(True).assign(heavy=2).to_csv(tmp_path / "a.csv", index=False)
+    table = mixed(True)
+    table.assign(heavy=1 + np.arange(len(table)) % 3).to_csv(tmp_path / "a.csv", index=False)
     words = ["--weight", "heavy", "--metric", "neg_max_error", "--candidates", "2", "--quiet", "--out", str(tmp_path)]
     assert main([str(tmp_path / "a.csv"), *words, "--json", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["test_score"] < 0
