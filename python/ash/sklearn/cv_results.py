@@ -180,14 +180,16 @@ def _values_of(params: Sequence[Params], name: str) -> Any:
 
 def _scores_of_folds(result: Result) -> NDArray[np.float64]:
     """Return the fold scores [candidates, folds] of each candidate's best job; NaN for candidates without a score."""
-    found = result.fold_scores["scores"]
-    splits = np.full((len(result.params), found.shape[1]), np.nan)
+    found = result.fold_scores
+    splits = np.full((len(result.params), found["scores"].shape[1]), np.nan)
+    keys = zip(found["candidate"].tolist(), found["rung"].tolist(), strict=True)
+    scores = dict(zip(keys, found["scores"], strict=True))
     best: dict[int, tuple[float, float]] = {}
-    jobs = [job for job in result.jobs if not job.diverged]
-    for job, scores in zip(jobs, found, strict=True):
+    for job in result.jobs:
         rank = (job.score, -job.loss)
-        if job.candidate not in best or rank > best[job.candidate]:
-            best[job.candidate], splits[job.candidate] = rank, scores
+        if not job.diverged and (job.candidate not in best or rank > best[job.candidate]):
+            best[job.candidate] = rank
+            splits[job.candidate] = scores[job.candidate, job.rung]
     return splits
 
 
