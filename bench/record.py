@@ -54,7 +54,7 @@ class Bench:
     cases: Callable[[Namespace], Sequence[Case]]  # makes the cases from the options
     sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page's sections from {case key: value}
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
-    packages: Sequence[str] = ()  # packages, except Python and NumPy, whose versions affect the figures
+    packages: Sequence[str] = ()  # packages whose versions affect the figures, besides Python and NumPy
     anywhere: bool = False  # whether cases from other machines count; then each value names its processor as `on`
     at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; above 1 only if their times do not matter
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README

@@ -35,7 +35,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def check(options: Namespace) -> None:
-    """End the bench unless Python and C++ generate the same scores. Each measured ladder checks its job counts."""
+    """End the bench unless Python and C++ generate the same scores. Each measurement checks its number of jobs."""
     for candidate, rung in ((0, 0), (1, 0), (99, 5), (9_999_999, 22)):
         ours = float(hashed_scores(np.array([candidate], dtype=np.uint64), rung)[0])
         if ours != library().bench_score(candidate, rung):

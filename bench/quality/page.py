@@ -1,8 +1,8 @@
 """Generates the page of the bench `quality`: ratios of errors (highest first), and error against time.
 
-    e / b    our error divided by a peer's error on the same split. First the standard error of the peer's error (for
-             classes, at least half a held-out row) is added to both errors, so that no error near 0 dominates
-    table    the mean of e / b over the shared seeds; against the best peer, the largest mean over all peers
+    e / b    our error divided by a peer's error on the same split. So that no error near 0 dominates, the standard
+             error of the peer's error is added to both (for classes, at least the error of half a held-out row)
+    table    the mean of e / b over the seeds that both have fitted; the best peer has the largest mean of all peers
     worse    the number of tables whose 90 % interval, from a jackknife over parts of the held-out rows, is above 1.02
     all      the geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of the tables
 

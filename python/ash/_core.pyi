@@ -441,8 +441,8 @@ class Tuner:
     def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
     # Returns one state per fold if the candidate waits in this rung or this job is kept, else an empty list.
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...
-    # Returns (candidate, rung, complete) of each kept job, best first. `complete` says whether the job's states are
-    # stored, or are not needed because the candidate is external.
+    # Returns (candidate, rung, complete) of each kept job, best first. `complete` is True if the job's states are
+    # stored, and always for an external candidate, whose states the core does not have.
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...
     # Retrains at most `most` kept networks whose states are not stored, best first. Call it after all threads have
     # ended.

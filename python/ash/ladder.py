@@ -272,5 +272,5 @@ def _number(name: str, value: object) -> float:
         raise SettingError(f"{name} must be a number, math.nan if the candidate diverged, got {value!r}")
     try:
         return float(value)
-    except OverflowError:  # an integer too large for a float counts as not finite, even if negative
+    except OverflowError:  # a huge integer of either sign is a score that is not finite
         return math.inf

@@ -1,4 +1,4 @@
-"""Tests the bench `quality`: the planned cases, the measurement of a fit, and the page made from given errors."""
+"""Tests the bench `quality`: the planned cases, the measurement of a fit, and a page of invented errors."""
 
 import math
 import os

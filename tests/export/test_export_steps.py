@@ -1,4 +1,4 @@
-"""Tests the description of a model from which all exports are made: plain steps with the same outputs as the core."""
+"""Tests a model's description, from which all exports are made: its plain steps have the same outputs as the core."""
 
 import math
 from functools import partial

@@ -76,7 +76,7 @@ def test_f97_cancelled_jobs_are_repeated() -> None:
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        if number % 4 or arguments[-1][:2] in cancelled:  # a job that fails on three workers ends the run
+        if number % 4 or arguments[-1][:2] in cancelled:  # cancel no job twice: three failures end the run
             future = threads.submit(function, *arguments)
             return future
         cancelled.add(arguments[-1][:2])

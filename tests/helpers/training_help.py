@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Return settings for comparisons with the oracle: rounding errors stay small, and each term affects updates."""
+    """Return settings for comparisons with the oracle: rounding errors stay small, and decays affect updates."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],

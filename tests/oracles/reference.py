@@ -170,7 +170,7 @@ class ReferenceLadder:
         return "epoch_limit" if self._next_job() is not None else "finished"
 
     def take_retired(self) -> list[int]:
-        """Return the candidates that will never get another job, in ascending order, each only once."""
+        """Return, in ascending order, the newly retired candidates: those that no earlier call has returned."""
         retired = self._retired()
         new = sorted(retired - self._taken)
         self._taken |= retired

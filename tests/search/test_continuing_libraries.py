@@ -482,7 +482,7 @@ def test_early_stopping_ignores_rows_whose_label_is_unknown_in_training(make: An
     for held in (test, np.concatenate([test, unknown]), unknown):
         settings = {"cv": [(train, held)], "candidates": 1, "max_epochs": 60, "max_rungs": 1}
         found.append(fitted(make(random_state=0, **params), {"random_state": [0]}, **settings).best_epochs_)
-    # without any row to stop by, the last fit has all rounds
+    # In the third fit all held-out labels are unknown, so no row can stop it early, and it has all rounds.
     assert found[0] == found[1] < 60 == found[2]
 
 

@@ -28,8 +28,8 @@
 //             (5) if the sample holds no value of a column but some row does, all quartiles of that column are the
 //                 middle of its range.
 // Threads:    an object belongs to one thread.
-// Cost:       add() is one sweep over a row. scaling() takes about 25 ns per cell of the sample on one core (2026),
-//             since it selects values, or about 80 ns if rows have weights, since it sorts them.
+// Cost:       add() is one sweep over a row. scaling() finds the quartiles by selection, in about 25 ns per cell of the
+//             sample on one core (2026). If rows have weights, it sorts the cells instead, in about 80 ns per cell.
 // Memory:     the sample. If quartiles are computed for up to 2048 columns, it takes at most 32 MiB. For more columns,
 //             it takes 16 KiB per column.
 #pragma once

@@ -69,7 +69,7 @@ struct Selu {  // Klambauer et al., arXiv 1706.02515
                 select(above, broadcast(kScale), fma(expm1, broadcast(kLimit), broadcast(kLimit)))};
     }
 };
-struct Mish {  // x tanh(log(1 + e^x)) = x n / (n + 2), n = e (e + 2), e = e^x: Misra, arXiv 1908.08681
+struct Mish {  // x tanh(log(1 + exp(x))) = x n / (n + 2), n = e (e + 2), e = exp(x): Misra, arXiv 1908.08681
     ASH_INLINE static Point at(Floats x) {
         // x can be limited to 20, since n / (n + 2) rounds to 1 for x >= 9.
         const Floats e = exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(20.0F)));

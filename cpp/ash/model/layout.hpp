@@ -32,7 +32,7 @@ struct Layer {
     std::int64_t stride;      // number of floats per row of weights, including padding
     std::int64_t offset;      // offset of the layer's first row in the arena
     std::int64_t transposed;  // offset of W^T [outputs][padded(inputs)] within the copies
-    std::int64_t row_offset;  // number of floats per table row for the padded outputs of all preceding layers
+    std::int64_t row_offset;  // sum of the strides of all preceding layers; their outputs take this times the rows
     float rate;               // factor on the learning rate: 1, or with ntk 1 / sqrt(inputs)
     float bias_rate;          // factor on the learning rate of biases: 1, or with ntk 0.1
     bool parametric = false;  // whether each output is a mix of f(x) and x with a learned share of f(x)

@@ -59,8 +59,8 @@ class Replay {
     // Repeats the steps as long as the clock gives the same jobs. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // Returns the next task to train, after all known results that precede it have been reported. While that task is
-    // late, returns nothing, so that later tasks wait as well.
+    // Reports all known results that precede the next task to train, and returns this task. While that task is late,
+    // returns nothing, so that later tasks wait as well.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Returns whether next() would return a task or report a known result. Also returns true for a new task that turns
