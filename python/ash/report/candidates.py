@@ -218,7 +218,7 @@ def data_block(data: dict[str, Any]) -> Markup:
 
 
 def _jobs(facts: Facts) -> dict[int, list[Job]]:
-    """Return (rung, epochs, score, loss, training loss) of each job, by candidate, if it can be selected on the page."""
+    """Return (rung, epochs, score, loss, training loss) of each job, by candidate, of those that can be selected."""
     jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
     for job in facts.history.jobs:
         if job.candidate in jobs:
