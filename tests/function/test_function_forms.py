@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import ash
 from ash._utils.display import show
 from ash.cli.cli_show import journal_lines
-from ash.function import reports
+from ash.function import reports, state_store
 from ash.function.forms import GeneratorTrainer, Paused
 from ash.function.state_store import States
 from fault_help import python, wait_until
@@ -309,15 +310,17 @@ def test_waiting_generators_beyond_the_memory_limit_are_restarted() -> None:
 
 
 def test_all_functions_that_wait_at_the_end_of_a_run_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, waits, drop = [0.0], [], reports.Reports.drop
+    now, waits = [0.0], []
 
-    def take_all_seconds(self: reports.Reports, seconds: float) -> None:
-        now[0] += seconds
-        waits.append(seconds)
-        drop(self, 0.0)
+    class TakesAllSeconds(reports.Reports):
+        def drop(self, seconds: float) -> None:
+            now[0] += seconds
+            waits.append(seconds)
+            super().drop(0.0)
 
-    monkeypatch.setattr(reports.Reports, "drop", take_all_seconds)
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(reports, "Reports", TakesAllSeconds)  # functions of earlier tests may be dropped meanwhile
+    for module in (reports, state_store):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     trainer = GeneratorTrainer(reports.reporting(reporting, None), reporting)
     with States(None, None, packed=False) as states:
         for candidate in range(3):
