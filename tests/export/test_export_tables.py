@@ -127,39 +127,37 @@ def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
     return estimator(candidates=4, cv=3, ensemble=4, random_state=1, config=config).fit(X[~new], y[~new]).model_, X[new]
 
 
+def check_exports(model: Any, X: Any, folder: Path) -> None:
+    """Check that a model's exports to ONNX and C++ have the same outputs as the model."""
+    import onnxruntime
+
+    model.to_onnx(folder / "model.onnx", missing=MISSING)
+    outputs = onnxruntime.InferenceSession(folder / "model.onnx").run(None, feeds(model, X))
+    check_outputs(model, outputs[-1], X)
+    model.to_cpp(folder / "model.hpp")
+    printed = np.array(run_program(compile_header(folder, "g++", "-O1"), X))
+    check_outputs(model, printed[:, :-1], X)
+
+
 @pytest.mark.parametrize("models", [("network",), ("network", "lightgbm")], ids=["networks", "networks and trees"])
 @pytest.mark.parametrize("table", ["wine", "diabetes", "adult", "winequality"])
 def test_networks_from_several_folds_are_exported(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
     """Use three folds: each scales the inputs by its own training rows, so the networks have three scalings."""
-    import onnxruntime
-
     model, X = folded(table, models)
     assert len({each.core.input_center.tobytes() for each in model.members if isinstance(each, ash.Network)}) == 3
     assert (model.encoding.neighbors is not None) == (table == "winequality")
-    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
-    outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
-    check_outputs(model, outputs[-1], X)
-    model.to_cpp(tmp_path / "model.hpp")
-    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
-    check_outputs(model, printed[:, :-1], X)
+    check_exports(model, X, tmp_path)
 
 
 def test_networks_with_few_neighbors_are_saved_and_exported(tmp_path: Path) -> None:
     """Use a second column that varies too little for float32, so that all distinct rows merge into 15 neighbors."""
-    import onnxruntime
-
     rows = np.arange(600) % 500
     X = pandas.DataFrame({"a": rows % 15, "b": 1e-50 * rows}, dtype=float)
     model = ash.tune(X, X["a"] + 0.1 * (rows % 4), candidates=2, progress=False, threads=1, seed=0).model
     assert model.encoding.neighbors is not None and len(model.encoding.neighbors.rows) == 15
     model.save(tmp_path / "model.safetensors")
     assert np.array_equal(ash.load(tmp_path / "model.safetensors").predict(X), model.predict(X))
-    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
-    outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
-    check_outputs(model, outputs[-1], X)
-    model.to_cpp(tmp_path / "model.hpp")
-    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
-    check_outputs(model, printed[:, :-1], X)
+    check_exports(model, X, tmp_path)
 
 
 @pytest.mark.parametrize("table", TABLES)

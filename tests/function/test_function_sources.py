@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from scipy import stats
 
@@ -225,8 +224,6 @@ def test_other_distributions_become_levels_at_their_quantiles() -> None:
     assert len(levels) == 1001 and levels[500] == normal.default == 5.0
     assert stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 1001)
     assert type(levels[0]) is float and ash.FunctionSpace(x=stats.norm(5, 2)).read({"x": 4.321})[1] is False
-    shifted = ash.FunctionSpace(x=stats.loguniform(1e-3, 1, loc=1)).domains["x"][0].levels
-    assert len(shifted) == 1001 and np.mean(shifted) == pytest.approx(stats.loguniform(1e-3, 1, loc=1).mean(), rel=1e-3)
     counts = ash.FunctionSpace(x=stats.poisson(3)).domains["x"][0]
     assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
 
