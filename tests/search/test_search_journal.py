@@ -19,6 +19,11 @@ from search_help import X, Y, fitted, forest, search
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "fit_time")
 
 
+@pytest.fixture(autouse=True)
+def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at(monkeypatch)
+
+
 def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
     """Start a search, end it early, and return the reported jobs."""
     diary = Diary()
@@ -40,10 +45,7 @@ def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 9, 13])
-def test_a_resumed_search_equals_an_uninterrupted_one(
-    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_at(monkeypatch)
+def test_a_resumed_search_equals_an_uninterrupted_one(jobs: int, tmp_path: Path) -> None:
     # jobs are decided one by one, so that a run can end between any two jobs
     drawn: dict[str, Any] = {"sampler": "random"}
     whole = fitted(**drawn)
