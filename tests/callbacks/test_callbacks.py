@@ -23,7 +23,7 @@ from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.history.records import JobRecord
 from callback_help import INTERRUPTED, After, Diary, Failing, Stopper, X, Y, decided, endless, press_ctrl_c, tune
 from estimator_help import classifier
-from fault_help import small_space, table
+from fault_help import HANG_SECONDS, small_space, table
 from result_help import make_result
 
 pytestmark = pytest.mark.core
@@ -125,13 +125,19 @@ def test_a_callback_stops_the_run() -> None:
 
 def test_any_thread_may_stop_the_run() -> None:
     class Elsewhere(ash.Callback):
+        def __init__(self) -> None:
+            self.has_job = threading.Event()
+
         def on_start(self, run: ash.Run) -> None:
-            self.timer = threading.Timer(0.2, run.stop)
-            self.timer.start()
+            self.thread = threading.Thread(target=lambda: self.has_job.wait(HANG_SECONDS) and run.stop())
+            self.thread.start()
+
+        def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+            self.has_job.set()
 
     callback = Elsewhere()
     assert endless(callback).ended == "stopped"
-    callback.timer.join()
+    callback.thread.join()
 
 
 def test_a_run_stopped_before_its_first_job_is_an_error() -> None:
@@ -171,7 +177,8 @@ def reporter(*callbacks: ash.Callback) -> tuple[Reporter, Any, list[dict[str, An
     return Reporter(callbacks), Records(), [{}] * 16
 
 
-def test_records_are_read_only_when_a_job_has_finished() -> None:
+def test_records_are_read_only_when_a_job_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.callbacks.dispatch.LOOK_SECONDS", HANG_SECONDS)
     diary = Diary()
     told, tuner, params = reporter(diary)
     for finished, asked, jobs in ((0, 0, 0), (3, 1, 3), (0, 1, 3), (2, 2, 5)):

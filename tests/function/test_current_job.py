@@ -19,7 +19,7 @@ import pytest
 
 import ash
 from callback_help import After
-from fault_help import python
+from fault_help import python, wait_until
 from function_help import FAILURES, run
 from function_journal_help import looked_at, tune
 from journal_help import rows
@@ -190,6 +190,7 @@ def test_a_retired_function_has_no_job_but_has_one_after_its_last_report() -> No
         function, {"x": ash.uniform(0, 1)}, candidates=8, max_epochs=EPOCHS, threads=1, progress=False
     )
     top = {job.candidate for job in result.jobs if job.rung == 3}
+    wait_until(lambda: len(ends) == 8)
     assert ends == {candidate: "True 3" if candidate in top else "False none" for candidate in range(8)}
 
 

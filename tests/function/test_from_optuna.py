@@ -139,7 +139,7 @@ def test_a_trial_learns_that_it_is_retired() -> None:
         ends.append((trial.number, epoch, "returned"))
         return value
 
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     for function, later in ((objective, 0), (silent, 1)):
         ends.clear()
         found = run(function)
@@ -149,7 +149,7 @@ def test_a_trial_learns_that_it_is_retired() -> None:
         assert returned == {candidate for candidate, epochs in reached.items() if epochs == REPORTS}
         pruned = {number: epoch for number, epoch, end in ends if end == "pruned"}
         assert pruned == {number: reached[number] - 1 + later for number in pruned}, "at once, or in the next report"
-        wait_until(lambda: threading.active_count() == before)
+        wait_until(lambda: {*threading.enumerate()} <= before)
 
 
 def test_an_objective_without_reports_runs_once_to_its_end() -> None:
@@ -529,9 +529,11 @@ def test_one_thread_runs_one_objective_at_a_time() -> None:
             trial.report(value, epoch)
         return value
 
+    before = {*threading.enumerate()}  # of earlier runs
     run(objective)
     assert max(most) == 1 and not running
-    assert not [each for each in threading.enumerate() if each.name.startswith("ash reports")], "all have ended"
+    own = {*threading.enumerate()} - before
+    assert not [each for each in own if each.name.startswith("ash reports")], "all have ended"
 
 
 def test_attributes_of_a_cut_off_trial_are_those_of_its_last_report() -> None:

@@ -17,13 +17,13 @@ import needs
 from ash.cli.cli_show import journal_lines
 from ash.function.answers import DIED, LATE
 from ash.run_record import RunRecord
-from callback_help import INTERRUPTED, After, Stopper, press_ctrl_c
+from callback_help import INTERRUPTED, After, Stopper, TimeIsUp, press_ctrl_c
 from fault_help import HANG_SECONDS
-from function_help import FAILURES, SPACE, cost, run, train, wait
+from function_help import FAILURES, SPACE, cost, pass_limit_of_last_job, run, train, wait
 
 pytestmark = pytest.mark.core
 
-TIMED: dict[str, Any] = {"candidates": None, "time_limit": 0.5, "costs": cost}
+TIMED: dict[str, Any] = {"candidates": None, "time_limit": HANG_SECONDS, "costs": cost}
 
 
 def record_of(result: ash.FunctionResult) -> RunRecord:
@@ -50,12 +50,12 @@ def check_repeated(first: ash.FunctionResult, again: ash.FunctionResult) -> None
         {"threads": 2, "sampler": "sobol"},
         {"threads": 2, "sampler": "random"},
         {"threads": 2, "training": "restart", "first": [{"x": 0.5, "depth": 1, "kind": "a"}]},
-        {"threads": 2, "executor": "processes", "time_limit": 4.0},
+        {"threads": 2, "executor": "processes"},
     ],
     ids=lambda case: " ".join(map(str, case.values())),
 )
-def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any]) -> None:
-    first = run(wait, **{**TIMED, **case})
+def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(wait, **{**TIMED, **case}, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
     assert first.ended == "time_limit" and record_of(first).by == "ash.tune_function"
     for threads in (1, 2):
         own = {**case, "executor": None, "threads": threads}
@@ -65,14 +65,14 @@ def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any]) -> None:
         check_repeated(first, run(wait, **{**others, "executor": pool, "record": first.record}))
 
 
-def test_a_learning_sampler_is_repeated() -> None:
+def test_a_learning_sampler_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     needs.package("optuna")
     import optuna
 
     def sampled(**changes: Any) -> ash.FunctionResult:
         return run(wait, **TIMED, sampler=optuna.samplers.TPESampler(seed=1, n_startup_trials=4), **changes)
 
-    first = sampled(threads=2)
+    first = sampled(threads=2, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
     assert len(first.params) > 8
     check_repeated(first, sampled(threads=1, record=first.record))
 
@@ -164,11 +164,12 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
             hangs.wait(HANG_SECONDS)
         return train(params, epochs, state)
 
-    with pytest.warns(UserWarning, match="the run has one thread fewer"):
-        first = run(function, costs=cost, threads=2, job_limit=2.0, candidates=12)
+    with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="the run has one thread fewer"):
+        pass_limit_of_last_job(patch, lambda: slow)
+        first = run(function, costs=cost, threads=2, job_limit=HANG_SECONDS, candidates=12)
     late = [(each.candidate, each.rung) for each in first.failures if each.kind == LATE]
     hangs.set()
-    assert late and record_of(first).arguments["lost"] == [list(job) for job in late]
+    assert len(late) == 1 and record_of(first).arguments["lost"] == [list(job) for job in late]
     again = run(function, costs=cost, threads=1, candidates=12, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.rung) for each in again.failures] == late
@@ -202,8 +203,9 @@ def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
     assert again.record == resumed.record and again.best_state is not None
 
 
-def test_a_drawn_seed_is_recorded() -> None:
-    first = run(**{**TIMED, "seed": None})
+def test_a_drawn_seed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(**{**TIMED, "seed": None}, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
+    assert first.ended == "time_limit"
     check_repeated(first, run(**{**TIMED, "seed": None}, record=first.record))
 
 

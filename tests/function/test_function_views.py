@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -10,7 +11,7 @@ import pytest
 
 import ash
 from fault_help import python
-from function_help import FAILURES, cost, run, train, wait
+from function_help import FAILURES, cost, run, train
 from report_help import Outline
 
 matplotlib.use("Agg")
@@ -61,8 +62,15 @@ def test_pictures_and_importance_are_available(result: ash.FunctionResult, tmp_p
     assert len(json.loads((tmp_path / "run.json").read_text())["traceEvents"]) > len(result.jobs)
 
 
-def test_more_threads_are_simulated() -> None:
-    simulated = run(wait, costs=cost, threads=1).simulate([1, 2, 4])
+def test_more_threads_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def timed(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        now[0] += cost(params, epochs)
+        return train(params, epochs, state)
+
+    monkeypatch.setattr("ash.function.job_runners.time", SimpleNamespace(monotonic=lambda: now[0]))
+    simulated = run(timed, costs=cost, threads=1).simulate([1, 2, 4])
     assert [row["threads"] for row in simulated.rows] == [1, 2, 4]
     assert simulated.rows[1]["speedup"] > 1.5
 

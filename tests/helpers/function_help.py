@@ -4,15 +4,17 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import ash
 from ash.function.current_job import Job
+from ash.function.job_runners import ConcurrentRunners
 from ash.function.processes import Child
 from config_help import configured
-from fault_help import wait_until
+from fault_help import HANG_SECONDS, wait_until
 from reference import ReferenceLadder
 
 FAILURES = (r"ignore:candidate \d+ failed in rung", r"ignore:\d+ of \d+ jobs failed")
@@ -44,6 +46,19 @@ def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]]
     """Apply the time limit of jobs in processes only to jobs that hang, since a busy machine may slow the rest."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
+
+
+def pass_limit_of_last_job(patch: pytest.MonkeyPatch, hangs: Callable[[], Any]) -> None:
+    """Let `job_limit`, at most HANG_SECONDS, pass once `hangs()` is true and no other job is running in a thread."""
+    wait, clock, passed = ConcurrentRunners.wait, time.monotonic, [0.0]
+
+    def look(runners: Any, seconds: float) -> Any:
+        if hangs() and len(runners.running) == 1:
+            passed[0] = 2 * HANG_SECONDS
+        return wait(runners, seconds)
+
+    patch.setattr(ConcurrentRunners, "wait", look)
+    patch.setattr("ash.function.job_runners.time", SimpleNamespace(monotonic=lambda: clock() + passed[0]))
 
 
 def meet(folder: Path, count: int) -> None:
