@@ -9,6 +9,8 @@ import pytest
 from bench import repeats
 from bench.repeats import VARIANTS, decided, price, prove, sections
 from bench_help import row, table
+from callback_help import TimeIsUp
+from fault_help import HANG_SECONDS
 
 
 def options(**changes: Any) -> Namespace:
@@ -41,14 +43,27 @@ def small(monkeypatch: pytest.MonkeyPatch) -> str:
     return "small"
 
 
+@pytest.fixture
+def after_20_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End timed fits after 20 jobs, however long these take."""
+    timed = repeats.Fitting.timed
+
+    def fitted(fit: repeats.Fitting, limit: float, threads: int) -> Any:
+        return timed(fit, limit, threads, callbacks=TimeIsUp(monkeypatch, limit, 20))
+
+    monkeypatch.setattr(repeats.Fitting, "timed", fitted)
+
+
+@pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_is_repeated(small: str) -> None:
-    found = prove(small, 1.0, 2, loaded=False, data=None)
+    found = prove(small, HANG_SECONDS, 2, loaded=False, data=None)
     assert found["equal"] and found["ended"] == "time_limit" and found["decisions"] > 0
     assert set(found["seconds"]) == {"2", "again on 1", "again on 2"}
 
 
+@pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_on_busy_cores_is_repeated(small: str) -> None:
-    found = prove(small, 1.5, 1, loaded=True, data=None)
+    found = prove(small, HANG_SECONDS, 1, loaded=True, data=None)
     assert found["equal"] and set(found["seconds"]) == {"1", "again on 2"}
 
 
@@ -60,12 +75,13 @@ def test_different_models_are_not_equal(small: str) -> None:
 
 def test_a_killed_fit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
+    monkeypatch.setattr("tempfile.tempdir", "/dev/shm")  # in memory, since a slow disk would use up the time
     found = repeats.prove_killed("folds, regression", 0, None)
     assert found["equal"] and found["decisions"] > 0
 
 
 def test_the_cost_of_reproducibility_is_measured() -> None:
-    found = price("wine", "reproducible", 0, 1.0, None)
+    found = price("wine", "reproducible", 0, 3.0, None)
     assert 0 < found["decided"] <= 1 and 0 < found["busy"] < 1.5 and found["rows"] == 178 and found["error"] < 0.2
 
 

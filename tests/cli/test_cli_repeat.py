@@ -14,7 +14,9 @@ from sklearn.model_selection import KFold
 import ash
 from ash.cli.cli import main
 from ash.models.file import DIGEST, KEY, digest
+from callback_help import TimeIsUp
 from data_help import mixed_columns, mixed_target
+from fault_help import HANG_SECONDS
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -69,9 +71,14 @@ def test_the_command_repeats_its_own_model(
     assert "the rows that were held out for the test score have no hash" in said.splitlines()[-1]
 
 
-def test_a_timed_fit_is_repeated_from_its_file(table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_timed_fit_is_repeated_from_its_file(
+    table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = pd.read_csv(table)
-    fit = ash.ASHClassifier(time_limit=1.5, random_state=0).fit(frame.drop(columns="label"), frame["label"])
+    ended = TimeIsUp(monkeypatch, HANG_SECONDS, 20)
+    fit = ash.ASHClassifier(time_limit=HANG_SECONDS, random_state=0, callbacks=ended)
+    fit.fit(frame.drop(columns="label"), frame["label"])
+    assert fit.result_.ended == "time_limit"
     fit.model_.save(tmp_path / "model.safetensors")
     again = tmp_path / "again.safetensors"
     status, said = run(capfd, "repeat", tmp_path / "model.safetensors", table, "--threads", 1, "--out", again)
