@@ -179,9 +179,10 @@ def test_the_time_limit_includes_the_preparation(monkeypatch):
 
 def test_the_jobs_of_a_run_ended_by_time_are_those_of_the_full_run(monkeypatch):
     """Check that decisions made before the deadline equal those of a run without a time limit."""
-    settings = {"candidates": 64, "min_epochs": 50}
-    whole = quick(**settings)
-    part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
+    settings = {"candidates": None, "min_epochs": 50}
+    with monkeypatch.context() as patch:
+        part = quick(time_limit=1000, callbacks=[TimeIsUp(patch, 1000, 20)], **settings)
+    whole = quick(epoch_limit=2 * part.epochs, **settings)
     assert part.ended == "time_limit" and 20 <= len(part.jobs) < len(whole.jobs)
     jobs = [{(job.candidate, job.rung, job.score, job.weights_hash) for job in run.jobs} for run in (part, whole)]
     assert jobs[0] < jobs[1]
@@ -201,21 +202,23 @@ def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
 
 def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
     """Check that the error is raised before rows are encoded, and that its message names a sufficient time limit."""
-    split, encoded = run.split_table, []
+    split, encoded, clock, passed = run.split_table, [], time.monotonic, [0.0]
 
     def slow(*given, **more):
-        time.sleep(0.3)
+        passed[0] += 300
         return split(*given, **more)
 
     monkeypatch.setattr(run, "split_table", slow)
-    monkeypatch.setattr(run, "prepare_all", lambda *given: encoded.append(given))
-    with pytest.raises(ash.NothingFinished, match=r"^time_limit=0\.2 was over .* reading 178 rows took") as caught:
-        ash.ASHClassifier(time_limit=0.2, n_jobs=1).fit(*WINE)
+    for name in ("time.monotonic", "ash.engine.deadline.monotonic"):
+        monkeypatch.setattr(name, lambda: clock() + passed[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "prepare_all", lambda *given: encoded.append(given))
+        with pytest.raises(ash.NothingFinished, match=r"^time_limit=200 was over .* reading 178 rows took") as caught:
+            ash.ASHClassifier(time_limit=200, n_jobs=1).fit(*WINE)
     assert not encoded
-    monkeypatch.undo()
-    monkeypatch.setattr(run, "split_table", slow)
     needed = float(str(caught.value).rpartition(" ")[2])
-    assert needed > 0.3 and ash.ASHClassifier(time_limit=needed, n_jobs=1).fit(*WINE).result_.jobs
+    enough = {"time_limit": needed, "config": ash.SearchConfig(epoch_limit=20)}
+    assert 300 < needed < 1000 and ash.ASHClassifier(**enough, n_jobs=1).fit(*WINE).result_.jobs
 
 
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):

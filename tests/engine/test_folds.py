@@ -331,45 +331,45 @@ def test_an_interrupted_run_has_the_same_ensemble(monkeypatch: pytest.MonkeyPatc
     assert len(cores) == 1
 
 
-def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> int:
-    ends = watched(monkeypatch)
+def folds_of(x: Any, y: Any, **changes: Any) -> int:
+    """Return the number of folds of a fit with 100 s, as if its machine were 100 times slower."""
     kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
-    given = {"space": space(), "random_state": 0, "time_limit": 1.0, **changes}
-    kind(**configured(given)).fit(x, y)
-    monkeypatch.undo()
+    given = {"space": space(), "random_state": 0, "time_limit": 100.0, "epoch_limit": 4, **changes}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ash.encoding.data_split.ROWS_A_SECOND", ROWS_A_SECOND / 100)
+        ends = watched(patch)
+        kind(**configured(given)).fit(x, y)
     return len(ends[0]["folds"])
 
 
-def test_a_timed_run_on_a_small_table_uses_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timed_run_on_a_small_table_uses_folds() -> None:
     for x, y in (load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)):
         x, y = x[: ROWS_A_SECOND - 1], y[: ROWS_A_SECOND - 1]
-        assert folds_of(x, y, monkeypatch) == 5
-        assert folds_of(x, y, monkeypatch, validation=0.2) == 1
-        assert folds_of(x, y, monkeypatch, validation=(x[:50], y[:50])) == 1
-        assert folds_of(x, y, monkeypatch, cv=2) == 2
-        assert folds_of(x, y, monkeypatch, time_limit=None, candidates=4, min_epochs=1) == 1
+        assert folds_of(x, y) == 5
+        assert folds_of(x, y, validation=0.2) == 1
+        assert folds_of(x, y, validation=(x[:50], y[:50])) == 1
+        assert folds_of(x, y, cv=2) == 2
+        assert folds_of(x, y, time_limit=None, candidates=4, min_epochs=1) == 1
 
 
 def test_larger_tables_and_rare_classes_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(ROWS_A_SECOND, 3))
     y = (x[:, 0] > 0).astype(int)
-    assert folds_of(x, y, monkeypatch) == 1, "the time is too short"
-    assert folds_of(x, y, monkeypatch, time_limit=1.01) == 5
-    monkeypatch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
-    assert folds_of(x, y, monkeypatch, time_limit=1.01) == 1
-    monkeypatch.undo()
+    assert folds_of(x, y) == 1, "the time is too short"
+    assert folds_of(x, y, time_limit=101) == 5
+    with monkeypatch.context() as patch:
+        patch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
+        assert folds_of(x, y, time_limit=101) == 1
     y[1:5], y[5:] = 2, y[5:] % 2
-    assert folds_of(x[1:], y[1:], monkeypatch) == 1, "four rows of a class"
+    assert folds_of(x[1:], y[1:]) == 1, "four rows of a class"
 
 
-@pytest.mark.parametrize(("first", "then", "folds"), [(0.5, 1.1, 1), (1.1, 1.3, 5)])
-def test_a_journal_keeps_the_folds(
-    first: float, then: float, folds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("first", "then", "folds"), [(50, 110, 1), (110, 130, 5)])
+def test_a_journal_keeps_the_folds(first: float, then: float, folds: int, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(200, 3))
     y = (x[:, 0] > 0).astype(int)
     for limit in (first, then):
-        assert folds_of(x, y, monkeypatch, time_limit=limit, journal=tmp_path / "run.ash") == folds
+        assert folds_of(x, y, time_limit=limit, journal=tmp_path / "run.ash") == folds
 
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["states", "results"])

@@ -45,9 +45,10 @@ from ash.space.defaults import default_space
 from ash.space.domains import key_of
 from ash.space.hyperparameters import check_params, model_of
 from ash.space.space import Space
-from callback_help import INTERRUPTED, After, press_ctrl_c
+from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target, options
+from fault_help import HANG_SECONDS
 from journal_help import change
 
 pytestmark = pytest.mark.core
@@ -370,8 +371,12 @@ def test_an_error_in_lightgbm_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("given", [{}, {"cv": 3, "ensemble": 1}, {"schedule": "greedy"}])
-def test_a_timed_run_has_networks_and_trees_and_is_repeated(given: dict[str, Any], tmp_path: Path) -> None:
-    model = fitted(candidates="auto", validation=None, time_limit=2.0, min_epochs=None, n_jobs=2, **given)
+def test_a_timed_run_has_networks_and_trees_and_is_repeated(
+    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ash.engine.refit.LATE", math.inf)
+    timed = {"time_limit": HANG_SECONDS, "callbacks": TimeIsUp(monkeypatch, HANG_SECONDS, 20)}
+    model = fitted(candidates="auto", validation=None, min_epochs=None, n_jobs=2, **timed, **given)
     assert model.result_.ended == "time_limit" and min(kinds(model.result_)[kind] for kind in BOTH) > 0
     if "schedule" not in given:
         again = ash.ASHClassifier(record=model.model_.record, n_jobs=1).fit(*WINE)
@@ -408,17 +413,17 @@ def resolved(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], 
 
 
 TWO_TARGETS = np.stack([DIABETES[1], -DIABETES[1]], axis=1)
-
+TIMED: dict[str, Any] = {"time_limit": 60, "epoch_limit": 8}
 
 ALONE: dict[str, dict[str, Any]] = {
     "candidates": {"candidates": 4},
-    "a limit and candidates": {"time_limit": 1.5, "candidates": 12},
+    "a limit and candidates": {**TIMED, "candidates": 12},
     "work": {"work_limit": 2e9},
     "work and time": {"work_limit": 2e9, "time_limit": 60},
-    "an executor": {"time_limit": 1.5, "executor": ThreadPoolExecutor(1)},
-    "a sparse table": {"time_limit": 1.5, "X": csr_array(WINE[0])},
-    "two targets": {"time_limit": 1.5, "kind": ash.ASHRegressor, "X": DIABETES[0], "y": TWO_TARGETS},
-    "networks": {"time_limit": 1.5, "models": ["network"]},
+    "an executor": {**TIMED, "executor": ThreadPoolExecutor(1)},
+    "a sparse table": {**TIMED, "X": csr_array(WINE[0])},
+    "two targets": {**TIMED, "kind": ash.ASHRegressor, "X": DIABETES[0], "y": TWO_TARGETS},
+    "networks": {**TIMED, "models": ["network"]},
 }
 
 
@@ -430,15 +435,15 @@ def test_only_networks_are_searched(case: str) -> None:
 def test_a_timed_run_searches_lightgbm_if_installed_and_shows_it(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert resolved(time_limit=2, verbose=2) == BOTH
+    assert resolved(**TIMED, verbose=2) == BOTH
     assert "models: network, lightgbm\n" in capfd.readouterr().err
     monkeypatch.setattr("ash.options.is_installed", lambda module: False)
-    assert resolved(time_limit=1, verbose=2) == ["network"]
+    assert resolved(**TIMED, verbose=2) == ["network"]
     assert "models:" not in capfd.readouterr().err
 
 
 def test_a_given_space_determines_the_kinds_of_model() -> None:
-    result = ash.tune(*WINE, {"hidden": [(8,), (16,)]}, time_limit=1, seed=0)
+    result = ash.tune(*WINE, {"hidden": [(8,), (16,)]}, time_limit=60, seed=0, config=ash.SearchConfig(epoch_limit=8))
     assert result.record.settings["models"] == ["network"]
 
 

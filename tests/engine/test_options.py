@@ -267,9 +267,11 @@ def test_costs_conflict_with_the_greedy_schedule():
 
 def test_an_explicit_schedule_is_kept_in_a_planned_run():
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
-    arguments = {"time_limit": 0.5, "threads": 1, "progress": False}
-    greedy, few = ash.SearchConfig(schedule="greedy"), ash.SearchConfig(workers=2)
-    kept, own, usual = (ash.tune(X, Y, space, config=config, **arguments) for config in (greedy, few, None))
+    arguments = {"time_limit": 60, "epoch_limit": 4, "threads": 1, "progress": False}
+    kept, own, usual = (
+        ash.tune(X, Y, space, **configured({**arguments, **given}))
+        for given in ({"schedule": "greedy"}, {"workers": 2}, {})
+    )
     assert [each.options.schedule for each in (kept, own, usual)] == ["greedy", "reproducible", "reproducible"]
     assert (own.options.workers, usual.options.workers) == (2, 4)
     assert all(each.options.planned for each in (kept, own, usual))
@@ -324,17 +326,17 @@ def test_a_ladder_with_one_rung_causes_a_warning_at_the_line_of_the_call(call, t
 
 
 def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
-    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-6)
+    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-3)
     with pytest.warns(
-        UserWarning, match="the ladder has one rung, since time_limit=1.0 holds no more: .* give more time"
+        UserWarning, match="the ladder has one rung, since time_limit=1000.0 holds no more: .* give more time"
     ):
         ash.tune(
             X,
             Y,
             ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]),
-            time_limit=1.0,
+            time_limit=1000.0,
             progress=False,
-            config=ash.SearchConfig(keep=1),
+            config=ash.SearchConfig(keep=1, epoch_limit=4),
         )
 
 

@@ -182,22 +182,23 @@ def test_explicit_arguments_prevent_planning(given: dict[str, object]) -> None:
 def test_rows_per_epoch_are_planned_unless_given(
     cv: int | None, rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1.0)
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1000.0)
     monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
-    given = {"time_limit": 1.0, "threads": 1, "progress": False, "cv": cv}
+    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False, "cv": cv}
     found = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
-    own = ash.tune(*load_digits(return_X_y=True), space, config=ash.SearchConfig(epoch_rows=300), **given)
+    own = ash.tune(*load_digits(return_X_y=True), space, **configured({**given, "epoch_rows": 300}))
     assert own.options.planned and own.settings["epoch_rows"] == 300
 
 
-@pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])
+@pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-9, 32), (1000.0, 1)])
 def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
     cost_seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
-    given = {"time_limit": 1.0, "threads": 1, "progress": False}
-    assert ash.tune(*load_wine(return_X_y=True), space, **configured(given)).settings["keep"] == expected
-    assert ash.tune(*load_wine(return_X_y=True), space, config=ash.SearchConfig(keep=3), **given).settings["keep"] == 3
+    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False}
+    for changes, keep in (({}, expected), ({"keep": 3}, 3)):
+        found = ash.tune(*load_wine(return_X_y=True), space, **configured({**given, **changes}))
+        assert found.settings["keep"] == keep

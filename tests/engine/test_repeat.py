@@ -1,6 +1,7 @@
 """Tests `ash.RunRecord`: a run ended by a time limit is repeated without a clock, with equal digest and model bytes."""
 
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -20,15 +21,18 @@ import ash
 import needs
 from ash.cli.cli_show import journal_lines
 from ash.run_record import DIGITS, RunRecord
-from callback_help import INTERRUPTED, After, Stopper, press_ctrl_c
+from callback_help import INTERRUPTED, After, Diary, Stopper, TimeIsUp, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target
+from fault_help import HANG_SECONDS
 
 pytestmark = pytest.mark.core
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
 MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
-TIMED: dict[str, Any] = {"time_limit": 1.5, "workers": 4}
+TIMED: dict[str, Any] = {"time_limit": HANG_SECONDS, "workers": 4}
+ENDLESS: dict[str, Any] = {"candidates": None, "config": ash.SearchConfig(stop_score=2.0), "progress": False}
+"""Arguments of a run that only a callback ends: however late the callback is told of a job, the run is not over."""
 
 
 def content(model: Any, folder: Path) -> bytes:
@@ -62,12 +66,15 @@ def fitted(kind: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = N
     ],
     ids=lambda case: " ".join(name for name in case if name != "X"),
 )
-def test_a_timed_fit_is_repeated_bit_for_bit(case: dict[str, Any], tmp_path: Path) -> None:
+def test_a_timed_fit_is_repeated_bit_for_bit(
+    case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ash.engine.refit.LATE", math.inf)
     given = dict(case)
     X, y = given.pop("X")
     weights = {name: given.pop(name) for name in ("sample_weight",) if name in given}
     kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
-    first = fitted(kind, X, y, **weights, **{**TIMED, **given})
+    first = fitted(kind, X, y, **weights, **TIMED, **given, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 20))
     again = fitted(kind, X, y, **weights, record=first.result_.record, n_jobs=1)
     assert first.result_.ended == again.result_.ended == "time_limit"
     assert again.result_.digest == first.result_.digest == first.result_.record.digest
@@ -85,10 +92,9 @@ def test_a_record_is_the_same_on_any_number_of_threads() -> None:
 
 def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> None:
     """Stop one run by a callback and one by a shortened record, both after the same number of decisions."""
-    given: dict[str, Any] = {"candidates": 512, "progress": False}
-    whole = ash.tune(*WINE, **given)
-    stopped = ash.tune(*WINE, **given, callbacks=Stopper(9))
+    stopped = ash.tune(*WINE, **ENDLESS, callbacks=Stopper(9))
     count = len(stopped.jobs)
+    whole = ash.tune(*WINE, **ENDLESS, callbacks=Stopper(count + 1))
     assert stopped.ended == "stopped" and 9 <= count < len(whole.jobs)
     assert stopped.record.decisions == whole.record.decisions[:count]
     cut = ash.tune(
@@ -130,9 +136,8 @@ def test_runs_ended_by_other_limits_are_repeated(limit: dict[str, Any]) -> None:
 
 
 def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"candidates": 512, "progress": False}
-    first = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(20))
-    resumed = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(40))
+    first = ash.tune(*WINE, **ENDLESS, journal=tmp_path / "run.ash", callbacks=Stopper(20))
+    resumed = ash.tune(*WINE, **ENDLESS, journal=tmp_path / "run.ash", callbacks=Stopper(40))
     assert len(first.jobs) < len(resumed.jobs)
     again = ash.tune(*WINE, record=resumed.record, journal=tmp_path / "again.ash")
     assert again.record == resumed.record
@@ -142,30 +147,41 @@ def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
         ash.resume(tmp_path / "again.ash", *WINE)
 
 
-def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path) -> None:
+def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that networks missing from the journal are retrained, even if the run was ended early."""
-    given: dict[str, Any] = {"candidates": 512, "progress": False, "journal": tmp_path / "run.ash"}
+    for name in ("write_some", "write_kept"):
+        monkeypatch.setattr(f"ash.journal.state_cache.StateCache.{name}", lambda *_: None)
+    given: dict[str, Any] = {**ENDLESS, "journal": tmp_path / "run.ash"}
     first = ash.tune(*WINE, **given, callbacks=Stopper(30))
-    assert not (tmp_path / "run.ash-states").exists(), "the run was too short for states to be written"
+    assert not (tmp_path / "run.ash-states").exists()
     resumed = ash.tune(*WINE, **given, callbacks=Stopper(2))
-    assert len(first.jobs) < len(resumed.jobs) < 512 and len(resumed.record.kept) == 32
+    assert resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs) and len(resumed.record.kept) == 32
     again = ash.tune(*WINE, record=resumed.record)
     assert again.record == resumed.record
     assert content(again.ensemble(8), tmp_path) == content(resumed.ensemble(8), tmp_path)
 
 
-def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
-    record = ash.tune(*WINE, candidates=512, progress=False).record
+@pytest.fixture
+def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+    """Return the record of a run whose repetition decides only a few jobs between two commits of its journal."""
+    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
+    config = ash.SearchConfig(draws="adaptive", epoch_limit=2_000)
+    return ash.tune(*WINE, candidates=None, config=config, progress=False).record
+
+
+def test_an_interrupted_repeat_gives_no_result(tmp_path: Path, slow_to_decide: RunRecord) -> None:
+    record = slow_to_decide
     given: dict[str, Any] = {"record": record, "journal": tmp_path / "run.ash"}
     with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
-        ash.tune(*WINE, **given, callbacks=After(9, press_ctrl_c))
+        ash.tune(*WINE, **given, callbacks=[told := Diary(), After(9, press_ctrl_c)])
+    assert 9 <= len(told.jobs) < len(record.decisions) / 2
     assert ash.tune(*WINE, **given).record == record
 
 
-def test_a_repeat_stopped_by_a_callback_continues_from_its_journal(tmp_path: Path) -> None:
-    record = ash.tune(*WINE, candidates=512, progress=False).record
+def test_a_repeat_stopped_by_a_callback_continues_from_its_journal(tmp_path: Path, slow_to_decide: RunRecord) -> None:
+    record = slow_to_decide
     part = ash.tune(*WINE, record=record, journal=tmp_path / "run.ash", callbacks=Stopper(9))
-    assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs)
+    assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs) < len(record.decisions)
     assert ash.tune(*WINE, record=record, journal=tmp_path / "run.ash").record == record
 
 

@@ -13,7 +13,9 @@ from ash import _core
 from ash.engine.planning import _is_skewed
 from ash.errors import SettingError
 from ash.space.defaults import default_space
+from callback_help import TimeIsUp
 from export_help import check_outputs, compile_header, feeds, run_program
+from fault_help import HANG_SECONDS
 from training_help import core_data, reference, robust, settings, standardized, table
 
 ROWS = 1200
@@ -167,10 +169,13 @@ def test_each_target_has_its_own_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"cv": 3}, {"loss": "absolute_error"}, {"time_limit": 2.0, "candidates": "auto"}]
+    "given", [{}, {"cv": 3}, {"loss": "absolute_error"}, {"time_limit": HANG_SECONDS, "candidates": "auto"}]
 )
-def test_the_model_is_the_same_on_any_number_of_threads_and_in_a_repetition(given: dict[str, Any]) -> None:
-    one = fitted(n_jobs=1, **given)
+def test_the_model_is_the_same_on_any_number_of_threads_and_in_a_repetition(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = {"callbacks": TimeIsUp(monkeypatch, HANG_SECONDS, 5)} if "time_limit" in given else {}
+    one = fitted(n_jobs=1, **ended, **given)
     again = ash.ASHRegressor(record=one.result_.record, n_jobs=2).fit(X[TRAIN], PRICE[TRAIN])
     assert again.result_.record == one.result_.record and again.model_.digest == one.model_.digest
     assert any(each["target_transform"] == "log" for each in one.result_.params)

@@ -13,11 +13,12 @@ import ash
 from ash._utils.machine import default_threads
 from callback_help import Stopper, TimeIsUp
 from config_help import configured
+from fault_help import HANG_SECONDS
 from search_help import SPACE, X, Y, forest, lightgbm, search
 
 
 def timed(estimator: Any, space: Any, y: Any = Y, **changes: Any) -> ash.ASHSearchCV:
-    given = {"candidates": None, "time_limit": 1.0, "cv": 3, "random_state": 0, **changes}
+    given = {"candidates": None, "time_limit": HANG_SECONDS, "cv": 3, "random_state": 0, **changes}
     return ash.ASHSearchCV(estimator, space, **configured(given)).fit(X, y)
 
 
@@ -27,7 +28,7 @@ def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
     assert again.predict_proba(X).tobytes() == first.predict_proba(X).tobytes()
 
 
-@pytest.mark.filterwarnings("ignore:time_limit ended the search before a candidate")  # this happens on a busy machine
+@pytest.mark.filterwarnings("ignore:time_limit ended the search before a candidate")
 @pytest.mark.parametrize(
     ("estimator", "space"),
     [
@@ -37,8 +38,10 @@ def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
     ],
     ids=["forest", "SGD", "LightGBM"],
 )
-def test_a_timed_search_is_repeated_on_other_threads(estimator: Any, space: Any) -> None:
-    first = timed(estimator(), space, n_jobs=2)
+def test_a_timed_search_is_repeated_on_other_threads(
+    estimator: Any, space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = timed(estimator(), space, n_jobs=2, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 9))
     assert first.result_.ended == "time_limit" and first.result_.record.by == "ASHSearchCV"
     for jobs in (1, 2):
         check_repeated(first, timed(estimator(), space, n_jobs=jobs, record=first.result_.record))
