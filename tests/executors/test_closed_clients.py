@@ -19,6 +19,7 @@ from ash.executors import dask_pool
 from callback_help import After
 from config_help import configured
 from executor_help import Wrapped, climb, expected, tuned
+from fault_help import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -99,8 +100,8 @@ def gate() -> Iterator[int]:
 
 
 @pytest.fixture
-def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a patch that closes the client just before the n-th call of a method of the client or of its futures."""
+def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Yield a patch that closes the client just before the n-th call of a method of the client or of its futures."""
 
     def patch(name: str, number: int = 1, function: Any = None) -> None:
         owner = distributed.Future if name in ("add_done_callback", "result") else client
@@ -115,7 +116,8 @@ def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 
         monkeypatch.setattr(owner, name, closed_first)
 
-    return patch
+    yield patch
+    wait_until(lambda: client.status == "closed")  # the run may end while one of its threads still closes the client
 
 
 CALLS = [
@@ -132,14 +134,13 @@ def test_f96_closing_the_client_ends_the_run_with_a_clear_error(
     close_at(name, number)
     with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
         tuned(executor=client, worker_timeout=math.inf)
-    assert client.status == "closed"
 
 
 def test_f96_closing_the_client_during_jobs_ends_the_run_with_a_clear_error(
     client: Any, gate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
-    with pytest.raises(ash.ExecutorFailed, match=CLOSED):
+    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
         tuned(executor=client, worker_timeout=math.inf, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
@@ -160,7 +161,7 @@ def test_f96_a_client_closed_during_cancellation_does_not_prevent_the_result(
         result = functions(client, partial(held_climb, gate), callbacks=stop)
     else:
         result = tuned(executor=client, callbacks=stop, **UNDERWAY)
-    assert (result.ended, client.status) == ("stopped", "closed")
+    assert result.ended == "stopped"
 
 
 @pytest.mark.parametrize(("name", "function"), [("submit", STATES), ("result", None)])
@@ -170,7 +171,6 @@ def test_f96_states_are_recomputed_if_the_client_is_closed_while_they_are_fetche
     """Check that the lost states are recomputed in this process."""
     close_at(name, function=function)
     assert tuned(executor=client).digest == expected()
-    assert client.status == "closed"
 
 
 @pytest.mark.parametrize("name", ["nthreads", "scatter"])

@@ -17,6 +17,7 @@ from ash.executors import dask_pool
 from ash.function import job_runners
 from config_help import configured
 from executor_help import climb, digits, expected, tuned
+from fault_help import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,7 @@ def test_kept_results_are_fetched_and_all_others_released(client: Any) -> None:
     found, wanted = tuned(executor=client).kept, tuned(threads=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
-    for _ in range(100):
-        if not any("ash-" in key for keys in client.has_what().values() for key in map(str, keys)):
-            return
-        time.sleep(0.1)
-    raise AssertionError(client.has_what())
+    wait_until(lambda: not any("ash-" in str(key) for keys in client.has_what().values() for key in keys))
 
 
 def test_states_stay_on_the_workers_and_data_are_sent_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,16 +88,20 @@ def test_f93_dead_workers_do_not_change_the_result(most: int) -> None:
     wanted = tuned(threads=2, **given)
 
     class Kill(ash.Callback):
-        jobs, killed = 0, 0
+        def __init__(self) -> None:
+            self.jobs = 0
+            self.killed: list[int] = []
 
         def on_job(self, job: Any, params: Any) -> None:
             self.jobs += 1
             if self.jobs not in (10, 60):
                 return
+            nannies = list(cluster.workers.values())
+            wait_until(lambda: all(nanny.pid not in (None, *self.killed) for nanny in nannies))
             client.wait_for_workers(2)
-            for nanny in list(cluster.workers.values())[:most]:
+            for nanny in nannies[:most]:
+                self.killed.append(nanny.pid)
                 os.kill(nanny.pid, signal.SIGKILL)
-                self.killed += 1
 
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
@@ -109,7 +110,7 @@ def test_f93_dead_workers_do_not_change_the_result(most: int) -> None:
         client.wait_for_workers(2)
         kill = Kill()
         result = tuned(executor=client, callbacks=[kill], **given)
-    assert result.digest == wanted.digest and kill.killed == 2 * most
+    assert result.digest == wanted.digest and len(kill.killed) == 2 * most
     assert result.kept is not None and np.array_equal(result.kept.predictions, wanted.kept.predictions)
     columns = result.columns
     assert len(set(zip(columns["candidate"], columns["rung"], strict=True))) == len(columns["rung"])

@@ -22,7 +22,7 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
 from ash.models.file import BOUNDS, VECTORS, core_parts
 from callback_help import Diary, TimeIsUp
 from config_help import configured
-from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
+from executor_help import LONG, SPACE, Wrapped, digits, expected, failing, tuned
 
 
 def run_here(function: Any, arguments: Any) -> Future[Any]:
@@ -145,7 +145,7 @@ def test_the_workers_of_the_executor_are_shown(
 ) -> None:
     monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
     with ThreadPoolExecutor(2) as executor:
-        tuned(executor=executor, min_epochs=8, progress=True)
+        tuned(executor=executor, progress=True, **LONG)
     lines = capfd.readouterr().err.splitlines()
     found = [re.search(r"; workers: 2, jobs on their way: (\d+)(?:, states moved: (\S+) MB)?;", line) for line in lines]
     jobs = [int(each[1]) for each in found if each]

@@ -17,12 +17,11 @@ from ash.executors import dask_pool
 from callback_help import After
 from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
-from executor_help import BAD, climb, deadly, deadly_job, tuned
+from executor_help import BAD, LONG, climb, deadly, deadly_job, tuned
+from fault_help import HANG_SECONDS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-LONG: dict[str, Any] = {"min_epochs": 8}
-"""Settings that make a run long enough for a failure during it."""
 LOST = (
     r"has had no worker for worker_timeout=2 seconds; start some|is closed, by its close\(\) or because its scheduler"
 )
@@ -45,8 +44,8 @@ def in_any_order(outcome: tuple[str, list[Any]]) -> tuple[str, list[Any]]:
     return digest, sorted(jobs)
 
 
-def connected(started: Cluster, workers: int = 2) -> Any:
-    client = distributed.Client(started.wire.address, set_as_default=False)
+def connected(started: Cluster, workers: int = 2, **given: Any) -> Any:
+    client = distributed.Client(started.wire.address, set_as_default=False, **given)
     client.wait_for_workers(workers, timeout=60)
     return client
 
@@ -108,7 +107,7 @@ def test_f95_a_late_worker_continues_the_run(undisturbed: Any, tmp_path: Path) -
 
 
 def test_f95_a_job_of_a_function_lost_with_the_only_worker_is_sent_again(tmp_path: Path) -> None:
-    with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
+    with cluster(tmp_path, workers=1) as started, connected(started, 1, timeout=HANG_SECONDS) as client:
 
         def leave() -> None:
             started.workers.pop().kill()

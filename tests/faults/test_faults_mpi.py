@@ -12,7 +12,7 @@ import needs
 from ash._utils.machine import available_bytes
 from ash.executors.mpi_pool import PIECE
 from cluster_help import jobs_in
-from executor_help import BAD, expected, tuned
+from executor_help import BAD, LONG, expected, tuned
 from mpi_help import run_script
 
 KILLED = """
@@ -20,14 +20,14 @@ import os, signal, sys
 from mpi4py import MPI
 from mpi4py.futures import MPIPoolExecutor
 from callback_help import After
-from executor_help import tuned
+from executor_help import LONG, tuned
 
 if __name__ == "__main__":
     with MPIPoolExecutor() as executor:
         victim = {"worker": executor.submit(os.getpid).result(), "decides": os.getpid(), "none": 0}[sys.argv[2]]
         callbacks = [After(12, lambda run: os.kill(victim, signal.SIGKILL))] if victim else []
         threads = int(sys.argv[3])
-        print(tuned(executor=executor, threads=threads, journal=sys.argv[1], callbacks=callbacks, min_epochs=32).digest)
+        print(tuned(executor=executor, threads=threads, journal=sys.argv[1], callbacks=callbacks, **LONG).digest)
 """
 
 
@@ -38,7 +38,7 @@ def test_f101_a_dead_rank_ends_the_job_and_the_same_command_resumes_it(who: str,
     assert dead.returncode != 0
     there = jobs_in(path)
     again = run_script(3, KILLED, tmp_path, str(path), "none", str(threads))
-    wanted = tuned(threads=2, journal=tmp_path / "threads.ash", min_epochs=32)
+    wanted = tuned(threads=2, journal=tmp_path / "threads.ash", **LONG)
     assert again.returncode == 0 and again.stdout.split()[-1] == wanted.digest, again.stderr
     rows = jobs_in(tmp_path / "threads.ash")
     assert 0 < len(there) < len(rows) and there == rows[: len(there)] and jobs_in(path) == rows
@@ -50,14 +50,14 @@ from mpi4py.futures import MPIPoolExecutor
 import ash
 from ash.executors import job_pool
 from callback_help import After
-from executor_help import BAD, tuned
+from executor_help import BAD, LONG, tuned
 
 def fails():
     raise ValueError("this rank cannot begin")
 
 def ended(*callbacks):
     try:
-        tuned(executor=executor, threads=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, min_epochs=32)
+        tuned(executor=executor, threads=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, **LONG)
     except ash.ExecutorFailed as error:
         print("ended:", error)
 
@@ -139,7 +139,7 @@ def test_errors_in_a_rank_end_the_run_with_a_clear_error(
     assert len(told) == len(ends), done.stdout + done.stderr
     for line, words in zip(told, ends, strict=True):
         assert re.match(f"ended: {words}", line)
-    assert tuned(threads=2, journal=path, min_epochs=32).digest == tuned(threads=2, min_epochs=32).digest
+    assert tuned(threads=2, journal=path, **LONG).digest == tuned(threads=2, **LONG).digest
 
 
 @pytest.mark.faults

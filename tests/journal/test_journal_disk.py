@@ -174,22 +174,23 @@ def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str, disk: Any) -> None:
-    folder, long = disk(1024), {"min_epochs": 400}  # so long that callbacks are called before the run ends
+    folder, given = disk(1024), {"candidates": None, "draws": "adaptive", "epoch_limit": 800}
+    whole = run(None, **given)
     path = folder / "run.ash"
     code = "import os; from callback_help import After; from journal_help import run; "
-    assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), min_epochs=400)").returncode == 9
+    assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), **{given})").returncode == 9
     known = rows(path, "SELECT count(*) FROM jobs")[0][0]
-    assert known < JOBS
+    assert known < len(whole.jobs)  # later draws waited for the calling thread
     NOT_WRITTEN[what](folder)
     with pytest.raises(JournalUnwritable):
-        run(path, first := Diary(), **long)
+        run(path, first := Diary(), **given)
     assert first.pages == [], "it was noticed late"
     with pytest.warns(UserWarning, match="the run continues without its journal"):
-        result = run(ash.Journal(path, on_error="continue"), diary := Diary(), **long)
-    assert outcome(result) == outcome(run(None, **long))
-    assert diary.pages[0][1].resumed == known and len(diary.jobs) == JOBS - known
+        result = run(ash.Journal(path, on_error="continue"), diary := Diary(), **given)
+    assert outcome(result) == outcome(whole)
+    assert diary.pages[0][1].resumed == known and len(diary.jobs) == len(whole.jobs) - known
     with pytest.warns(UserWarning), pytest.raises(JournalError, match="holds another run"):
-        run(ash.Journal(path, on_error="continue"), seed=6, **long)
+        run(ash.Journal(path, on_error="continue"), seed=6, **given)
 
 
 def test_f62_an_unreadable_journal_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
