@@ -15,7 +15,7 @@ from ash._utils import machine
 from ash.engine import deadline, run
 from ash.engine.deadline import Deadline
 from ash.engine.refit import Refit
-from callback_help import TimeIsUp
+from callback_help import TimeIsUp, shifted_clock
 from config_help import configured
 
 pytestmark = pytest.mark.core
@@ -202,15 +202,13 @@ def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
 
 def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
     """Check that the error is raised before rows are encoded, and that its message names a sufficient time limit."""
-    split, encoded, clock, passed = run.split_table, [], time.monotonic, [0.0]
+    split, encoded, ahead = run.split_table, [], shifted_clock(monkeypatch)
 
     def slow(*given, **more):
-        passed[0] += 300
+        ahead[0] += 300
         return split(*given, **more)
 
     monkeypatch.setattr(run, "split_table", slow)
-    for name in ("time.monotonic", "ash.engine.deadline.monotonic"):
-        monkeypatch.setattr(name, lambda: clock() + passed[0])
     with monkeypatch.context() as patch:
         patch.setattr(run, "prepare_all", lambda *given: encoded.append(given))
         with pytest.raises(ash.NothingFinished, match=r"^time_limit=200 was over .* reading 178 rows took") as caught:

@@ -21,18 +21,16 @@ import ash
 import needs
 from ash.cli.cli_show import journal_lines
 from ash.run_record import DIGITS, RunRecord
-from callback_help import INTERRUPTED, After, Diary, Stopper, TimeIsUp, press_ctrl_c
+from callback_help import INTERRUPTED, After, Diary, Stopper, TimeIsUp, endless, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target
-from fault_help import HANG_SECONDS
+from fault_help import HANG_SECONDS, LONG
 
 pytestmark = pytest.mark.core
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
 MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
 TIMED: dict[str, Any] = {"time_limit": HANG_SECONDS, "workers": 4}
-ENDLESS: dict[str, Any] = {"candidates": None, "config": ash.SearchConfig(stop_score=2.0), "progress": False}
-"""Arguments of a run that only a callback ends: however late the callback is told of a job, the run is not over."""
 
 
 def content(model: Any, folder: Path) -> bytes:
@@ -92,9 +90,9 @@ def test_a_record_is_the_same_on_any_number_of_threads() -> None:
 
 def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> None:
     """Stop one run by a callback and one by a shortened record, both after the same number of decisions."""
-    stopped = ash.tune(*WINE, **ENDLESS, callbacks=Stopper(9))
+    stopped = endless(Stopper(9))
     count = len(stopped.jobs)
-    whole = ash.tune(*WINE, **ENDLESS, callbacks=Stopper(count + 1))
+    whole = endless(Stopper(count + 1))
     assert stopped.ended == "stopped" and 9 <= count < len(whole.jobs)
     assert stopped.record.decisions == whole.record.decisions[:count]
     cut = ash.tune(
@@ -136,8 +134,8 @@ def test_runs_ended_by_other_limits_are_repeated(limit: dict[str, Any]) -> None:
 
 
 def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
-    first = ash.tune(*WINE, **ENDLESS, journal=tmp_path / "run.ash", callbacks=Stopper(20))
-    resumed = ash.tune(*WINE, **ENDLESS, journal=tmp_path / "run.ash", callbacks=Stopper(40))
+    first = endless(Stopper(20), journal=tmp_path / "run.ash")
+    resumed = endless(Stopper(40), journal=tmp_path / "run.ash")
     assert len(first.jobs) < len(resumed.jobs)
     again = ash.tune(*WINE, record=resumed.record, journal=tmp_path / "again.ash")
     assert again.record == resumed.record
@@ -151,10 +149,9 @@ def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatc
     """Check that networks missing from the journal are retrained, even if the run was ended early."""
     for name in ("write_some", "write_kept"):
         monkeypatch.setattr(f"ash.journal.state_cache.StateCache.{name}", lambda *_: None)
-    given: dict[str, Any] = {**ENDLESS, "journal": tmp_path / "run.ash"}
-    first = ash.tune(*WINE, **given, callbacks=Stopper(30))
+    first = endless(Stopper(30), journal=tmp_path / "run.ash")
     assert not (tmp_path / "run.ash-states").exists()
-    resumed = ash.tune(*WINE, **given, callbacks=Stopper(2))
+    resumed = endless(Stopper(2), journal=tmp_path / "run.ash")
     assert resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs) and len(resumed.record.kept) == 32
     again = ash.tune(*WINE, record=resumed.record)
     assert again.record == resumed.record
@@ -165,8 +162,7 @@ def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatc
 def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     """Return the record of a run whose repetition decides only a few jobs between two commits of its journal."""
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
-    config = ash.SearchConfig(draws="adaptive", epoch_limit=2_000)
-    return ash.tune(*WINE, candidates=None, config=config, progress=False).record
+    return ash.tune(*WINE, **configured({**LONG, "epoch_limit": 2_000})).record
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path, slow_to_decide: RunRecord) -> None:

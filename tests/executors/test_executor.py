@@ -22,7 +22,8 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
 from ash.models.file import BOUNDS, VECTORS, core_parts
 from callback_help import Diary, TimeIsUp
 from config_help import configured
-from executor_help import LONG, SPACE, Wrapped, digits, expected, failing, tuned
+from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
+from fault_help import LONG
 
 
 def run_here(function: Any, arguments: Any) -> Future[Any]:

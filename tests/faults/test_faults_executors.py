@@ -17,8 +17,8 @@ import pytest
 import ash
 from ash.executors import job_pool
 from callback_help import After
-from executor_help import BAD, LONG, Wrapped, expected, tuned
-from fault_help import HANG_SECONDS
+from executor_help import BAD, Wrapped, expected, tuned
+from fault_help import HANG_SECONDS, LONG
 
 ENDED = r"^(candidate \d+ failed in rung 0 on 3 workers|the executor (is broken|accepts no more jobs: \w*Broken))"
 

@@ -17,8 +17,8 @@ from ash.executors import dask_pool
 from callback_help import After
 from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
-from executor_help import BAD, LONG, climb, deadly, deadly_job, tuned
-from fault_help import HANG_SECONDS
+from executor_help import BAD, climb, deadly, deadly_job, tuned
+from fault_help import HANG_SECONDS, LONG
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -12,7 +12,8 @@ import needs
 from ash._utils.machine import available_bytes
 from ash.executors.mpi_pool import PIECE
 from cluster_help import jobs_in
-from executor_help import BAD, LONG, expected, tuned
+from executor_help import BAD, expected, tuned
+from fault_help import LONG
 from mpi_help import run_script
 
 KILLED = """
@@ -20,7 +21,8 @@ import os, signal, sys
 from mpi4py import MPI
 from mpi4py.futures import MPIPoolExecutor
 from callback_help import After
-from executor_help import LONG, tuned
+from executor_help import tuned
+from fault_help import LONG
 
 if __name__ == "__main__":
     with MPIPoolExecutor() as executor:
@@ -50,7 +52,8 @@ from mpi4py.futures import MPIPoolExecutor
 import ash
 from ash.executors import job_pool
 from callback_help import After
-from executor_help import BAD, LONG, tuned
+from executor_help import BAD, tuned
+from fault_help import LONG
 
 def fails():
     raise ValueError("this rank cannot begin")

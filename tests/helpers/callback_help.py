@@ -23,19 +23,24 @@ def press_ctrl_c(_: ash.Run) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+def shifted_clock(patch: pytest.MonkeyPatch) -> list[float]:
+    """Set this process's clock ahead by the seconds in the returned list, at first 0."""
+    clock, ahead = time.monotonic, [0.0]
+    for name in ("time.monotonic", "ash.engine.deadline.monotonic"):
+        patch.setattr(name, lambda: clock() + ahead[0])
+    return ahead
+
+
 class TimeIsUp(ash.Callback):
     """Advances this process's clock by `seconds` after `jobs` jobs, so that tests of time limits need not wait."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
-        self._seconds, self._left, self._passed = seconds, jobs, 0.0
-        clock = time.monotonic
-        for name in ("time.monotonic", "ash.engine.deadline.monotonic"):
-            patch.setattr(name, lambda: clock() + self._passed)
+        self._seconds, self._left, self._ahead = seconds, jobs, shifted_clock(patch)
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
         self._left -= 1
         if self._left == 0:
-            self._passed = self._seconds
+            self._ahead[0] = self._seconds
 
 
 class Diary(ash.Callback):

@@ -25,10 +25,6 @@ SPACE = ash.Space(
 )
 
 
-LONG: dict[str, Any] = {"candidates": None, "draws": "adaptive", "epoch_limit": 200}
-"""Settings of a run that is not over before a callback is called: its later draws wait for the calling thread."""
-
-
 @functools.cache
 def digits() -> tuple[Any, Any]:
     X, y = load_digits(return_X_y=True)

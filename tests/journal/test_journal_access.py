@@ -19,7 +19,7 @@ from ash.errors import JournalError, JournalLocked
 from ash.journal.database import Changes, Database, file_system, log_works
 from ash.journal.open_journal import COMMIT_SHARE, HEARTBEAT, OpenJournal
 from callback_help import Stopper
-from fault_help import HANG_SECONDS
+from fault_help import HANG_SECONDS, LONG
 from journal_help import EPOCHS, outcome, rows, run, stopped
 
 HOLDER = """
@@ -166,8 +166,7 @@ def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    # Later draws depend on earlier scores and wait for the calling thread, so the journal is read before the run ends.
-    given = {"candidates": None, "draws": "adaptive", "epoch_limit": 100 * EPOCHS}
+    given = {**LONG, "epoch_limit": 100 * EPOCHS}
     open_while_it_runs = []
     seen: list[bool] = []
     there: list[int] = []

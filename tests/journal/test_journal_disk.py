@@ -24,10 +24,10 @@ from ash.cli.cli import main
 from ash.errors import JournalError, JournalUnwritable
 from ash.journal import database
 from callback_help import After, Diary, X, Y
-from fault_help import environment_of_tests, python, python_file
+from fault_help import LONG, environment_of_tests, python, python_file
 from function_journal_help import outcome as function_outcome
 from function_journal_help import tune as tune_function
-from journal_help import JOBS, copy, outcome, rows, run, stopped
+from journal_help import EPOCHS, JOBS, copy, outcome, rows, run, stopped
 
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
 """The stride of failing calls. By default, only every third call is made to fail; slow tests try every call."""
@@ -174,14 +174,14 @@ def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str, disk: Any) -> None:
-    folder, given = disk(1024), {"candidates": None, "draws": "adaptive", "epoch_limit": 800}
+    folder, given = disk(1024), {**LONG, "epoch_limit": 100 * EPOCHS}
     whole = run(None, **given)
     path = folder / "run.ash"
     code = "import os, ash.journal.open_journal; from callback_help import After; from journal_help import run; "
     code += "ash.journal.open_journal.COMMIT_SHARE = 1e9; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), **{given})").returncode == 9
     known = rows(path, "SELECT count(*) FROM jobs")[0][0]
-    assert known < len(whole.jobs)  # later draws waited for the calling thread
+    assert known < len(whole.jobs)
     NOT_WRITTEN[what](folder)
     with pytest.raises(JournalUnwritable):
         run(path, first := Diary(), **given)

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,19 +54,12 @@ def read_all(terminal):
     return b"".join(parts).decode()
 
 
-class Clock:
-    """A clock that stands still until a test advances it."""
-
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr("ash.progress.board.time", standing := Clock())
-    return standing
+    """Return the clock of the progress, which stands still until a test advances `now`."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("ash.progress.board.time", clock)
+    return clock
 
 
 def options(progress, **changes):
