@@ -5,8 +5,11 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while waiting would slow other tests
 
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from sklearn import datasets
 
+from fault_help import wait_until
 from fault_list import counts, lines, numbers
 
 pytest_plugins = ["needs"]
@@ -64,6 +68,42 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         plugins.register(Announcer(terminal))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class FiltersKept:
+    """Stands in for the module `warnings` in scikit-learn's `delayed`, and leaves the filters as they are.
+
+    `delayed` empties and refills the filters of the whole process in each task. With tasks in two threads, the filters
+    may remain empty or in another order, so that warnings that a test ignores become errors.
+    """
+
+    catch_warnings = nullcontext
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(warnings, name)
+
+    def resetwarnings(self) -> None:
+        """Keep the filters."""
+
+    def simplefilter(self, **_: Any) -> None:
+        """Add no filter, since each filter still exists."""
+
+    filterwarnings = simplefilter
+
+
+@pytest.fixture(scope="session", autouse=True)
+def filters_kept() -> Iterator[None]:
+    """Keep the filters of warnings while scikit-learn runs tasks in threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn.utils.parallel.warnings", FiltersKept())
+        yield
+
+
+@pytest.fixture(autouse=True)
+def jobs_ended() -> Iterator[None]:
+    """Wait until the jobs have ended that a run left in its threads, since they change the filters of warnings, too."""
+    yield
+    wait_until(lambda: not any(thread.name.startswith("ash-") for thread in threading.enumerate()))
 
 
 @pytest.fixture(autouse=True)
