@@ -5,11 +5,13 @@ import http.client
 import json
 import pickle
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from sklearn.base import clone
@@ -20,7 +22,7 @@ from ash.dashboard import live_page
 from browser_help import open_browser, visit
 from callback_help import Stopper
 from config_help import configured
-from fault_help import small_space
+from fault_help import HANG_SECONDS, command_line, small_space, wait_until
 from report_help import section
 
 X, Y = load_wine(return_X_y=True)
@@ -225,15 +227,18 @@ def test_copies_serve_on_separate_ports(dashboard):
 
 
 def test_the_command_shows_its_run(tmp_path):
-    words = [sys.executable, "-m", "ash", "wine", "--candidates", "all", "--time-limit", "6", "--dashboard"]
+    words = [*command_line("wine"), "--candidates", "all", "--time-limit", str(HANG_SECONDS), "--dashboard"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as command:
         address = re.fullmatch(r"dashboard at (http://127\.0\.0\.1:\d+/)\n", command.stderr.readline())[1]
-        page = urllib.request.urlopen(address, timeout=60).read().decode("utf-8")
-        out, err = command.communicate(timeout=120)
-    assert command.returncode == 0 and "Traceback" not in err and "report.html" in out
-    assert page.startswith("<!DOCTYPE html>") and 'data-version="' in page
+        opened = SimpleNamespace(address=address)
+        wait_until(lambda: updates(opened)["head"] != "No score yet")
+        page = get(opened)[2]
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=HANG_SECONDS)
+    assert command.returncode == 130 and "Traceback" not in err and "report.html" in out
+    assert page.startswith("<!DOCTYPE html>") and 'data-version="' in page and "accuracy" in page
     with pytest.raises(OSError):
-        urllib.request.urlopen(address, timeout=5)
+        get(opened)
 
 
 def test_a_quiet_command_prints_no_address(tmp_path):
