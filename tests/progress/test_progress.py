@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import data_help
 from ash.executors.dispatcher import Status
 from ash.progress.board import Board, BoardView
 from ash.progress.views import open_view, render
+from fault_help import HANG_SECONDS
 
 LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
 NAN = math.nan
@@ -282,6 +284,7 @@ def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
     """Execute cells in one kernel. Return all displayed messages, and the outputs left in the cells."""
     import nbclient
     import nbformat
+    from traitlets.config import Config
 
     messages = []
 
@@ -291,7 +294,9 @@ def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
             return super().process_message(message, *rest)
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    Listening(notebook, timeout=120, kernel_name="python3").execute()
+    with tempfile.TemporaryDirectory() as folder:  # sockets in a folder, since another process may take a free port
+        config = Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+        Listening(notebook, timeout=HANG_SECONDS, kernel_name="python3", config=config).execute()
     shown = [one["content"] for one in messages if one["msg_type"] in ("display_data", "update_display_data")]
     return shown, [output for cell in notebook.cells for output in cell.outputs]
 
