@@ -45,7 +45,7 @@ from ash.space.defaults import default_space
 from ash.space.domains import key_of
 from ash.space.hyperparameters import check_params, model_of
 from ash.space.space import Space
-from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c
+from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c, press_ctrl_c_until
 from config_help import configured
 from data_help import mixed_columns, mixed_target, options
 from fault_help import HANG_SECONDS
@@ -230,15 +230,20 @@ def test_trees_from_a_journal_are_retrained_and_compared(tmp_path: Path, monkeyp
         finished_journal(tmp_path)
 
 
+@pytest.fixture
+def ctrl_c_ends_waits() -> None:
+    """Install Python's handler of SIGINT again, since the handler of polars lets the main thread wait on for a lock."""
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
+
+
+@pytest.mark.usefixtures("ctrl_c_ends_waits")
 def test_ctrl_c_ends_the_retraining_of_trees_from_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished_journal(tmp_path)
     begun: list[int] = []
 
     def wait(self: Any, candidate: int, rung: int, epochs: int, is_stopped: Any) -> None:
         begun.append(candidate)
-        os.kill(os.getpid(), signal.SIGINT)
-        while not is_stopped():
-            time.sleep(0.001)
+        press_ctrl_c_until(is_stopped)
 
     monkeypatch.setattr(TreeTrainer, "_train", wait)
     with pytest.raises(KeyboardInterrupt):
@@ -316,6 +321,7 @@ def test_a_second_ctrl_c_ends_the_retraining_of_the_best_model(monkeypatch: pyte
     assert calls == ["finished", "interrupted", "interrupted"]
 
 
+@pytest.mark.usefixtures("ctrl_c_ends_waits")
 def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
     boost = TreeTable.boost
@@ -323,9 +329,7 @@ def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None
     def slow(self: Any, params: Any, rounds: int, seed: int, options: Any, is_stopped: Any) -> Any:
         if threading.current_thread() is threading.main_thread() or "ThreadPool" in threading.current_thread().name:
             began.append(time.monotonic())
-            os.kill(os.getpid(), signal.SIGINT)
-            while not is_stopped():
-                time.sleep(0.001)
+            press_ctrl_c_until(is_stopped)
             return None
         return boost(self, params, rounds, seed, options, is_stopped)
 

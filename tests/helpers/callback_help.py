@@ -1,5 +1,6 @@
 """Callbacks for tests, and short runs with callbacks."""
 
+import os
 import signal
 import threading
 import time
@@ -21,6 +22,18 @@ INTERRUPTED = r"interrupted after [\d,]+ jobs"
 def press_ctrl_c(_: ash.Run) -> None:
     """Interrupt the process as Ctrl-C does; can be passed to `After`."""
     signal.raise_signal(signal.SIGINT)
+
+
+def press_ctrl_c_until(noticed: Callable[[], bool]) -> None:
+    """Interrupt the process from a thread of a job, and again after some seconds if `noticed` still returns false.
+
+    CPython misses a signal that comes just before the main thread waits for a lock.
+    """
+    while not noticed():
+        os.kill(os.getpid(), signal.SIGINT)
+        until = time.monotonic() + 10
+        while not noticed() and time.monotonic() < until:
+            time.sleep(0.001)
 
 
 def shifted_clock(patch: pytest.MonkeyPatch) -> list[float]:
