@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -70,38 +71,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class FiltersKept:
-    """Stands in for the module `warnings` in scikit-learn's `delayed`, and leaves the filters as they are.
-
-    `delayed` empties and refills the filters of the whole process in each task. With tasks in two threads, the filters
-    may remain empty or in another order, so that warnings that a test ignores become errors.
-    """
-
-    catch_warnings = nullcontext
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(warnings, name)
-
-    def resetwarnings(self) -> None:
-        """Keep the filters."""
-
-    def simplefilter(self, **_: Any) -> None:
-        """Add no filter, since each filter still exists."""
-
-    filterwarnings = simplefilter
-
-
 @pytest.fixture(scope="session", autouse=True)
 def filters_kept() -> Iterator[None]:
-    """Keep the filters of warnings while scikit-learn runs tasks in threads."""
+    """Keep `delayed` of scikit-learn from changing the filters of warnings.
+
+    It empties and refills the filters of the whole process in each task. If two threads do so at the same time, filters
+    are lost, and a warning that a test ignores becomes an error.
+    """
+    own = dict.fromkeys(("resetwarnings", "simplefilter", "filterwarnings"), lambda **_: None)
+    module = SimpleNamespace(**{**vars(warnings), **own, "catch_warnings": nullcontext})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn.utils.parallel.warnings", FiltersKept())
+        patch.setattr("sklearn.utils.parallel.warnings", module)
         yield
 
 
 @pytest.fixture(autouse=True)
 def jobs_ended() -> Iterator[None]:
-    """Wait until the jobs have ended that a run left in its threads, since they change the filters of warnings, too."""
+    """Wait after each test for the jobs that its runs have left in threads, since they change these filters, too."""
     yield
     wait_until(lambda: not any(thread.name.startswith("ash-") for thread in threading.enumerate()))
 

@@ -232,7 +232,10 @@ def test_trees_from_a_journal_are_retrained_and_compared(tmp_path: Path, monkeyp
 
 @pytest.fixture
 def ctrl_c_ends_waits() -> None:
-    """Install Python's handler of SIGINT again, since the handler of polars lets the main thread wait on for a lock."""
+    """Install Python's handler of SIGINT again.
+
+    `import polars` replaces it by a handler after which the system resumes the main thread's wait for a lock.
+    """
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 

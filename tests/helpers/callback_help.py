@@ -25,9 +25,9 @@ def press_ctrl_c(_: ash.Run) -> None:
 
 
 def press_ctrl_c_until(noticed: Callable[[], bool]) -> None:
-    """Interrupt the process from a thread of a job, and again after some seconds if `noticed` still returns false.
+    """Press Ctrl-C in a thread of a job, and every ten seconds again until `noticed` returns true.
 
-    CPython misses a signal that comes just before the main thread waits for a lock.
+    CPython does not notice a signal that comes just before the main thread starts to wait for a lock.
     """
     while not noticed():
         os.kill(os.getpid(), signal.SIGINT)

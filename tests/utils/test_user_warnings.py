@@ -9,6 +9,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.parallel import Parallel, delayed
 
 import ash
 
@@ -42,3 +43,8 @@ def test_a_warning_points_at_the_line_of_the_user(name: str) -> None:
         warnings.filterwarnings("ignore", "the ladder has one rung")
         CALLS[name]()
     assert [(warning.filename, warning.category) for warning in caught] == [(__file__, UserWarning)]
+
+
+def test_tasks_of_scikit_learn_keep_the_filters_in_tests() -> None:
+    before = warnings.filters
+    assert Parallel()(delayed(lambda: warnings.filters is before)() for _ in range(2)) == [True, True]
