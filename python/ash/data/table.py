@@ -52,6 +52,8 @@ class Table:
         Row weights above 0; None if all rows count equally.
     factors : array [classes] or None
         The factor by which the row weights of each class were multiplied; `weights` already includes it.
+    groups : int64 array [rows] or None
+        The group of each row; None if the rows are independent. Rows of one group are never on two sides of a split.
     """
 
     frame: Frame
@@ -61,6 +63,7 @@ class Table:
     target_names: tuple[str, ...] | None = None
     weights: NDArray[np.float64] | None = None
     factors: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> int:
