@@ -236,8 +236,9 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
 }
 
 // Runs the jobs for at most `seconds`. Returns the networks, with None for each job that diverged or was not done in
-// time. An exception of a Python signal handler stops all jobs and is rethrown.
-py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
+// time, and for each job whether it was stopped before it was done. An exception of a Python signal handler stops all
+// jobs and is rethrown.
+py::tuple trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
         Released released;  // the caller's arguments keep data and tuner alive
@@ -251,7 +252,9 @@ py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     py::list networks;
     for (const RetrainJob& job : jobs)
         networks.append(job.done() ? py::cast(Network(job.state, job.data)) : py::object(py::none()));
-    return networks;
+    std::vector<bool> stopped;
+    for (const RetrainJob& job : jobs) stopped.push_back(job.outcome.stopped);
+    return py::make_tuple(networks, stopped);
 }
 
 // Returns the kept networks of a candidate. Throws std::invalid_argument if there are none.
@@ -287,23 +290,25 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
         check_arenas(state, settings[i], candidates[i]);
         jobs.push_back({data, settings[i], rules, {candidates[i], 0, epochs[i]}, std::move(state)});
     }
-    py::list networks = trained(jobs, owner.threads, checked_seconds(seconds));
-    std::vector<bool> stopped;
-    for (const RetrainJob& job : jobs) stopped.push_back(job.outcome.stopped);
-    return py::make_tuple(networks, stopped);
+    return trained(jobs, owner.threads, checked_seconds(seconds));
 }
 
-// Trains a kept candidate on other data in the same way as in the run (with the rules and the seed of the first fold):
-// from the beginning up to its rung.
-py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
-    const Kept kept = kept_of_candidate(owner, candidate);
-    const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
-    const RetrainJob of_fold = owner.candidates->retraining(job).front();
+// Trains kept candidates on other data in the same way as in the run (with the rules and the seed of the first fold):
+// each from the beginning up to its rung. Returns the networks and, for each job, whether it was stopped before it was
+// done.
+py::tuple retrain_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
+                       double seconds) {
     const Data& own = *owner.data.front();
     require(data.features() == own.features() && data.outputs() == own.outputs(), "retrain: other features or outputs");
-    check_fits(of_fold.settings, data);
-    std::vector<RetrainJob> jobs = {{data, of_fold.settings, of_fold.rules, job}};
-    return trained(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
+    std::vector<RetrainJob> jobs;
+    for (const std::int32_t candidate : candidates) {
+        const std::int32_t rung = kept_of_candidate(owner, candidate).rung;
+        const Job job{candidate, rung, owner.tuner.rungs()[static_cast<std::size_t>(rung)].epochs};
+        const RetrainJob of_fold = owner.candidates->retraining(job).front();
+        check_fits(of_fold.settings, data);
+        jobs.push_back({data, of_fold.settings, of_fold.rules, job});
+    }
+    return trained(jobs, owner.threads, checked_seconds(seconds));
 }
 
 }  // namespace
@@ -378,7 +383,7 @@ void bind_tuner(py::module_& m) {
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("candidates"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
-        .def("retrain", &retrain_kept, py::arg("data"), py::arg("candidate"))
+        .def("retrain", &retrain_kept, py::arg("data"), py::arg("candidates"), py::arg("seconds"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("threads",

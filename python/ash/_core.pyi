@@ -454,9 +454,8 @@ class Tuner:
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
-    def retrain(
-        self, data: Data, candidate: int
-    ) -> Network | None: ...  # trains a candidate in kept() from scratch; None if it diverges
+    # Trains candidates of kept() on other data from scratch, up to their rungs. Returns the same lists as refit().
+    def retrain(self, data: Data, candidates: list[int], seconds: float) -> tuple[list[Network | None], list[bool]]: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -286,9 +286,10 @@ def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) 
     seen: list[Any] = []
 
     class Changed(_core.Tuner):
-        def retrain(self, data: Any, candidate: int) -> Any:
-            seen.append(super().retrain(data, candidate))
-            return change(seen[-1])
+        def retrain(self, data: Any, candidates: list[int], seconds: float) -> Any:
+            networks, stopped = super().retrain(data, candidates, seconds)
+            seen.extend(networks)
+            return [change(each) for each in networks], stopped
 
     monkeypatch.setattr("ash._core.Tuner", Changed)
     return seen

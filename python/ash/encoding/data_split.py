@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_integer
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
@@ -45,6 +46,8 @@ FEW_ROWS = 5_000
 ROWS_A_SECOND = 250
 """A planned run has folds only for tables with fewer rows than this number times the seconds of its time limit, since
 with five folds a candidate takes five times as long. The number was chosen, not measured."""
+MOST_UNEQUAL = 2
+"""Folds are of similar size if the largest validation part has at most this many times the rows of the smallest."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
 
 
@@ -114,7 +117,7 @@ class Split:
     folds : tuple of Fold
         The folds on which candidates are trained and scored: a single fold, or the folds of cross-validation.
     whole : Fold or None
-        With cross-validation, a fold in which all rows train, for a refit on all rows; else None.
+        With cross-validation, a fold in which all rows train, for training on all rows; else None.
     """
 
     folds: tuple[Fold, ...]
@@ -124,6 +127,34 @@ class Split:
     def table(self) -> Table:
         """The table that is split."""
         return self.folds[0].table
+
+    @cached_property
+    def is_tiled(self) -> bool:
+        """Whether there is a single fold, or each fold trains on all rows but its own validation part.
+
+        The validation parts must be of similar size and cover each row equally often. Rows that no fold validates must
+        be fewer than a part. Only then is the mean of the folds' models as good as models that are trained on all rows.
+        """
+        if self.whole is None:
+            return True
+        rows, sizes = np.arange(self.table.rows), [len(fold.validation) for fold in self.folds]
+        times = np.bincount(np.concatenate([fold.validation for fold in self.folds]), minlength=len(rows))
+        beside = (np.setdiff1d(rows, fold.validation, assume_unique=True) for fold in self.folds)
+        return (
+            len(self.folds) > 1
+            and set(times.tolist()) <= {0, int(times.max())}
+            and int((times == 0).sum()) < min(sizes)
+            and max(sizes) <= MOST_UNEQUAL * min(sizes)
+            and all(np.array_equal(own, fold.training) for own, fold in zip(beside, self.folds, strict=True))
+        )
+
+    @property
+    def stand_in(self) -> int:
+        """The index of the fold whose models predict if none can be trained on all rows.
+
+        It is the fold with the most training rows, or the first of folds of similar size.
+        """
+        return 0 if self.is_tiled else int(np.argmax([len(fold.training) for fold in self.folds]))
 
 
 def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:

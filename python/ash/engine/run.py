@@ -24,9 +24,10 @@ from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.encoding.table_summary import summary_of
+from ash.encoding.time_order import warn_of_time_order
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
+from ash.engine.deadline import RESERVE, RESERVE_FROM_SCRATCH, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import (
@@ -196,12 +197,19 @@ class TuningRun:
         self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
         announce(self._options, lambda: summary_of(table, schema).lines())
+        if self._is_split_at_random:
+            warn_of_time_order(table, schema)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
         self._sample = sample_of(self._split, self._options)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
+
+    @property
+    def _is_split_at_random(self) -> bool:
+        """Whether the user leaves the split to ash."""
+        return self._validation is None and self._cv is None and self._groups is None and self._record is None
 
     def _metric(self) -> str:
         if self._scoring is not None:
@@ -233,6 +241,8 @@ class TuningRun:
         # train networks again or on all rows.
         trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
         reserve = SELECTION if self._options.planned and not trains_again else RESERVE
+        if refit and not self._split.is_tiled and self._final is not None and self._final.ensemble > 1:
+            reserve = RESERVE_FROM_SCRATCH
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
         if self._deadline.left() <= 0 and not self._journal.restored:
             raise self._too_short()

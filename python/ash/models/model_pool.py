@@ -133,6 +133,10 @@ class Kept:
             predictions=self.predictions[places],
         )
 
+    def of_fold(self, fold: int) -> "Kept":
+        """Return a copy with the models of only one fold, given by its index."""
+        return replace(self, members=tuple((own[fold],) for own in self.members))
+
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of the candidates that at most `size` draws select."""
         return self._average(self.best_counts(size))

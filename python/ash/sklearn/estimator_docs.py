@@ -40,15 +40,18 @@ categorical_features : list of str, int or bool, "from_dtype" or None, default=N
     fewer than 250 rows per second of the limit, and at least five rows of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds. The models of all
-    folds predict together unless `ensemble` is 1. Memory grows with the number of folds.
+    folds predict together unless `ensemble` is 1. If the training parts are not all rows but one of several similar
+    parts, as for TimeSeriesSplit or a single pair, the selected candidates are trained on all rows instead. Memory
+    grows with the number of folds.
 ensemble : int, default=16
     The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best model predicts; after
     cross-validation, it is trained again on all rows. Prediction time is the sum over the members. With
-    cross-validation, an ensemble has the models of all folds as members.
+    cross-validation, an ensemble has the models of all folds as members, except for the splits named at `cv`.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
     last cycle, and starts at 0.3 of the learning rate. Selected boosted trees are trained on all rows from scratch. No
-    effect with cross-validation or with a separate validation table.
+    effect with a separate validation table, or with cross-validation in which each fold trains on all rows but its own
+    part. With other splits, such as TimeSeriesSplit, False keeps the models of all folds.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
     The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, -1 means this thread's share of the CPUs. With an
