@@ -118,10 +118,10 @@ class ColumnSchema:
             return
         if zone is None:
             todo = "drop the zone, for example by .dt.tz_localize(None), if they are on the clock of training"
-            raise DataError(f"{where} holds times with a time zone, but the model was trained on times without: {todo}")
+            raise DataError(f"{where} holds times with a time zone, but was trained on times without: {todo}")
         todo = "give them a zone, for example by .dt.tz_localize"
         raise DataError(
-            f"{where} holds times without a time zone, but the model was trained on times with one ({zone.name}): {todo}"
+            f"{where} holds times without a time zone, but was trained on times with one ({zone.name}): {todo}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -208,9 +208,9 @@ class Schema:
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
             raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
-        for given, column in zip(read, self.columns, strict=True):
+        for each, column in zip(read, self.columns, strict=True):
             if column.kind == "date":
-                column.check_zone(given, name)
+                column.check_zone(each, name)
         return replace(frame, columns=read)
 
     def checked(self, frame: Frame, name: str = "X") -> Frame:

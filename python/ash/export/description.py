@@ -357,7 +357,7 @@ def _zone(encoding: Encoding, place: int) -> TimeZone | None:
     if isinstance(column.zone, OwnOffsets) and column.parts:
         label = column_label(place, encoding.schema.names)
         raise SettingError(
-            f"{label} holds times with different offsets from UTC ({column.zone.name}), and an export takes the instant "
+            f"{label} holds times with different offsets from UTC ({column.zone.name}), but exports take instants "
             "only: convert the column to one time zone before training, for example by .dt.tz_convert('UTC')"
         )
     return column.zone if isinstance(column.zone, TimeZone) and not column.zone.is_utc else None

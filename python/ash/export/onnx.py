@@ -381,7 +381,7 @@ class Graph:
 
 
 def wall_clock(graph: Graph, zone: TimeZone, days: str) -> str:
-    """Convert days in UTC to days on the wall clock of a zone, as `TimeZone.local` does: double [rows, 1], maybe NaN."""
+    """Convert days in UTC to days on the wall clock of a zone, as `TimeZone.local` does: double [rows, 1]."""
     ticks = graph.add("Round", graph.add("Mul", days, np.array(float(TICKS))))
     offsets = ticks_of(zone.offsets)
     shifted = graph.add("Add", ticks, np.array(offsets[0]))
