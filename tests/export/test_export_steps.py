@@ -39,7 +39,8 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
         if description.infinite_is_missing and cell in (math.inf, -math.inf):
             cell = None
         if column.part and isinstance(cell, float):
-            cell = float(PARTS[column.part](np.array([cell]))[0])
+            days = np.array([cell])
+            cell = float(PARTS[column.part](days if column.zone is None else column.zone.local(days))[0])
         codes: dict[str | float | None, int] = {level: code for code, level in enumerate(column.levels)}
         codes |= dict.fromkeys([None, *column.gaps], len(column.levels))
         if column.is_number:

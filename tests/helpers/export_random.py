@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.data.columns import Kind
+from ash.data.time_zone import zone_named
 from ash.encoding.date_parts import PARTS
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
@@ -29,6 +30,7 @@ LABELS: tuple[NDArray[Any], ...] = (
 )
 Random = np.random.Generator
 MOMENT = datetime.datetime(1970, 1, 1)
+ZONES = (zone_named("Europe/Berlin"), None, zone_named("UTC"), zone_named("-03:30"))
 
 
 def random_network(random: Random, **fixed: Any) -> ash.Network:
@@ -178,7 +180,8 @@ def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Enco
             levels = np.unique(random.normal(size=count)).tolist()
         parts = tuple(part for part in PARTS if kind == 5 and random.random() < 0.7)
         what: Kind = "number" if kind < 3 else "date" if kind == 5 else "category"
-        columns.append(ColumnSchema(what, "", tuple(levels), gaps, parts=parts))
+        zone = ZONES[len(columns) % len(ZONES)] if kind == 5 else None
+        columns.append(ColumnSchema(what, "", tuple(levels), gaps, parts=parts, zone=zone))
         table = random.normal(size=(len(levels) + 2, statistics + 1))
         tables.append(np.abs(table) if many else None)
     names = tuple([*HOSTILE, "label", "probabilities", "target", "X"][: len(kinds)]) if random.random() < 0.7 else None
@@ -190,7 +193,14 @@ def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float
     scaled = encoding.scaled
     limit = np.where(scaled & (random.random(len(scaled)) < 0.9), 3.0, 0.0)
     center = np.where(scaled, random.normal(size=len(scaled)), 0.0)
-    return center, np.where(scaled, np.exp(random.normal(size=len(scaled))), 1.0), limit
+    scale = np.where(scaled, np.exp(random.normal(size=len(scaled))), 1.0)
+    for place, column in enumerate(encoding.schema.columns):  # days and years are scaled as far as training does
+        large = dict(encoding.parts_of(place)) | ({"whole": encoding.starts[place]} if column.kind == "date" else {})
+        for part, middle in {"whole": 0, "year": 1970, "day_of_year": 183}.items():
+            if part in large:
+                center[large[part]] += middle
+                scale[large[part]] *= 100
+    return center, scale, limit
 
 
 def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
@@ -215,7 +225,8 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
         elif column.kind == "date":
             most = 365 * 86_400 * (60 if limit[model.encoding.starts[place]] else 1)
             cells = [MOMENT + datetime.timedelta(seconds=int(each)) for each in random.integers(-most, most, 30)]
-            cells += [datetime.date(1972, 2, 29), datetime.date(1970, 1, 1), datetime.date(1969, 12, 31)]
+            cells += [datetime.datetime(1972, 2, 29), datetime.datetime(1970, 1, 1), datetime.datetime(1969, 12, 31)]
+            cells = [cell.replace(tzinfo=column.zone and datetime.UTC) for cell in cells]
         else:
             cells = [*column.levels, *([] if refused.unknown == "error" else ["unknown", "", "ü"])]
             cells = [cell for cell in cells if refused.missing != "error" or not column.is_missing(cell)]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.data.columns import blocks
 from ash.data.table import Table
+from ash.data.time_zone import OwnOffsets
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
@@ -51,11 +52,15 @@ def _taken(table: Table, rows: NDArray[np.int64], weights: NDArray[np.float64] |
 def _row_hashes(table: Table, schema: Schema) -> NDArray[np.uint64]:
     """Return a hash of each row's numbers, levels and target."""
     encoding = Encoding(schema, (None,) * len(schema.columns), ())
-    width = len(schema.columns) + table.y.shape[1]
+    own = [place for place, column in enumerate(schema.columns) if isinstance(column.zone, OwnOffsets)]
+    width = len(schema.columns) + len(own) + table.y.shape[1]
     hashes = np.empty(table.rows, np.uint64)
     for first, stop in blocks(table.rows, max(1, _CELLS // width)):
         values = np.empty((stop - first, width))
         encoding.put_values(table.frame, slice(first, stop), values)
-        values[:, len(schema.columns) :] = table.y[first:stop]
+        for at, place in enumerate(own, len(schema.columns)):
+            column, rows = table.frame.columns[place], slice(first, stop)
+            values[:, at] = schema.columns[place].clock(column, rows, column.numbers(rows))
+        values[:, len(schema.columns) + len(own) :] = table.y[first:stop]
         hashes[first:stop] = _core.row_digests(values)
     return hashes

@@ -225,7 +225,8 @@ class Encoding:
                 block[:, self.starts[place]] = numbers = given.numbers(rows)
                 self._put_beside(block, place, numbers)
                 if column.parts:
-                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, numbers)
+                    clock = column.clock(given, rows, numbers)
+                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, clock)
                 continue
             codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
             if table is None:

@@ -19,6 +19,7 @@ from ash._utils.display import format_table, html_table, printable
 from ash.data.columns import Column, blocks
 from ash.data.frames import Frame
 from ash.data.table import Table
+from ash.data.time_zone import ANY_ZONE
 from ash.encoding.encoding import Encoding, codes_of, is_many_level
 from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
 
@@ -187,8 +188,9 @@ def _summary(
 def _reason(column: ColumnSchema) -> str:
     """Return how a column is encoded, and why."""
     if column.kind == "date":
-        parts = f" and {', '.join(column.parts)}" if column.parts else ""
-        return f"days since 1970{parts}{_written(column)}"
+        parts = f" and {', '.join(column.parts).replace('_', ' ')}" if column.parts else ""
+        zone = "" if column.zone in (None, ANY_ZONE) or not column.parts else f" in {column.zone.name}"
+        return f"days since 1970{parts}{zone}{_written(column)}"
     if column.kind == "number":
         more = f", and statistics of the target for {len(column.levels)} recurring values" if column.levels else ""
         return f"scaled{more}{_written(column)}"

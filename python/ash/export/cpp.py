@@ -13,6 +13,7 @@ models. A header contains only the lines for its model, without these directives
     TREES      the model has boosted trees
     SCALINGS   the networks of an ensemble scale their inputs differently, since each fold has its own scaling
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
+    ZONES      the parts of a date are those of a time zone other than UTC
 
 The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
 so each further scaling is applied only once per row.
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.data.spelling import GAPS
+from ash.data.time_zone import ticks_of
 from ash.encoding.neighbors import NEAREST, SOFT
 from ash.errors import SettingError
 from ash.export.description import (
@@ -92,7 +94,8 @@ def header(description: Description, namespace: str) -> str:
 
 def _conditions(description: Description) -> dict[str, bool]:
     trees, scalings = bool(description.trees), len(description.scalings) > 1
-    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    zones = any(column.zone is not None for column in description.columns)
+    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings, "ZONES": zones}
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
@@ -189,6 +192,13 @@ def _column_arrays(place: int, column: ExportColumn, description: Description) -
         yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
     elif column.kind == "category":
         yield array("std::string_view", f"kLevels{place}", map(text, map(str, column.levels)))
+    if column.zone is not None:
+        if column.zone.starts:
+            yield doubles(f"kStartsOfZone{place}", ticks_of(column.zone.starts))
+        yield doubles(f"kOffsetsOfZone{place}", ticks_of(column.zone.offsets))
+        starts = f"kStartsOfZone{place}" if column.zone.starts else _NULL
+        count = len(column.zone.starts)
+        yield f"inline constexpr Zone kZone{place}{{{count}, {starts}, kOffsetsOfZone{place}}};\n"
 
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
@@ -203,7 +213,10 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
     items = [f"{column.source}", part, _FLAGS[column.is_number], number, texts, values, f"{len(column.levels)}", table]
     if _conditions(description)["UNSCALED"]:
         items.append(f"kUnscaled{place}" if column.table.size else _NULL)
-    return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
+    items.append(f"{column.table.shape[1]}")
+    if _conditions(description)["ZONES"]:
+        items.append(_NULL if column.zone is None else f"&kZone{place}")
+    return f"{{{', '.join(items)}}}"
 
 
 def _scaling_items(scaling: Scaling) -> Iterator[str]:

@@ -31,6 +31,7 @@ from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
 from ash.data.columns import Kind
 from ash.data.spelling import GAPS
+from ash.data.time_zone import OwnOffsets, TimeZone
 from ash.encoding.date_parts import LEVELS
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import Neighbors
@@ -106,6 +107,8 @@ class ExportColumn:
     table: Doubles
     """Unscaled features [levels + 2, features] of each level, a missing cell and an unseen level; a number's value is
     not among them."""
+    zone: TimeZone | None = None
+    """The time zone that a part of a date is taken in; None if times have no zone, or for UTC."""
 
     @property
     def gaps(self) -> list[str]:
@@ -340,12 +343,24 @@ def _columns(encoding: Encoding) -> Iterator[ExportColumn]:
         table, first = _table(encoding, place), encoding.starts[place]
         kind: Kind = "category" if column.kind == "category" else "number"
         yield ExportColumn(place, "", kind, column.levels, first, table)
+        zone = _zone(encoding, place)
         for part, first in encoding.parts_of(place):
             if part in LEVELS:
                 levels = tuple(map(float, range(len(LEVELS[part]))))
-                yield ExportColumn(place, part, "date", levels, first, np.eye(len(levels) + 2, len(levels)))
+                yield ExportColumn(place, part, "date", levels, first, np.eye(len(levels) + 2, len(levels)), zone)
             else:
-                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0)))
+                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0)), zone)
+
+
+def _zone(encoding: Encoding, place: int) -> TimeZone | None:
+    column = encoding.schema.columns[place]
+    if isinstance(column.zone, OwnOffsets) and column.parts:
+        label = column_label(place, encoding.schema.names)
+        raise SettingError(
+            f"{label} holds times with different offsets from UTC ({column.zone.name}), but exports take instants "
+            "only: convert the column to one time zone before training, for example by .dt.tz_convert('UTC')"
+        )
+    return column.zone if isinstance(column.zone, TimeZone) and not column.zone.is_utc else None
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:

@@ -34,6 +34,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import FLOAT32_MAX
+from ash.data.time_zone import TICKS, TimeZone, ticks_of
 from ash.encoding.neighbors import FAR as FAR_AWAY
 from ash.encoding.neighbors import LIMIT, NEAREST, SOFT, Neighbors
 from ash.errors import SettingError
@@ -130,6 +131,7 @@ class _Writer:
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
         self.codes: dict[int, str] = {}  # for each column index, the name that `_code` has returned
+        self.clocks: dict[int, str] = {}  # for each date column of the input table, the name of its local times
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -212,7 +214,11 @@ class _Writer:
     def _part(self, column: ExportColumn) -> str:
         """Return the name of a column of numbers or part of dates, double [rows, 1] with NaN for missing cells."""
         days = self._finite(self.inputs[column.source])
-        return date_part(self.graph, column.part, days) if column.part else days
+        if not column.part:
+            return days
+        if column.source not in self.clocks:
+            self.clocks[column.source] = days if column.zone is None else wall_clock(self.graph, column.zone, days)
+        return date_part(self.graph, column.part, self.clocks[column.source])
 
     def _code(self, place: int) -> str:
         """Look up each cell's row in the column's `table`; return the name of the row numbers, int64 [rows]."""
@@ -374,6 +380,19 @@ class Graph:
         return name
 
 
+def wall_clock(graph: Graph, zone: TimeZone, days: str) -> str:
+    """Convert days in UTC to days on the wall clock of a zone, as `TimeZone.local` does: double [rows, 1]."""
+    ticks = graph.add("Round", graph.add("Mul", days, np.array(float(TICKS))))
+    offsets = ticks_of(zone.offsets)
+    shifted = graph.add("Add", ticks, np.array(offsets[0]))
+    if zone.starts:
+        is_after = graph.add("Cast", graph.add("GreaterOrEqual", ticks, ticks_of(zone.starts)), to=TensorProto.DOUBLE)
+        shifted = graph.add("Add", shifted, graph.add("MatMul", is_after, np.diff(offsets)[:, None]))
+    whole = graph.add("Floor", graph.add("Div", shifted, np.array(float(TICKS))))
+    rest = graph.add("Sub", shifted, graph.add("Mul", whole, np.array(float(TICKS))))
+    return graph.add("Add", whole, graph.add("Div", rest, np.array(float(TICKS))))
+
+
 def date_part(graph: Graph, part: str, days: str) -> str:
     """Compute a part of dates in the graph; return its name: double [rows, 1] with NaN for missing dates.
 
@@ -408,7 +427,26 @@ def date_part(graph: Graph, part: str, days: str) -> str:
     month = quotient(plus(of_year, 2, 5), 153)
     if part == "day":
         return value(plus(graph.add("Sub", of_year, quotient(plus(month, 2, 153), 5)), 1))
+    if part in ("year", "day_of_year"):
+        is_next = graph.add("Cast", graph.add("GreaterOrEqual", month, np.array(10)), to=TensorProto.INT64)
+        eras = graph.add("Mul", quotient(shifted, 146097), np.array(400))
+        civil = graph.add("Add", graph.add("Add", eras, year), is_next)
+        if part == "year":
+            return value(civil)
+        return value(_day_of_year(graph, shifted, civil))
     return value(graph.add("Mod", plus(month, 2), np.array(12)))
+
+
+def _day_of_year(graph: Graph, shifted: str, year: str) -> str:
+    """Return the day of the year, from 1 on, of the day that is `shifted` days after March 1 of year 0 in this year."""
+    before = graph.add("Add", year, np.array(399))  # the years before this one, plus 400: not negative in year 0
+
+    def leaps(divisor: int) -> str:
+        return graph.add("Div", before, np.array(divisor))
+
+    days = graph.add("Add", graph.add("Mul", before, np.array(365)), leaps(4))
+    days = graph.add("Add", graph.add("Sub", days, leaps(100)), leaps(400))
+    return graph.add("Sub", shifted, graph.add("Sub", days, np.array(146097 - 305)))
 
 
 def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:

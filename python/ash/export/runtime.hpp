@@ -8,7 +8,17 @@ namespace detail {
 
 enum class Activation { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };
 
-enum class Part { whole, month, weekday, day, hour };  // part of a date; whole for other cells
+enum class Part { whole, month, weekday, day, hour, year, day_of_year };  // part of a date; whole for other cells
+
+#if ZONES
+// A time zone: the offsets of local time from UTC, before the first start and after each start. All are in ticks, which
+// are tenths of a millisecond.
+struct Zone {
+    std::size_t count;
+    const double* starts;   // [count], ascending, since 1970-01-01 UTC
+    const double* offsets;  // [count + 1]
+};
+#endif
 
 struct Column {
     std::size_t source;  // index of the cell in a row
@@ -25,6 +35,9 @@ struct Column {
     const double* unscaled;  // [levels + 2][width], the same features unscaled
 #endif
     std::size_t width;
+#if ZONES
+    const Zone* zone;  // the zone in which a part of a date is taken, or null
+#endif
 };
 
 #if SCALINGS
@@ -136,7 +149,8 @@ inline double level(std::size_t column, std::string_view text) noexcept {
     return kUnknown;
 }
 
-// Returns the cell of a date: the days since 1970-01-01, plus the hours (in UTC) as a fraction of a day.
+// Returns the cell of a date: the days since 1970-01-01, plus the hours as a fraction of a day. For a
+// column of times with a time zone, the date and the hours are those in UTC.
 // Source: H. Hinnant, days_from_civil.
 constexpr double date(int year, int month, int day, double hours = 0.0) noexcept {
     const int shifted = month <= 2 ? year - 1 : year;
@@ -186,10 +200,30 @@ inline double part_of(Part part, double days) noexcept {
     const std::int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     const std::int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
     const std::int64_t month = (5 * of_year + 2) / 153;
+    if (part == Part::year || part == Part::day_of_year) {
+        const std::int64_t civil = 400 * (shifted / 146097) + year + (month < 10 ? 0 : 1);
+        if (part == Part::year) return static_cast<double>(civil);
+        const std::int64_t before = civil + 399;  // the years before this one, plus 400: not negative in year 0
+        const std::int64_t first = 365 * before + before / 4 - before / 100 + before / 400 - 146097;
+        return static_cast<double>(shifted - first - 305);
+    }
     if (part == Part::day) return static_cast<double>(of_year - (153 * month + 2) / 5 + 1);
     return static_cast<double>(month < 10 ? month + 2 : month - 10);
 }
 
+#if ZONES
+// Returns the days since 1970-01-01 on the wall clock of a zone.
+inline double local(const Zone& zone, double days) noexcept {
+    constexpr double kTicks = 864000000.0;  // per day
+    if (std::isnan(days)) return days;
+    const double ticks = std::nearbyint(days * kTicks);
+    const double* start = std::upper_bound(zone.starts, zone.starts + zone.count, ticks);
+    const double shifted = ticks + zone.offsets[start - zone.starts];
+    const double whole = std::floor(shifted / kTicks);
+    return whole + (shifted - whole * kTicks) / kTicks;
+}
+
+#endif
 #if SCALINGS
 template <typename Scaled>  // Column or Scaling
 inline float scaled(const Scaled& column, double cell) noexcept {
@@ -274,7 +308,12 @@ inline bool encode(const Row& row, float* features, double* unscaled) noexcept {
 inline bool encode(const Row& row, float* features) noexcept {
 #endif
     for (const Column& column : kTable) {
+#if ZONES
+        const double moment = column.zone == nullptr ? row[column.source] : local(*column.zone, row[column.source]);
+        const double cell = part_of(column.part, moment);
+#else
         const double cell = part_of(column.part, row[column.source]);
+#endif
         const std::size_t code = code_of(column, cell);
         if (kRefusesMissing && code == column.levels) return false;
         if (column.is_number) {

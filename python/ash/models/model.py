@@ -287,7 +287,8 @@ class Model(ABC):
         """Write the model as an ONNX file, which takes the cells of a table and returns the predictions.
 
         If all columns are numbers, the input is `X`, double [rows, columns]. Otherwise each column is an input
-        [rows, 1]. Numbers are double. Dates are double too, in days since 1970-01-01 in UTC. Categories are strings,
+        [rows, 1]. Numbers are double. Dates are double too, in days since 1970-01-01; times with a time zone in
+        UTC, from which the graph computes the parts in the zone of training. Categories are strings,
         written as in training: a number as "3" or "2.5", a boolean as "True". An input has the name of its column, or
         x0, x1, ... if columns have no names. An underscore is added to names that are empty or equal to the name of an
         output. The metadata `columns` (JSON) lists the inputs in order.
