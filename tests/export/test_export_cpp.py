@@ -65,6 +65,15 @@ def test_networks_with_different_input_scalings_are_exported(make: Any, name: st
     check(model, compile_header(tmp_path, name, "-O2"), random_rows(random, model, 100))
 
 
+@pytest.mark.parametrize("make", [random_ensemble, random_mixture])
+def test_members_with_the_statistics_of_several_folds_are_exported(make: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    model = make(random, classes=[None, 0][make is random_mixture], scalings=2, folds=True)
+    assert len(model.encodings) == 2 and any(table is not None for table in model.encoding.statistics)
+    model.to_cpp(tmp_path / "model.hpp")
+    check(model, compile_header(tmp_path, "g++", "-O1"), random_rows(random, model, 100))
+
+
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])
 def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None:
     trees, X = two_leaves(0.1, missing), around(0.1)

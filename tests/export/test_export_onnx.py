@@ -65,7 +65,7 @@ def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
 @given(seed=st.integers(0, 2**32))
 def test_networks_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3}
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3, "folds": True}
     model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 
@@ -73,7 +73,7 @@ def test_networks_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest
 @given(seed=st.integers(0, 2**32))
 def test_trees_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2}
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2, "folds": True}
     model = random_mixture(random, **several) if seed % 4 == 0 else random_trees(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 

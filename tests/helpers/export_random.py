@@ -2,7 +2,8 @@
 
 import datetime
 import math
-from itertools import pairwise
+from dataclasses import replace
+from itertools import cycle, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -147,22 +148,38 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
     """Return an ensemble of networks and trees."""
     classes = fixed.pop("classes", 1)
     networks = random_ensemble(random, classes=classes, **({"outputs": 1} if classes is None else {}), **fixed)
-    trees = [random_trees(random, encoding=networks.encoding, classes=classes) for _ in range(2)]
+    encodings = networks.encodings[-1], networks.encodings[0]
+    trees = [random_trees(random, encoding=encoding, classes=classes) for encoding in encodings]
     members = [trees[0], *networks.members[:2], trees[1]]
     return ash.Ensemble(members, np.array([0.45, 0.3, 0.15, 0.1]), metric=networks.metric, validation_score=0.0)
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings."""
+    """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings.
+
+    If `folds` is set, each scaling has its own target statistics.
+    """
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
     scalings = [random_scaling(random, encoding) for _ in range(fixed.pop("scalings", 1))]
     targets = random_targets(random, outputs, classes is None)
-    fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
-    members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
+    encodings = [encoding] * len(scalings)
+    if fixed.pop("folds", False):
+        encodings[1:] = [other_statistics(random, encoding) for _ in scalings[1:]]
+    fixed |= {"classes": classes, "outputs": outputs, "targets": targets}
+    members = [
+        random_network(random, scaling=scaling, encoding=own, **fixed)
+        for scaling, own in islice(cycle(zip(scalings, encodings, strict=True)), 3)
+    ]
     weights = np.array([0.45, 0.33, 0.22])  # no subset sums to 1/2, so members never tie, even if all are certain
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
+
+
+def other_statistics(random: Random, encoding: Encoding) -> Encoding:
+    """Return an encoding with the same features but other target statistics, as in another fold."""
+    tables = [None if each is None else np.abs(random.normal(size=each.shape)) for each in encoding.statistics]
+    return replace(encoding, statistics=tuple(tables))
 
 
 def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:

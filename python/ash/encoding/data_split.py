@@ -28,6 +28,7 @@ from ash.data.frames import Frame, read_frame
 from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
 from ash.data.targets import read_targets
 from ash.encoding.canonical_order import sort_rows
+from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
 from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
@@ -155,6 +156,20 @@ class Split:
         It is the fold with the most training rows, or the first of folds of similar size.
         """
         return 0 if self.is_tiled else int(np.argmax([len(fold.training) for fold in self.folds]))
+
+    @cached_property
+    def predicting(self) -> tuple[Encoding, ...]:
+        """The encoding with which each fold's models predict: its target statistics are those of the fold's own rows.
+
+        A model was trained beside these statistics and their counts. Neighbors are those of all rows. Folds share one
+        encoding if no column has statistics.
+        """
+        if self.whole is None:
+            return (self.folds[0].encoding.predicting,)
+        shared, own = self.whole.encoding.predicting, [fold.encoding for fold in self.folds]
+        if all(table is None for table in shared.statistics):
+            return (shared,) * len(own)
+        return tuple(replace(shared, statistics=each.statistics, targets=each.targets) for each in own)
 
 
 def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
@@ -304,6 +319,7 @@ def _learn_encoding(
         training=order,
         weights=weights,
         validation=validation,
+        groups=table.groups,
     )
 
 

@@ -9,7 +9,7 @@
     rows that `predict` refuses -------------------------------------- NaN ----> | --> probabilities, label; or target
 
 With several folds, the networks of an ensemble scale their inputs differently. The graph then computes the scaled
-features once per scaling.
+features once per scaling, and the unscaled features once per encoding of trees.
 
 The angles of an embedding are computed in double and rounded once, like the core's fused multiply-add. This file
 imports onnx, so it is imported only on demand.
@@ -162,13 +162,16 @@ class _Writer:
             for name, kind in zip(self.inputs, kinds, strict=True)
         ]
 
-    def _features(self, scaling: Scaling | None) -> str:
-        """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None."""
+    def _features(self, scaling: Scaling | None, encoding: int = 0) -> str:
+        """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None.
+
+        Unscaled features are those of the encoding with this number.
+        """
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
         for place, column in enumerate(self.description.columns):
-            table = column.scaled_table(scaling) if scaling else column.table
+            table = column.scaled_table(scaling) if scaling else column.table_in(encoding)
             if table.shape[1]:
                 parts.append(self.graph.add("Gather", table, self._code(place), axis=0))
                 order += range(column.table_first, column.table_first + table.shape[1])
@@ -292,9 +295,12 @@ class _Writer:
         features = [self._features(scaling) for scaling in self.description.scalings] if networks else []
         for network in networks:
             yield network, network_outputs(self.graph, network, features[network.scaling], classifies)
-        unscaled = nearly_zero_as_zero(self.graph, self._features(None)) if trees else ""
+        unscaled = {
+            encoding: nearly_zero_as_zero(self.graph, self._features(None, encoding))
+            for encoding in dict.fromkeys(each.encoding for each in trees)
+        }
         for each in trees:
-            yield each, trees_outputs(self.graph, each, unscaled, classifies)
+            yield each, trees_outputs(self.graph, each, unscaled[each.encoding], classifies)
 
     def _outputs(self) -> list[Any]:
         """Add the members, their mean and the outputs to the graph; return the outputs as ValueInfoProto."""

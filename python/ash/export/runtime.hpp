@@ -34,6 +34,9 @@ struct Column {
 #if UNSCALED
     const double* unscaled;  // [levels + 2][width], the same features unscaled
 #endif
+#if ENCODINGS
+    const double* const* encoded;  // [encodings], the unscaled features in each encoding; null if they are all equal
+#endif
     std::size_t width;
 #if ZONES
     const Zone* zone;  // the zone in which a part of a date is taken, or null
@@ -95,6 +98,9 @@ struct Member {
 #if SCALINGS
     const Scaling* scaling;  // [features], or null for the scaling of the columns
 #endif
+#if ENCODINGS
+    std::size_t encoding;
+#endif
 };
 
 #if TREES
@@ -119,6 +125,9 @@ struct Trees {
     const double* least;
     const double* most;
     bool exponential;
+#if ENCODINGS
+    std::size_t encoding;
+#endif
 };
 
 #endif
@@ -339,6 +348,21 @@ inline bool encode(const Row& row, float* features) noexcept {
     return true;
 }
 
+#if ENCODINGS
+// Replaces the unscaled features that differ between encodings by those of another encoding.
+inline void encode_again(const Row& row, std::size_t encoding, Unscaled& unscaled) noexcept {
+    double* features = unscaled.data();
+    for (const Column& column : kTable) {
+        if (column.is_number) ++features;
+        if (column.encoded != nullptr) {
+            const std::size_t code = code_of(column, part_of(column.part, row[column.source]));
+            std::copy_n(column.encoded[encoding] + code * column.width, column.width, features);
+        }
+        features += column.width;
+    }
+}
+
+#endif
 // Appends the values of an embedding to the features.
 inline void embed(const Embedding& embedding, float* features) noexcept {
     const std::size_t count = embedding.count;
@@ -486,11 +510,17 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
     if (!detail::encode(cells, features.data())) return false;
 #endif
     Outputs total{};
+#if ENCODINGS
+    std::size_t encoding = detail::kFirstEncoding;
+#endif
 #if SCALINGS
     const detail::Scaling* scaling = nullptr;  // networks are ordered by their scaling, those with null first
     for (const detail::Member& member : detail::kMembers) {
         if (member.scaling != scaling) {
             scaling = member.scaling;
+#if ENCODINGS
+            if (member.encoding != encoding) detail::encode_again(cells, encoding = member.encoding, unscaled);
+#endif
             for (std::size_t i = 0; i < features.size(); ++i) features[i] = detail::scaled(scaling[i], unscaled[i]);
         }
         detail::add(member, features, total);
@@ -502,7 +532,17 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
     for (double& x : unscaled) {
         if (std::fabs(x) <= detail::kNearlyZero) x = 0.0;
     }
+#if ENCODINGS
+    for (const detail::Trees& trees : detail::kTrees) {
+        if (trees.encoding != encoding) {
+            detail::encode_again(cells, encoding = trees.encoding, unscaled);
+            for (double& x : unscaled) x = std::fabs(x) <= detail::kNearlyZero ? 0.0 : x;
+        }
+        detail::add(trees, unscaled, total);
+    }
+#else
     for (const detail::Trees& trees : detail::kTrees) detail::add(trees, unscaled, total);
+#endif
 #endif
     outputs = total;
     return true;

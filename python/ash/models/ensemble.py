@@ -1,8 +1,11 @@
 r"""Defines ensembles of networks and boosted trees of one run, and selects their members.
 
-    block of rows --encoded once--> member 0 -> outputs * weight 0  \
+    block of rows --encoded-------> member 0 -> outputs * weight 0  \
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                             /
+
+A block of rows is encoded once per distinct encoding. Members of different folds have different encodings if a column
+has target statistics, which are those of the fold's training rows. Levels are looked up only once.
 
 Outputs are probabilities or targets. They are bit-identical on any number of threads, since this is true of each
 member's outputs, and the order of summation is fixed. Prediction time is the sum over the members.
@@ -40,6 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, ensemble_parts
 from ash.models.model import Model
 from ash.models.network import Network
@@ -67,11 +71,14 @@ class Ensemble(Model):
     Attributes
     ----------
     members : tuple of Network or Trees
-        The members, best first. All are from one run, so they share one encoding of the columns.
+        The members, best first. All are from one run, so they have the same features. Members of several folds have the
+        target statistics of their own fold.
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
-    task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
+    task, classes_, feature_names, target_names, n_features_in_, n_outputs_
         As in each member; all members have the same values.
+    encoding : ash.encoding.encoding.Encoding
+        The encoding of the first member.
     metric : str
         The metric of the run. It is "neg_log_loss" or "neg_root_mean_squared_error" instead if a user's scorer scored
         the run, or if the metric is the Poisson deviance and predictions may be 0 or negative.
@@ -106,6 +113,11 @@ class Ensemble(Model):
         self.quantile = first.quantile
 
     @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        """Return the distinct encodings of the members, in the order of the first members that have them."""
+        return tuple(dict.fromkeys(member.encoding for member in self.members))
+
+    @property
     def n_outputs_(self) -> int:
         """Return the number of columns of y."""
         return self.members[0].n_outputs_
@@ -122,10 +134,20 @@ class Ensemble(Model):
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the ensemble in a file."""
         members = [member.file_parts() for member in self.members]
-        return ensemble_parts(members, self.weights, self.metric, self.validation_score)
+        return ensemble_parts(members, self.weights, self._places, self.metric, self.validation_score)
+
+    @property
+    def _places(self) -> list[int]:
+        """The index of each member's encoding in `encodings`."""
+        encodings = self.encodings
+        return [encodings.index(member.encoding) for member in self.members]
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
-        return average((member.core.predict(rows, threads) for member in self.members), self.weights)
+        return self._predict_blocks([rows] * len(self.encodings), threads)
+
+    def _predict_blocks(self, blocks: Sequence[NDArray[Any]], threads: int) -> NDArray[np.float32]:
+        pairs = zip(self.members, self._places, strict=True)
+        return average((member.core.predict(blocks[place], threads) for member, place in pairs), self.weights)
 
     def __repr__(self) -> str:
         """Return one line with the number of members of each kind, the task and the validation score."""

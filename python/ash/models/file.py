@@ -11,7 +11,7 @@
                (encoding/target_statistics.py)
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
                (encoding/neighbors.py)
-    metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
                "sha256": the hash of that text and of the tensors
@@ -20,7 +20,10 @@
                targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
-               statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
+               statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member.
+               If members of several folds have statistics of their own (version 4), "encoding" and statistics.3 are
+               those of fold 0; fold.1.statistics.3, ... are those of fold 1; "folds": [{"targets"}, ...] has an entry
+               for each fold from 1 on; and "fold" of a member is the number of its fold, absent if it is 0
 
 Invariants: (1) loading runs no code from the file, and uses its contents only after checking all names, dtypes and
 shapes (which must fit each other and the metadata), and that all numbers are finite, except bounds, which may be
@@ -44,15 +47,15 @@ from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
-from ash.encoding.serialize import encoding_parts
+from ash.encoding.serialize import encoding_parts, statistics_parts
 from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
-VERSIONS = (1, 2, 3)
-"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
-has the lowest version that can represent its model, so that older versions of ash can read as many files as
-possible."""
+VERSIONS = (1, 2, 3, 4)
+"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees; version 4
+adds the statistics of several folds. A file has the lowest version that can represent its model, so that older versions
+of ash can read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
 """Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
@@ -65,6 +68,8 @@ EXPONENTIAL = "exponential"
 """The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
+FOLD, FOLDS = "fold", "folds"
+"""The metadata entries for members with the statistics of several folds. Names of these tensors start with FOLD."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -89,15 +94,15 @@ def check_format(condition: bool, wrong: str) -> None:
 def save(
     path: str | os.PathLike[str],
     parts: FileParts,
-    encoding: Encoding,
+    encodings: Sequence[Encoding],
     classes: NDArray[Any] | None,
     target_names: tuple[str, ...] | None,
     record: RunRecord | None,
 ) -> None:
-    """Write a model with these parts to `path`, replacing an existing file; see `Model.save`."""
+    """Write a model with these parts and `Model.encodings` to `path`, replacing an existing file; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
-    about, tensors = _whole(parts, encoding, target_names)
+    about, tensors = _whole(parts, encodings, target_names)
     about |= {
         "version": _version(about, tensors),
         "ash_version": _core.build_info()["version"],
@@ -111,6 +116,8 @@ def save(
 
 def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
     """Return the lowest version of the format that can represent a model."""
+    if FOLDS in about:
+        return 4
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
@@ -133,19 +140,28 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 
 
 def model_digest(
-    parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
+    parts: FileParts,
+    encodings: Sequence[Encoding],
+    classes: NDArray[Any] | None,
+    target_names: tuple[str, ...] | None,
 ) -> str:
     """Return a hash (64 hexadecimal digits) of all that predictions depend on, such as weights and encoding."""
-    about, tensors = _whole(parts, encoding, target_names)
+    about, tensors = _whole(parts, encodings, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
 
 
-def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] | None) -> FileParts:
-    """Return a model's entries and tensors, including those of its encoding and the entry for its target names."""
+def _whole(parts: FileParts, encodings: Sequence[Encoding], target_names: tuple[str, ...] | None) -> FileParts:
+    """Return a model's entries and tensors, including those of its encodings and the entry for its target names."""
     about, tensors = parts
-    columns, tables = encoding_parts(encoding)
-    return {**about, "encoding": columns, "target_names": target_names}, {**tensors, **tables}
+    columns, tables = encoding_parts(encodings[0])
+    folds = []
+    for number, encoding in enumerate(encodings[1:], start=1):
+        entries, own = statistics_parts(encoding)
+        folds.append(entries)
+        tables |= {f"{FOLD}.{number}.{name}": table for name, table in own.items()}
+    about = {**about, "encoding": columns, "target_names": target_names, **({FOLDS: folds} if folds else {})}
+    return about, {**tensors, **tables}
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
@@ -197,11 +213,18 @@ def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -
     return exponential if quantile is None else {**exponential, QUANTILE: quantile}
 
 
-def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble. The names of a member's tensors begin with the member's number."""
+def ensemble_parts(
+    models: Sequence[FileParts], weights: NDArray[np.float64], folds: Sequence[int], metric: str, score: float
+) -> FileParts:
+    """Return the entries and tensors of an ensemble. The names of a member's tensors begin with the member's number.
+
+    `folds` are the indices of the members' encodings.
+    """
     members, tensors = [], {WEIGHTS: np.array(weights)}
-    for number, (entries, own) in enumerate(models):
-        members.append({key: value for key, value in entries.items() if key != "format"})
+    for number, ((entries, own), fold) in enumerate(zip(models, folds, strict=True)):
+        members.append(
+            {key: value for key, value in entries.items() if key != "format"} | ({FOLD: fold} if fold else {})
+        )
         tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
 

@@ -4,8 +4,9 @@
     one value in all rows of one column          ->  the mean prediction is the partial dependence for this value
 
 Both are computed on a sample of the validation rows. A result has its own copy of the sample, so it does not keep the
-user's table in memory. The sample is encoded once, and all features of a column are shuffled together. If there are
-neighbor features, which depend on several columns, the sample is encoded again for each change.
+user's table in memory. The sample is encoded once in each encoding of the model, and all features of a column are
+shuffled together. If there are neighbor features, which depend on several columns, the sample is encoded again for each
+change.
 
 Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
 Statistics 29, 2001.
@@ -26,6 +27,7 @@ from ash import _core
 from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
+from ash.encoding.encoding import blocks_for
 from ash.encoding.schema import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
 from ash.models.model import Model
@@ -127,9 +129,9 @@ class _Cells:
 
     def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
         self._model, self._sample, self._threads = model, sample, threads
-        self._block: Numbers | None = None
+        self._blocks: list[Numbers] | None = None
         if model.encoding.neighbors is None:
-            self._block = model.encoding.block(sample.frame, slice(0, sample.frame.rows))
+            self._blocks = blocks_for(model.encodings, sample.frame, slice(0, sample.frame.rows))
 
     def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
         """Return the score of the predictions that `outputs` returns for `place` and `order`."""
@@ -141,17 +143,19 @@ class _Cells:
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
         """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""
-        frame, block = self._sample.frame, self._block
+        frame, blocks = self._sample.frame, self._blocks
         if order is None:
             return self._model.predict_frame(frame, self._threads)
-        if block is None:
+        if blocks is None:
             changed = frame.with_column(place, frame.columns[place].with_order(order))
             return self._model.predict_frame(changed, self._threads)
         features = self._model.encoding.features_of(place)
-        own = block[:, features].copy()
-        block[:, features] = own[order]
-        outputs = self._model.predict_block(block, self._threads)
-        block[:, features] = own
+        own = [block[:, features].copy() for block in blocks]
+        for block, cells in zip(blocks, own, strict=True):
+            block[:, features] = cells[order]
+        outputs = self._model.predict_blocks(blocks, self._threads)
+        for block, cells in zip(blocks, own, strict=True):
+            block[:, features] = cells
         return outputs
 
 

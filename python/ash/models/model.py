@@ -28,7 +28,7 @@ from ash._utils.user_warnings import warn_user
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets
-from ash.encoding.encoding import Encoding
+from ash.encoding.encoding import Block, Encoding, blocks_for
 from ash.errors import SettingError
 from ash.export.description import TrainedMember, describe
 from ash.metrics import ALIASES, METRIC_OF_LOSS, metric_of
@@ -52,6 +52,7 @@ class Model(ABC):
     ----------
     classes_ : ndarray of shape (classes,) or None
     encoding : ash.encoding.encoding.Encoding
+        The encoding of the columns; for an ensemble, that of its first member.
     target_names : tuple of str or None
     metric : str
     validation_score : float
@@ -73,6 +74,11 @@ class Model(ABC):
     def task(self) -> str:
         """Return "classification" or "regression"."""
         return "regression" if self.classes_ is None else "classification"
+
+    @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        """Return the distinct encodings of the members; they differ only in the target statistics of their folds."""
+        return (self.encoding,)
 
     @property
     def n_features_in_(self) -> int:
@@ -105,6 +111,10 @@ class Model(ABC):
     @abstractmethod
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
         """Return probabilities or targets [rows, outputs] for encoded rows; raise ValueError for infinite numbers."""
+
+    def _predict_blocks(self, blocks: Sequence[Block], threads: int) -> NDArray[np.float32]:
+        """Return probabilities or targets [rows, outputs] for rows in each of `encodings`."""
+        return self._predict_rows(blocks[0], threads)
 
     def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
         """Return labels in the dtype of y, or targets in the units of y.
@@ -211,12 +221,12 @@ class Model(ABC):
         OSError
             The file cannot be written; an existing file is unchanged.
         """
-        save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
+        save(path, self.file_parts(), self.encodings, self.classes_, self.target_names, self.record)
 
     @property
     def digest(self) -> str:
         """Return a hash (64 hexadecimal digits) of all that predictions depend on. Equal models have equal hashes."""
-        return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
+        return model_digest(self.file_parts(), self.encodings, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """Return the features that a network gets for a table: scaled and clipped numbers, one-hot levels, statistics.
@@ -412,19 +422,20 @@ class Model(ABC):
             with contextlib.suppress(ValueError):  # for infinite or too large numbers, which are checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
+        cells = self.encoding.features * len(self.encodings)
         outputs = [
-            self._predict_rows(self.encoding.block(frame, slice(*each), schema.unknown), team)
-            for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features))
+            self._predict_blocks(blocks_for(self.encodings, frame, slice(*each), schema.unknown), team)
+            for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // cells))
         ]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
-    def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
+    def predict_blocks(self, blocks: Sequence[Block], threads: int | None = None) -> NDArray[np.float32]:
         """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
         ----------
-        block : ndarray of shape (rows, features), float64
-            As returned by `encoding.block`.
+        blocks : sequence of ndarray of shape (rows, features), float64
+            The rows in each of `encodings`, as returned by `ash.encoding.encoding.blocks_for`.
         threads : int, optional
             As for `predict`.
 
@@ -432,7 +443,7 @@ class Model(ABC):
         -------
         ndarray of shape (rows, outputs), float32
         """
-        return self._predict_rows(block, _team(len(block), threads))
+        return self._predict_blocks(blocks, _team(len(blocks[0]), threads))
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Convert outputs to the labels or targets that `predict` returns.

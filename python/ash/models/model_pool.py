@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold, Split
+from ash.encoding.encoding import Encoding
 from ash.metrics import METRICS, native_or_loss
 from ash.models.ensemble import (
     Ensemble,
@@ -225,7 +226,7 @@ def read_kept(
     The number of networks is limited so that predicting the validation rows takes at most `work` multiply-adds, but at
     least one network is returned if any was kept. Boosted trees are not limited, since their predictions already exist.
     Predictions are for the validation rows of all folds, one fold after the other. Networks and predictions are
-    calibrated. Models of several folds share the encoding of all rows.
+    calibrated. The models of each fold predict with the encoding of their fold (`Split.predicting`).
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:
@@ -245,8 +246,8 @@ def read_kept(
     return Kept(
         members=tuple(
             tuple(
-                member_of(core, split.whole or folds[0], params[candidate], options, score).sharper(factor)
-                for core in own
+                member_of(core, folds[0], params[candidate], options, score, encoding).sharper(factor)
+                for core, encoding in zip(own, split.predicting, strict=True)
             )
             for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
         ),
@@ -283,10 +284,17 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
     return np.concatenate(weights) if weights else None
 
 
-def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options: Options, score: float) -> Member:
-    """Wrap a core network or boosted trees in the public model."""
+def member_of(
+    core: _core.Network | Boosted,
+    fold: Fold,
+    params: Params,
+    options: Options,
+    score: float,
+    encoding: Encoding | None = None,
+) -> Member:
+    """Wrap a core network or boosted trees in the public model; by default it predicts with the fold's own encoding."""
     about: dict[str, Any] = {
-        "encoding": fold.encoding.predicting,
+        "encoding": encoding or fold.encoding.predicting,
         "classes": fold.table.classes_,
         "target_names": fold.table.target_names,
         "params": params,
