@@ -45,8 +45,9 @@ from ash.engine.planning import rows_of_epoch
 from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
+from ash.models.decision import AUTO
 from ash.models.model import Model
-from ash.models.model_pool import Kept, member_of, read_kept
+from ash.models.model_pool import Kept, data_member_of, read_kept
 from ash.models.trees import Boosted, Trees
 from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
@@ -76,10 +77,13 @@ class Final:
         The maximum number of draws (with replacement) from the kept networks for the ensemble; 1 for a single network.
     refit : bool
         Whether the selected models are also trained on all rows. It has no effect with several folds (see `refits`).
+    threshold : "auto", float or None
+        How a classifier decides, as `decision_threshold` of `ASHClassifier`.
     """
 
     ensemble: int
     refit: bool
+    threshold: str | float | None = AUTO
 
 
 class Finished(NamedTuple):
@@ -167,8 +171,8 @@ def finish(
             trained, epochs = refit.best_on_all_rows(tuner, recorded)
         except KeyboardInterrupt:
             warn_user("training on all rows was interrupted: the model is that of the first fold")
-            return Finished(kept, kept.networks[0], (0,), interrupted=True)
-        return Finished(trained, trained.networks[0], epochs)
+            return Finished(kept, kept.best(), (0,), interrupted=True)
+        return Finished(trained, trained.best(), epochs)
     if interrupted:
         recorded = (0,) * drawn
     try:
@@ -374,7 +378,7 @@ class Refit:
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                found = data_member_of(core, fold, old.params, self.options, old.validation_score)
                 networks[place] = found.sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
 

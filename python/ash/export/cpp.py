@@ -13,6 +13,7 @@ models. A header contains only the lines for its model, without these directives
     TREES      the model has boosted trees
     SCALINGS   the networks of an ensemble scale their inputs differently, since each fold has its own scaling
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
+    WEIGHED    labels are decided by weights of the classes
 
 The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
 so each further scaling is applied only once per row.
@@ -92,7 +93,8 @@ def header(description: Description, namespace: str) -> str:
 
 def _conditions(description: Description) -> dict[str, bool]:
     trees, scalings = bool(description.trees), len(description.scalings) > 1
-    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    weighed = description.decision_weights is not None
+    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings, "WEIGHED": weighed}
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
@@ -135,6 +137,8 @@ def _face(description: Description) -> Iterator[str]:
     if description.classes is not None:
         kind, labels = _labels(description.classes)
         yield _constants(kind, "kClasses", labels)
+        if description.decision_weights is not None:
+            yield _constants("double", "kDecisionWeights", list(map(floating, description.decision_weights.tolist())))
     elif description.target_names is not None:
         yield _constants("std::string_view", "kTargetNames", list(map(text, description.target_names)))
 

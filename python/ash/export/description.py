@@ -158,7 +158,7 @@ class Member:
 
     Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
     ``exp(z * scale) * mean`` if `exponential` is set. The target is then clipped to the range from `target_least` to
-    `target_most`. For classification z contains the logits; the logits of trees are multiplied by the scale.
+    `target_most`. For classification z contains the logits; those of trees are ``(z + mean) * scale``.
     """
 
     weight: float  # weight of the member's outputs in the mean
@@ -224,6 +224,10 @@ class Description:
     refuses_missing: bool
     refuses_unknown: bool
     infinite_is_missing: bool
+    decision_weights: Doubles | None
+    """The label is the class with the largest product of this weight [classes] and its probability, the first one in a
+    tie; None for equal weights."""
+    positive: int | None
 
     @cached_property
     def features(self) -> int:
@@ -288,6 +292,8 @@ class TrainedModel(Protocol):
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
+    decision_weights: Doubles | None
+    positive: int | None
 
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
         """Return pairs (member, weight of the member in the mean)."""
@@ -319,6 +325,8 @@ def describe(model: TrainedModel) -> Description:
         schema.missing == "error",
         schema.unknown == "error",
         schema.infinite == "missing",
+        model.decision_weights,
+        model.positive,
     )
 
 
