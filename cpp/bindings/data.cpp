@@ -63,9 +63,9 @@ void bind_settings(py::module_& m) {
 }
 
 // Returns `y` as a TargetTable. Refuses an array without rows, since it could have any number of columns.
-TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
+TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}, int positive = 1) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
-    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
+    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss, positive};
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
@@ -90,9 +90,9 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const std::optional<Array<double>>& training_weights,
                                           const std::optional<Array<double>>& validation_weights,
                                           std::int64_t epoch_rows, const std::string& loss, double level,
-                                          std::int64_t sparse_cells) {
+                                          std::int64_t sparse_cells, int positive) {
     return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
-                                         target_table(y, classes, {parse<Loss>(loss), level}),
+                                         target_table(y, classes, {parse<Loss>(loss), level}, positive),
                                          part_of(training, training_weights), part_of(validation, validation_weights),
                                          standardized, epoch_rows, sparse_cells);
 }
@@ -148,7 +148,7 @@ using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<flo
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
 using UnitsParts = std::tuple<bool, ScalingParts, std::vector<double>, std::vector<double>>;
 using DataParts = std::tuple<int, int, ScalingParts, ScalingParts, std::vector<int>, std::vector<int>, RowsParts,
-                             RowsParts, std::int64_t, std::string, double, UnitsParts, UnitsParts>;
+                             RowsParts, std::int64_t, std::string, double, UnitsParts, UnitsParts, int>;
 
 RowsParts parts_of(const Rows& rows) {
     const SparseRows& sparse = rows.sparse;
@@ -185,7 +185,8 @@ DataParts parts_of(const Data& data) {
             std::string(name(data.loss().kind)),
             data.loss().level,
             parts_of(data.output_units()),
-            parts_of(data.output_units(true))};
+            parts_of(data.output_units(true)),
+            data.positive()};
 }
 
 // Returns the training targets: class numbers, standardized targets [rows][outputs], or standardized logarithms.
@@ -253,7 +254,7 @@ OutputUnits units_of(const UnitsParts& parts) {
 
 std::shared_ptr<Data> data_of(const DataParts& parts) {
     const auto& [features, classes, inputs, units, constant, numbers, training, validation, epoch_rows, loss, level,
-                 targets, log_targets] = parts;
+                 targets, log_targets, positive] = parts;
     return std::make_shared<Data>(Data::Members{features,
                                                 classes,
                                                 scaling_of(inputs),
@@ -265,7 +266,8 @@ std::shared_ptr<Data> data_of(const DataParts& parts) {
                                                 epoch_rows,
                                                 {parse<Loss>(loss), level},
                                                 units_of(targets),
-                                                units_of(log_targets)});
+                                                units_of(log_targets),
+                                                positive});
 }
 
 void bind_builder(py::module_& m) {
@@ -274,7 +276,8 @@ void bind_builder(py::module_& m) {
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
              py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0,
-             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse_cells") = 0)
+             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse_cells") = 0,
+             py::arg("positive") = 1)
         .def("observe", &feed<&DataBuilder::observe>, py::arg("x").noconvert())
         .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });

@@ -106,7 +106,8 @@ std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
 }
 
 double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes,
-                const std::vector<float>& weights, double level) {
+                const std::vector<float>& weights, double level, int positive) {
+    require(positive == 0 || positive == 1, "positive: 0 or 1");
     require(classes >= 0 && classes != 1, "classes: 0, or at least 2");
     require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0) &&
                 y.shape(1) == (classes > 0 ? 1 : predictions.shape(1)) &&
@@ -115,7 +116,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     require(weights.empty() || std::ssize(weights) == y.shape(0), "weights: one a row");
     const int outputs = narrow<int>(predictions.shape(1), "predictions: too many columns");
     const Predictions rows{view(predictions).data(), predictions.shape(0), outputs, outputs};
-    Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights};
+    Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights, .positive = positive};
     const auto given = view(y);
     std::vector<std::int32_t> labels;
     std::vector<float> targets;
@@ -229,7 +230,8 @@ void bind_training(py::module_& m) {
     m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
           py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
     m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
-          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5);
+          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5,
+          py::arg("positive") = 1);
     m.def("workspace_bytes", &bytes_of_workspace, py::arg("candidates"), py::arg("features"), py::arg("outputs"),
           py::arg("numbers"), py::kw_only(), py::arg("metric"), py::arg("weighted"), py::arg("training_rows"),
           py::arg("epoch_rows"), py::arg("validation_rows"));

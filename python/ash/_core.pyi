@@ -193,6 +193,7 @@ class DataBuilder:
         loss: str = "squared_error",  # "squared_error" | "pinball" | "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
         sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
+        positive: int = 1,  # of two classes, the class that f1 and average_precision score
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # reads the next rows [n, features]; NaN: missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
@@ -213,7 +214,7 @@ class Network:
         input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
         input_limit: NDArray[np.float64],  # per feature: 3 if clipped smoothly at 3, 0 if not clipped
-        target_mean: NDArray[np.float64],  # one per output; zeros for classification
+        target_mean: NDArray[np.float64],  # one per output; for classification added to the scores
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
         embedding: NDArray[np.float32] = ...,  # [parameters per embedded feature, embedded features]
@@ -272,7 +273,7 @@ class Trees:
         missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
-        target_mean: Sequence[float] | _Floats,  # one per output; zeros for classification
+        target_mean: Sequence[float] | _Floats,  # one per output; for classification added to the scores
         target_scale: Sequence[float] | _Floats,
         exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
         target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
@@ -480,6 +481,7 @@ def score(
     classes: int,
     weights: Sequence[float] = ...,
     level: float = 0.5,
+    positive: int = 1,  # of two classes, the class that f1 and average_precision score
 ) -> float: ...
 def instruction_sets() -> list[str]: ...  # names of those in the core that this processor supports, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...

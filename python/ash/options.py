@@ -201,6 +201,14 @@ def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] 
     return tuple((label.item() if isinstance(label, np.generic) else label, float(weight)) for label, weight in pairs)
 
 
+def _label(name: str, value: Any) -> Any:
+    """Return a label as a plain Python value, which JSON can hold."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is not None and not isinstance(plain, str | bool | int | float):
+        raise SettingError(f"{name} must be a label of y (text, a number or a boolean), got {value!r}")
+    return plain
+
+
 def _bytes(name: str, value: Any) -> int | None:
     return default_limit() if value is None else whole(name, value, 1, LARGEST_COUNT)
 
@@ -249,6 +257,7 @@ _THREADS_OF_FUNCTIONS = Check("int or None", _threads_of_functions)
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
+_LABEL = Check("str, int, float, bool or None", _label)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -470,6 +479,7 @@ class Options(RunOptions):
         tuple[str | int | bool, ...] | None, Option(None, _CATEGORICAL, TABLES + COMMAND, "results")
     ]
     class_weight: Annotated[Any, Option(None, _CLASS_WEIGHT, ("estimators",), "results")]
+    pos_label: Annotated[Any, Option(None, _LABEL, ("tune", "estimators", "command"), "results")]
     loss: Annotated[str, Option(LOSS_NAMES[0], _word(*LOSS_NAMES), ("estimators",), "results")]
     quantile: Annotated[float | None, Option(None, Check("float or None", _share), ("estimators",), "results")]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]

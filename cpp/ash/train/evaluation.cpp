@@ -79,7 +79,8 @@ Truth truth_of(const Data& data) {
             .outputs = data.outputs(),
             .labels = rows.labels,
             .targets = {rows.targets.data(), rows.target_stride, data.units().scale, data.loss().level},
-            .weights = rows.weights};
+            .weights = rows.weights,
+            .positive = data.positive()};
 }
 
 // Returns the mean of term(error) over the outputs of one row.

@@ -185,7 +185,10 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
     AlignedFloats logits(rows * stride);
     for (std::int64_t row = 0; row < rows; ++row) {
         const double* of_row = scores + row * this->scores();
-        const auto score = [&](std::int64_t o) { return classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]); };
+        const auto score = [&](std::int64_t o) {
+            const double raw = classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]);
+            return raw + targets_.scaling.center[static_cast<std::size_t>(o)];
+        };
         double top = score(0);
         for (std::int64_t o = 1; o < columns; ++o) top = std::max(top, score(o));
         // The largest score is subtracted in double, so that only the differences are rounded to float.

@@ -7,7 +7,8 @@
 //     two classes     one score s; probabilities are the softmax of 0 and s
 //     more classes    one score per class; probabilities are their softmax
 //
-// Before the softmax, class scores are multiplied by one common scale, which calibrates the probabilities.
+// Before the softmax, the center of its class is added to each class score, which corrects for class weights. Then all
+// scores are multiplied by one common scale, which calibrates the probabilities.
 //
 // Invariants: a tree has one leaf more than nodes ("nodes" means inner nodes). The first node is the root. Every other
 //             node and every leaf has exactly one parent, and every node precedes its children. A walk from the root

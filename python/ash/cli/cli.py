@@ -27,6 +27,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from numpy.typing import NDArray
+
 from ash import _core
 from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
@@ -99,6 +101,8 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     checked_numbers(data.X, name=args.data)  # before training; includes the rows of the test part
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
+    if classes is None and args.pos_label is not None:
+        raise SettingError(f"--positive {args.pos_label} needs classes, but {data.target!r} has numbers to predict")
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
         say(
             f"ash-tune: the {len(classes)} numbers in {data.target!r} are treated as classes; "
@@ -116,6 +120,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
+            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes)}),
             cv=_splitter(args),
             n_jobs=wanted,
             random_state=args.seed,
@@ -151,6 +156,17 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
+def _positive(text: str | None, classes: NDArray[Any]) -> Any:
+    """Return the label that `text` spells, or raise SettingError if it is none of two labels."""
+    labels = {str(label): label for label in classes.tolist()}
+    if text is None:
+        return None
+    if text not in labels or len(labels) != 2:
+        allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)
+        raise SettingError(f"--positive must be {allowed}, got {text}")
+    return labels[text]
+
+
 def _splitter(args: argparse.Namespace) -> Any:
     """Return the argument that splits the rows into folds: the number of folds, or a splitter that respects groups."""
     if args.groups is None or args.cv is None:
@@ -179,13 +195,10 @@ def _score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
     if metric in METRICS[part.table.task] and weights is not None:
         outputs, counted = model.predict_frame(X), weights > 0
         targets = read_targets(y, len(outputs), model.classes_, model.n_outputs_)
-        classes = 0 if model.classes_ is None else len(model.classes_)
-        return float(_core.score(metric, targets[counted], outputs[counted], classes, weights[counted].tolist()))
-    from sklearn.metrics import get_scorer
+        return float(model.score_outputs(metric, targets[counted], outputs[counted], weights[counted]))
+    from ash.scoring.scorers import scorer_of, takes_weights
 
-    from ash.scoring.scorers import takes_weights
-
-    scorer = get_scorer(args.scoring)
+    scorer = scorer_of(args.scoring, getattr(estimator, "pos_label", None))
     more = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
     return float(scorer(estimator, X, y, **more))
 
@@ -293,6 +306,12 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         dest="scoring",
         metavar="NAME",
         help="the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
+    )
+    parser.add_argument(
+        "--positive",
+        dest="pos_label",
+        metavar="LABEL",
+        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
     )
     parser.add_argument(
         "--cv", type=int, metavar="N", help="cross-validation with N folds (default: depends on the table)"

@@ -154,7 +154,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
             return
         metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
         score = model.score(frame.take(rows), y, metric)
-    except DataError as error:
+    except (DataError, SettingError) as error:
         warn_user(f"no score: {error}")
         return
     say(f"{metric} {show(score)} on {counted(len(rows), 'row')}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ash._utils.display import counted, format_table, printable, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
+from ash.cli.cli_report import decision_line
 from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
@@ -55,6 +56,7 @@ def _model_lines(path: str) -> Iterator[str]:
     facts = {
         "task": _task(model),
         "score": f"validation {model.metric} {_score(model.validation_score)}",
+        **_decision(model),
         "layers": _layers(members[0]) if len(members) == 1 else f"those of {len(members)} {_noun(members)}s, see below",
         "size": f"{_size(members)}, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -62,6 +64,12 @@ def _model_lines(path: str) -> Iterator[str]:
     }
     lines = [path, *(f"{name:8}{fact}" for name, fact in facts.items())]
     return map(printable, [*lines, "", *_hyperparameters(model), "", *_columns(model)])
+
+
+def _decision(model: Model) -> dict[str, str]:
+    if model.decision_weights is None:
+        return {}
+    return {"labels": decision_line(model).removeprefix("decision: ")}
 
 
 def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:

@@ -54,6 +54,8 @@ class Table:
         The factor by which the row weights of each class were multiplied; `weights` already includes it.
     groups : int64 array [rows] or None
         The group of each row; None if the rows are independent. Rows of one group are never on two sides of a split.
+    positive : int or None
+        Of two classes, the number of the positive class, if it is known (`positive_class`).
     """
 
     frame: Frame
@@ -64,6 +66,7 @@ class Table:
     weights: NDArray[np.float64] | None = None
     factors: NDArray[np.float64] | None = None
     groups: NDArray[np.int64] | None = None
+    positive: int | None = None
 
     @property
     def rows(self) -> int:

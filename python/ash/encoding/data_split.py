@@ -26,7 +26,7 @@ from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
-from ash.data.targets import read_targets
+from ash.data.targets import positive_class, read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
@@ -181,6 +181,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
     """
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
+    table = replace(table, positive=positive_class(table.classes_, options.pos_label))
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
     # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.

@@ -49,8 +49,9 @@ from ash.engine.planning import rows_of_epoch
 from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
+from ash.models.decision import AUTO
 from ash.models.model import Model
-from ash.models.model_pool import Kept, member_of, read_kept
+from ash.models.model_pool import Kept, data_member_of, read_kept
 from ash.models.trees import Boosted, Trees
 from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
@@ -81,10 +82,13 @@ class Final:
     refit : bool
         Whether the selected models are also trained on all rows. It has no effect with folds that tile the table (see
         `refits`).
+    threshold : "auto", float or None
+        How a classifier decides, as `decision_threshold` of `ASHClassifier`.
     """
 
     ensemble: int
     refit: bool
+    threshold: str | float | None = AUTO
 
 
 class Finished(NamedTuple):
@@ -418,7 +422,7 @@ class Refit:
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                found = data_member_of(core, fold, old.params, self.options, old.validation_score)
                 networks[place] = found.sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
 

@@ -49,6 +49,7 @@ from ash.journal.first import read_first
 from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
+from ash.models.decision import AUTO
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
@@ -56,7 +57,7 @@ from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, virt
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
-from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
+from ash.scoring.fold_scoring import Scoring, check_scorers, check_threshold, fold_scorers, usable_metric
 from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
@@ -202,9 +203,15 @@ class TuningRun:
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
-        self._sample = sample_of(self._split, self._options)
+        self._sample = sample_of(self._split)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
+        check_threshold(self._threshold, table)
+
+    @property
+    def _threshold(self) -> str | float | None:
+        """Return how a classifier decides, as `decision_threshold` of `ASHClassifier`."""
+        return AUTO if self._final is None else self._final.threshold
 
     @property
     def _is_split_at_random(self) -> bool:
@@ -411,6 +418,7 @@ class TuningRun:
         recorded = self._record if ending.ended == REPORT_LIMIT else None
         if recorded is not None:
             kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
+        kept = replace(kept, threshold=self._threshold)
         selected = kept
         finished = finish(
             tuner,
@@ -474,7 +482,7 @@ class TuningRun:
         if self._options.candidates is None:  # list only candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
-            model=kept.networks[0],
+            model=kept.best(),
             kept=kept if self._split.whole is None else None,
             sample=self._sample,
             best_candidate=kept.candidates[0],

@@ -273,7 +273,9 @@ class TreeTable:
     def score(self, outputs: NDArray[np.float32], options: Options) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
         metric, level = str(options.metric), core_loss(options)[1]
-        return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
+        table = self._fold.table
+        positive = 1 if table.positive is None else table.positive
+        return _core.score(metric, self._targets, outputs, table.classes, self._weights, level, positive)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
         """Return the log loss of predicted probabilities, or the root mean squared error of predicted targets.

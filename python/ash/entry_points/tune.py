@@ -31,6 +31,7 @@ def tune(
     first: Any = None,
     metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
+    pos_label: Any = None,
     categorical_features: Any = None,
     validation: float | int | tuple[Any, ...] | None = None,
     cv: Any = None,
@@ -63,11 +64,12 @@ def tune(
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try first; see `ash.tune_function`. A dict must name all hyperparameters that apply.
     metric : str or callable, optional
-        The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
-        roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. It can also be
-        another scikit-learn scorer, or a function ``scorer(estimator, X, y)``.
+        Ranks candidates: by default accuracy or r2, else a metric, a scikit-learn scorer, or a function
+        ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
+    pos_label : str, int, float, bool or None
+        Of two classes, the positive one of f1, precision, recall and average precision; by default 1.
     categorical_features : list of str, int or bool, "from_dtype" or None
         Numeric columns to treat as categories: names, positions or one bool per column.
     validation : float, int, (X, y) or (X, y, weights), optional
@@ -142,7 +144,7 @@ def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
     """Return the settings of a new run, in the form in which `repeated` returns the settings of a recorded run."""
     if given["seed"] is None:
         given["seed"] = seed_of(journal)
-    metric, scoring = read_scoring("metric", given["metric"])
+    metric, scoring = read_scoring("metric", given["metric"], pos_label=given["pos_label"])
     options = read_options("tune", {**_resolved(given), "metric": metric})
     validation, cv = given["validation"], given["cv"]
     return {

@@ -15,6 +15,7 @@ models. A header contains only the lines for its model, without these directives
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
     ZONES      the parts of a date are those of a time zone other than UTC
     ENCODINGS  the members of an ensemble have different target statistics, since each fold has its own
+    WEIGHED    labels are decided by weights of the classes
 
 The arrays of the columns contain features of the first scaling and its encoding. Networks are ordered by their scaling,
 so each further scaling is applied only once per row. Networks of one encoding follow each other, and so do trees.
@@ -98,7 +99,8 @@ def _conditions(description: Description) -> dict[str, bool]:
     zones = any(column.zone is not None for column in description.columns)
     encodings = description.encodings > 1
     conditions = {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
-    return {**conditions, "ENCODINGS": encodings, "ZONES": zones}
+    weighed = description.decision_weights is not None
+    return {**conditions, "ENCODINGS": encodings, "ZONES": zones, "WEIGHED": weighed}
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
@@ -141,6 +143,8 @@ def _face(description: Description) -> Iterator[str]:
     if description.classes is not None:
         kind, labels = _labels(description.classes)
         yield _constants(kind, "kClasses", labels)
+        if description.decision_weights is not None:
+            yield _constants("double", "kDecisionWeights", list(map(floating, description.decision_weights.tolist())))
     elif description.target_names is not None:
         yield _constants("std::string_view", "kTargetNames", list(map(text, description.target_names)))
 

@@ -172,7 +172,7 @@ class Member:
 
     Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
     ``exp(z * scale) * mean`` if `exponential` is set. The target is then clipped to the range from `target_least` to
-    `target_most`. For classification z contains the logits; the logits of trees are multiplied by the scale.
+    `target_most`. For classification z contains the logits; those of trees are ``(z + mean) * scale``.
     """
 
     weight: float  # weight of the member's outputs in the mean
@@ -239,6 +239,10 @@ class Description:
     refuses_missing: bool
     refuses_unknown: bool
     infinite_is_missing: bool
+    decision_weights: Doubles | None
+    """The label is the class with the largest product of this weight [classes] and its probability, the first one in a
+    tie; None for equal weights."""
+    positive: int | None
 
     @cached_property
     def features(self) -> int:
@@ -309,6 +313,8 @@ class TrainedModel(Protocol):
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
+    decision_weights: Doubles | None
+    positive: int | None
 
     @property
     def encodings(self) -> tuple[Encoding, ...]:
@@ -350,6 +356,8 @@ def describe(model: TrainedModel) -> Description:
         schema.missing == "error",
         schema.unknown == "error",
         schema.infinite == "missing",
+        model.decision_weights,
+        model.positive,
     )
 
 

@@ -316,7 +316,10 @@ class _Writer:
         shares = self._cast(total, TensorProto.FLOAT)
         self._refuse(shares, np.array(math.nan, np.float32), PROBABILITIES)
         labels = classes.astype(_LABEL_TYPES.get(classes.dtype.kind, classes.dtype))
-        graph.add("Gather", labels, graph.add("ArgMax", shares, axis=1, keepdims=0), axis=0, output=LABEL)
+        decided = shares
+        if self.description.decision_weights is not None:
+            decided = graph.add("Mul", self._cast(shares, TensorProto.DOUBLE), self.description.decision_weights)
+        graph.add("Gather", labels, graph.add("ArgMax", decided, axis=1, keepdims=0), axis=0, output=LABEL)
         return [
             helper.make_tensor_value_info(LABEL, tensor(labels).data_type, ["rows"]),
             helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["rows", count]),
@@ -479,6 +482,8 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
+    if member.target_mean.any():
+        scores = graph.add("Add", scores, member.target_mean.astype(np.float32))
     return graph.add("Softmax", graph.add("Mul", scores, member.target_scale.astype(np.float32)), axis=1)
 
 

@@ -170,9 +170,16 @@ constexpr double date(int year, int month, int day, double hours = 0.0) noexcept
     return static_cast<double>(146097 * era + days - 719468) + hours / 24.0;
 }
 
-// Returns the index of the largest output, which is the predicted class; ties go to the first.
+// Returns the index of the predicted class. It has the largest product of probability and decision weight, or the
+// largest output if there are no decision weights; ties go to the first.
 inline std::size_t decide(const Outputs& outputs) noexcept {
+#if WEIGHED
+    Outputs weighed{};
+    for (std::size_t o = 0; o < kOutputs; ++o) weighed[o] = outputs[o] * kDecisionWeights[o];
+    return static_cast<std::size_t>(std::max_element(weighed.begin(), weighed.end()) - weighed.begin());
+#else
     return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
+#endif
 }
 
 namespace detail {
@@ -477,7 +484,8 @@ inline void add(const Trees& trees, const Unscaled& features, Outputs& total) no
     }
     if (kClassifies) {
         std::array<float, kOutputs> logits{};
-        const double most = outputs[decide(outputs)];
+        for (std::size_t o = 0; o < kOutputs; ++o) outputs[o] += trees.mean[o];
+        const double most = *std::max_element(outputs.begin(), outputs.end());
         for (std::size_t o = 0; o < kOutputs; ++o) {
             logits[o] = static_cast<float>(std::max(trees.scale[o] * (outputs[o] - most), -1000.0));
         }

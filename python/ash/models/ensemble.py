@@ -75,10 +75,12 @@ class Ensemble(Model):
         target statistics of their own fold.
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
-    task, classes_, feature_names, target_names, n_features_in_, n_outputs_
+    task, classes_, feature_names, target_names, n_features_in_, n_outputs_, positive
         As in each member; all members have the same values.
     encoding : ash.encoding.encoding.Encoding
         The encoding of the first member.
+    decision_weights : ndarray of shape (classes,), float64, or None
+        The weights of the classes in the decision (see `decision_threshold`); None if the most probable class wins.
     metric : str
         The metric of the run. It is "neg_log_loss" or "neg_root_mean_squared_error" instead if a user's scorer scored
         the run, or if the metric is the Poisson deviance and predictions may be 0 or negative.
@@ -102,7 +104,15 @@ class Ensemble(Model):
 
     _called = "the ensemble"
 
-    def __init__(self, members: Sequence[Member], weights: Numbers, *, metric: str, validation_score: float) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        weights: Numbers,
+        *,
+        metric: str,
+        validation_score: float,
+        decision_weights: Numbers | None = None,
+    ) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.weights.setflags(write=False)
@@ -110,7 +120,8 @@ class Ensemble(Model):
         self.validation_score = validation_score
         first = self.members[0]
         self.classes_, self.encoding, self.target_names = first.classes_, first.encoding, first.target_names
-        self.quantile = first.quantile
+        self.quantile, self.positive = first.quantile, first.positive
+        self.decision_weights = decision_weights
 
     @property
     def encodings(self) -> tuple[Encoding, ...]:
@@ -161,7 +172,8 @@ class Ensemble(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy."""
-        return _rebuild, (self.members, self.weights, self.metric, self.validation_score, self.record)
+        own = (self.members, self.weights, self.metric, self.validation_score, self.record)
+        return _rebuild, (*own, self.decision_weights)
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
@@ -178,8 +190,11 @@ def _rebuild(
     metric: str,
     validation_score: float,
     record: RunRecord | None,
+    decision_weights: Numbers | None = None,  # absent in pickles of earlier versions
 ) -> Ensemble:
-    ensemble = Ensemble(members, weights, metric=metric, validation_score=validation_score)
+    ensemble = Ensemble(
+        members, weights, metric=metric, validation_score=validation_score, decision_weights=decision_weights
+    )
     ensemble.record = record
     return ensemble
 

@@ -14,6 +14,8 @@
     metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
+               "decision_weights": a weight per class, if labels are decided by weights (models/decision.py)
+               "positive": the number of the positive class, if it is not that of the label 1
                "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
@@ -36,7 +38,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,6 +48,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.checks import is_list_of
+from ash.data.targets import positive_class
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import encoding_parts, statistics_parts
 from ash.errors import ModelFormatError
@@ -54,8 +57,9 @@ from ash.run_record import RunRecord
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
 VERSIONS = (1, 2, 3, 4)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees; version 4
-adds the statistics of several folds. A file has the lowest version that can represent its model, so that older versions
-of ash can read as many files as possible."""
+adds the statistics of several folds, decision weights, positive classes and shifts of the class scores of trees. A file
+has the lowest version that can represent its model, so that older versions of ash can read as many files as
+possible."""
 KEY, DIGEST = "ash", "sha256"
 """Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
@@ -66,6 +70,8 @@ TREES = "trees"
 """The name of the tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
 """The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
+DECISION, POSITIVE = "decision_weights", "positive"
+"""The metadata entries with the weights of the decision and the number of the positive class."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
 FOLD, FOLDS = "fold", "folds"
@@ -114,14 +120,20 @@ def save(
     replace_file(Path(path), _with_sorted_metadata(content))
 
 
-def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
+def _version(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the lowest version of the format that can represent a model."""
-    if FOLDS in about:
+    if {FOLDS, DECISION, POSITIVE} & about.keys() or _has_shifts(tensors):
         return 4
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
     return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
+
+
+def _has_shifts(tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether the trees of a classifier have scores to which something is added."""
+    means = (tensors[name.removesuffix(TREES) + UNITS[0]] for name in tensors if is_trees(name))
+    return any(len(mean) > 1 and mean.any() for mean in means)
 
 
 def is_trees(tensor: str) -> bool:
@@ -211,6 +223,14 @@ def _bound_tensors(core: _core.Network | _core.Trees) -> dict[str, NDArray[Any]]
 def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -> dict[str, Any]:
     exponential = {EXPONENTIAL: True} if core.exponential else {}
     return exponential if quantile is None else {**exponential, QUANTILE: quantile}
+
+
+def decision_entries(
+    weights: NDArray[np.float64] | None, positive: int | None, classes: NDArray[Any] | None
+) -> dict[str, Any]:
+    """Return the entries of the decision, without those that follow from the labels."""
+    entries: dict[str, Any] = {} if weights is None else {DECISION: weights.tolist()}
+    return entries if positive == positive_class(classes, None) else {**entries, POSITIVE: positive}
 
 
 def ensemble_parts(

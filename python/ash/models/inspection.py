@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
 from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
@@ -31,7 +30,6 @@ from ash.encoding.encoding import blocks_for
 from ash.encoding.schema import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
 from ash.models.model import Model
-from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
 """The maximum number of rows in a sample."""
@@ -56,14 +54,11 @@ class Sample:
     targets : float64 array [rows, outputs]
         The targets; for classification, class numbers in one column.
     weights : float64 array [rows] or None
-    level : float
-        The quantile that the model predicts; 0.5 if it does not predict a quantile.
     """
 
     frame: Frame
     targets: Numbers
     weights: Numbers | None
-    level: float = 0.5
 
 
 class PartialDependence(NamedTuple):
@@ -82,7 +77,7 @@ class PartialDependence(NamedTuple):
     predictions: Numbers
 
 
-def sample_of(split: Split, options: Options) -> Sample | None:
+def sample_of(split: Split) -> Sample | None:
     """Return up to MOST_ROWS evenly spaced validation rows of all folds, or None for more than MOST_COLUMNS columns."""
     fold = split.folds[0]
     schema = fold.encoding.schema
@@ -92,7 +87,7 @@ def sample_of(split: Split, options: Options) -> Sample | None:
     rows = np.unique(np.concatenate([each.validation for each in split.folds]))
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     weights = None if fold.weights is None else fold.weights[rows]
-    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights, core_loss(options)[1])
+    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights)
 
 
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
@@ -135,11 +130,8 @@ class _Cells:
 
     def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
         """Return the score of the predictions that `outputs` returns for `place` and `order`."""
-        model, weights = self._model, self._sample.weights
-        classes = 0 if model.classes_ is None else len(model.classes_)
-        counts = [] if weights is None else weights.tolist()
-        outputs, level = self.outputs(place, order), self._sample.level
-        return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
+        sample = self._sample
+        return self._model.score_outputs(metric, sample.targets, self.outputs(place, order), sample.weights)
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
         """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import is_list_of
+from ash.data.targets import positive_class
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts, with_statistics
 from ash.errors import ModelFormatError, SettingError
@@ -25,6 +26,7 @@ from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     BOUNDS,
+    DECISION,
     DIGEST,
     ENSEMBLE_FORMAT,
     EXPONENTIAL,
@@ -33,6 +35,7 @@ from ash.models.file import (
     FORMAT,
     KEY,
     LABEL_KINDS,
+    POSITIVE,
     QUANTILE,
     TREES,
     TREES_FORMAT,
@@ -117,10 +120,28 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
 
 def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Trees | Ensemble:
     if about["format"] == ENSEMBLE_FORMAT:
-        return _read_ensemble(tensors, about)
-    _check_metadata(about)
-    encoding = _read_encoding(tensors, about)
-    return _read_member(tensors, about, encoding, _read_labels(about["classes"]))
+        model: Network | Trees | Ensemble = _read_ensemble(tensors, about)
+    else:
+        _check_metadata(about)
+        encoding = _read_encoding(tensors, about)
+        model = _read_member(tensors, about, encoding, _read_labels(about["classes"]))
+    return _with_decision(model, about)
+
+
+def _with_decision(model: Network | Trees | Ensemble, about: dict[str, Any]) -> Network | Trees | Ensemble:
+    """Return the model with its weights of the decision and its positive class."""
+    positive = about.get(POSITIVE, positive_class(model.classes_, None))
+    classes = 0 if model.classes_ is None else len(model.classes_)
+    is_class = POSITIVE not in about or (type(positive) is int and 0 <= positive < classes == 2)
+    check_format(is_class, f"positive is {positive!r}, which is not one of two classes")
+    for each in (model, *getattr(model, "members", ())):
+        each.positive = positive
+    weights = about.get(DECISION)
+    if weights is None:
+        return model
+    are_numbers = is_list_of(weights, float) and len(weights) == classes
+    check_format(are_numbers and all(0 < each < math.inf for each in weights), "decision_weights are not one per class")
+    return model.with_decision(np.array(weights))
 
 
 def _read_record(facts: Any) -> RunRecord | None:

@@ -15,7 +15,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,13 @@ from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.targets import read_labels, read_targets
+from ash.data.targets import no_positive_class, positive_class, read_labels, read_targets
 from ash.encoding.encoding import Block, Encoding, blocks_for
 from ash.errors import SettingError
 from ash.export.description import TrainedMember, describe
-from ash.metrics import ALIASES, METRIC_OF_LOSS, metric_of
-from ash.models.file import FileParts, model_digest, save
+from ash.metrics import ALIASES, METRIC_OF_LOSS, OF_LABELS, POSITIVE, metric_of
+from ash.models.decision import decide
+from ash.models.file import FileParts, decision_entries, model_digest, save
 from ash.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Model(ABC):
     metric : str
     validation_score : float
     record : RunRecord or None
+    decision_weights : float64 array [classes] or None
+        The label of a row is the class with the largest product of this weight and its probability, the first one in a
+        tie. None for equal weights.
+    positive : int or None
+        Of two classes, the number of the positive class; None if it is not known.
     """
 
     classes_: NDArray[Any] | None
@@ -69,6 +75,8 @@ class Model(ABC):
     """The model's name in error messages."""
     quantile: float | None = None
     """The level of the quantile that the model predicts; None if it was not trained with the quantile loss."""
+    decision_weights: NDArray[np.float64] | None = None
+    positive: int | None = None
 
     @property
     def task(self) -> str:
@@ -130,8 +138,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. If several classes share the highest
-            probability, the first of them is chosen.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. A label is the most probable class, or
+            that of the tuned decision (`decision_threshold`). If several classes are equally good, it is the first.
 
         Raises
         ------
@@ -166,7 +174,9 @@ class Model(ABC):
             raise AttributeError("a regression model has no predict_proba")
         return normalized(self._outputs(X, threads))
 
-    def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:
+    def score(
+        self, X: Any, y: Any, metric: str | None = None, *, pos_label: Any = None, threads: int | None = None
+    ) -> float:
         """Return the score of the predictions for X against y; higher is better, errors are negated.
 
         Parameters
@@ -177,7 +187,10 @@ class Model(ABC):
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
         metric : str, optional
             A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is computed at the
-            quantile that the model predicts, or at 0.5 if it does not predict a quantile.
+            quantile that the model predicts, or at 0.5 if it does not predict a quantile. Metrics of labels score what
+            `predict` returns.
+        pos_label : label, optional
+            The positive class of f1 and average_precision; by default that of the model's run, or 1.
         threads : int, optional
             As for `predict`.
 
@@ -191,20 +204,85 @@ class Model(ABC):
         DataError
             X or y does not fit the model.
         SettingError
-            The metric is unknown, belongs to the other task, or takes one target only.
+            The metric is unknown, belongs to the other task, or takes one target only; or it needs a positive class,
+            which is not known.
         """
         metric = metric_of(self.task, ALIASES.get(metric or "", metric))
         outputs = self._outputs(X, threads)
         if metric == "accuracy" and self.classes_ is not None:
-            return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
-        classes = 0 if self.classes_ is None else len(self.classes_)
+            return float(np.mean(self.decide(outputs) == read_labels(y, len(outputs))))
+        positive = self.positive if pos_label is None else positive_class(self.classes_, pos_label)
+        if metric in POSITIVE and self.classes_ is not None and len(self.classes_) == 2 and positive is None:
+            raise no_positive_class(f"metric {metric!r}", self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
         if metric == METRIC_OF_LOSS["poisson"] and self.n_outputs_ > 1:
             raise SettingError(f"metric={metric!r} takes one target, but the model has {self.n_outputs_}: pass 'r2'")
-        value = _core.score(metric, targets, outputs, classes, level=0.5 if self.quantile is None else self.quantile)
+        value = self.score_outputs(metric, targets, outputs, positive=positive)
         if math.isnan(value):
             warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
         return value
+
+    def score_outputs(
+        self,
+        metric: str,
+        targets: NDArray[np.float64],
+        outputs: NDArray[np.float32],
+        weights: NDArray[np.float64] | None = None,
+        positive: int | None = None,
+    ) -> float:
+        """Return the score of outputs, as `predict_frame` returns them; NaN if the metric is undefined.
+
+        Parameters
+        ----------
+        metric : str
+            A metric of the task.
+        targets : ndarray of shape (rows, outputs), float64
+            Class numbers in one column, or targets.
+        outputs : ndarray of shape (rows, outputs), float32
+        weights : ndarray of shape (rows,), optional
+        positive : int, optional
+            Of two classes, the number of the positive class; by default that of the model.
+
+        Returns
+        -------
+        float
+        """
+        classes = 0 if self.classes_ is None else len(self.classes_)
+        if metric in OF_LABELS and self.decision_weights is not None:
+            outputs = np.eye(classes, dtype=np.float32)[decide(outputs, self.decision_weights)]
+        positive = self.positive if positive is None else positive
+        return _core.score(
+            metric,
+            targets,
+            outputs,
+            classes,
+            [] if weights is None else weights.tolist(),
+            0.5 if self.quantile is None else self.quantile,
+            1 if positive is None else positive,
+        )
+
+    @property
+    def decision_threshold(self) -> float | NDArray[np.float64]:
+        """Return the probability above which the positive class is predicted, or the weights of more than two classes.
+
+        The positive class is the second one if it is not known (`positive`). With more than two classes, the label is
+        the class with the largest product of weight and probability.
+        """
+        assert self.classes_ is not None, "only classifiers decide"
+        classes = len(self.classes_)
+        weights = np.full(classes, 1 / classes) if self.decision_weights is None else self.decision_weights
+        return float(1 - weights[1 if self.positive is None else self.positive]) if classes == 2 else weights.copy()
+
+    def with_decision(self, weights: NDArray[np.float64] | None) -> Self:
+        """Return the same model with other `decision_weights`.
+
+        Parameters
+        ----------
+        weights : float64 array [classes] or None
+        """
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), decision_weights=weights)
+        return twin
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file, which `ash.load` reads; ash/models/file.py has the layout.
@@ -221,12 +299,17 @@ class Model(ABC):
         OSError
             The file cannot be written; an existing file is unchanged.
         """
-        save(path, self.file_parts(), self.encodings, self.classes_, self.target_names, self.record)
+        save(path, self._parts(), self.encodings, self.classes_, self.target_names, self.record)
 
     @property
     def digest(self) -> str:
         """Return a hash (64 hexadecimal digits) of all that predictions depend on. Equal models have equal hashes."""
-        return model_digest(self.file_parts(), self.encodings, self.classes_, self.target_names)
+        return model_digest(self._parts(), self.encodings, self.classes_, self.target_names)
+
+    def _parts(self) -> FileParts:
+        """Return the parts of a file with the entries of the decision."""
+        about, tensors = self.file_parts()
+        return {**about, **decision_entries(self.decision_weights, self.positive, self.classes_)}, tensors
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """Return the features that a network gets for a table: scaled and clipped numbers, one-hot levels, statistics.
@@ -276,8 +359,9 @@ class Model(ABC):
         -------
         torch.nn.Module
             For classification it returns logits [rows, classes], for torch.nn.functional.cross_entropy; their softmax
-            is `predict_proba`, in the order of `classes_`. For regression it returns [rows, targets] in the units of y.
-            The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
+            is `predict_proba`, in the order of `classes_`. `predict` returns the class with the largest product of that
+            probability and `decision_weights`, if there are any. For regression it returns [rows, targets] in the units
+            of y. The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
             probabilities.
 
         Raises
@@ -380,16 +464,18 @@ class Model(ABC):
 
         It consists only of scikit-learn's own classes: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier
         or MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
-        VotingRegressor for an ensemble. So joblib or pickle can store the pipeline. It is meant for prediction; fitting
-        it again trains a different model. Categories are passed as text, and missing cells as None or NaN. Each level
-        is an input of the network, so the first layer is large if there are many levels.
+        VotingRegressor for an ensemble, FixedThresholdClassifier for a tuned threshold. So joblib or pickle can store
+        the pipeline. It is meant for prediction; fitting it again trains a different model. Categories are passed as
+        text, and missing cells as None or NaN. Each level is an input of the network, so the first layer is large if
+        there are many levels.
 
         Raises
         ------
         SettingError
             scikit-learn cannot express the model: boosted trees, networks of several folds, activations other than
             relu, tanh, sigmoid and identity, different activations in one network, parametric activations,
-            embeddings of numbers, ensembles for several targets, or fractional labels. The message says what to do.
+            embeddings of numbers, ensembles for several targets, fractional labels, or a tuned decision between more
+            than two classes. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of
 
@@ -454,7 +540,7 @@ class Model(ABC):
             Probabilities of the classes, or targets.
         """
         if self.classes_ is not None:
-            return np.asarray(self.classes_[outputs.argmax(axis=1)])
+            return np.asarray(self.classes_[decide(outputs, self.decision_weights)])
         targets = outputs.astype(np.float64)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 

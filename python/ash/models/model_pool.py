@@ -36,7 +36,8 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.data_split import Fold, Split
 from ash.encoding.encoding import Encoding
-from ash.metrics import METRICS, native_or_loss
+from ash.metrics import METRICS, OF_LABELS, native_or_loss
+from ash.models.decision import AUTO, decision_of
 from ash.models.ensemble import (
     Ensemble,
     Member,
@@ -103,6 +104,13 @@ class Kept:
         The core's name for the training loss.
     level : float
         The quantile level, if the loss is "pinball".
+    positive : int or None
+        Of two classes, the number of the positive class, if it is known.
+    class_factors : float64 array [classes] or None
+        The weights of the classes (`class_weight`), which `weights` includes. The predictions are probabilities for
+        rows without them.
+    threshold : "auto", float or None
+        How the models decide, as `decision_threshold` of `ASHClassifier`.
     """
 
     members: tuple[tuple[Member, ...], ...]
@@ -114,6 +122,9 @@ class Kept:
     weights: Numbers | None
     loss: str = "squared_error"
     level: float = 0.5
+    positive: int | None = None
+    class_factors: Numbers | None = None
+    threshold: str | float | None = AUTO
 
     @property
     def networks(self) -> tuple[Member, ...]:
@@ -145,14 +156,39 @@ class Kept:
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn in at most `size` draws; for size 1, only the best is drawn."""
         terms, losses = self._terms()
+        weights = self.data_weights
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
-        return select(terms, self.weights, size, losses, others)
+        return select(terms, weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of candidates weighted by `counts`, or the best model if it is the only member."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
-        return self.networks[0] if is_alone else self._average(counts)
+        return self.best() if is_alone else self._average(counts)
+
+    def best(self) -> Member:
+        """Return the model of the best candidate in the first fold, with its decision."""
+        return self.networks[0].with_decision(self.decision(self.predictions[0]))
+
+    def decision(self, predictions: NDArray[np.float32]) -> Numbers | None:
+        """Return the weights of the decision for these predictions [rows, classes] of a model for all rows."""
+        best = self.networks[0]
+        if best.classes_ is None:
+            return None
+        about = (self.labels, self.weights, self.positive, self.class_factors)
+        return decision_of(self.threshold, best.metric, predictions, *about)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Return the class number of each row."""
+        return self.targets[:, 0].astype(np.int64)
+
+    @property
+    def data_weights(self) -> Numbers | None:
+        """Return the weights of the rows without those of the classes."""
+        if self.weights is None or self.class_factors is None:
+            return self.weights
+        return np.asarray(self.weights / self.class_factors[self.labels])
 
     def _terms(self) -> tuple[Numbers, RowLosses]:
         """Return the arguments `terms` and `losses_of` of `select`.
@@ -167,9 +203,8 @@ class Kept:
             # A single target needs no scaling relative to other targets.
             scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
             return target_errors(self.predictions, self.targets, scale), losses
-        labels = self.targets[:, 0].astype(np.int64)
         terms_of = label_probabilities if best.metric == "neg_log_loss" else class_errors
-        return terms_of(self.predictions, labels), row_losses
+        return terms_of(self.predictions, self.labels), row_losses
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
@@ -181,13 +216,20 @@ class Kept:
         predictions = self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
         if classes and best.metric == metric and len(drawn) > 1:
-            factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
+            factor = sharpness(predictions, shares, self.labels, self.data_weights)
             members = [member.sharper(factor) for member in members]
             predictions = np.stack([sharpened(each, factor) for each in predictions])
         outputs = average(predictions, shares)
-        weights = [] if self.weights is None else self.weights.tolist()
-        score = _core.score(metric, self.targets, outputs, classes, weights, self.level)
-        return Ensemble(members, np.repeat(shares / folds, folds), metric=metric, validation_score=score)
+        ensemble = Ensemble(
+            members,
+            np.repeat(shares / folds, folds),
+            metric=metric,
+            validation_score=math.nan,
+            decision_weights=self.decision(outputs),
+        )
+        weights = self.weights if metric in OF_LABELS else self.data_weights
+        ensemble.validation_score = ensemble.score_outputs(metric, self.targets, outputs, weights)
+        return ensemble
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
@@ -233,7 +275,8 @@ def read_kept(
         networks, predictions = _with_trees(tuner, networks, predictions, trees)
     if not networks:
         return None
-    folds = split.folds
+    folds, table = split.folds, split.table
+    predictions = _of_data(predictions, table.factors)
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
@@ -241,12 +284,14 @@ def read_kept(
     for place, candidate in enumerate(candidates):
         if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
             own = predictions[place : place + 1]
-            factors[place] = sharpness(own, np.ones(1), targets[:, 0].astype(np.int64), weights)
+            labels = targets[:, 0].astype(np.int64)
+            equal = weights if weights is None or table.factors is None else weights / table.factors[labels]
+            factors[place] = sharpness(own, np.ones(1), labels, equal)
             own[0] = sharpened(own[0], factors[place])
     return Kept(
         members=tuple(
             tuple(
-                member_of(core, folds[0], params[candidate], options, score, encoding).sharper(factor)
+                data_member_of(core, folds[0], params[candidate], options, score, encoding).sharper(factor)
                 for core, encoding in zip(own, split.predicting, strict=True)
             )
             for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
@@ -259,7 +304,17 @@ def read_kept(
         weights=weights,
         loss=loss,
         level=level,
+        positive=table.positive,
+        class_factors=table.factors,
     )
+
+
+def _of_data(predictions: NDArray[np.float32], factors: Numbers | None) -> NDArray[np.float32]:
+    """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
+    if factors is None:
+        return predictions
+    shares = predictions / factors
+    return np.asarray(shares / shares.sum(axis=2, keepdims=True), np.float32)
 
 
 def _with_trees(
@@ -284,6 +339,22 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
     return np.concatenate(weights) if weights else None
 
 
+def data_member_of(
+    core: _core.Network | Boosted,
+    fold: Fold,
+    params: Params,
+    options: Options,
+    score: float,
+    encoding: Encoding | None = None,
+) -> Member:
+    """Return `member_of` with the probabilities of the data: those of training, without the weights of the classes.
+
+    Training on rows whose weights were multiplied by the factor f of their class multiplies the odds of the class by f.
+    """
+    member, factors = member_of(core, fold, params, options, score, encoding), fold.table.factors
+    return member if factors is None else member.shifted(-elementary("log", factors))
+
+
 def member_of(
     core: _core.Network | Boosted,
     fold: Fold,
@@ -302,7 +373,9 @@ def member_of(
         "validation_score": score,
         "quantile": options.quantile,
     }
-    return Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    member = Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    member.positive = fold.table.positive
+    return member
 
 
 def sharpness(

@@ -112,6 +112,20 @@ class Network(Model):
         vars(twin).update(vars(self), core=sharpen(self.core, factor))
         return twin
 
+    def shifted(self, shift: NDArray[np.float64]) -> "Network":
+        """Return the classifier with numbers added to the logits of its classes.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (classes,), float64
+        """
+        parts = core_parts(self.core)
+        *before, last = parts["biases"]
+        parts["biases"] = [*before, last + shift.astype(np.float32)]
+        twin = Network.__new__(Network)
+        vars(twin).update(vars(self), core=_core.Network(**parts))
+        return twin
+
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
         return self.core.predict(rows, threads)
 

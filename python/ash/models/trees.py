@@ -115,6 +115,17 @@ class Trees(Model):
         arguments["target_scale"] = factor * arguments["target_scale"]
         return _rebuild(arguments, vars(self))
 
+    def shifted(self, shift: NDArray[np.float64]) -> "Trees":
+        """Return the classifier with numbers added to the scores of its classes, before `sharper` multiplies them.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (classes,), float64
+        """
+        arguments = trees_arguments(self.core)
+        arguments["target_mean"] = arguments["target_mean"] + shift
+        return _rebuild(arguments, vars(self))
+
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
         return self.core.predict(rows, threads)
 
@@ -154,7 +165,7 @@ def core_of(
     classes : int
         Number of classes; 0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
-        A target is ``mean + scale * raw score``; the scores of classes are scaled in the same way.
+        A target is ``mean + scale * raw score``. The logit of a class is ``scale * (raw score + mean)``.
         By default, means are 0 and scales are 1.
     exponential : bool
         Whether a target is ``mean * exp(scale * raw score)``. If True, the mean must be above 0, and is 1 by default.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import get_scorer, make_scorer
 
 from ash import _core
 from ash.data.frames import read_frame
@@ -115,6 +116,19 @@ class ValidationScorer:
         if not isinstance(score, Real):
             raise SettingError(f"scoring must return a number, got {score!r} ({type(score).__name__}) instead.")
         return float(score)
+
+
+def scorer_of(name: str, pos_label: Any) -> Scorer:
+    """Return scikit-learn's scorer of this name, for the positive class `pos_label` if the scorer has such a class."""
+    scorer: Any = get_scorer(name)
+    function, settings = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    parameters = inspect.signature(function).parameters if function is not None else {}
+    if pos_label is None or "pos_label" not in parameters or settings.get("average", "binary") != "binary":
+        return scorer
+    settings = {**settings, "pos_label": pos_label}
+    return make_scorer(
+        function, response_method=scorer._response_method, greater_is_better=scorer._sign > 0, **settings
+    )
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:

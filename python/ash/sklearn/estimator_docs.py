@@ -1,7 +1,11 @@
 """Contains the docstrings of the estimators and of the search, which are longer than the classes and share parts."""
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+from ash.metrics import METRICS
+from ash.models.decision import TUNED
 
 Class = TypeVar("Class", bound=type)
 
@@ -28,9 +32,8 @@ first : sequence of dict, result, path, ash.Journal, Optuna study or None, defau
     configurations.
 scoring : str, callable or None, default=None
     The score that ranks candidates: the name of a scikit-learn scorer, or `scorer(estimator, X, y)`; {score} by
-    default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
-    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself. Other scorers block the
-    training threads while they run.
+    default. Other scorers than those that the native core computes itself block the training threads while they run.
+    The core computes {metrics}.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
     only columns of a categorical dtype. Text that does not spell numbers is always a category.
@@ -79,7 +82,8 @@ Attributes
 best_params_ : dict
     Hyperparameters of the best candidate.
 best_score_ : float
-    The validation score of that candidate; higher is better.
+    The validation score of that candidate; higher is better. Labels are scored as the most probable classes, with the
+    factors of `class_weight` and without a tuned decision.
 cv_results_ : dict of arrays
     One row per candidate: params, param_<name>, split<fold>_test_score, mean_test_score, std_test_score,
     rank_test_score, rungs, epochs, fit_time.
@@ -106,8 +110,18 @@ Examples
 >>> predictions = {name}(candidates=16, random_state=0).fit(X, y).predict(X)
 """
 _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
-    Factors for the weights of rows, in training and in the score. A dict has one factor per label; labels that it does
-    not name have factor 1. "balanced": all classes count equally.
+    Factors for the weights of rows, in training, in the score and in the decision. A dict has one factor per label;
+    labels that it does not name have factor 1. "balanced": all classes count equally. Probabilities are those of the
+    data, without these factors.
+pos_label : str, int, float, bool or None, default=None
+    Of two classes, the positive one of f1, precision, recall and average precision. None: the label 1, or True, as in
+    scikit-learn; if there is none, these metrics are refused.
+decision_threshold : "auto", float or None, default="auto"
+    The probability above which the positive class is predicted. None: 0.5, so the most probable class is predicted.
+    "auto": the threshold is tuned on the held-out rows for accuracy with `class_weight`, and for
+    {tuned}.
+    With more than two classes, a weight of each class is tuned instead. For other scores, "auto" is None, or the
+    decision that follows from `class_weight`.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
@@ -120,6 +134,10 @@ quantile : float or None, default=None
 """
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
     The sorted labels.
+decision_threshold_ : float, or ndarray of shape (n_classes,)
+    The probability above which the positive class (the second one if there is no label 1 and no `pos_label`) is
+    predicted. With more than two classes: weights with the sum 1; the class with the largest product of weight and
+    probability is predicted.
 """
 _SEARCH_TEXT = """{first}
 
@@ -252,6 +270,12 @@ Examples
 """
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a list in words, with line breaks before the end of a docstring's line."""
+    text = f"{', '.join(names[:-1])} and {names[-1]}"
+    return "\n    ".join(textwrap.wrap(text, 90, break_on_hyphens=False))
+
+
 def documented(kind: str, score: str) -> Callable[[Class], Class]:
     """Return a decorator that completes the docstring of a "classifier" or "regressor" with default scoring `score`."""
 
@@ -260,7 +284,8 @@ def documented(kind: str, score: str) -> Callable[[Class], Class]:
             first=estimator.__doc__,
             score=score,
             classes=_CLASSES if kind == "classifier" else "",
-            class_weight=_CLASS_WEIGHT if kind == "classifier" else "",
+            class_weight=_CLASS_WEIGHT.format(tuned=_listed(TUNED)) if kind == "classifier" else "",
+            metrics=_listed(METRICS["classification" if kind == "classifier" else "regression"]),
             loss=_LOSS if kind == "regressor" else "",
             name=estimator.__name__,
             loader="load_wine" if kind == "classifier" else "load_diabetes",

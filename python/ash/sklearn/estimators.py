@@ -33,6 +33,7 @@ from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
+from ash.models.decision import AUTO, read_threshold
 from ash.models.model import Model, normalized
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
@@ -141,7 +142,8 @@ class _Estimator(Configured):
 
     def _new_run(self, journal: Journal | None) -> dict[str, Any]:
         """Return the settings of a new run, as given by the estimator's parameters."""
-        metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
+        about = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
+        metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
@@ -154,8 +156,12 @@ class _Estimator(Configured):
             "asked": asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
             "sort": True,
             "scoring": scoring,
-            "final": Final(size, yes_or_no("refit", self.refit)),
+            "final": Final(size, yes_or_no("refit", self.refit), self._threshold()),
         }
+
+    def _threshold(self) -> str | float | None:
+        """Return the checked `decision_threshold`, which only the classifier has."""
+        return AUTO
 
     def _recorded_run(self) -> dict[str, Any]:
         """Return the settings of a repeated run, as given by the record."""
@@ -274,6 +280,8 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         scoring: Any = None,
         categorical_features: Any = None,
         class_weight: str | Mapping[Any, float] | None = None,
+        pos_label: Any = None,
+        decision_threshold: str | float | None = "auto",
         validation: float | int | tuple[Any, ...] | None = None,
         cv: Any = None,
         ensemble: int = 16,
@@ -290,7 +298,11 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         set_parameters(self, locals())
 
     def _given(self) -> dict[str, Any]:
-        return {**super()._given(), "class_weight": self.class_weight}
+        own = ("class_weight", "pos_label", "decision_threshold")
+        return {**super()._given(), **{name: getattr(self, name) for name in own}}
+
+    def _threshold(self) -> str | float | None:
+        return read_threshold("decision_threshold", self.decision_threshold)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -326,6 +338,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def _keep(self, result: Result, model: Model) -> None:
         super()._keep(result, model)
         self.classes_ = result.model.classes_
+        self.decision_threshold_ = model.decision_threshold
 
 
 @documented("regressor", score="r2")
