@@ -13,7 +13,7 @@
                (encoding/neighbors.py)
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
-               "record": {...} or null (ash/run_record.py), ...}
+               "record": {...} or null (ash/run_record.py), "estimated_score": [score, standard error], ...}
                "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
@@ -65,6 +65,8 @@ EXPONENTIAL = "exponential"
 """The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
+ESTIMATE = "estimated_score"
+"""The metadata entry with the estimated score and its standard error, each null if unknown; older files lack it."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -93,8 +95,12 @@ def save(
     classes: NDArray[Any] | None,
     target_names: tuple[str, ...] | None,
     record: RunRecord | None,
+    estimate: tuple[float, float],
 ) -> None:
-    """Write a model with these parts to `path`, replacing an existing file; see `Model.save`."""
+    """Write a model with these parts to `path`, replacing an existing file; see `Model.save`.
+
+    `estimate` is the estimated score and its standard error; NaN if unknown.
+    """
     from safetensors.numpy import save as serialize
 
     about, tensors = _whole(parts, encoding, target_names)
@@ -103,6 +109,7 @@ def save(
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
+        ESTIMATE: [float(each) if math.isfinite(each) else None for each in estimate],
     }
     text = json.dumps(about, allow_nan=False, default=_plain)
     content = serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)})
