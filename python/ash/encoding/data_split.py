@@ -360,13 +360,19 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
         raise SettingError(f"cv={cv!r} cannot split this table: {error}") from error
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
+    numbers = user_numbers(table, X)
+    for place, pair in enumerate(pairs):
+        yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
+
+
+def user_numbers(table: Table, X: Any) -> Rows:
+    """Return the index that each row of the table has in the user's X."""
     numbers = table.frame.numbers_of(np.arange(table.rows))
     if isinstance(X, Frame) and X.order is not None:  # `numbers` are indices in the file's rows: make them indices in X
         places = np.empty(int(X.order.max()) + 1, np.int64)
-        places[X.order] = np.arange(count)
+        places[X.order] = np.arange(X.rows)
         numbers = places[numbers]
-    for place, pair in enumerate(pairs):
-        yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
+    return numbers
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:

@@ -50,6 +50,7 @@ from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
 from ash.models.decision import AUTO
+from ash.models.estimated_score import PARTS
 from ash.models.model import Model
 from ash.models.model_pool import Kept, data_member_of, read_kept
 from ash.models.trees import Boosted, Trees
@@ -67,6 +68,8 @@ SECONDS_OF_INTERRUPTED = 0.25
 seconds. With one fold, no model is trained on all rows after Ctrl-C."""
 LATE = 1.0
 """The seconds by which training from scratch on all rows may exceed the deadline."""
+SELECTIONS = 1 + PARTS
+"""After the selection of the final model, as many selections predict held-out rows and estimate the score."""
 LONGEST = 1e9
 """The number of seconds that means "no limit" to the core."""
 
@@ -232,8 +235,10 @@ def final_seconds(
     kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
         return 0.0
+    read = time.monotonic()
     counts = kept.best_counts(1 if final is None else final.ensemble)
-    seconds = time.monotonic() - began
+    done = time.monotonic()
+    seconds = done - began + SELECTIONS * (done - read)
     return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)
 
 

@@ -17,12 +17,15 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from ash import _core
 from ash._utils.display import format_table, show_seconds
 from ash._utils.installation import require_extra
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import read_table, split_table
+from ash.encoding.data_split import read_table, split_table, user_numbers
 from ash.encoding.table_summary import summary_of
 from ash.encoding.time_order import warn_of_time_order
 from ash.engine.candidates import CHUNK, draw
@@ -50,6 +53,7 @@ from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
+from ash.models.estimated_score import Honest, estimate, estimate_by, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
@@ -435,6 +439,9 @@ class TuningRun:
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
+        honest = self._honest(selected, tuner.fold_scores())
+        if model.metric == self._options.metric:
+            model.estimated_score, model.estimated_score_std_error = honest.estimate
         model.record = record_of(
             asked=self._asked,
             options=self._options,
@@ -453,7 +460,22 @@ class TuningRun:
         self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
-        return self._result(tuner, columns, finished.kept, ending, model.record), model
+        return self._result(tuner, columns, finished.kept, ending, model.record, honest), model
+
+    def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
+        """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
+        size = 1 if self._final is None else self._final.ensemble
+        folds, count = self._split.folds, len(self._y)
+        oof = np.empty(0, np.int64)  # rows of a separate validation table are not rows of X
+        if folds[0].held_out is None:
+            oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
+        prediction = held_out_prediction(kept, size, oof, count)
+        if not self._scorers:
+            return Honest(prediction, estimate(kept, size, fold_scores))
+        found = estimate_by([scorer.score_of for scorer in self._scorers], kept, size, fold_scores)
+        if self._has_failed():
+            warn_user(f"{self._scoring} failed for the final model, so its score is not estimated")
+        return Honest(prediction, found)
 
     def _refuse_part(self, is_interrupted: bool) -> None:
         """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
@@ -476,7 +498,15 @@ class TuningRun:
             f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
         )
 
-    def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
+    def _result(
+        self,
+        tuner: _core.Tuner,
+        columns: Columns,
+        kept: Kept,
+        ending: Ending,
+        record: RunRecord,
+        honest: Honest,
+    ) -> Result:
         """Return the result. After cross-validation, it contains the model but none of the other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # list only candidates that have entered the first rung
@@ -499,6 +529,9 @@ class TuningRun:
             started=ending.started,
             wall_seconds=ending.wall_seconds,
             record=record,
+            oof_prediction=honest.prediction,
+            estimated_score=honest.estimate.score,
+            estimated_score_std_error=honest.estimate.std_error,
         )
 
 

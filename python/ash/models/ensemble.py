@@ -84,10 +84,14 @@ class Ensemble(Model):
     metric : str
         The metric of the run. It is "neg_log_loss" or "neg_root_mean_squared_error" instead if a user's scorer scored
         the run, or if the metric is the Poisson deviance and predictions may be 0 or negative.
+    estimated_score, estimated_score_std_error : float
+        An estimate of the ensemble's score in that metric on new rows, and its standard error; higher is better. NaN
+        if unknown: for files of older versions, or if a user's scorer scored the run. `Result.estimated_score`
+        describes the method.
     validation_score : float
-        The ensemble's score in that metric on the rows by which it was selected; higher is better. It is optimistic,
-        like the best score of a run. After cross-validation it is the score of the folds' networks, each on the rows
-        held out from its training.
+        The ensemble's score in that metric on the rows by which it was selected. It is optimistic, like the best score
+        of a run. After cross-validation it is the score of the folds' networks, each on the rows held out from its
+        training.
     record : RunRecord or None
         The record of the run, by which the ensemble can be trained again; None for files of older versions.
 
@@ -161,19 +165,19 @@ class Ensemble(Model):
         return average((member.core.predict(blocks[place], threads) for member, place in pairs), self.weights)
 
     def __repr__(self) -> str:
-        """Return one line with the number of members of each kind, the task and the validation score."""
+        """Return one line with the number of members of each kind, the task and the score."""
         trees = sum(isinstance(member, Trees) for member in self.members)
         networks = len(self.members) - trees
         counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
         counts += [f"{trees} boosted-tree model{'s' * (trees > 1)}"] * (trees > 0)
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        score = f"validation {self.metric} {self.validation_score:.4g}"
-        return f"Ensemble({', '.join(counts)}, {kind}, {score})"
+        return f"Ensemble({', '.join(counts)}, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy."""
+        estimate = self.estimated_score, self.estimated_score_std_error
         own = (self.members, self.weights, self.metric, self.validation_score, self.record)
-        return _rebuild, (*own, self.decision_weights)
+        return _rebuild, (*own, self.decision_weights, estimate)
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
@@ -191,11 +195,13 @@ def _rebuild(
     validation_score: float,
     record: RunRecord | None,
     decision_weights: Numbers | None = None,  # absent in pickles of earlier versions
+    estimate: tuple[float, float] = (math.nan, math.nan),
 ) -> Ensemble:
     ensemble = Ensemble(
         members, weights, metric=metric, validation_score=validation_score, decision_weights=decision_weights
     )
     ensemble.record = record
+    ensemble.estimated_score, ensemble.estimated_score_std_error = estimate
     return ensemble
 
 

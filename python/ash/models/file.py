@@ -13,7 +13,7 @@
                (encoding/neighbors.py)
     metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
-               "record": {...} or null (ash/run_record.py), ...}
+               "record": {...} or null (ash/run_record.py), "estimated_score": [score, standard error], ...}
                "decision_weights": a weight per class, if labels are decided by weights (models/decision.py)
                "positive": the number of the positive class, if it is not that of the label 1
                "sha256": the hash of that text and of the tensors
@@ -76,6 +76,8 @@ QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
 FOLD, FOLDS = "fold", "folds"
 """The metadata entries for members with the statistics of several folds. Names of these tensors start with FOLD."""
+ESTIMATE = "estimated_score"
+"""The metadata entry with the estimated score and its standard error, each null if unknown; older files lack it."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -104,8 +106,12 @@ def save(
     classes: NDArray[Any] | None,
     target_names: tuple[str, ...] | None,
     record: RunRecord | None,
+    estimate: tuple[float, float],
 ) -> None:
-    """Write a model with these parts and `Model.encodings` to `path`, replacing an existing file; see `Model.save`."""
+    """Write a model with these parts and `Model.encodings` to `path`, replacing an existing file; see `Model.save`.
+
+    `estimate` is the estimated score and its standard error; NaN if unknown.
+    """
     from safetensors.numpy import save as serialize
 
     about, tensors = _whole(parts, encodings, target_names)
@@ -114,6 +120,7 @@ def save(
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
+        ESTIMATE: [float(each) if math.isfinite(each) else None for each in estimate],
     }
     text = json.dumps(about, allow_nan=False, default=_plain)
     content = serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)})

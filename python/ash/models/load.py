@@ -29,6 +29,7 @@ from ash.models.file import (
     DECISION,
     DIGEST,
     ENSEMBLE_FORMAT,
+    ESTIMATE,
     EXPONENTIAL,
     FOLD,
     FOLDS,
@@ -113,6 +114,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
         check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: wrong checksum")
         model = _read_model(tensors, about)
         model.record = _read_record(about.get("record"))
+        model.estimated_score, model.estimated_score_std_error = _read_estimate(about.get(ESTIMATE, [None, None]))
         return model
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
@@ -152,6 +154,15 @@ def _read_record(facts: Any) -> RunRecord | None:
         return RunRecord.from_json(facts)
     except ValueError as error:
         raise MalformedError(str(error)) from error
+
+
+def _read_estimate(given: Any) -> tuple[float, float]:
+    """Return the estimated score and its standard error; NaN if unknown."""
+    is_pair = isinstance(given, list) and len(given) == 2
+    is_valid = is_pair and all(each is None or (type(each) is float and math.isfinite(each)) for each in given)
+    check_format(is_valid, f"{ESTIMATE} is not a score and its standard error")
+    score, std_error = (math.nan if each is None else each for each in given)
+    return score, std_error
 
 
 def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.atomic_file import replace_file
+from ash._utils.display import shown_estimate
 from ash._utils.installation import require_extra
 from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
@@ -57,6 +58,7 @@ class Model(ABC):
     target_names : tuple of str or None
     metric : str
     validation_score : float
+    estimated_score, estimated_score_std_error : float
     record : RunRecord or None
     decision_weights : float64 array [classes] or None
         The label of a row is the class with the largest product of this weight and its probability, the first one in a
@@ -70,6 +72,8 @@ class Model(ABC):
     target_names: tuple[str, ...] | None
     metric: str
     validation_score: float
+    estimated_score: float = math.nan
+    estimated_score_std_error: float = math.nan
     record: RunRecord | None = None
     _called = "the model"
     """The model's name in error messages."""
@@ -111,6 +115,12 @@ class Model(ABC):
     @abstractmethod
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
         """Return the model's networks and boosted trees, each with its weight in the output; used by exports."""
+
+    def shown_score(self) -> str:
+        """Return the estimated score with its standard error as text; the validation score if there is no estimate."""
+        if math.isnan(self.estimated_score):
+            return f"validation {self.metric} {self.validation_score:.4g}"
+        return f"estimated {self.metric} {shown_estimate(self.estimated_score, self.estimated_score_std_error)}"
 
     @abstractmethod
     def file_parts(self) -> FileParts:
@@ -299,7 +309,8 @@ class Model(ABC):
         OSError
             The file cannot be written; an existing file is unchanged.
         """
-        save(path, self._parts(), self.encodings, self.classes_, self.target_names, self.record)
+        estimate = self.estimated_score, self.estimated_score_std_error
+        save(path, self._parts(), self.encodings, self.classes_, self.target_names, self.record, estimate)
 
     @property
     def digest(self) -> str:

@@ -100,6 +100,10 @@ class Kept:
         The true values: class numbers, or targets.
     weights : float64 array [rows] or None
         The weight of each row.
+    folds : int64 array [rows]
+        The fold that held out each row. A row that several folds held out occurs several times.
+    units : int64 array [rows]
+        The group of each row; copies of a row have the same group, and independent rows have different groups.
     loss : str
         The core's name for the training loss.
     level : float
@@ -120,6 +124,8 @@ class Kept:
     predictions: NDArray[np.float32]
     targets: Numbers
     weights: Numbers | None
+    folds: NDArray[np.int64]
+    units: NDArray[np.int64]
     loss: str = "squared_error"
     level: float = 0.5
     positive: int | None = None
@@ -148,6 +154,21 @@ class Kept:
     def of_fold(self, fold: int) -> "Kept":
         """Return a copy with the models of only one fold, given by its index."""
         return replace(self, members=tuple((own[fold],) for own in self.members))
+
+    def restricted(self, places: Sequence[int], rows: NDArray[np.int64]) -> "Kept":
+        """Return a copy with only the candidates at these indices, in this order, and only these validation rows."""
+        return replace(
+            self,
+            members=tuple(self.members[place] for place in places),
+            candidates=tuple(self.candidates[place] for place in places),
+            rungs=tuple(self.rungs[place] for place in places),
+            factors=tuple(self.factors[place] for place in places),
+            predictions=self.predictions[np.ix_(places, rows)],
+            targets=self.targets[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            folds=self.folds[rows],
+            units=self.units[rows],
+        )
 
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of the candidates that at most `size` draws select."""
@@ -209,27 +230,51 @@ class Kept:
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
-        best, folds = self.networks[0], len(self.members[0])
-        are_positive = all(network.core.exponential for network in self.networks)
-        metric = native_or_loss(best.metric, best.task, are_positive=are_positive)
-        members = [network for index in drawn.tolist() for network in self.members[index]]
-        predictions = self.predictions[drawn]
-        classes = 0 if best.classes_ is None else len(best.classes_)
-        if classes and best.metric == metric and len(drawn) > 1:
-            factor = sharpness(predictions, shares, self.labels, self.data_weights)
-            members = [member.sharper(factor) for member in members]
-            predictions = np.stack([sharpened(each, factor) for each in predictions])
-        outputs = average(predictions, shares)
+        folds, factor = len(self.members[0]), self.factor_of(counts)
+        members = [network.sharper(factor) for index in drawn.tolist() for network in self.members[index]]
+        outputs = self.outputs_of(counts, factor)
         ensemble = Ensemble(
             members,
             np.repeat(shares / folds, folds),
-            metric=metric,
+            metric=self.native_metric,
             validation_score=math.nan,
             decision_weights=self.decision(outputs),
         )
-        weights = self.weights if metric in OF_LABELS else self.data_weights
-        ensemble.validation_score = ensemble.score_outputs(metric, self.targets, outputs, weights)
+        weights = self.weights if self.native_metric in OF_LABELS else self.data_weights
+        ensemble.validation_score = ensemble.score_outputs(self.native_metric, self.targets, outputs, weights)
         return ensemble
+
+    @property
+    def native_metric(self) -> str:
+        """The metric of the run if the core can compute it, else the loss metric of the task."""
+        are_positive = all(network.core.exponential for network in self.networks)
+        return native_or_loss(self.networks[0].metric, self.networks[0].task, are_positive=are_positive)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; 0 for regression."""
+        labels = self.networks[0].classes_
+        return 0 if labels is None else len(labels)
+
+    def native_score(self, outputs: NDArray[np.float32]) -> float:
+        """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`."""
+        metric, positive = self.native_metric, 1 if self.positive is None else self.positive
+        weights = self.weights if metric in OF_LABELS else self.data_weights
+        own = [] if weights is None else weights.tolist()
+        return float(_core.score(metric, self.targets, outputs, self.classes, own, self.level, positive))
+
+    def factor_of(self, counts: NDArray[np.int64]) -> float:
+        """Return the factor that calibrates the members of an ensemble together; 1 if they are not calibrated."""
+        drawn = np.flatnonzero(counts)
+        if not self.classes or self.networks[0].metric != self.native_metric or len(drawn) == 1:
+            return 1.0
+        return sharpness(self.predictions[drawn], counts[drawn] / counts.sum(), self.labels, self.data_weights)
+
+    def outputs_of(self, counts: NDArray[np.int64], factor: float) -> NDArray[np.float32]:
+        """Return the predictions [rows, outputs] of the ensemble with these counts, calibrated by a factor."""
+        drawn = np.flatnonzero(counts)
+        predictions = (sharpened(self.predictions[place], factor) for place in drawn.tolist())
+        return average(predictions, counts[drawn] / counts.sum())
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
@@ -302,6 +347,8 @@ def read_kept(
         predictions=predictions,
         targets=targets,
         weights=weights,
+        folds=np.repeat(np.arange(len(folds)), [len(fold.validation) for fold in folds]),
+        units=np.concatenate([_units(fold) for fold in folds]),
         loss=loss,
         level=level,
         positive=table.positive,
@@ -337,6 +384,14 @@ def _with_trees(
 def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
     weights = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
     return np.concatenate(weights) if weights else None
+
+
+def _units(fold: Fold) -> NDArray[np.int64]:
+    """Return the group of each validation row; without groups, its number in the user's table."""
+    if fold.held_out is not None:
+        return fold.held_out.numbers_of(fold.validation - fold.table.rows)
+    groups = fold.table.groups
+    return fold.table.frame.numbers_of(fold.validation) if groups is None else groups[fold.validation]
 
 
 def data_member_of(

@@ -130,14 +130,11 @@ class Network(Model):
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line with the widths, activations, task and validation score."""
+        """Return one line with the widths, activations, task and score."""
         widths = [self.n_features_in_, *(len(bias) for bias in self.core.biases)]
         activations = ", ".join(dict.fromkeys(self.core.activations)) or "linear"
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        return (
-            f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, "
-            f"validation {self.metric} {self.validation_score:.4g})"
-        )
+        return f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's network as arrays."""

@@ -130,10 +130,10 @@ class Trees(Model):
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line with the number of trees, the task and the validation score."""
+        """Return one line with the number of trees, the task and the score."""
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
         trees = len(self.core.leaf_starts) - 1
-        return f"Trees({trees} trees, {kind}, validation {self.metric} {self.validation_score:.4g})"
+        return f"Trees({trees} trees, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's trees as arrays."""

@@ -80,11 +80,18 @@ class ValidationScorer:
 
     def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
         """Return the score; NaN if outputs are not finite, or if this or an earlier call has failed."""
+        return self._checked(lambda: self._network(core), outputs)
+
+    def score_of(self, network: Member, outputs: NDArray[np.float32]) -> float:
+        """Return the score of these outputs, as `__call__` does; `network` predicts rows other than `X`."""
+        return self._checked(lambda: network, outputs)
+
+    def _checked(self, network: Callable[[], Member], outputs: NDArray[np.float32]) -> float:
         with self._lock:  # needed despite the GIL, since a scorer may release the GIL while it waits
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:
-                score = self._score(self._network(core), outputs)
+                score = self._score(network(), outputs)
             except BaseException as error:  # a user's function may raise anything; the run stops and raises it
                 self.error = error
                 return math.nan

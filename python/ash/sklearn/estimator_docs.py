@@ -82,8 +82,14 @@ Attributes
 best_params_ : dict
     Hyperparameters of the best candidate.
 best_score_ : float
-    The validation score of that candidate; higher is better. Labels are scored as the most probable classes, with the
-    factors of `class_weight` and without a tuned decision.
+    The validation score of that candidate; higher is better. It is optimistic, since the candidate was chosen for it.
+    Labels are scored as the most probable classes, with the factors of `class_weight` and without a tuned decision.
+estimated_score_, estimated_score_std_error_ : float
+    An estimate of the score of `model_` on new rows, in the metric of `scoring`, and its standard error;
+    `ash.Result` describes the method. It is the score to report.
+oof_prediction_ : ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_classes)
+    Targets, or probabilities of classes, predicted by the ensemble for each row of X while it was held out. The mean
+    for a row that was held out more than once, NaN for a row that never was.
 cv_results_ : dict of arrays
     One row per candidate: params, param_<name>, split<fold>_test_score, mean_test_score, std_test_score,
     rank_test_score, rungs, epochs, fit_time.

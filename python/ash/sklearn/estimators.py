@@ -230,6 +230,9 @@ class _Estimator(Configured):
             del self.feature_names_in_
         self.best_params_ = result.best_params
         self.best_score_ = result.best_score
+        self.estimated_score_ = result.estimated_score
+        self.estimated_score_std_error_ = result.estimated_score_std_error
+        self.oof_prediction_ = result.oof_prediction
         self.cv_results_ = tuning_results(result)
         self.n_iter_ = _epochs_of_best(result)
 

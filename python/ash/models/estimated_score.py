@@ -1,0 +1,231 @@
+r"""Estimates the score of the final model on new rows, from the kept candidates' predictions of held-out rows.
+
+    rows of part p --> predicted by the ensemble that is selected, weighted and calibrated on the other parts
+    all rows, so predicted --> score - gain of the search = estimated score; jackknife = its standard error
+
+All that is decided on the held-out rows is decided again without a part before this part is scored: the rank of the
+candidates, the members and weights of the ensemble, and its calibration (cross-fitting). The parts are the folds. With
+one fold, they are five parts of its validation rows, stratified by the target.
+
+The candidates were kept because of their scores on all held-out rows. With several folds, the scores of all jobs in
+each fold show how much this gains: for each part, the best candidates by the other parts are found, once among the kept
+ones and once among all, and scored in this part. The mean difference is subtracted. With one fold there are no such
+scores, and nothing is subtracted.
+
+The estimate is slightly pessimistic, since the predictions are from models that were trained on fewer rows than the
+final model: the models of single folds, or those before the refit on all rows.
+
+Sources: as in Tsamardinos, Greasidou and Borboudakis, Bootstrapping the out-of-sample predictions for efficient and
+accurate cross-validation, Machine Learning 107, 2018, the search is judged by predictions that exist already, on other
+rows than it selects by; these are the other parts here, and bootstrap samples there. Tibshirani and Tibshirani, A bias
+correction for the minimum error rate in cross-validation, Annals of Applied Statistics 3, 2009, also compare scores of
+folds, but select by the fold itself. The standard error is a jackknife over blocks of groups (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, chapter 11).
+
+Order:  all sums are in a fixed order, so the estimate depends only on the predictions and the decided jobs.
+Cost:   PARTS selections and BLOCKS scores, on at most MOST_ROWS rows.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.metrics import OF_LABELS
+from ash.models.ensemble import Member
+from ash.models.model import normalized
+from ash.models.model_pool import Kept
+
+PARTS = 5
+"""The maximum number of parts of the held-out rows."""
+BLOCKS = 50
+"""The maximum number of blocks of the jackknife."""
+MOST_ROWS = 50_000
+"""The maximum number of held-out rows that the estimate uses: an evenly spaced sample."""
+
+Outputs: TypeAlias = NDArray[np.float32]
+Rows: TypeAlias = NDArray[np.int64]
+FoldScores: TypeAlias = Mapping[str, NDArray[Any]]
+Scorer: TypeAlias = Callable[[Member, Outputs], float]
+
+
+class Estimate(NamedTuple):
+    """An estimated score and its standard error; NaN if unknown."""
+
+    score: float = math.nan
+    std_error: float = math.nan
+
+
+class Honest(NamedTuple):
+    """What the held-out rows tell about the final model of a run.
+
+    Attributes
+    ----------
+    prediction : float64 array [rows of X], or [rows of X, outputs]
+        As `held_out_prediction` returns it.
+    estimate : Estimate
+    """
+
+    prediction: NDArray[np.float64]
+    estimate: Estimate
+
+
+class CrossFitted(NamedTuple):
+    """Predictions of held-out rows by ensembles that were selected without these rows.
+
+    Attributes
+    ----------
+    outputs : float32 array [rows, outputs]
+    gain : float
+        By how much their score is too high, since the candidates were kept for their scores on these rows.
+    """
+
+    outputs: Outputs
+    gain: float
+
+
+def estimate(kept: Kept, size: int, fold_scores: FoldScores) -> Estimate:
+    """Return the estimated score, in the metric of the run, of the ensemble of at most `size` draws from `kept`.
+
+    With `size` 1 this is the best candidate alone. `fold_scores` are those of the run, as in `Result`. If the core
+    cannot compute the metric, there is no estimate.
+    """
+    if kept.native_metric != kept.networks[0].metric:
+        return Estimate()
+    count = len(kept.targets)
+    if count > MOST_ROWS:
+        kept = kept.restricted(range(len(kept.candidates)), np.linspace(0, count - 1, MOST_ROWS).astype(np.int64))
+    fitted = cross_fitted(kept, size, fold_scores)
+    if fitted is None:
+        return Estimate()
+    return Estimate(kept.native_score(fitted.outputs) - fitted.gain, std_error(kept, fitted.outputs))
+
+
+def estimate_by(scorers: Sequence[Scorer], kept: Kept, size: int, fold_scores: FoldScores) -> Estimate:
+    """Return the estimated score by a user's function: the mean over the folds of `scorers`, one per fold.
+
+    The standard error follows from the differences between the folds; with one fold it is unknown.
+    """
+    fitted = cross_fitted(kept, size, fold_scores)
+    if fitted is None:
+        return Estimate()
+    scores = [scorer(kept.networks[0], fitted.outputs[kept.folds == fold]) for fold, scorer in enumerate(scorers)]
+    mean, count = math.fsum(scores) / len(scores), len(scores)
+    squares = math.fsum((score - mean) ** 2 for score in scores)
+    return Estimate(mean - fitted.gain, math.sqrt(squares / (count * (count - 1))) if count > 1 else math.nan)
+
+
+def held_out_prediction(kept: Kept, size: int, rows: Rows, count: int) -> NDArray[np.float64]:
+    """Return the predictions for held-out rows by the ensemble of at most `size` draws, by row of the user's table.
+
+    Parameters
+    ----------
+    kept : Kept
+    size : int
+    rows : int64 array [held-out rows]
+        The index of each held-out row in the user's table; empty if the rows are not from that table.
+    count : int
+        The number of rows of the user's table.
+
+    Returns
+    -------
+    float64 array [count, classes], or [count] or [count, targets]
+        Probabilities or targets. The mean for rows that were held out more than once, NaN for rows that never were.
+    """
+    counts = kept.best_counts(size)
+    outputs = kept.outputs_of(counts, kept.factor_of(counts))[: len(rows)]
+    values = normalized(outputs) if kept.classes else outputs.astype(np.float64)
+    times = np.bincount(rows, minlength=count).astype(np.float64)
+    times[times == 0] = np.nan
+    means = [np.bincount(rows, column, count) / times for column in values.T]
+    return np.stack(means, axis=1) if kept.classes or len(means) > 1 else means[0]
+
+
+def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> CrossFitted | None:
+    """Return the predictions of each part's rows by an ensemble selected on the other parts; None for a single part."""
+    parts = parts_of(kept)
+    outputs, gains = np.empty(kept.predictions.shape[1:], np.float32), []
+    numbers = np.unique(parts).tolist()
+    if len(numbers) < 2:
+        return None
+    for part in numbers:
+        rows = np.flatnonzero(parts == part)
+        is_known = np.isin(kept.units, kept.units[rows])
+        others = np.flatnonzero(~is_known if not is_known.all() else parts != part)
+        if len(fold_scores["scores"][0]) == 1:
+            ranked, jobs = (
+                _ranked([_score(kept, kept.predictions[place], others) for place in range(len(kept.members))]),
+                None,
+            )
+        else:
+            jobs = _Jobs(kept, fold_scores, rows, is_known)
+            ranked = _ranked(jobs.by[jobs.own])
+        selected = kept.restricted(ranked.tolist(), others)
+        counts = selected.best_counts(size)
+        outputs[rows] = predicted(selected, kept.restricted(ranked.tolist(), rows), counts)
+        gains.append(0.0 if jobs is None else jobs.gain(np.count_nonzero(counts)))
+    return CrossFitted(outputs, math.fsum(gains) / len(gains))
+
+
+def predicted(selected: Kept, held_out: Kept, counts: Rows) -> Outputs:
+    """Return the predictions for `held_out` of the ensemble that `counts` draws, fitted to the rows of `selected`.
+
+    For a metric of labels, probabilities are multiplied by the weights of the decision.
+    """
+    factor = selected.factor_of(counts)
+    outputs = held_out.outputs_of(counts, factor)
+    decision = selected.decision(selected.outputs_of(counts, factor)) if selected.native_metric in OF_LABELS else None
+    return outputs if decision is None else np.asarray(outputs * decision, np.float32)
+
+
+def parts_of(kept: Kept) -> Rows:
+    """Return the part of each held-out row: by folds, or with one fold by groups, stratified by the target."""
+    if kept.folds.max() > 0:
+        return kept.folds % PARTS
+    units, first, inverse = np.unique(kept.units, return_index=True, return_inverse=True)
+    parts = np.empty(len(units), np.int64)
+    parts[np.argsort(kept.targets[first, 0], kind="stable")] = np.arange(len(units)) % PARTS
+    return parts[inverse]
+
+
+def std_error(kept: Kept, outputs: Outputs) -> float:
+    """Return the standard error of the score of these predictions, by leaving out one block of groups at a time."""
+    units, inverse = np.unique(kept.units, return_inverse=True)
+    count = min(BLOCKS, len(units))
+    blocks = (np.random.default_rng(0).permutation(len(units)) % count)[inverse]
+    scores = [_score(kept, outputs, np.flatnonzero(blocks != block)) for block in range(count)]
+    mean = math.fsum(scores) / count
+    return math.sqrt((count - 1) / count * math.fsum((score - mean) ** 2 for score in scores))
+
+
+def _score(kept: Kept, outputs: Outputs, rows: Rows) -> float:
+    """Return the score of predictions [all rows, outputs] on some of the rows."""
+    return kept.restricted([0], rows).native_score(outputs[rows])
+
+
+def _ranked(scores: Any) -> Rows:
+    """Return indices from the highest score to the lowest; NaN comes last."""
+    return np.argsort(-np.asarray(scores), kind="stable")
+
+
+class _Jobs:
+    """The mean scores of all jobs, in the folds of one part and in the folds by which candidates are selected."""
+
+    def __init__(self, kept: Kept, fold_scores: FoldScores, rows: Rows, is_known: NDArray[np.bool_]) -> None:
+        scores, within = fold_scores["scores"], np.unique(kept.folds[rows])
+        by = np.setdiff1d(kept.folds, kept.folds[is_known])
+        by = by if len(by) else np.setdiff1d(kept.folds, within)
+        self.within, self.by = scores[:, within].mean(axis=1), scores[:, by].mean(axis=1)
+        self.candidates = fold_scores["candidate"]
+        jobs = zip(fold_scores["candidate"].tolist(), fold_scores["rung"].tolist(), strict=True)
+        places = {job: place for place, job in enumerate(jobs)}
+        self.own = np.array([places[job] for job in zip(kept.candidates, kept.rungs, strict=True)])
+
+    def gain(self, count: int) -> float:
+        """Return how much higher the part's score is for the best `count` kept candidates than for the best of all."""
+        kept = self.own[_ranked(self.by[self.own])[:count]]
+        order = _ranked(self.by)
+        first = np.sort(np.unique(self.candidates[order], return_index=True)[1])  # the best job of each candidate
+        return float(self.within[kept].mean() - self.within[order[first[:count]]].mean())
