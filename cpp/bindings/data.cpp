@@ -118,6 +118,24 @@ Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
     return digests;
 }
 
+std::tuple<Array<double>, Array<double>> robust_scaling(const Array<double>& x) {
+    require(x.ndim() == 2 && x.size() >= 1, "x: two dimensions, at least one row and one column");
+    const auto columns = static_cast<std::size_t>(x.shape(1));
+    const double* from = view(x).data();
+    const std::int64_t rows = x.shape(0);
+    Scaling scaling;
+    {
+        const Released release;  // this frame keeps x alive
+        Quartiles quartiles(std::vector<bool>(columns, true), rows);
+        for (std::int64_t row = 0; row < rows; ++row, from += columns) quartiles.add(from, 1.0);
+        scaling = quartiles.scaling();
+        for (std::size_t column = 0; column < columns; ++column) {
+            if (quartiles.constant(column)) scaling.scale[column] = 0.0;
+        }
+    }
+    return {array(scaling.center), array(scaling.scale)};
+}
+
 std::uint64_t digest_of(const AlignedFloats& values) {
     return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
 }
@@ -282,6 +300,7 @@ void bind_builder(py::module_& m) {
         .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });
     m.def("row_digests", &digests_of_rows, py::arg("x").noconvert());
+    m.def("robust_scaling", [](const Array<double>& x) { return made(robust_scaling(x)); }, py::arg("x").noconvert());
 }
 
 }  // namespace

@@ -202,6 +202,9 @@ class DataBuilder:
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each row of x [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
 
+def robust_scaling(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return center and scale of each column of x [rows, columns], as for a feature; 0 is the scale of a constant."""
+
 class Network:
     """A trained network with its standardization. Immutable; thread-safe."""
 

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash import _core
 from ash._utils.cached import cached_property
 from ash.encoding.schema import Schema, check_schema
 from ash.encoding.target_statistics import MOST_STATISTICS, Targets
@@ -259,16 +260,10 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return each column's median and inverse scale.
+    """Return each column's center and inverse scale, by the core's rule for features (cpp/ash/data/quartiles.hpp).
 
-    The scale is the interquartile range, or half the full range if the quartiles are equal. The inverse of a scale that
-    is (nearly) 0 is 0.
+    The inverse of a scale that is (nearly) 0 is 0.
     """
-    center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
-    for place, column in enumerate(numbers.T):
-        there = column[~np.isnan(column)]
-        if len(there):
-            low, center[place], high = np.quantile(there, [0.25, 0.5, 0.75])
-            scale = high - low or np.ptp(there) / 2
-            inverse[place] = 1.0 / scale if scale >= np.finfo(np.float32).tiny else 0.0
-    return center, inverse
+    center, scale = _core.robust_scaling(np.ascontiguousarray(numbers))
+    usable = scale >= np.finfo(np.float32).tiny
+    return center, usable / np.where(usable, scale, 1.0)
