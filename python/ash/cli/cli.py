@@ -53,10 +53,10 @@ from ash.cli.cli_streams import (
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, Roles, read_table
 from ash.data.frames import checked_numbers
-from ash.data.targets import read_targets
+from ash.data.targets import positive_class, read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
-from ash.metrics import METRICS, TASKS
+from ash.metrics import METRICS, POSITIVE, TASKS, native_metric
 from ash.options import AUTO, CONFIG_FIELDS, LARGEST, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -120,7 +120,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
-            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes)}),
+            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes, args.scoring)}),
             cv=_splitter(args),
             n_jobs=wanted,
             random_state=args.seed,
@@ -156,10 +156,13 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
-def _positive(text: str | None, classes: NDArray[Any]) -> Any:
-    """Return the label that `text` spells, or raise SettingError if it is none of two labels."""
+def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> Any:
+    """Return the label that `text` spells; raise SettingError if it is none of two labels, or is missing."""
     labels = {str(label): label for label in classes.tolist()}
     if text is None:
+        if native_metric(metric) in POSITIVE and positive_class(classes, None) is None and len(labels) == 2:
+            todo = " or ".join(f"--positive {label}" for label in labels)
+            raise SettingError(f"--metric {metric} needs a positive class, and neither label is 1: give {todo}")
         return None
     if text not in labels or len(labels) != 2:
         allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)

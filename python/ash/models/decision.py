@@ -41,7 +41,7 @@ STEPS = 4
 MOST_OCTAVES = {True: 12, False: 4}
 """The bounds of a factor in octaves, for two classes (True) and for more. With more classes, each pass starts anew."""
 MOST_PASSES = 4
-SPREAD = 4.0
+SPREAD = 3.0
 """Standard deviation of the prior of a factor, in octaves."""
 KERNEL = (1.0, 2.0, 3.0, 2.0, 1.0)
 """The weights with which the scores of neighboring factors are averaged."""

@@ -236,6 +236,7 @@ class Model(ABC):
         Returns
         -------
         float
+            Higher is better.
         """
         classes = 0 if self.classes_ is None else len(self.classes_)
         if metric in OF_LABELS and self.decision_weights is not None:
@@ -268,8 +269,15 @@ class Model(ABC):
 
         Parameters
         ----------
-        weights : float64 array [classes] or None
+        weights : ndarray of shape (classes,), float64, or None
+            Above 0.
+
+        Returns
+        -------
+        Network, Trees or Ensemble
         """
+        if weights is None and self.decision_weights is None:
+            return self
         twin = object.__new__(type(self))
         vars(twin).update(vars(self), decision_weights=weights)
         return twin
