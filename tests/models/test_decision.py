@@ -1,6 +1,7 @@
 """Tests how classifiers turn probabilities into labels, and their probabilities in spite of class weights."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ def test_a_tuned_decision_is_kept_by_files_pickles_and_records(tmp_path: Path) -
         assert again.result_.record == record
     with pytest.raises(SettingError, match="decision_threshold cannot be given with record="):
         ash.ASHClassifier(record=record, decision_threshold=0.5).fit(X, given["y"])
+
+
+def test_a_tuned_decision_of_an_ensemble_is_repeated_by_its_record(tmp_path: Path) -> None:
+    result = ash.tune(X, Y, candidates=4, metric="f1", threads=1)
+    ensemble = result.ensemble(4)
+    assert ensemble.decision_threshold < 0.4 and ensemble.record.model == ensemble.digest
+    assert ash.tune(X, Y, record=ensemble.record).ensemble(4).digest == ensemble.digest
+
+
+def test_workers_score_the_positive_class() -> None:
+    given = {"candidates": 4, "metric": "average_precision", "pos_label": 0, "progress": False}
+    with ThreadPoolExecutor(2) as executor:
+        elsewhere = ash.tune(X, Y, executor=executor, **given)
+    here = ash.tune(X, Y, **given)
+    assert elsewhere.digest == here.digest != ash.tune(X, Y, **{**given, "pos_label": 1}).digest
+    assert elsewhere.best_score > 0.9
 
 
 def test_malformed_decisions_in_files_are_refused(tmp_path: Path) -> None:
