@@ -199,6 +199,7 @@ def final_seconds(
     if kept is None:
         return 0.0
     counts = kept.best_counts(1 if final is None else final.ensemble)
+    kept.decision(kept.predictions[0])
     seconds = time.monotonic() - began
     return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)
 
