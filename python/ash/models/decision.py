@@ -39,7 +39,7 @@ TUNED = tuple(metric for metric in OF_LABELS if metric != "accuracy")
 STEPS = 4
 """The number of factors per octave."""
 OCTAVES_OF_TWO, OCTAVES = 12, 4
-"""The bounds of a factor in octaves, for two classes and for more. With more classes, each pass goes on from the last."""
+"""The bounds of a factor in octaves, for two classes and for more. With more, each pass goes on from the last."""
 MOST_PASSES = 4
 MOST_CELLS = 2**21
 """The maximum number of rows times classes; of larger predictions, evenly spaced rows are used."""
@@ -139,7 +139,7 @@ def tune_decision(
     weights = None if weights is None else weights[::step]
     row_weights = np.ones(len(labels)) if weights is None else weights
     counts = np.bincount(labels, minlength=classes)
-    sums = np.bincount(labels, row_weights, classes)
+    sums = np.asarray(np.bincount(labels, row_weights, classes), np.float64)
     start = _start(metric, counts, sums)
     is_binary = classes == 2
     factors = factors_of(OCTAVES_OF_TWO if is_binary else OCTAVES)
@@ -200,7 +200,8 @@ def _scores(
     predicted = np.bincount(rival, weights, classes) - total(cells, weights, classes)
     hits[:, place] += total(first, weights * (labels == place), 1)[:, 0]
     predicted[:, place] += total(first, weights, 1)[:, 0]
-    return _metric(metric, hits, predicted, np.bincount(labels, weights, classes), positive)
+    rows = np.asarray(np.bincount(labels, weights, classes), np.float64)
+    return _metric(metric, hits, predicted, rows, positive)
 
 
 def _metric(metric: str, hits: Numbers, predicted: Numbers, rows: Numbers, positive: int | None) -> Numbers:
