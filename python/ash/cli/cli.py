@@ -285,6 +285,12 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
     parser.add_argument(
+        "--positive",
+        dest="pos_label",
+        metavar="LABEL",
+        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
+    )
+    parser.add_argument(
         "--categorical",
         action="append",
         dest="categorical_features",
@@ -309,12 +315,6 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         dest="scoring",
         metavar="NAME",
         help="the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
-    )
-    parser.add_argument(
-        "--positive",
-        dest="pos_label",
-        metavar="LABEL",
-        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
     )
     parser.add_argument(
         "--cv", type=int, metavar="N", help="cross-validation with N folds (default: depends on the table)"
