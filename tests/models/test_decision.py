@@ -154,12 +154,16 @@ def test_files_without_a_decision_have_the_version_that_earlier_versions_read(tm
 
 @pytest.mark.parametrize("models", [["network"], ["lightgbm"]], ids="-".join)
 @pytest.mark.parametrize("more", [{}, {"ensemble": 1, "cv": 3}], ids=str)
-def test_probabilities_are_those_of_the_data_in_spite_of_class_weights(models: list[str], more: dict[str, Any]) -> None:
+def test_probabilities_are_those_of_the_data_in_spite_of_class_weights(
+    models: list[str], more: dict[str, Any], tmp_path: Path
+) -> None:
     """Before, the mean probability of the 6 % of class 1 was about 0.24."""
     model = fitted(class_weight="balanced", candidates=8, config=ash.SearchConfig(models=models), **more)
     share = model.predict_proba(X_NEW)[:, 1]
     assert abs(share.mean() - Y_NEW.mean()) < 0.035
     assert recall_score(Y_NEW, model.predict(X_NEW)) > 0.65 and model.decision_threshold_ < 0.2
+    model.save(tmp_path / "model")
+    assert (ash.load(tmp_path / "model").predict_proba(X_NEW) == model.predict_proba(X_NEW)).all()
 
 
 def test_class_weights_decide_for_scores_without_labels() -> None:

@@ -259,7 +259,8 @@ class Model(ABC):
         The positive class is the second one if it is not known (`positive`). With more than two classes, the label is
         the class with the largest product of weight and probability.
         """
-        assert self.classes_ is not None, "only classifiers decide"
+        if self.classes_ is None:
+            raise AttributeError("a regression model has no decision_threshold")
         classes = len(self.classes_)
         weights = np.full(classes, 1 / classes) if self.decision_weights is None else self.decision_weights
         return float(1 - weights[1 if self.positive is None else self.positive]) if classes == 2 else weights.copy()
