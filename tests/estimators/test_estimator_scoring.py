@@ -136,9 +136,7 @@ def test_a_positive_class_that_does_not_exist_is_refused() -> None:
         classifier(pos_label=1).fit(X3, Y3)
     with pytest.raises(SettingError, match=r"pos_label=1 names .* but y has numbers to predict"):
         ash.tune(XR, YR, task="regression", pos_label=1)
-    with pytest.raises(
-        SettingError, match=r"pos_label must be a label of y .*, got \[1\]"
-    ):
+    with pytest.raises(SettingError, match=r"pos_label must be a label of y .*, got \[1\]"):
         classifier(pos_label=[1]).fit(X, Y)
 
 

@@ -16,6 +16,7 @@ from export_help import COMPILERS, HOSTILE, WARNINGS, check_labels, check_output
 from export_random import (
     LABELS,
     around,
+    decided,
     random_ensemble,
     random_mixture,
     random_network,
@@ -53,6 +54,13 @@ def test_trees_of_every_kind_are_exported(seed: int, tmp_path: Path) -> None:
     model.to_cpp(tmp_path / "model.hpp")
     program = compile_header(tmp_path, list(COMPILERS)[seed % 2], ("-O0", "-O2", "-O3")[seed % 3])
     check(model, program, random_rows(random, model, 100))
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_tuned_decision_and_shifted_scores_are_exported(classes: int, tmp_path: Path) -> None:
+    model = decided(random_mixture(np.random.default_rng(2), classes=classes))
+    model.to_cpp(tmp_path / "model.hpp")
+    check(model, compile_header(tmp_path, "g++", "-O1"), random_rows(np.random.default_rng(3), model, 100))
 
 
 @pytest.mark.parametrize("name", COMPILERS)

@@ -154,6 +154,18 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
     return ash.Ensemble(members, np.array([0.45, 0.3, 0.15, 0.1]), metric=networks.metric, validation_score=0.0)
 
 
+def decided(ensemble: ash.Ensemble) -> ash.Ensemble:
+    """Return an ensemble with shifted scores of its classes, whose decision is far from that by probability."""
+    assert ensemble.classes_ is not None
+    classes = len(ensemble.classes_)
+    shift, weights = np.linspace(-1.5, 0.5, classes), np.geomspace(1, 4, classes)
+    members = [member.shifted(shift) for member in ensemble.members]
+    weights /= weights.sum()
+    return ash.Ensemble(
+        members, ensemble.weights, metric=ensemble.metric, validation_score=0.0, decision_weights=weights
+    )
+
+
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings.
 

@@ -53,10 +53,10 @@ from ash.cli.cli_streams import (
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, Roles, read_table
 from ash.data.frames import checked_numbers
-from ash.data.targets import read_targets
+from ash.data.targets import positive_class, read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
-from ash.metrics import METRICS, TASKS
+from ash.metrics import METRICS, POSITIVE, TASKS, native_metric
 from ash.options import AUTO, CONFIG_FIELDS, LARGEST, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -120,7 +120,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
-            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes)}),
+            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes, args.scoring)}),
             cv=_splitter(args),
             n_jobs=wanted,
             random_state=args.seed,
@@ -156,10 +156,13 @@ def _check(args: argparse.Namespace) -> None:
         raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
-def _positive(text: str | None, classes: NDArray[Any]) -> Any:
-    """Return the label that `text` spells, or raise SettingError if it is none of two labels."""
+def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> Any:
+    """Return the label that `text` spells; raise SettingError if it is none of two labels, or is missing."""
     labels = {str(label): label for label in classes.tolist()}
     if text is None:
+        if native_metric(metric) in POSITIVE and positive_class(classes, None) is None and len(labels) == 2:
+            todo = " or ".join(f"--positive {label}" for label in labels)
+            raise SettingError(f"--metric {metric} needs a positive class, and neither label is 1: give {todo}")
         return None
     if text not in labels or len(labels) != 2:
         allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)
@@ -282,6 +285,12 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
     parser.add_argument(
+        "--positive",
+        dest="pos_label",
+        metavar="LABEL",
+        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
+    )
+    parser.add_argument(
         "--categorical",
         action="append",
         dest="categorical_features",
@@ -306,12 +315,6 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         dest="scoring",
         metavar="NAME",
         help="the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
-    )
-    parser.add_argument(
-        "--positive",
-        dest="pos_label",
-        metavar="LABEL",
-        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
     )
     parser.add_argument(
         "--cv", type=int, metavar="N", help="cross-validation with N folds (default: depends on the table)"

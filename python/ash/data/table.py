@@ -51,7 +51,8 @@ class Table:
     weights : array [rows] or None
         Row weights above 0; None if all rows count equally.
     factors : array [classes] or None
-        The factor by which the row weights of each class were multiplied; `weights` already includes it.
+        The factor by which the row weights of each class were multiplied; `weights` already includes it. None if all
+        factors are equal.
     groups : int64 array [rows] or None
         The group of each row; None if the rows are independent. Rows of one group are never on two sides of a split.
     positive : int or None

@@ -194,7 +194,8 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table = sort_rows(table, schema)
     if options.class_weight is not None:
         factors = class_factors(table, options.class_weight)
-        table = replace(table, weights=_times(table.weights, factors[table.y[:, 0].astype(np.int64)]), factors=factors)
+        weights = _times(table.weights, factors[table.y[:, 0].astype(np.int64)])
+        table = replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
         schema = with_neighbors(schema, table.frame.all_numbers(), table.y)

@@ -237,6 +237,7 @@ def final_seconds(
         return 0.0
     read = time.monotonic()
     counts = kept.best_counts(1 if final is None else final.ensemble)
+    kept.decision(kept.predictions[0])
     done = time.monotonic()
     seconds = done - began + SELECTIONS * (done - read)
     return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)

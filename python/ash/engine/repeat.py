@@ -98,7 +98,13 @@ def record_of(
         by=asked["by"],
         settings=identity["settings"],
         plan={name: getattr(options, name) for name in PLAN},
-        arguments={**arguments, "sort": sort, "ensemble": ensemble, **_final_arguments(final)},
+        arguments={
+            **arguments,
+            "sort": sort,
+            "ensemble": ensemble,
+            "refit": final is not None and final.refit,
+            "decision_threshold": kept.threshold,
+        },
         space=identity["space"],
         version=identity["version"],
         # The hash "names" is left out, since it covers dtypes, which depend on how the table was loaded.
@@ -112,12 +118,6 @@ def record_of(
         model=model.digest,
     )
     return RunRecord.from_json(record.to_json())  # the same record as when read from a file, in which tuples are lists
-
-
-def _final_arguments(final: Final | None) -> dict[str, Any]:
-    """Return the arguments of the final model, besides the size of the ensemble."""
-    threshold = {} if final is None else {"decision_threshold": final.threshold}
-    return {"refit": final is not None and final.refit, **threshold}
 
 
 def repeated(

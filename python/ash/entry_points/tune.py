@@ -64,8 +64,7 @@ def tune(
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try first; see `ash.tune_function`. A dict must name all hyperparameters that apply.
     metric : str or callable, optional
-        Ranks candidates: by default accuracy or r2, else a metric, a scikit-learn scorer, or a function
-        ``scorer(estimator, X, y)``.
+        Ranks candidates: accuracy or r2 by default, a metric, a scikit-learn scorer, or ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
     pos_label : str, int, float, bool or None

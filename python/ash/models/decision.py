@@ -38,10 +38,12 @@ TUNED = tuple(metric for metric in OF_LABELS if metric != "accuracy")
 """The metrics for which the decision is always tuned; for accuracy it is tuned only with weights of classes."""
 STEPS = 4
 """The number of factors per octave."""
-MOST_OCTAVES = {True: 12, False: 4}
-"""The bounds of a factor in octaves, for two classes (True) and for more. With more classes, each pass starts anew."""
+OCTAVES_OF_TWO, OCTAVES = 12, 4
+"""The bounds of a factor in octaves, for two classes and for more. With more, each pass goes on from the last."""
 MOST_PASSES = 4
-SPREAD = 4.0
+MOST_CELLS = 2**21
+"""The maximum number of rows times classes; of larger predictions, evenly spaced rows are used."""
+SPREAD = 3.0
 """Standard deviation of the prior of a factor, in octaves."""
 KERNEL = (1.0, 2.0, 3.0, 2.0, 1.0)
 """The weights with which the scores of neighboring factors are averaged."""
@@ -132,12 +134,15 @@ def tune_decision(
         Weights above 0 with the sum 1.
     """
     classes = probabilities.shape[1]
+    step = -(-probabilities.size // MOST_CELLS)
+    probabilities, labels = probabilities[::step], labels[::step]
+    weights = None if weights is None else weights[::step]
     row_weights = np.ones(len(labels)) if weights is None else weights
     counts = np.bincount(labels, minlength=classes)
-    sums = np.bincount(labels, row_weights, classes)
+    sums = np.asarray(np.bincount(labels, row_weights, classes), np.float64)
     start = _start(metric, counts, sums)
     is_binary = classes == 2
-    factors = factors_of(MOST_OCTAVES[is_binary])
+    factors = factors_of(OCTAVES_OF_TWO if is_binary else OCTAVES)
     steps = np.zeros(classes, np.int64)
     shares, rarest = probabilities.astype(np.float64) * start, int(counts[counts > 0].min())
     tuned = [1 if positive is None else positive] if is_binary else np.flatnonzero(counts).tolist()
@@ -195,7 +200,8 @@ def _scores(
     predicted = np.bincount(rival, weights, classes) - total(cells, weights, classes)
     hits[:, place] += total(first, weights * (labels == place), 1)[:, 0]
     predicted[:, place] += total(first, weights, 1)[:, 0]
-    return _metric(metric, hits, predicted, np.bincount(labels, weights, classes), positive)
+    rows = np.asarray(np.bincount(labels, weights, classes), np.float64)
+    return _metric(metric, hits, predicted, rows, positive)
 
 
 def _metric(metric: str, hits: Numbers, predicted: Numbers, rows: Numbers, positive: int | None) -> Numbers:

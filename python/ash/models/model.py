@@ -256,6 +256,7 @@ class Model(ABC):
         Returns
         -------
         float
+            Higher is better.
         """
         classes = 0 if self.classes_ is None else len(self.classes_)
         if metric in OF_LABELS and self.decision_weights is not None:
@@ -278,7 +279,8 @@ class Model(ABC):
         The positive class is the second one if it is not known (`positive`). With more than two classes, the label is
         the class with the largest product of weight and probability.
         """
-        assert self.classes_ is not None, "only classifiers decide"
+        if self.classes_ is None:
+            raise AttributeError("a regression model has no decision_threshold")
         classes = len(self.classes_)
         weights = np.full(classes, 1 / classes) if self.decision_weights is None else self.decision_weights
         return float(1 - weights[1 if self.positive is None else self.positive]) if classes == 2 else weights.copy()
@@ -288,8 +290,15 @@ class Model(ABC):
 
         Parameters
         ----------
-        weights : float64 array [classes] or None
+        weights : ndarray of shape (classes,), float64, or None
+            Above 0.
+
+        Returns
+        -------
+        Network, Trees or Ensemble
         """
+        if weights is None and self.decision_weights is None:
+            return self
         twin = object.__new__(type(self))
         vars(twin).update(vars(self), decision_weights=weights)
         return twin

@@ -44,7 +44,8 @@ class Trees(Model):
         The tables of the trees, and the scaling of the target.
     text : str
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
-        Its features are those of the encoding.
+        Its features are those of the encoding. Calibration, and the correction for weights of classes, are not part of
+        it.
     record : RunRecord or None
         The record of the run, by which the model can be trained again. None for trees that were not the final model of
         a run, such as those of one fold in cross-validation.

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ash.metrics import METRICS
+from ash.metrics import METRIC_OF_LOSS, METRICS
 from ash.models.decision import TUNED
 
 Class = TypeVar("Class", bound=type)
@@ -133,8 +133,8 @@ _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, de
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
     the quantile given by `quantile`. "poisson" predicts the mean of one non-negative target, such as a count; its
     predictions are above 0. Unless `scoring` is given, the last three losses rank candidates by
-    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance, respectively. The core computes these
-    scores itself. If no training target is negative, no prediction is below the smallest training target.
+    {of_losses}, respectively.
+    If no training target is negative, no prediction is below the smallest training target.
 quantile : float or None, default=None
     The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
@@ -284,6 +284,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def documented(kind: str, score: str) -> Callable[[Class], Class]:
     """Return a decorator that completes the docstring of a "classifier" or "regressor" with default scoring `score`."""
+    loss = _LOSS.replace("{of_losses}", _listed([*METRIC_OF_LOSS.values()]))
 
     def complete(estimator: Class) -> Class:
         estimator.__doc__ = _TEXT.format(
@@ -292,7 +293,7 @@ def documented(kind: str, score: str) -> Callable[[Class], Class]:
             classes=_CLASSES if kind == "classifier" else "",
             class_weight=_CLASS_WEIGHT.format(tuned=_listed(TUNED)) if kind == "classifier" else "",
             metrics=_listed(METRICS["classification" if kind == "classifier" else "regression"]),
-            loss=_LOSS if kind == "regressor" else "",
+            loss=loss if kind == "regressor" else "",
             name=estimator.__name__,
             loader="load_wine" if kind == "classifier" else "load_diabetes",
         )
