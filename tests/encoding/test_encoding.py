@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from ash.data.frames import Frame, read_frame
+from ash.encoding.data_split import read_table, split_table
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ONE_HOT_LEVELS, learn_schema
 from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.target_statistics import MASKED, MOST_STATISTICS
 from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from data_help import ROWS, cities, learned, mixed
+from data_help import ROWS, cities, learned, mixed, options
 
 pytestmark = pytest.mark.core
 
@@ -260,6 +262,18 @@ def test_a_level_whose_rows_are_one_group_is_unseen_in_training() -> None:
     assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
     fitted = learned(mixed([[cell] for cell in cells]), y, groups=np.zeros(ROWS, np.int64))
     assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
+
+
+def test_the_groups_of_a_table_are_kept_in_one_part() -> None:
+    people = np.array([f"person {row // 4}" for row in range(ROWS)], object)
+    given, groups = options(task="regression"), np.arange(ROWS) // 4
+    table, schema = read_table(people[:, None], np.random.default_rng(8).normal(size=ROWS), given, None, sort=False)
+    alone, grouped = (
+        split_table(each, schema, given, 0.25).folds[0] for each in (table, replace(table, groups=groups))
+    )
+    assert (alone.encoding.fitting_block(slice(0, ROWS))[alone.training, -1] > 0).mean() > 0.8
+    count = grouped.encoding.fitting_block(slice(0, ROWS))[grouped.training, -1]
+    assert not count.any()
 
 
 def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> None:
