@@ -276,6 +276,25 @@ def test_the_groups_of_a_table_are_kept_in_one_part() -> None:
     assert not count.any()
 
 
+@pytest.mark.parametrize("cv", [None, 3])
+def test_no_feature_of_a_fold_depends_on_the_targets_of_its_validation_rows(cv: int | None) -> None:
+    random, given = np.random.default_rng(10), options(task="regression")
+    drawn = random.integers(0, 60, (ROWS, 2)).tolist()
+    X = np.array([[f"a{number}", f"b{number % 7}{other}"] for number, other in drawn], object)
+    y = random.normal(size=ROWS)
+
+    def folds(y: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        split = split_table(*read_table(X, y, given, None, sort=False), given, None if cv else 0.25, cv)
+        return [(fold.validation, np.concatenate(list(fold.blocks(2**20)))) for fold in split.folds]
+
+    for place, (validation, block) in enumerate(folds(y)):
+        changed = y.copy()
+        changed[validation] = random.normal(size=len(validation))
+        rows, features = folds(changed)[place]
+        assert np.array_equal(rows, validation) and np.array_equal(features, block)
+        assert np.ptp(block[:, 0]) > 0
+
+
 def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> None:
     cells, y = [*cities(), "rare"], np.random.default_rng(6).normal(size=(ROWS + 1, 1))
     frame = mixed([[cell] for cell in cells])
