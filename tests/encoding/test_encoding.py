@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from ash.data.frames import Frame, read_frame
+from ash.encoding.data_split import read_table, split_table
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ONE_HOT_LEVELS, learn_schema
 from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.target_statistics import MASKED, MOST_STATISTICS
 from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from data_help import ROWS, cities, learned, mixed
+from data_help import ROWS, cities, learned, mixed, options
 
 pytestmark = pytest.mark.core
 
@@ -260,6 +262,37 @@ def test_a_level_whose_rows_are_one_group_is_unseen_in_training() -> None:
     assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
     fitted = learned(mixed([[cell] for cell in cells]), y, groups=np.zeros(ROWS, np.int64))
     assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
+
+
+def test_the_groups_of_a_table_are_kept_in_one_part() -> None:
+    people = np.array([f"person {row // 4}" for row in range(ROWS)], object)
+    given, groups = options(task="regression"), np.arange(ROWS) // 4
+    table, schema = read_table(people[:, None], np.random.default_rng(8).normal(size=ROWS), given, None, sort=False)
+    alone, grouped = (
+        split_table(each, schema, given, 0.25).folds[0] for each in (table, replace(table, groups=groups))
+    )
+    assert (alone.encoding.fitting_block(slice(0, ROWS))[alone.training, -1] > 0).mean() > 0.8
+    count = grouped.encoding.fitting_block(slice(0, ROWS))[grouped.training, -1]
+    assert not count.any()
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+def test_no_feature_of_a_fold_depends_on_the_targets_of_its_validation_rows(cv: int | None) -> None:
+    random, given = np.random.default_rng(10), options(task="regression")
+    drawn = random.integers(0, 60, (ROWS, 2)).tolist()
+    X = np.array([[f"a{number}", f"b{number % 7}{other}"] for number, other in drawn], object)
+    y = random.normal(size=ROWS)
+
+    def folds(y: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        split = split_table(*read_table(X, y, given, None, sort=False), given, None if cv else 0.25, cv)
+        return [(fold.validation, np.concatenate(list(fold.blocks(2**20)))) for fold in split.folds]
+
+    for place, (validation, block) in enumerate(folds(y)):
+        changed = y.copy()
+        changed[validation] = random.normal(size=len(validation))
+        rows, features = folds(changed)[place]
+        assert np.array_equal(rows, validation) and np.array_equal(features, block)
+        assert np.ptp(block[:, 0]) > 0
 
 
 def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> None:

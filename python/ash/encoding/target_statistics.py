@@ -28,6 +28,7 @@ Cost:   PARTS sums per level and target, and a pass over the training rows.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,9 +116,8 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
         k statistics and log(1 + weight of the level's training rows). For an unknown level these are the priors and 0.
     """
     own = codes[targets.rows]
-    counts = np.bincount(own, targets.weights, levels + 2)
-    sums = [np.bincount(own, deviations, levels + 2) for deviations in targets.deviations.T]
-    return _table(targets, counts, sums)
+    sums = [_sums(own, deviations, levels + 2) for deviations in targets.deviations.T]
+    return _table(targets, _sums(own, targets.weights, levels + 2), sums)
 
 
 def crossfit_statistics(
@@ -134,13 +134,14 @@ def crossfit_statistics(
     """
     levels, own = len(table), codes[targets.rows]
     places = targets.parts * levels + own
-    weights = _of_other_parts(np.bincount(targets.parts, targets.weights, PARTS)[:, None])
+    weights = _of_other_parts(_sums(targets.parts, targets.weights, PARTS)[:, None])
     scale = np.divide(targets.weights.cumsum()[-1], weights, out=np.ones((PARTS, 1)), where=weights > 0)
 
-    def sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return scale * _of_other_parts(np.bincount(places, values, PARTS * levels).reshape(PARTS, levels))
+    def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = _of_other_parts(_sums(places, values, PARTS * levels).reshape(PARTS, levels))
+        return np.asarray(scale * sums, np.float64)
 
-    counts, deviations = sums(targets.weights), [sums(values) for values in targets.deviations.T]
+    counts, deviations = scaled(targets.weights), [scaled(values) for values in targets.deviations.T]
     parts = np.stack([_table(targets, *each) for each in zip(counts, zip(*deviations, strict=True), strict=True)])
     found = parts[targets.parts, own]
     found[(np.arange(len(own)) + place) % MASKED == MASKED - 1] = table[-1]
@@ -157,6 +158,11 @@ def _table(targets: Targets, counts: NDArray[np.float64], sums: Sequence[NDArray
     table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p varies with the CPU
     table[-1] = [*targets.priors, 0.0]
     return table
+
+
+def _sums(places: NDArray[Any], values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the sum of the values at each place, added in order: [size]."""
+    return np.asarray(np.bincount(places, values, size), np.float64)
 
 
 def _of_other_parts(sums: NDArray[np.float64]) -> NDArray[np.float64]:

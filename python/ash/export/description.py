@@ -331,7 +331,11 @@ def describe(model: TrainedModel) -> Description:
         (member.core, weight, member.params, encodings.index(member.encoding))
         for member, weight in model.weighted_members()
     ]
-    networks = [(core, *about) for core, *about in members if isinstance(core, _core.Network)]
+    networks = [
+        (core, weight, params, encoding)
+        for core, weight, params, encoding in members
+        if isinstance(core, _core.Network)
+    ]
     scalings: dict[tuple[bytes, int], Scaling] = {}
     for core, _, _, encoding in networks:
         scalings.setdefault((_scaling_key(core), encoding), _scaling(core, encoding))
