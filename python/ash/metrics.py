@@ -32,6 +32,8 @@ METRIC_OF_LOSS = {
     "poisson": "neg_mean_poisson_deviance",
 }
 """The default metric of each loss of a regression; r2 for the losses that are not listed."""
+NEED_ALL_CLASSES = ("roc_auc", "average_precision")
+"""The metrics that are undefined on rows without one of the classes."""
 ALIASES = {
     "log_loss": "neg_log_loss",
     "auc": "roc_auc",

@@ -155,10 +155,10 @@ def test_without_refit_the_models_of_all_folds_predict() -> None:
 def test_ash_tune_trains_the_best_candidate_on_all_rows_after_a_split_in_time() -> None:
     x, y = trend()
     result = ash.tune(x[:1000], y[:1000], candidates=16, cv=IN_TIME, progress=False)
-    assert result.kept is None
     assert rmse(result.model, x[900:1000], y[900:1000]) < 0.35
-    with pytest.raises(ash.SettingError, match="an ensemble needs the predictions of validation rows"):
-        result.ensemble()
+    for size in (1, 8):
+        with pytest.raises(ash.SettingError, match="an ensemble needs folds that each train on all rows but their own"):
+            result.ensemble(size)
 
 
 def slowed(monkeypatch: pytest.MonkeyPatch, fits: int) -> None:

@@ -49,6 +49,7 @@ from ash.engine.planning import rows_of_epoch
 from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
+from ash.models.ensemble import Member
 from ash.models.model import Model
 from ash.models.model_pool import Kept, member_of, read_kept
 from ash.models.trees import Boosted, Trees
@@ -92,8 +93,8 @@ class Finished(NamedTuple):
 
     Attributes
     ----------
-    kept : Kept
-        The kept networks, the best first.
+    best : Member
+        The model of the best candidate: trained from scratch on all rows if that was done, else as it was scored.
     model : Model
         The final model.
     epochs : tuple of int
@@ -104,7 +105,7 @@ class Finished(NamedTuple):
         Whether Ctrl-C ended the training on all rows.
     """
 
-    kept: Kept
+    best: Member
     model: Model
     epochs: tuple[int, ...]
     interrupted: bool = False
@@ -157,7 +158,7 @@ def finish(
     if recorded is not None and len(recorded) != drawn:
         recorded = None  # for a different selection of networks, the record is not used
     if not refits(final, split):
-        return Finished(kept, kept.model_of(counts), ())
+        return Finished(kept.networks[0], kept.model_of(counts), ())
     if split.whole is not None:
         refit = replace(refit, kept=kept.of_fold(split.stand_in))
         return _from_scratch(refit, counts, tuner, recorded, interrupted=interrupted)
@@ -166,8 +167,8 @@ def finish(
     try:
         trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
     except KeyboardInterrupt:
-        return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
-    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the scored networks
+        return Finished(kept.networks[0], kept.model_of(counts), (0,) * drawn, interrupted=True)
+    return Finished(kept.networks[0], trained.model_of(counts), epochs)
 
 
 def _from_scratch(
@@ -195,21 +196,21 @@ def _from_scratch(
     if not chosen.any():
         if recorded is None:
             warn_user(reason)
-        return Finished(kept, kept.model_of(counts), untrained)
+        return Finished(kept.networks[0], kept.model_of(counts), untrained)
     try:
         trained, epochs, are_trained = refit.from_scratch(drawn[chosen], tuner, seconds)
     except KeyboardInterrupt:
         warn_user(f"training on all rows was interrupted: {which}")
-        return Finished(kept, kept.model_of(counts), untrained, interrupted=True)
+        return Finished(kept.networks[0], kept.model_of(counts), untrained, interrupted=True)
     lengths = np.zeros(len(drawn), np.int64)
     lengths[chosen] = epochs
     if not are_trained.any():
         warn_user(f"training on all rows diverged, though no fold did: {which}" if any(epochs) else reason)
-        return Finished(kept, kept.model_of(counts), tuple(lengths.tolist()))
+        return Finished(kept.networks[0], kept.model_of(counts), tuple(lengths.tolist()))
     left_out = drawn[~chosen].tolist() + drawn[chosen][~are_trained].tolist()
     counts = counts.copy()
     counts[left_out] = 0
-    return Finished(trained, trained.model_of(counts), tuple(lengths.tolist()))
+    return Finished(trained.networks[0], trained.model_of(counts), tuple(lengths.tolist()))
 
 
 def final_seconds(

@@ -102,6 +102,8 @@ class Kept:
         The core's name for the training loss.
     level : float
         The quantile level, if the loss is "pinball".
+    tiled : bool
+        `Split.is_tiled`. If False, the models of the folds have not seen similar rows, so their mean must not predict.
     """
 
     members: tuple[tuple[Member, ...], ...]
@@ -113,6 +115,7 @@ class Kept:
     weights: Numbers | None
     loss: str = "squared_error"
     level: float = 0.5
+    tiled: bool = True
 
     @property
     def networks(self) -> tuple[Member, ...]:
@@ -258,6 +261,7 @@ def read_kept(
         weights=weights,
         loss=loss,
         level=level,
+        tiled=split.is_tiled,
     )
 
 
