@@ -241,6 +241,9 @@ def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
         with pytest.warns(UserWarning, match=r"order of the dates in column 'day', .* cv=TimeSeriesSplit\(\)") as told:
             ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number)
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
+        with pytest.warns(UserWarning, match="order of the dates") as told:
+            ash.tune(table, x.number, candidates=1, progress=False)
+        assert len([each for each in told if "in the order of" in str(each.message)]) == 1
 
 
 def test_no_warning_if_the_rows_are_shuffled_or_the_split_is_given() -> None:
