@@ -334,12 +334,12 @@ class Result(RunResult):
     Attributes
     ----------
     model : Network or Trees
-        The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for the same number of epochs. It is instead the model of the first fold in the `result_` of an
-        estimator with an ensemble, or if training on all rows diverged, was interrupted or had no time left.
+        The model with the highest score (ties: lower loss, lower candidate, lower rung). With folds it is trained again
+        on all rows for the same number of epochs. It is instead the model of one fold in the `result_` of an estimator
+        with an ensemble of the folds' models, or if training on all rows diverged, was interrupted or had no time left.
     kept : ash.models.model_pool.Kept or None
-        Models of the best candidates with their validation predictions, for `ensemble`; None with `cv`, and in the
-        pickle of an estimator.
+        Models of the best candidates with their validation predictions, for `ensemble`; None in the pickle of an
+        estimator.
     sample : ash.models.inspection.Sample or None
         A sample of the validation rows, for `feature_importance`; None for tables with more than 200 columns, and in
         the pickle of an estimator.
@@ -449,13 +449,14 @@ class Result(RunResult):
         the mean the lowest validation loss. For classification, this loss is the log loss if the metric is the log
         loss, otherwise the squared error of the probabilities. For regression it is the `loss` of the estimator, by
         default the squared error. The draws up to the lowest loss are kept. A model that is drawn twice has twice the
-        weight. The ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its
-        members.
+        weight. With folds, a candidate is selected by its predictions for the validation rows of all folds, and its
+        models of all folds become members. The ensemble's score on the validation rows is optimistic. Its prediction
+        time is the sum over its members.
 
         Parameters
         ----------
         size : int
-            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of the best model only.
+            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of `model` only.
 
         Returns
         -------
@@ -466,19 +467,35 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            `size` is not allowed, or `kept` is None.
+            `size` is not allowed, `kept` is None, or the models of the folds must not predict together, since they were
+            not trained on all rows but their own part (as with TimeSeriesSplit).
         """
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble needs the predictions of validation rows, which are not kept by a run with cv= or by "
-                "the pickle of an estimator: pass validation= instead of cv= to ash.tune"
+                "an ensemble needs the predictions of validation rows, which the pickle of an estimator leaves out: "
+                "call ensemble() before pickling"
             )
-        ensemble = self.kept.ensemble(size)
+        if not self.kept.tiled:
+            raise SettingError(
+                "an ensemble needs folds that each train on all rows but their own part, unlike the cv of this run; "
+                "use ASHClassifier or ASHRegressor with this cv, which train the ensemble on all rows"
+            )
+        ensemble, refit = self.kept.ensemble(size), ()
+        if size == 1 and len(self.kept.members[0]) > 1:
+            score, weights = ensemble.validation_score, self.model.decision_weights
+            ensemble = Ensemble(
+                [self.model],
+                np.ones(1),
+                metric=ensemble.metric,
+                validation_score=score,
+                decision_weights=weights,
+            )
+            refit = self.record.refit
         found = estimate(self.kept, size, self.fold_scores)
         ensemble.estimated_score, ensemble.estimated_score_std_error = found
         arguments = {**self.record.arguments, "ensemble": size, "refit": False}
-        ensemble.record = replace(self.record, arguments=arguments, refit=(), model=ensemble.digest)
+        ensemble.record = replace(self.record, arguments=arguments, refit=refit, model=ensemble.digest)
         return ensemble
 
     def feature_importance(self, model: Member | Ensemble | None = None) -> dict[str, float]:
@@ -567,7 +584,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            The run was cross-validated, or there is no such output.
+            `kept` is None, or there is no such output.
         """
         from ash.plots.held_out_plot import plot_winner
 
@@ -584,7 +601,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            The run was cross-validated, or it was a regression.
+            `kept` is None, or the run was a regression.
         """
         from ash.plots.held_out_plot import plot_reliability
 

@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     """Return a folder with data.csv and the model.safetensors that the command trained on it."""
     path = tmp_path_factory.mktemp("model")
     data = write(path / "data.csv", make_rows(300))
-    assert main([data, "--candidates", "6", "--quiet", "--out", str(path)]) == 0
+    assert main([data, "--candidates", "6", "--ensemble", "1", "--quiet", "--out", str(path)]) == 0
     return path
 
 

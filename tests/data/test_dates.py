@@ -258,11 +258,11 @@ def table() -> tuple[pd.DataFrame, Any]:
 
 def test_a_model_learns_from_dates(table: tuple[pd.DataFrame, Any]) -> None:
     frame, y = table
-    model = ash.ASHRegressor(candidates=8, random_state=0, n_jobs=1, verbose=False).fit(frame, y).model_
+    model = ash.ASHRegressor(candidates=8, validation=0.2, random_state=0, n_jobs=1).fit(frame, y).model_
     names = model.encoding.names
     assert names[:3] == ("when", "when is missing", "when: month=1") and len(names) == 2 + 12 + 7 + 4 + 1
     assert model.encoding.scaled.sum() == 6
-    without = ash.ASHRegressor(candidates=8, random_state=0, n_jobs=1, verbose=False).fit(frame[["x"]], y).model_
+    without = ash.ASHRegressor(candidates=8, validation=0.2, random_state=0, n_jobs=1).fit(frame[["x"]], y).model_
     assert model.score(frame, y) > 0.9 > 0.5 > without.score(frame[["x"]], y)
 
 
@@ -273,7 +273,7 @@ def test_a_model_accepts_dates_from_any_source(
 ) -> None:
     frame, y = table
     given = frame if form is None else frame.assign(when=frame["when"].dt.strftime(form))
-    model = ash.tune(given, y, candidates=2, progress=False, threads=1).model
+    model = ash.tune(given, y, candidates=2, validation=0.2, progress=False, threads=1).model
     expected = model.predict(frame)
     iso = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%d %H:%M:%S"))
     sources = [given, frame, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame), frame.to_numpy(object)]

@@ -164,11 +164,12 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
         estimator.fit(*WINE)
         return needs[-1]
 
-    plain, alone, folds = fit(), fit(refit=False), fit(cv=3, refit=False)
+    plain, alone = fit(validation=0.2), fit(validation=0.2, refit=False)
+    folds = fit(cv=3, refit=False)
     assert plain.scratch == 2 * alone.scratch
     assert folds.table == 4 * alone.table  # three folds, and the refit on all rows
     assert folds.states[0] == 3 * alone.states[0]
-    scored = fit(refit=False, scoring="f1_micro")
+    scored = fit(validation=0.2, refit=False, scoring="f1_micro")
     rows = alone.predictions // prediction_bytes(alone.kept, 3)
     assert scored.scratch == alone.scratch + 8 * 3 * rows
 

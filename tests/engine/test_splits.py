@@ -155,10 +155,10 @@ def test_without_refit_the_models_of_all_folds_predict() -> None:
 def test_ash_tune_trains_the_best_candidate_on_all_rows_after_a_split_in_time() -> None:
     x, y = trend()
     result = ash.tune(x[:1000], y[:1000], candidates=16, cv=IN_TIME, progress=False)
-    assert result.kept is None
     assert rmse(result.model, x[900:1000], y[900:1000]) < 0.35
-    with pytest.raises(ash.SettingError, match="an ensemble needs the predictions of validation rows"):
-        result.ensemble()
+    for size in (1, 8):
+        with pytest.raises(ash.SettingError, match="an ensemble needs folds that each train on all rows but their own"):
+            result.ensemble(size)
 
 
 def slowed(monkeypatch: pytest.MonkeyPatch, fits: int) -> None:
@@ -240,6 +240,9 @@ def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
     for table in (x, x[::-1].reset_index(drop=True), x.assign(day=x.day.dt.strftime("%Y-%m-%d"))):
         with pytest.warns(UserWarning, match=r"order of the dates in column 'day', .* cv=TimeSeriesSplit\(\)") as told:
             ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number)
+        assert len([each for each in told if "in the order of" in str(each.message)]) == 1
+        with pytest.warns(UserWarning, match="order of the dates") as told:
+            ash.tune(table, x.number, candidates=1, progress=False)
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
 
 

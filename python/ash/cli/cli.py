@@ -330,7 +330,8 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--candidates",
         type=_candidates,
         metavar="N",
-        help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
+        help="how many to try (default: as many as fit into --time-limit or into a fixed amount of work); 'all': an "
+        "endless stream, until "
         "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
     )
     parser.add_argument(

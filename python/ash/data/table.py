@@ -233,13 +233,15 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
         There are classes with a single row; these rows go to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
-    if table.classes_ is not None:
-        _warn_of_single_rows(table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1])
+    warn_of_single_rows(table)
     return split_rows(labels, table.rows, validation, seed)
 
 
-def _warn_of_single_rows(classes: NDArray[Any]) -> None:
+def warn_of_single_rows(table: Table) -> None:
     """Warn about classes that have only one row."""
+    if table.classes_ is None:
+        return
+    classes = table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1]
     names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
     if len(classes) == 1:
         warn_user(f"class {names} has a single row, which is used for training only")

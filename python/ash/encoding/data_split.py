@@ -4,6 +4,7 @@
     validation = (X, y) -> validation rows, numbered after the training rows
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
+    neither             -> five folds for a small table (`has_folds`), else a fifth of the rows
 
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). ash/engine/refit.py describes when the final model is trained on all rows.
@@ -13,6 +14,7 @@ Memory: each fold of cross-validation has its own float32 matrix, and a refit on
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +27,17 @@ from ash._utils.checks import is_integer
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
+from ash.data.table import (
+    Rows,
+    Table,
+    class_factors,
+    of_mean_one,
+    read_training,
+    read_weights,
+    split,
+    split_state,
+    warn_of_single_rows,
+)
 from ash.data.targets import positive_class, read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.encoding import Encoding
@@ -34,6 +46,7 @@ from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError, SettingError
+from ash.metrics import NEED_ALL_CLASSES
 from ash.options import Options
 
 Pair = tuple[Rows, Rows]
@@ -42,11 +55,10 @@ VALIDATION = 0.2
 """The default share of the rows on which candidates are scored."""
 FOLDS = 5
 FEW_ROWS = 5_000
-"""If a table has fewer rows, a fifth of them is too few to select candidates. So a run whose ladder is planned from
-`time_limit` (a planned run) uses folds."""
+"""If a table has fewer rows, a fifth of them is too few to select candidates. So folds are the default."""
 ROWS_A_SECOND = 250
-"""A planned run has folds only for tables with fewer rows than this number times the seconds of its time limit, since
-with five folds a candidate takes five times as long. The number was chosen, not measured."""
+"""A run whose ladder is planned from `time_limit` has folds only for tables with fewer rows than this number times the
+seconds of its limit, since with five folds a candidate takes five times as long. This number was not measured."""
 MOST_UNEQUAL = 2
 """Folds are of similar size if the largest validation part has at most this many times the rows of the smallest."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
@@ -210,8 +222,8 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        By default `options.folds` folds; if that is None, five folds for a small table in a planned run, else a fifth
-        of the rows.
+        By default `options.folds` folds; if that is None, five folds for a small table (`has_folds`), else a fifth of
+        the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
         The user's X, y and groups, which are passed to a splitter.
@@ -221,15 +233,21 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     DataError, SettingError
         `validation` or `cv` is not allowed, or a fold has an empty part.
     """
-    if cv is None and validation is None and (options.planned or options.folds is not None):
-        count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
+    if cv is None and validation is None:
+        count = options.folds or (FOLDS if has_folds(table, options) else 1)
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
         return _check_folds(Split((_beside(table, schema, validation, options),)), options)
     if cv is None:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
         return _check_folds(Split((_fold(table, schema, *rows, options.seed),)), options)
-    pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, cv, **given))
+    if is_integer(cv):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # see _beside_rare_kinds
+            pairs = _beside_rare_kinds(table, options, list(_drawn(table, cv, options.seed)))
+        warn_of_single_rows(table)
+    else:
+        pairs = list(_given(table, cv, **given))
     copies, stored = len(pairs) + 1, table.frame.stored
     check_memory(copies * table.rows, len(schema.columns), "X", None if stored is None else copies * stored)
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
@@ -325,11 +343,40 @@ def _learn_encoding(
     )
 
 
-def has_folds(table: Table, time_limit: float) -> bool:
-    """Return whether a planned run uses folds: the table must be small, and each class large enough for all folds."""
-    if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * time_limit):
+def has_folds(table: Table, options: Options) -> bool:
+    """Return whether a table gets five folds by default: it has at least five rows, and fewer than `FEW_ROWS`.
+
+    A run that is planned for a short `time_limit` has no time for folds (see `ROWS_A_SECOND`). At least one class must
+    have a row for each fold, or all classes if the chosen metric is undefined on a fold without one of them.
+    """
+    seconds = options.time_limit if options.planned else None
+    if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * (math.inf if seconds is None else seconds)):
         return False
-    return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
+    if not table.classes:
+        return True
+    counts = np.bincount(table.y[:, 0].astype(np.int64))
+    return int(counts.min() if options.metric in NEED_ALL_CLASSES else counts.max()) >= FOLDS
+
+
+def _beside_rare_kinds(table: Table, options: Options, pairs: list[Pair]) -> list[Pair]:
+    """Return the folds with each class in all training parts: rows of a missing class are moved there.
+
+    So a class with a single row is never validated. For the Poisson loss, targets above 0 count as a class, since a
+    fold cannot train without them. If rows have groups, whole groups are moved.
+    """
+    if not table.classes and options.loss != "poisson":
+        return pairs
+    kinds = table.y[:, 0] if table.classes else table.y[:, 0] > 0
+    found = []
+    for training, validation in pairs:
+        missing = np.setdiff1d(kinds, kinds[training])
+        moved = np.isin(kinds[validation], missing)
+        if moved.any() and table.groups is not None:
+            moved = np.isin(table.groups[validation], table.groups[validation][moved])
+        if moved.any() and not moved.all():
+            training, validation = np.sort(np.concatenate([training, validation[moved]])), validation[~moved]
+        found.append((training, validation))
+    return found
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:

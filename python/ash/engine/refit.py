@@ -50,6 +50,7 @@ from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
 from ash.models.decision import AUTO
+from ash.models.ensemble import Member
 from ash.models.estimated_score import PARTS
 from ash.models.model import Model
 from ash.models.model_pool import Kept, data_member_of, read_kept
@@ -99,8 +100,8 @@ class Finished(NamedTuple):
 
     Attributes
     ----------
-    kept : Kept
-        The kept networks, the best first.
+    best : Member
+        The model of the best candidate: trained from scratch on all rows if that was done, else as it was scored.
     model : Model
         The final model.
     epochs : tuple of int
@@ -111,7 +112,7 @@ class Finished(NamedTuple):
         Whether Ctrl-C ended the training on all rows.
     """
 
-    kept: Kept
+    best: Member
     model: Model
     epochs: tuple[int, ...]
     interrupted: bool = False
@@ -164,7 +165,7 @@ def finish(
     if recorded is not None and len(recorded) != drawn:
         recorded = None  # for a different selection of networks, the record is not used
     if not refits(final, split):
-        return Finished(kept, kept.model_of(counts), ())
+        return Finished(kept.best(), kept.model_of(counts), ())
     if split.whole is not None:
         refit = replace(refit, kept=kept.of_fold(split.stand_in))
         return _from_scratch(refit, counts, tuner, recorded, interrupted=interrupted)
@@ -173,8 +174,8 @@ def finish(
     try:
         trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
     except KeyboardInterrupt:
-        return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
-    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the scored networks
+        return Finished(kept.best(), kept.model_of(counts), (0,) * drawn, interrupted=True)
+    return Finished(kept.best(), trained.model_of(counts), epochs)
 
 
 def _from_scratch(
@@ -202,21 +203,21 @@ def _from_scratch(
     if not chosen.any():
         if recorded is None:
             warn_user(reason)
-        return Finished(kept, kept.model_of(counts), untrained)
+        return Finished(kept.best(), kept.model_of(counts), untrained)
     try:
         trained, epochs, are_trained = refit.from_scratch(drawn[chosen], tuner, seconds)
     except KeyboardInterrupt:
         warn_user(f"training on all rows was interrupted: {which}")
-        return Finished(kept, kept.model_of(counts), untrained, interrupted=True)
+        return Finished(kept.best(), kept.model_of(counts), untrained, interrupted=True)
     lengths = np.zeros(len(drawn), np.int64)
     lengths[chosen] = epochs
     if not are_trained.any():
         warn_user(f"training on all rows diverged, though no fold did: {which}" if any(epochs) else reason)
-        return Finished(kept, kept.model_of(counts), tuple(lengths.tolist()))
+        return Finished(kept.best(), kept.model_of(counts), tuple(lengths.tolist()))
     left_out = drawn[~chosen].tolist() + drawn[chosen][~are_trained].tolist()
     counts = counts.copy()
     counts[left_out] = 0
-    return Finished(trained, trained.model_of(counts), tuple(lengths.tolist()))
+    return Finished(trained.best(), trained.model_of(counts), tuple(lengths.tolist()))
 
 
 def final_seconds(

@@ -34,6 +34,7 @@ from ash.engine.deadline import RESERVE, RESERVE_FROM_SCRATCH, REST, SELECTION, 
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import (
+    default_work,
     epoch_cost,
     first_job_seconds,
     planned,
@@ -53,6 +54,7 @@ from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
+from ash.models.ensemble import Member
 from ash.models.estimated_score import Honest, estimate, estimate_by, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
@@ -60,7 +62,7 @@ from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_ke
 from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
-from ash.run_record import RunRecord, warn_of_difference
+from ash.run_record import TUNE, RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, check_threshold, fold_scorers, usable_metric
 from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
@@ -127,6 +129,7 @@ class TuningRun:
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
+        self._has_default_work = options.planned and options.time_limit is options.work_limit is None
         self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
         self._check()
 
@@ -210,6 +213,8 @@ class TuningRun:
         self._sample = sample_of(self._split)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
+        if self._has_default_work:
+            self._options = replace(self._options, work_limit=default_work(table.rows))
         check_threshold(self._threshold, table)
 
     @property
@@ -358,13 +363,13 @@ class TuningRun:
     def _keep(self) -> int:
         """Return the number of networks to keep.
 
-        With several folds, it is at most KEPT_OF_FOLDS, and 1 if `final` is None.
+        With several folds, it is at most KEPT_OF_FOLDS. It is 1 if no ensemble can be made of the folds' models.
         """
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:
             return most
-        return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
+        return 1 if self._final is None and not self._split.is_tiled else min(most, KEPT_OF_FOLDS)
 
     def _has_failed(self) -> bool:
         """Return whether the user's scoring function has raised an exception."""
@@ -403,6 +408,8 @@ class TuningRun:
         options, count = self._options, self._candidates.count
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
+        if self._has_default_work:  # the user has set no size that could be changed
+            return
         little = f"time_limit={options.time_limit} holds no more", "give more time"
         if options.work_limit is not None:
             little = f"work_limit={options.work_limit} holds no more", "raise work_limit"
@@ -423,23 +430,21 @@ class TuningRun:
         if recorded is not None:
             kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
         kept = replace(kept, threshold=self._threshold)
-        selected = kept
+        last: dict[str, Any] = {"interrupted": is_interrupted, "deadline": self._deadline.end, "trees": self._trees}
         finished = finish(
             tuner,
             kept,
             self._split,
             self._here,
             self._final or Final(1, refit=False),
-            interrupted=is_interrupted,
-            deadline=self._deadline.end,
             recorded=None if recorded is None else recorded.refit,
-            trees=self._trees,
+            **last,
         )
         self._refuse_part(finished.interrupted)
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
-        honest = self._honest(selected, tuner.fold_scores())
+        honest = self._honest(kept, tuner.fold_scores())
         if model.metric == self._options.metric:
             model.estimated_score, model.estimated_score_std_error = honest.estimate
         model.record = record_of(
@@ -452,7 +457,7 @@ class TuningRun:
             began=self._journal.began,
             params=self._candidates.params,
             columns=columns,
-            kept=selected,
+            kept=kept,
             refit=finished.epochs,
             ended=ending.ended,
             model=model,
@@ -460,7 +465,11 @@ class TuningRun:
         self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
-        return self._result(tuner, columns, finished.kept, ending, model.record, honest), model
+        best = model if isinstance(model, Member) else finished.best
+        if self._asked["by"] == TUNE and self._final is not None and self._split.whole is not None:
+            # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
+            best = finish(tuner, kept, self._split, self._here, Final(1, refit=False), **last).best
+        return self._result(tuner, columns, kept, best, ending, model.record, honest), model
 
     def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
         """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
@@ -503,17 +512,18 @@ class TuningRun:
         tuner: _core.Tuner,
         columns: Columns,
         kept: Kept,
+        best: Member,
         ending: Ending,
         record: RunRecord,
         honest: Honest,
     ) -> Result:
-        """Return the result. After cross-validation, it contains the model but none of the other kept networks."""
+        """Return the result, with the kept models as they were scored, and the model of the best candidate."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # list only candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
-            model=kept.best(),
-            kept=kept if self._split.whole is None else None,
+            model=best,
+            kept=kept,
             sample=self._sample,
             best_candidate=kept.candidates[0],
             best_rung=kept.rungs[0],

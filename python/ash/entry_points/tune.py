@@ -1,6 +1,7 @@
 """Contains `ash.tune`, which reads the arguments of a run; ash/engine/run.py does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -145,13 +146,14 @@ def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
         given["seed"] = seed_of(journal)
     metric, scoring = read_scoring("metric", given["metric"], pos_label=given["pos_label"])
     options = read_options("tune", {**_resolved(given), "metric": metric})
-    validation, cv = given["validation"], given["cv"]
+    if given["validation"] is None and given["cv"] is None:
+        options = replace(options, folds=1)  # unlike the estimators, also for small tables
     return {
         "space": given["space"],
         "first": given["first"],
         "options": options,
-        "validation": 0.2 if validation is None and cv is None else validation,
-        "cv": cv,
+        "validation": given["validation"],
+        "cv": given["cv"],
         "asked": asked_of(TUNE, given, options),
         "scoring": scoring,
     }

@@ -115,6 +115,8 @@ class Kept:
         rows without them.
     threshold : "auto", float or None
         How the models decide, as `decision_threshold` of `ASHClassifier`.
+    tiled : bool
+        `Split.is_tiled`. If False, the models of the folds have not seen similar rows, so their mean must not predict.
     """
 
     members: tuple[tuple[Member, ...], ...]
@@ -131,6 +133,7 @@ class Kept:
     positive: int | None = None
     class_factors: Numbers | None = None
     threshold: str | float | None = AUTO
+    tiled: bool = True
 
     @property
     def networks(self) -> tuple[Member, ...]:
@@ -353,6 +356,7 @@ def read_kept(
         level=level,
         positive=table.positive,
         class_factors=table.factors,
+        tiled=split.is_tiled,
     )
 
 

@@ -23,7 +23,16 @@ from ash.data.table import Table
 from ash.data.targets import no_positive_class
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
-from ash.metrics import ALIASES, METRIC_OF_LOSS, METRICS, POSITIVE, did_you_mean, metric_of, native_metric
+from ash.metrics import (
+    ALIASES,
+    METRIC_OF_LOSS,
+    METRICS,
+    NEED_ALL_CLASSES,
+    POSITIVE,
+    did_you_mean,
+    metric_of,
+    native_metric,
+)
 from ash.models.model_pool import member_of
 from ash.options import Options
 
@@ -235,6 +244,6 @@ def check_threshold(threshold: str | float | None, table: Table) -> None:
 
 def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
     """Return whether a metric can distinguish candidates on rows with these targets."""
-    if metric in ("roc_auc", "average_precision"):
+    if metric in NEED_ALL_CLASSES:
         return len(np.unique(targets)) == classes
     return metric != "r2" or bool((targets != targets[0]).any())  # with constant targets, r2 is always 0 or 1

@@ -21,9 +21,12 @@ Parameters
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
-    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for this
-    limit (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
-    `stop_score` or `patience` in the config.
+    The number of candidates to try. "auto": as many as fit into `time_limit`, on a ladder planned for this limit
+    (`ash.plan`). Without a limit, the ladder is planned for a fixed number of multiply-adds, about 20 s of one CPU core
+    for tables with fewer than 5,000 rows, and in proportion to the rows of larger tables. So a seed gives the same
+    model on any machine. "auto" means 128 if the config has an `epoch_limit` or sets the ladder. None: an endless
+    stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the
+    config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
 first : sequence of dict, result, path, ash.Journal, Optuna study or None, default=None
@@ -38,9 +41,10 @@ categorical_features : list of str, int or bool, "from_dtype" or None, default=N
     Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
     only columns of a categorical dtype. Text that does not spell numbers is always a category.
 {class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
-    The share or number of rows held out to score the candidates, or a separate table. None: 0.2. Five folds are used
-    instead if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows,
-    fewer than 250 rows per second of the limit, and at least five rows of each class.
+    The share or number of rows held out to score the candidates, or a separate table. None: five folds for a table
+    with fewer than 5,000 rows, else 0.2. Also 0.2 if the search is planned for a `time_limit` of less than a second per
+    250 rows, if no class has five rows, or if `scoring` is undefined on a fold without a class that has fewer than five
+    rows. Each training part has rows of all classes; the only row of a class is not validated.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds. The models of all
     folds predict together unless `ensemble` is 1. If the training parts are not all rows but one of several similar
