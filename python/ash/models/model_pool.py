@@ -193,7 +193,9 @@ class Kept:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
         folds, factor = len(self.members[0]), self.factor_of(counts)
-        members = [network.sharper(factor) for index in drawn.tolist() for network in self.members[index]]
+        members = [network for index in drawn.tolist() for network in self.members[index]]
+        if factor != 1:
+            members = [member.sharper(factor) for member in members]
         score = self.native_score(self.outputs_of(counts, factor))
         return Ensemble(members, np.repeat(shares / folds, folds), metric=self.native_metric, validation_score=score)
 
