@@ -1,7 +1,9 @@
 """Tests the estimated score: its parts, its cross-fitted selection, the gain of the search, and the standard error."""
 
 import dataclasses
+import json
 import math
+import pickle
 import statistics
 from typing import Any
 
@@ -14,6 +16,7 @@ from ash.engine import run
 from ash.models.estimated_score import BLOCKS, Estimate, cross_fitted, estimate, parts_of, std_error
 from ash.models.model_pool import Kept
 from ensemble_help import YR, X, Y, space
+from model_file_help import read, write
 
 pytestmark = pytest.mark.core
 
@@ -139,6 +142,37 @@ def test_a_function_of_the_user_scores_the_cross_fitted_predictions_of_each_fold
     assert math.isnan(own.model_.estimated_score) and own.model_.metric == "neg_log_loss"
     alone = ash.ASHClassifier(validation=0.3, scoring=make_scorer(accuracy_score), **FEW).fit(X, Y)
     assert alone.estimated_score_ < 1 and math.isnan(alone.estimated_score_std_error_)
+
+
+def test_files_and_pickles_keep_the_estimate_and_older_files_have_none(tmp_path: Any) -> None:
+    fitted = ash.ASHClassifier(cv=4, **FEW).fit(X, Y)
+    known = fitted.estimated_score_, fitted.estimated_score_std_error_
+    fitted.save(tmp_path / "model.safetensors")
+    models = [ash.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(fitted.model_))]
+    for model in models:
+        assert (model.estimated_score, model.estimated_score_std_error) == known
+        assert model.digest == fitted.model_.digest
+    twin = pickle.loads(pickle.dumps(fitted))
+    assert (twin.estimated_score_, twin.result_.estimated_score) == known[:1] * 2
+    assert np.array_equal(twin.oof_prediction_, fitted.oof_prediction_)
+    tensors, about = read(tmp_path / "model.safetensors")
+    del about["estimated_score"]
+    write(tmp_path / "model.safetensors", tensors, about)
+    assert math.isnan(ash.load(tmp_path / "model.safetensors").estimated_score)
+
+
+def test_the_estimate_is_shown_before_the_best_score(tmp_path: Any) -> None:
+    result = ash.tune(X, Y, space(), candidates=6, cv=3, progress=False)
+    shown = f"{result.estimated_score:.4f} (standard error {result.estimated_score_std_error:.2g})"
+    first, second = str(result).splitlines()[:2]
+    assert first == f"estimated accuracy on new rows {shown}"
+    assert second.startswith(f"best accuracy {result.best_score:.4f} by candidate")
+    page = result.report(tmp_path / "report.html").read_text()
+    assert f"estimated accuracy {shown}" in page
+    assert page.index(shown) < page.index(f"has accuracy {result.best_score:.4f}")
+    about = json.loads(result.to_json())["estimated"]
+    assert about == {"score": result.estimated_score, "std_error": result.estimated_score_std_error}
+    assert repr(result.model).endswith(f"estimated accuracy {shown})")
 
 
 @pytest.mark.parametrize("settings", [{}, {"cv": 5}], ids=["default split", "folds"])
