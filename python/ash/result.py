@@ -408,9 +408,9 @@ class Result(RunResult):
     memory: dict[str, int]
     fold_scores: Columns
     record: RunRecord
-    oof_prediction: NDArray[np.float64] | None = None
-    estimated_score: float = math.nan
-    estimated_score_std_error: float = math.nan
+    oof_prediction: NDArray[np.float64]
+    estimated_score: float
+    estimated_score_std_error: float
 
     @property
     def best_score(self) -> float:

@@ -41,7 +41,9 @@ def test_digits_are_tuned_in_an_empty_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "ash-tune-out/report.html" in done.stdout.splitlines()[-1]
-    found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", done.stdout, re.MULTILINE)
+    found = re.search(
+        r"^accuracy: estimated (0\.\d+) \(standard error 0\.\d+\), test (0\.\d+)$", done.stdout, re.MULTILINE
+    )
     assert float(found[1]) > 0.93 and float(found[2]) > 0.92
     assert "1437 rows to tune on, 360 held out as the test part; 64 columns, 10 classes" in done.stdout
     rungs = [line.split()[:4] for line in done.stdout.splitlines() if re.match(r" +\d", line)]
@@ -64,6 +66,8 @@ def test_files_hold_candidates_jobs_and_the_summary(tmp_path, capsys):
     assert jobs["score"].max() == summary["validation_score"]
     best = candidates.iloc[summary["best_candidate"]]
     assert best["score"] == summary["validation_score"]
+    assert list(summary).index("estimated_score") < list(summary).index("validation_score")
+    assert 0.5 < summary["estimated_score"] <= 1 and 0 < summary["estimated_score_std_error"] < 0.2
     assert json.loads(best["hidden"]) == summary["best_params"]["hidden"]
     assert best["learning_rate"] == summary["best_params"]["learning_rate"]
     assert summary["settings"]["seed"] == 0 and summary["versions"]["numpy"] == np.__version__

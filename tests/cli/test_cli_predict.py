@@ -263,7 +263,8 @@ def test_show_describes_the_model(model, capsys):
     out = capsys.readouterr().out
     network = ash.load(model)
     assert re.search(r"^task    classification of 'target', 2 classes: no, never, yes$", out, re.MULTILINE)
-    assert f"score   validation accuracy {network.validation_score:.4f}\n" in out
+    estimated = f"{network.estimated_score:.4f} (standard error {network.estimated_score_std_error:.2g})"
+    assert f"score   estimated accuracy {estimated}, validation accuracy {network.validation_score:.4f}\n" in out
     assert re.search(rf"^layers  9(-\d+)*-2, {network.params['activation']}$", out, re.MULTILINE)
     assert hashlib.sha256(Path(model).read_bytes()).hexdigest() in out
     assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)

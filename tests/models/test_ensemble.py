@@ -125,10 +125,11 @@ def test_an_ensemble_describes_itself(result: ash.Result, regression: ash.Result
     assert ensemble.metric == "accuracy" and ensemble.encoding is result.model.encoding
     assert ensemble.n_features_in_ == X.shape[1] and ensemble.feature_names is None and ensemble.target_names is None
     assert ensemble.weights.sum() == pytest.approx(1) and (ensemble.weights > 0).all()
-    count, score = len(ensemble.members), f"{ensemble.validation_score:.4g}"
-    assert repr(ensemble) == f"Ensemble({count} networks, 3 classes, validation accuracy {score})"
+    count, estimate = len(ensemble.members), (ensemble.estimated_score, ensemble.estimated_score_std_error)
+    shown = f"estimated accuracy {estimate[0]:.4f} (standard error {estimate[1]:.2g})"
+    assert repr(ensemble) == f"Ensemble({count} networks, 3 classes, {shown})"
     assert repr(result.ensemble(1)).startswith("Ensemble(1 network, 3 classes")
-    assert ", regression, validation r2" in repr(regression.ensemble())
+    assert ", regression, estimated r2" in repr(regression.ensemble())
     with pytest.raises(ValueError, match="read-only"):
         ensemble.weights[0] = 1
 

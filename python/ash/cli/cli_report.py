@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ash._utils.display import show
+from ash._utils.display import show, shown_estimate
 from ash._utils.installation import versions
 from ash.cli.cli_repeat import HeldOut
 from ash.errors import SettingError
@@ -126,6 +126,8 @@ def summarize(report: Report) -> dict[str, Any]:
         "features": result.model.n_features_in_,
         "classes": None if classes is None else classes.tolist(),
         "metric": result.metric,
+        "estimated_score": result.estimated_score,
+        "estimated_score_std_error": result.estimated_score_std_error,
         "decision_threshold": None if classes is None else np.asarray(report.estimator.decision_threshold_).tolist(),
         "validation_score": result.best_score,
         "test_score": report.test_score,
@@ -150,11 +152,10 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(result)
     print(f"model: {report.estimator.model_!r}")
     print()
-    model = report.estimator.model_
-    validation = model.validation_score if model.metric == result.metric else result.best_score
-    print(f"{result.metric}: validation {show(validation)}, test {show(report.test_score)}")
-    if model.decision_weights is not None:
-        print(decision_line(model))
+    estimated = shown_estimate(result.estimated_score, result.estimated_score_std_error)
+    print(f"{result.metric}: estimated {estimated}, test {show(report.test_score)}")
+    if report.estimator.model_.decision_weights is not None:
+        print(decision_line(report.estimator.model_))
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
         again = "the same command"

@@ -55,7 +55,7 @@ from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
 from ash.models.ensemble import Member
-from ash.models.estimated_score import Honest, estimate, estimate_by, held_out_prediction
+from ash.models.estimated_score import Honest, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
@@ -444,7 +444,7 @@ class TuningRun:
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
-        honest = self._honest(kept, tuner.fold_scores())
+        honest = self._honest(kept, _in_order(tuner.fold_scores(), columns))
         if model.metric == self._options.metric:
             model.estimated_score, model.estimated_score_std_error = honest.estimate
         model.record = record_of(
@@ -479,9 +479,7 @@ class TuningRun:
         if folds[0].held_out is None:
             oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
         prediction = held_out_prediction(kept, size, oof, count)
-        if not self._scorers:
-            return Honest(prediction, estimate(kept, size, fold_scores))
-        found = estimate_by([scorer.score_of for scorer in self._scorers], kept, size, fold_scores)
+        found = estimate(kept, size, fold_scores, [scorer.score_of for scorer in self._scorers])
         if self._has_failed():
             warn_user(f"{self._scoring} failed for the final model, so its score is not estimated")
         return Honest(prediction, found)

@@ -234,7 +234,9 @@ class Kept:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
         folds, factor = len(self.members[0]), self.factor_of(counts)
-        members = [network.sharper(factor) for index in drawn.tolist() for network in self.members[index]]
+        members = [network for index in drawn.tolist() for network in self.members[index]]
+        if factor != 1:
+            members = [member.sharper(factor) for member in members]
         outputs = self.outputs_of(counts, factor)
         ensemble = Ensemble(
             members,
@@ -391,11 +393,16 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
 
 
 def _units(fold: Fold) -> NDArray[np.int64]:
-    """Return the group of each validation row; without groups, its number in the user's table."""
+    """Return the group of each validation row; without groups, copies of a row of the user's table are a group.
+
+    Groups are numbered in the order of the table's rows, which for estimators does not depend on the user's order.
+    """
+    table, rows = fold.table, fold.validation
     if fold.held_out is not None:
-        return fold.held_out.numbers_of(fold.validation - fold.table.rows)
-    groups = fold.table.groups
-    return fold.table.frame.numbers_of(fold.validation) if groups is None else groups[fold.validation]
+        return rows
+    codes = table.frame.numbers_of(np.arange(table.rows)) if table.groups is None else table.groups
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse][rows], np.int64)
 
 
 def data_member_of(

@@ -145,7 +145,7 @@ class _Estimator(Configured):
         about = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
         metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
-        given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
+        given = {**self._given(), "metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
         return {
             "space": self.space,
