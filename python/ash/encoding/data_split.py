@@ -5,6 +5,9 @@
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
 
+If the table has groups (ash/data/table.py), rows of one group are never in both parts of a fold: the first and third
+kind of split draw whole groups. The last kind raises an error if it divides a group that the user gave.
+
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). ash/engine/refit.py describes when the final model is trained on all rows.
 
@@ -21,13 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import is_integer
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
+from ash.data.group_split import count_groups, grouped_folds, is_apart
 from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
 from ash.data.targets import read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
+from ash.encoding.repeated_rows import copied_rows, warn_of_copies
 from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
@@ -126,15 +132,19 @@ class Split:
         return self.folds[0].table
 
 
-def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
+def read_table(
+    X: Any, y: Any, options: Options, sample_weight: Any, sort: bool, groups: Any = None
+) -> tuple[Table, Schema]:
     """Read the data, and learn the schema of its columns.
 
     Parameters
     ----------
     sort : bool
         Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
+    groups : array-like [rows], optional
+        As for `read_groups`.
     """
-    table = read_training(X, y, options.task, sample_weight, options.categorical_features)
+    table = read_training(X, y, options.task, sample_weight, options.categorical_features, groups)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
     # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.
@@ -143,6 +153,9 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
     table = replace(table, frame=frame)
+    copies = None if groups is not None else copied_rows(table, schema)
+    if copies is not None:
+        table = replace(table, groups=copies)
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
@@ -150,7 +163,11 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table = replace(table, weights=_times(table.weights, factors[table.y[:, 0].astype(np.int64)]), factors=factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
+        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups if copies is None else None)
+        if schema.neighbors and copies is not None:
+            table = replace(table, groups=None)
+    if copies is not None:
+        warn_of_copies(copies, recur=schema.neighbors)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -175,8 +192,15 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     """
     if cv is None and validation is None and (options.planned or options.folds is not None):
         count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
+        if table.groups is not None:
+            count = min(count, count_groups(table.groups))
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
+        if given.get("groups") is not None:
+            raise SettingError(
+                "groups have no effect with validation=(X, y), since no row of it is in the table to train on: leave "
+                "groups out, or pass all rows in one table"
+            )
         return _check_folds(Split((_beside(table, schema, validation, options),)), options)
     if cv is None:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
@@ -273,6 +297,7 @@ def _learn_encoding(
         training=order,
         weights=weights,
         validation=validation,
+        groups=table.groups,
     )
 
 
@@ -284,13 +309,19 @@ def has_folds(table: Table, time_limit: float) -> bool:
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
-    """Yield the training and validation rows of `cv` shuffled folds of the table."""
+    """Yield the training and validation rows of `cv` shuffled folds of the table, without dividing groups."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    if not 2 <= cv <= table.rows:
+    most = table.rows if table.groups is None else count_groups(table.groups)
+    if not 2 <= cv <= most:
+        which = "" if table.groups is None else " (the number of groups)"
         raise SettingError(
-            f"cv must be a number of folds from 2 to {table.rows}, a splitter, or pairs of row numbers, got {cv}"
+            f"cv must be a number of folds from 2 to {most}{which}, a splitter, or pairs of row numbers, got {cv}"
         )
+    if table.groups is not None:
+        fold_of = grouped_folds(table.groups, table.y[:, 0] if table.classes else None, int(cv), split_state(seed))
+        yield from ((np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(cv)))
+        return
     kind = StratifiedKFold if table.classes else KFold
     splitter = kind(int(cv), shuffle=True, random_state=split_state(seed))
     try:
@@ -318,7 +349,24 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
         places[X.order] = np.arange(count)
         numbers = places[numbers]
     for place, pair in enumerate(pairs):
-        yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
+        training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
+        if table.groups is not None and not is_apart(table.groups, training, validation):
+            _refuse_or_warn(cv, place, is_given=groups is not None)
+        yield training, validation
+
+
+def _refuse_or_warn(cv: Any, place: int, *, is_given: bool) -> None:
+    """Raise SettingError if `cv` divides a group that the user gave; warn, for the first fold, if it divides copies."""
+    if is_given:
+        raise SettingError(
+            f"cv={cv!r} has rows of one group in both parts of fold {place}: pass a splitter that keeps groups "
+            "together, such as GroupKFold(), or a number of folds, such as cv=5"
+        )
+    if place == 0:
+        warn_user(
+            "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, such as "
+            "cv=5, or remove the copies"
+        )
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:

@@ -79,6 +79,7 @@ def learn_encoding(
     training: NDArray[np.int64],
     weights: NDArray[np.float64] | None = None,
     validation: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> TrainingEncoding:
     """Return the encoding of the table from which the schema was learned.
 
@@ -94,6 +95,8 @@ def learn_encoding(
         Row weights, at least 0; by default all 1.
     validation : int64 array, optional
         Rows of this table that become neighbors after training.
+    groups : int64 array [rows], optional
+        The group of each row; in training, equal rows of one group are not neighbors.
     """
     many = [is_many_level(column) for column in schema.columns]
     if not any(many) and not schema.neighbors:
@@ -113,6 +116,6 @@ def learn_encoding(
         return learned
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
     numbers = frame.all_numbers()
-    neighbors, near = learn_neighbors(numbers, prepared)
+    neighbors, near = learn_neighbors(numbers, prepared, groups)
     known = extended(neighbors, numbers, prepare_targets(targets, classes, chosen, rows, weights))
     return replace(learned, neighbors=neighbors, near=near, known=known)
