@@ -18,7 +18,7 @@ from ash.data.arrays import as_array, is_missing, refuse_type
 from ash.errors import DataError
 
 Codes = NDArray[np.int64]
-MOST_DRAWS = 32
+MOST_DRAWS = 8
 GROUPS_DRAWN = 20_000
 """The number of groups that all draws deal out together, unless a single draw has more."""
 

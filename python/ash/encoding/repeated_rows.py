@@ -9,9 +9,9 @@ no near misses. Let a row have h1 rows that differ from it in one column, and h2
 two columns agree independently of each other, at most about h1^2 / (2 h2) rows are equal to it by chance. Apart from
 that, the columns may depend on each other in any way. The sum over all rows is compared with the number of equal rows.
 If several columns always change together, as one-hot columns do, the smallest difference that occurs takes the place of
-one column, and twice this difference that of two.
+one column, and twice this difference that of two. If rows differ in most columns, there are no near misses.
 
-Chance is uneven: let n(k) be the number of distinct rows that occur k times. For rows drawn independently from any
+Chance is never even: let n(k) be the number of distinct rows that occur k times. For rows drawn independently from any
 distribution, the expected n(k)^2 is at most (k + 1) / k n(k - 1) n(k + 1). A table in which each row occurs twice has
 no row that occurs once or three times, so chance does not explain it, even if there are near misses.
 
@@ -40,8 +40,10 @@ EXCESS = 2.5
 """Near misses do not explain equal rows if there are more than this many times as many as near misses explain."""
 AGREEING = 0.5
 """Equal rows are copies only if this share of them has equal targets, beyond the share that any two rows have."""
-UNEVEN = 2.0
-"""Chance does not explain counts of rows that exceed their bound by this factor."""
+SURE = 3.0
+"""How many standard errors a count of rows must be above its bound, so that chance does not explain it."""
+MOST_COPIES = 10
+"""If distinct rows occur more often on average, the columns have few values, and equal rows are not copies."""
 _SAMPLE = 256  # rows that are compared with others, of those that recur and of those that do not
 _MOST_COMPARED = 2**16  # rows with which each of them is compared
 _COMPARED = 2**29  # cells that are compared in all
@@ -51,12 +53,12 @@ def copied_rows(table: Table, schema: Schema) -> NDArray[np.int64] | None:
     """Return a group for each row, the same for equal rows; None unless rows were copied."""
     hashes = row_hashes(table.frame, schema)
     _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    if len(counts) == table.rows:
+    if len(counts) == table.rows or table.rows > MOST_COPIES * len(counts):
         return None
     equal = int((counts * (counts - 1)).sum())  # ordered pairs of equal rows
     if _agreement(group, table.y, equal) < AGREEING:
         return None
-    if _is_even(counts) and equal <= EXCESS * _explained(table, schema, hashes, counts[group]):
+    if not _is_even(counts) and equal <= EXCESS * _explained(table, schema, hashes, counts[group]):
         return None
     return numbered(group)
 
@@ -89,11 +91,12 @@ def _agreement(group: NDArray[np.int64], y: NDArray[np.float64], equal: int) -> 
 
 
 def _is_even(counts: NDArray[np.int64]) -> bool:
-    """Return whether chance may have led to these counts of the distinct rows."""
+    """Return whether chance does not explain how often the distinct rows occur."""
     rows = np.bincount(counts, minlength=int(counts.max()) + 2).astype(np.float64)
+    error = SURE * np.sqrt(rows)
+    least, most = np.maximum(rows - error, 0.0), rows + error + SURE
     times = np.arange(2, len(rows) - 1)
-    bounds = (times + 1) / times * (rows[1:-2] + 3.0) * (rows[3:] + 3.0)  # small numbers vary by chance
-    return not (rows[2:-1] ** 2 > UNEVEN * bounds).any()
+    return bool((least[2:-1] ** 2 > (times + 1) / times * most[1:-2] * most[3:]).any())
 
 
 def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: NDArray[np.int64]) -> float:
@@ -114,6 +117,8 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
         (int(at[0]) + 1 for _, counts in found if len(at := np.flatnonzero(counts[:, 1:].any(axis=0)))), default=1
     )
     total = table.rows / size  # what a single pair in the sample would add
+    if 1 < width < 2 * step:
+        return total  # rows differ in most columns: there are no near misses
     for count, distances in found:
         near, far = distances[:, step], distances[:, 2 * step] if 2 * step <= width else np.zeros(len(distances))
         explained = np.divide(near**2, 2 * far, out=near.copy(), where=far > 0)
