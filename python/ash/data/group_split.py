@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.data.arrays import as_array, is_missing, refuse_type
-from ash.errors import DataError
+from ash.errors import DataError, SettingError
 
 Codes = NDArray[np.int64]
 MOST_DRAWS = 8
@@ -73,6 +73,14 @@ def is_apart(groups: Codes, training: NDArray[np.int64], validation: NDArray[np.
     trains = np.zeros(count_groups(groups), bool)
     trains[groups[training]] = True
     return not trains[groups[validation]].any()
+
+
+def divided(cv: Any, fold: int) -> SettingError:
+    """Return the error for a splitter, or pairs of row numbers, that divide a group."""
+    return SettingError(
+        f"cv={cv!r} has rows of one group in both parts of fold {fold}: pass a splitter that keeps groups together, "
+        "such as GroupKFold(), or a number of folds, such as cv=5"
+    )
 
 
 def grouped_split(groups: Codes, labels: NDArray[np.float64] | None, share: float, state: int) -> NDArray[np.bool_]:

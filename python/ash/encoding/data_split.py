@@ -28,12 +28,12 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.group_split import count_groups, grouped_folds, is_apart
+from ash.data.group_split import count_groups, divided, grouped_folds, is_apart
 from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
 from ash.data.targets import read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
-from ash.encoding.repeated_rows import copied_rows, warn_of_copies
+from ash.encoding.repeated_rows import copied_rows
 from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
@@ -153,9 +153,8 @@ def read_table(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
     table = replace(table, frame=frame)
-    copies = None if groups is not None else copied_rows(table, schema)
-    if copies is not None:
-        table = replace(table, groups=copies)
+    if groups is None:
+        table = replace(table, groups=copied_rows(table, schema))
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
@@ -163,11 +162,7 @@ def read_table(
         table = replace(table, weights=_times(table.weights, factors[table.y[:, 0].astype(np.int64)]), factors=factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups if copies is None else None)
-        if schema.neighbors and copies is not None:
-            table = replace(table, groups=None)
-    if copies is not None:
-        warn_of_copies(copies, recur=schema.neighbors)
+        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -351,22 +346,14 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     for place, pair in enumerate(pairs):
         training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
         if table.groups is not None and not is_apart(table.groups, training, validation):
-            _refuse_or_warn(cv, place, is_given=groups is not None)
+            if groups is not None:
+                raise divided(cv, place)
+            if place == 0:
+                warn_user(
+                    "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, "
+                    "such as cv=5, or remove the copies"
+                )
         yield training, validation
-
-
-def _refuse_or_warn(cv: Any, place: int, *, is_given: bool) -> None:
-    """Raise SettingError if `cv` divides a group that the user gave; warn, for the first fold, if it divides copies."""
-    if is_given:
-        raise SettingError(
-            f"cv={cv!r} has rows of one group in both parts of fold {place}: pass a splitter that keeps groups "
-            "together, such as GroupKFold(), or a number of folds, such as cv=5"
-        )
-    if place == 0:
-        warn_user(
-            "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, such as "
-            "cv=5, or remove the copies"
-        )
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:

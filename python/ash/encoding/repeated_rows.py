@@ -15,6 +15,9 @@ Chance is never even: let n(k) be the number of distinct rows that occur k times
 distribution, the expected n(k)^2 is at most (k + 1) / k n(k - 1) n(k + 1). A table in which each row occurs twice has
 no row that occurs once or three times, so chance does not explain it, even if there are near misses.
 
+A regression with neighbor features (neighbors.py) is an exception: its rows recur, similar rows have similar targets,
+and new rows are expected to be equal to known ones as often. Its rows are independent.
+
 Copies are grouped by X alone. With groups of X and y, validation rows would differ in y from equal rows in training.
 
 Of 54 real tables, 22 have no equal rows, and in 29 chance explains them: their number is at most 2.4 times as large as
@@ -34,6 +37,7 @@ from ash.data.group_split import numbered
 from ash.data.table import Table
 from ash.encoding.canonical_order import row_hashes
 from ash.encoding.encoding import Encoding
+from ash.encoding.neighbors import may_have_neighbors, with_neighbors
 from ash.encoding.schema import Schema
 
 EXCESS = 2.5
@@ -46,14 +50,48 @@ MOST_COPIES = 10
 """If distinct rows occur more often on average, the columns have few values, and equal rows are not copies."""
 _SAMPLE = 256  # rows that are compared with others, of those that recur and of those that do not
 _MOST_COMPARED = 2**16  # rows with which each of them is compared
-_COMPARED = 2**29  # cells that are compared in all
+_COMPARED = 2**28  # cells that are compared in all
 
 
-def copied_rows(table: Table, schema: Schema) -> NDArray[np.int64] | None:
-    """Return a group for each row, the same for equal rows; None unless rows were copied."""
+def copied_rows(table: Table, schema: Schema, *, tell: bool = True) -> NDArray[np.int64] | None:
+    """Return a group for each row, the same for equal rows; None unless rows were copied.
+
+    None is returned for a table with neighbor features as well (neighbors.py), since it assumes that rows recur.
+
+    Parameters
+    ----------
+    tell : bool
+        Whether a warning tells of copied rows.
+
+    Warns
+    -----
+    UserWarning
+        There are equal rows that chance does not explain.
+    """
+    groups = _copies(table, schema)
+    if groups is None:
+        return None
+    counts, recur = np.bincount(groups), False
+    if table.weights is None and may_have_neighbors(schema, table.rows, table.classes):
+        recur = with_neighbors(schema, table.frame.all_numbers(), table.y).neighbors
+    number = f"{int(counts[counts > 1].sum())} of {table.rows} rows"
+    assumed = (
+        "ash expects that new rows will also be equal to known ones, and uses their targets. If equal rows are copies, "
+        "remove them, or pass groups= with the same group for equal rows"
+        if recur
+        else "equal rows are kept together when rows are split. If new rows will also be equal to known ones, pass "
+        "groups=range(len(X)), which gives each row a group of its own"
+    )
+    if tell:
+        warn_user(f"{number} are equal to other rows, which chance does not explain; {assumed}")
+    return None if recur else groups
+
+
+def _copies(table: Table, schema: Schema) -> NDArray[np.int64] | None:
+    """Return a group for each row, the same for equal rows; None unless chance does not explain them."""
     hashes = row_hashes(table.frame, schema)
     _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    if len(counts) == table.rows or table.rows > MOST_COPIES * len(counts):
+    if len(schema.columns) < 2 or len(counts) == table.rows or table.rows > MOST_COPIES * len(counts):
         return None
     equal = int((counts * (counts - 1)).sum())  # ordered pairs of equal rows
     if _agreement(group, table.y, equal) < AGREEING:
@@ -63,31 +101,14 @@ def copied_rows(table: Table, schema: Schema) -> NDArray[np.int64] | None:
     return numbered(group)
 
 
-def warn_of_copies(groups: NDArray[np.int64], *, recur: bool) -> None:
-    """Warn about copied rows: by default, that they are kept together; with `recur`, that they are not."""
-    counts = np.bincount(groups)
-    told = (
-        f"{int(counts[counts > 1].sum())} of {len(groups)} rows are equal to other rows, which chance does not explain"
-    )
-    if recur:
-        warn_user(
-            f"{told}; ash expects that new rows will also be equal to known ones, and uses their targets. If equal "
-            "rows are copies, remove them, or pass groups= with the same group for equal rows"
-        )
-    else:
-        warn_user(
-            f"{told}; equal rows are kept together when rows are split. If new rows will also be equal to known ones, "
-            "pass groups=range(len(X)), which gives each row a group of its own"
-        )
-
-
 def _agreement(group: NDArray[np.int64], y: NDArray[np.float64], equal: int) -> float:
     """Return the share of pairs of equal rows with equal targets: 0 if it is that of all pairs, 1 if it is 1."""
     targets = np.unique(_core.row_digests(y), return_inverse=True)[1].reshape(-1)
     shares = np.bincount(targets) / len(targets)
     both = np.unique(group * (int(targets.max()) + 1) + targets, return_counts=True)[1]
     by_chance = float((shares**2).cumsum()[-1])  # added in order, unlike NumPy's sum()
-    return (float((both * (both - 1)).sum()) / equal - by_chance) / (1.0 - by_chance)
+    alike = float((both * (both - 1)).sum()) / equal
+    return (alike - by_chance) / (1.0 - by_chance) if by_chance < 1.0 else 0.0
 
 
 def _is_even(counts: NDArray[np.int64]) -> bool:
@@ -108,21 +129,18 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
     size = int(min(_SAMPLE, max(16, (_COMPARED / width) ** 0.5)))
     order = np.argsort(hashes, kind="stable")  # random, but the same for any order of the rows
     compared = _spread(order, min(_MOST_COMPARED, max(size, _COMPARED // (2 * size * width))))
-    others, scale, found = _values(table, schema, compared), table.rows / len(compared), []
-    for recurs in (True, False):
-        part = order[(times[order] > 1) == recurs]
-        sample = _values(table, schema, _spread(part, size))
-        found.append((len(part), _differences(sample, others) * scale))
-    step = min(
-        (int(at[0]) + 1 for _, counts in found if len(at := np.flatnonzero(counts[:, 1:].any(axis=0)))), default=1
-    )
+    others, scale = _values(table, schema, compared), table.rows / len(compared)
+    parts = [order[(times[order] > 1) == recurs] for recurs in (True, False)]
+    found = [_differences(_values(table, schema, _spread(part, size)), others) * scale for part in parts]
+    differ = np.concatenate(found)[:, 1:].any(axis=0)
+    step = 1 + int(np.flatnonzero(differ)[0]) if differ.any() else width
     total = table.rows / size  # what a single pair in the sample would add
-    if 1 < width < 2 * step:
+    if width < 2 * step:
         return total  # rows differ in most columns: there are no near misses
-    for count, distances in found:
-        near, far = distances[:, step], distances[:, 2 * step] if 2 * step <= width else np.zeros(len(distances))
+    for part, distances in zip(parts, found, strict=True):
+        near, far = distances[:, step], distances[:, 2 * step]
         explained = np.divide(near**2, 2 * far, out=near.copy(), where=far > 0)
-        total += math.fsum(explained.tolist()) * count / max(1, len(distances))
+        total += math.fsum(explained.tolist()) * len(part) / max(1, len(distances))
     return total
 
 
@@ -136,7 +154,7 @@ def _values(table: Table, schema: Schema, rows: NDArray[np.int64]) -> NDArray[np
 
 def _differences(rows: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many of the others differ from each row in 0, 1, ... columns: array [rows, columns + 1]."""
-    unequal = np.zeros((rows.shape[1], others.shape[1]), np.uint16 if len(rows) < 2**16 else np.uint32)
+    unequal = np.zeros((rows.shape[1], others.shape[1]), np.uint32)
     for own, other in zip(rows, others, strict=True):
         unequal += own[:, None] != other
     counts = [np.bincount(each, minlength=len(rows) + 1) for each in unequal]
