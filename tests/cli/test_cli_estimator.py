@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import datasets
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 import ash
 from ash.cli.cli import main
-from ash.data.table import read_training, split, split_state
+from ash.data.table import read_training, split
 from fault_help import refused
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

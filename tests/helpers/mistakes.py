@@ -184,7 +184,7 @@ CASES = {
         Case("More folds than rows of a class", "fit(X, np.arange(60) < 3, cv=5).classes_"),
         Case(
             "A splitter that divides groups",
-            "fit(X, y, groups=np.arange(60) // 2, cv=[(np.arange(31), np.arange(31, 60))])",
+            "fit(X, y, groups=np.arange(60) // 40, cv=[(range(30), range(30, 60))])",
         ),
         Case("`cv` and `validation` together", "fit(X, y, cv=3, validation=0.2)"),
     ),
