@@ -182,10 +182,7 @@ CASES = {
         Case("A validation table with an unknown label", "fit(X, y, validation=(X, y + 1))"),
         Case("One fold", "fit(X, y, cv=1)"),
         Case("More folds than rows of a class", "fit(X, np.arange(60) < 3, cv=5).classes_"),
-        Case(
-            "A splitter that divides groups",
-            "fit(X, y, groups=np.arange(60) // 40, cv=[(range(30), range(30, 60))])",
-        ),
+        Case("Groups that have all rows of a class", "fit(X, y, groups=y)"),
         Case("`cv` and `validation` together", "fit(X, y, cv=3, validation=0.2)"),
     ),
     "Arguments": (
