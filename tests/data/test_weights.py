@@ -182,6 +182,7 @@ def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
     return estimator(candidates=8, random_state=0).fit(*data)
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 @pytest.mark.parametrize("estimator", [ash.ASHClassifier, ash.ASHRegressor])
 @pytest.mark.parametrize("kind", ["numbers", "mixed"])
 def test_f18_integer_weights_equal_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:

@@ -148,14 +148,6 @@ def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
         ash.tune(WINES, CULTIVARS, cv=cv, **FEW)
 
 
-def test_groups_without_a_splitter_are_refused() -> None:
-    with pytest.raises(
-        ash.SettingError,
-        match=r"groups are given, but the split does not use them: pass cv=, for example GroupKFold\(\)",
-    ):
-        ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
-
-
 # The model after cross-validation
 
 ALL_ROWS = importlib.import_module("ash.engine.refit")

@@ -30,7 +30,6 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from ash import _core
-from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
@@ -57,7 +56,7 @@ from ash.data.targets import positive_class, read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import METRICS, POSITIVE, TASKS, native_metric
-from ash.options import AUTO, CONFIG_FIELDS, LARGEST, SCHEDULES, SearchConfig, option_names, option_table
+from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -121,7 +120,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
             **({} if classes is None else {"pos_label": _positive(args.pos_label, classes, args.scoring)}),
-            cv=_splitter(args),
+            cv=args.cv,
             n_jobs=wanted,
             random_state=args.seed,
             verbose=0 if args.quiet else 2,
@@ -145,15 +144,13 @@ ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_featur
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before any file is read, if the run would never end, or if --groups is given without --cv."""
+    """Raise SettingError, before any file is read, if the run would never end."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
             "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit, --stop-score or "
             "--patience"
         )
-    if args.groups is not None and args.cv is None:
-        raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
 def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> Any:
@@ -168,15 +165,6 @@ def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> An
         allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)
         raise SettingError(f"--positive must be {allowed}, got {text}")
     return labels[text]
-
-
-def _splitter(args: argparse.Namespace) -> Any:
-    """Return the argument that splits the rows into folds: the number of folds, or a splitter that respects groups."""
-    if args.groups is None or args.cv is None:
-        return args.cv
-    from sklearn.model_selection import GroupKFold
-
-    return GroupKFold(whole("--cv", args.cv, 2, LARGEST))
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
@@ -305,7 +293,9 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         help="a column to ignore; may be given several times",
     )
     parser.add_argument("--weight", metavar="COLUMN", help="a column of row weights, for training and scores")
-    parser.add_argument("--groups", metavar="COLUMN", help="a column of groups, kept together in folds and test part")
+    parser.add_argument(
+        "--groups", metavar="COLUMN", help="a column of groups; rows of a group are never on both sides of a split"
+    )
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,9 @@
     cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
     neither             -> five folds for a small table (`has_folds`), else a fifth of the rows
 
+If the table has groups (ash/data/table.py), rows of one group are never in both parts of a fold: the first and third
+kind of split draw whole groups. The last kind raises an error if it divides a group that the user gave.
+
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). ash/engine/refit.py describes when the final model is trained on all rows.
 
@@ -24,9 +27,11 @@ from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_integer
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
+from ash.data.group_split import count_groups, divided, grouped_folds, is_apart
 from ash.data.table import (
     Rows,
     Table,
@@ -42,6 +47,7 @@ from ash.data.targets import positive_class, read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
+from ash.encoding.repeated_rows import copied_rows
 from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
@@ -184,15 +190,19 @@ class Split:
         return tuple(replace(shared, statistics=each.statistics, targets=each.targets) for each in own)
 
 
-def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
+def read_table(
+    X: Any, y: Any, options: Options, sample_weight: Any, sort: bool, groups: Any = None
+) -> tuple[Table, Schema]:
     """Read the data, and learn the schema of its columns.
 
     Parameters
     ----------
     sort : bool
         Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
+    groups : array-like [rows], optional
+        As for `read_groups`.
     """
-    table = read_training(X, y, options.task, sample_weight, options.categorical_features)
+    table = read_training(X, y, options.task, sample_weight, options.categorical_features, groups)
     table = replace(table, positive=positive_class(table.classes_, options.pos_label))
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
@@ -202,6 +212,8 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
     table = replace(table, frame=frame)
+    if groups is None:
+        table = replace(table, groups=copied_rows(table, schema))
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
@@ -210,7 +222,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table = replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
+        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -235,8 +247,15 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     """
     if cv is None and validation is None:
         count = options.folds or (FOLDS if has_folds(table, options) else 1)
+        if table.groups is not None:
+            count = min(count, count_groups(table.groups))
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
+        if given.get("groups") is not None:
+            raise SettingError(
+                "groups have no effect with validation=(X, y), since no row of it is in the table to train on: leave "
+                "groups out, or pass all rows in one table"
+            )
         return _check_folds(Split((_beside(table, schema, validation, options),)), options)
     if cv is None:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
@@ -380,13 +399,19 @@ def _beside_rare_kinds(table: Table, options: Options, pairs: list[Pair]) -> lis
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
-    """Yield the training and validation rows of `cv` shuffled folds of the table."""
+    """Yield the training and validation rows of `cv` shuffled folds of the table, without dividing groups."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    if not 2 <= cv <= table.rows:
+    most = table.rows if table.groups is None else count_groups(table.groups)
+    if not 2 <= cv <= most:
+        which = "" if table.groups is None else " (the number of groups)"
         raise SettingError(
-            f"cv must be a number of folds from 2 to {table.rows}, a splitter, or pairs of row numbers, got {cv}"
+            f"cv must be a number of folds from 2 to {most}{which}, a splitter, or pairs of row numbers, got {cv}"
         )
+    if table.groups is not None:
+        fold_of = grouped_folds(table.groups, table.y[:, 0] if table.classes else None, int(cv), split_state(seed))
+        yield from ((np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(cv)))
+        return
     kind = StratifiedKFold if table.classes else KFold
     splitter = kind(int(cv), shuffle=True, random_state=split_state(seed))
     try:
@@ -410,7 +435,16 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = user_numbers(table, X)
     for place, pair in enumerate(pairs):
-        yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
+        training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
+        if table.groups is not None and not is_apart(table.groups, training, validation):
+            if groups is not None:
+                raise divided(cv, place)
+            if place == 0:
+                warn_user(
+                    "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, "
+                    "such as cv=5, or remove the copies"
+                )
+        yield training, validation
 
 
 def user_numbers(table: Table, X: Any) -> Rows:

@@ -88,7 +88,8 @@ def learn_encoding(
     validation : int64 array, optional
         Rows of this table that become neighbors after training.
     groups : int64 array [rows], optional
-        The group of each row; rows of one group never see each other's target in the statistics.
+        The group of each row; rows of one group never see each other's target in the statistics, and equal rows of one
+        group are not neighbors.
     """
     many = [is_many_level(column) for column in schema.columns]
     if not any(many) and not schema.neighbors:
@@ -108,6 +109,6 @@ def learn_encoding(
         return learned
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
     numbers = frame.all_numbers()
-    neighbors, near = learn_neighbors(numbers, prepared)
+    neighbors, near = learn_neighbors(numbers, prepared, groups)
     known = extended(neighbors, numbers, prepare_targets(targets, classes, chosen, rows, weights))
     return replace(learned, neighbors=neighbors, near=near, known=known)

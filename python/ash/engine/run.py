@@ -192,8 +192,6 @@ class TuningRun:
         scoring = self._scoring
         if self._asked_space is not None:
             self._asked_space = read_space(self._asked_space, Space)
-        if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but the split does not use them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
                 f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
@@ -203,7 +201,7 @@ class TuningRun:
         """Read the table and split it."""
         options = replace(self._options, workers=self._options.workers or self._journal.workers())
         self._options = replace(options, workers=virtual_workers(options))
-        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
+        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort, self._groups)
         announce(self._options, lambda: summary_of(table, schema).lines())
         if self._is_split_at_random:
             warn_of_time_order(table, schema)

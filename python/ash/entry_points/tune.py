@@ -76,8 +76,10 @@ def tune(
         The share or number of rows that are held out to score candidates, or a separate table. The default is 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
         Cross-validation instead of `validation`; the final model is trained on all rows. An int is the number of folds.
-    groups, sample_weight : array-like of shape (rows,), optional
-        Groups for the splitter `cv`, and the weight of each row in training and in the score.
+    groups : array-like of shape (rows,), optional
+        A label for each row, such as a person. Rows with the same label are never on both sides of a split.
+    sample_weight : array-like of shape (rows,), optional
+        The weight of each row in training and in the score.
     threads : int, optional
         By default one per CPU, at most OMP_NUM_THREADS; -1: one per CPU. With an executor: number of concurrent jobs.
     seed : int or None

@@ -104,7 +104,8 @@ class _Estimator(Configured):
         sample_weight : array-like of shape (n_samples,), optional
             In training and in the score, a row with integer weight k counts as k equal rows; weight 0 excludes a row.
         groups : array-like of shape (n_samples,), optional
-            Passed to the splitter `cv`.
+            A label for each row, such as a person. Rows with the same label are never on both sides of a split, with
+            any `cv` and `validation`; they cannot be given with a validation table.
 
         Returns
         -------
