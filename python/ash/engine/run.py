@@ -23,7 +23,7 @@ from ash._utils.installation import require_extra
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
-from ash.encoding.table_summary import summary_of
+from ash.encoding.table_summary import summary_of, warn_of_suspects
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
@@ -196,6 +196,7 @@ class TuningRun:
         self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
         announce(self._options, lambda: summary_of(table, schema).lines())
+        warn_of_suspects(table, schema)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)

@@ -28,7 +28,7 @@ from ash.data.frames import Frame
 from ash.encoding.data_split import Split
 from ash.encoding.schema import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
@@ -139,7 +139,7 @@ class _Cells:
         outputs, level = self.outputs(place, order), self._sample.level
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
-    def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
+    def outputs(self, place: int = 0, order: Order | None = None) -> Outputs:
         """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""
         frame, block = self._sample.frame, self._block
         if order is None:

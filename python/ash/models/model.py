@@ -15,7 +15,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import torch
     from sklearn.pipeline import Pipeline
 
+Outputs: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Probabilities of classes in float32, or targets in float64."""
 BLOCK_CELLS = 2**22
 """The number of float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
@@ -103,7 +105,7 @@ class Model(ABC):
         """Return the metadata entries and the tensors that represent the model in a file."""
 
     @abstractmethod
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         """Return probabilities or targets [rows, outputs] for encoded rows; raise ValueError for infinite numbers."""
 
     def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
@@ -266,7 +268,8 @@ class Model(ABC):
         -------
         torch.nn.Module
             For classification it returns logits [rows, classes], for torch.nn.functional.cross_entropy; their softmax
-            is `predict_proba`, in the order of `classes_`. For regression it returns [rows, targets] in the units of y.
+            is `predict_proba`, in the order of `classes_`. For regression it returns [rows, targets] in the units of y,
+            in float32; targets far from 0, such as times in seconds since 1970, are rounded.
             The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
             probabilities.
 
@@ -385,12 +388,10 @@ class Model(ABC):
 
         return pipeline_of(describe(self))
 
-    def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
+    def _outputs(self, X: Any, threads: int | None) -> Outputs:
         return self.predict_frame(read_frame(X, wanted=self.feature_names), threads)
 
-    def predict_frame(
-        self, frame: Frame, threads: int | None = None, expecting: str | None = None
-    ) -> NDArray[np.float32]:
+    def predict_frame(self, frame: Frame, threads: int | None = None, expecting: str | None = None) -> Outputs:
         """Return probabilities or targets, one column per output, for a table that has been read.
 
         Parameters
@@ -403,7 +404,8 @@ class Model(ABC):
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
         schema = self.encoding.schema
         frame = schema.read(frame, expecting or self._called)
@@ -416,9 +418,9 @@ class Model(ABC):
             self._predict_rows(self.encoding.block(frame, slice(*each), schema.unknown), team)
             for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features))
         ]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return joined(outputs)
 
-    def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
+    def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> Outputs:
         """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
@@ -430,22 +432,31 @@ class Model(ABC):
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
         return self._predict_rows(block, _team(len(block), threads))
 
-    def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+    def decide(self, outputs: Outputs) -> NDArray[Any]:
         """Convert outputs to the labels or targets that `predict` returns.
 
         Parameters
         ----------
-        outputs : ndarray of shape (rows, outputs), float32
+        outputs : ndarray of shape (rows, outputs)
             Probabilities of the classes, or targets.
         """
         if self.classes_ is not None:
             return np.asarray(self.classes_[outputs.argmax(axis=1)])
-        targets = outputs.astype(np.float64)
+        targets = np.asarray(outputs, np.float64)
         return targets[:, 0] if targets.shape[1] == 1 else targets
+
+
+def joined(outputs: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of consecutive rows as one array."""
+    if len(outputs) > 1:
+        whole: Any = np.concatenate(outputs)
+        outputs = [whole]
+    return outputs[0]
 
 
 def _team(rows: int, threads: int | None) -> int:
@@ -453,7 +464,7 @@ def _team(rows: int, threads: int | None) -> int:
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
-def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def normalized(probabilities: Outputs) -> NDArray[np.float64]:
     """Return the probabilities [rows, classes] in float64, scaled so that each row sums to 1 up to rounding."""
     result = probabilities.astype(np.float64)
     result /= result.sum(axis=1, keepdims=True)

@@ -52,7 +52,7 @@ from ash.models.ensemble import (
     select,
     target_errors,
 )
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.models.network import Network
 from ash.models.trees import Boosted, Trees
 from ash.options import Options, core_loss
@@ -64,8 +64,8 @@ KEPT_OF_FOLDS = 12
 """The number of candidates whose fold models a cross-validated run keeps. An ensemble rarely has more candidates."""
 MOST_DRAWS = 1024
 """The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept models."""
-PREDICTION_BYTES = 2**28
-"""The maximum bytes for the predictions of kept models. By default, a run keeps at most as many models as fit."""
+PREDICTION_CELLS = 2**26
+"""The maximum number of predictions of kept models. By default, a run keeps at most as many models as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4), stored as constants, because the powers that Python computes differ between platforms."""
@@ -92,8 +92,8 @@ class Kept:
         The number of each candidate, and its best rung.
     factors : tuple of float
         The calibration factor of each candidate's logits; 1 if it is not calibrated.
-    predictions : float32 array [candidates, rows, outputs]
-        For the validation rows: probabilities of classes, or targets in the units of y.
+    predictions : array [candidates, rows, outputs]
+        For the validation rows: probabilities of classes in float32, or targets in the units of y in float64.
     targets : float64 array [rows, 1] or [rows, outputs]
         The true values: class numbers, or targets.
     weights : float64 array [rows] or None
@@ -108,7 +108,7 @@ class Kept:
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
     factors: tuple[float, ...]
-    predictions: NDArray[np.float32]
+    predictions: Outputs
     targets: Numbers
     weights: Numbers | None
     loss: str = "squared_error"
@@ -178,7 +178,7 @@ class Kept:
         if classes and best.metric == metric and len(drawn) > 1:
             factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
             members = [member.sharper(factor) for member in members]
-            predictions = np.stack([sharpened(each, factor) for each in predictions])
+            predictions = np.stack([sharpened(each, factor) for each in predictions]).astype(np.float32, copy=False)
         outputs = average(predictions, shares)
         weights = [] if self.weights is None else self.weights.tolist()
         score = _core.score(metric, self.targets, outputs, classes, weights, self.level)
@@ -186,19 +186,20 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, between 1 and KEEP."""
+    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_CELLS, between 1 and KEEP."""
     if keep is not None:
         return keep
-    return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
+    return int(np.clip(PREDICTION_CELLS // (rows * outputs), 1, KEEP))
 
 
-def prediction_bytes(kept: int, cells: int) -> int:
+def prediction_bytes(kept: int, cells: int, classifies: bool) -> int:
     """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` is the number of validation rows times outputs. For each network there are float32 predictions and float64
-    errors. In addition, `sharpness` or `select` temporarily needs five float64 arrays for one network.
+    `cells` is the number of validation rows times outputs. For each network there are predictions (float32 if the
+    run `classifies`, else float64) and float64 errors. In addition, `sharpness` or `select` temporarily needs five
+    float64 arrays for one network.
     """
-    return (12 * kept + 40) * cells
+    return ((12 if classifies else 16) * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
@@ -258,8 +259,8 @@ def read_kept(
 
 
 def _with_trees(
-    tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
-) -> tuple[list[Any], NDArray[np.float32]]:
+    tuner: _core.Tuner, networks: list[Any], predictions: Outputs, trees: KeptTrees
+) -> tuple[list[Any], Outputs]:
     """Return the kept networks and boosted trees, best first, and their predictions."""
     places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
     found, rows = [], []
@@ -293,9 +294,7 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
     return Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
 
 
-def sharpness(
-    predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
-) -> float:
+def sharpness(predictions: Outputs, shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None) -> float:
     """Return the factor on all logits that minimizes a prior plus the cross-entropy of the models' mean prediction.
 
     `predictions` [models, rows, classes] are averaged with the weights `shares` [models]. `labels` [rows] are class
@@ -325,7 +324,7 @@ def factor_of(step: int) -> float:
     return math.ldexp(ROOTS[step % STEPS], step // STEPS)
 
 
-def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+def sharpened(predictions: Outputs, factor: float) -> Outputs:
     """Return a network's predictions [rows, classes] after its logits are multiplied by a factor."""
     return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
 
@@ -334,7 +333,7 @@ def _of_logits(logits: Numbers, factor: float) -> NDArray[np.float32]:
     return np.asarray(_softmax(factor * logits), np.float32)
 
 
-def _logits(predictions: NDArray[np.float32]) -> Numbers:
+def _logits(predictions: Outputs) -> Numbers:
     return elementary("log", np.maximum(predictions, _TINY))
 
 
