@@ -22,14 +22,22 @@
 namespace ash::bindings {
 namespace {
 
+template <typename Value>
+Array<Value> filled(const std::vector<py::ssize_t>& shape, std::span<const double> values) {
+    Array<Value> result(shape);
+    std::ranges::transform(values, result.mutable_data(), [](double value) { return static_cast<Value>(value); });
+    return result;
+}
+
 // Wraps a Python function score(network, predictions [rows][outputs] in the units of y) -> float. The function must not
 // throw, since no Python exception may propagate through the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
-    return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
+    return [score = scorers.at(fold), data](const State& state, std::span<const double> predictions) {
         const Held held;
-        Array<float> values({predictions.rows, static_cast<py::ssize_t>(predictions.outputs)});
-        std::copy_n(predictions.values, values.size(), values.mutable_data());
+        const std::vector<py::ssize_t> shape{data->validation().count, data->outputs()};
+        py::array values = data->classes() > 0 ? py::array(filled<float>(shape, predictions))
+                                               : py::array(filled<double>(shape, predictions));
         const py::tuple arguments = py::make_tuple(Network(state, *data), values);
         PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
         if (scored == nullptr) throw py::error_already_set();
@@ -213,6 +221,18 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     return kept;
 }
 
+// Returns the predictions [kept][validation rows of all folds][outputs].
+template <typename Result>
+Array<Result> predictions_of(const OwningTuner& owner, const std::vector<Kept>& kept) {
+    std::int64_t rows = 0;
+    for (const auto& fold : owner.data) rows += fold->validation().count;
+    Array<Result> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
+    const std::span<Result> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
+    const Released release;  // this frame keeps results alive
+    owner.candidates->predict(kept, owner.threads, to);
+    return results;
+}
+
 // Returns the networks of all folds of each candidate in kept_within(), and their predictions of the validation rows.
 // Jobs may run meanwhile, since the kept candidates are read once and no job writes their states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
@@ -224,15 +244,9 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
             networks.append(Network(*each.states[fold], *owner.data[fold]));
         all.append(py::make_tuple(each.candidate, each.rung, each.score, networks));
     }
-    std::int64_t rows = 0;
-    for (const auto& fold : owner.data) rows += fold->validation().count;
-    Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
-    const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
-    {
-        const Released release;  // this frame keeps results alive
-        owner.candidates->predict(kept, owner.threads, to);
-    }
-    return py::make_tuple(all, results);
+    const bool classifies = owner.data.front()->classes() > 0;
+    return py::make_tuple(all, classifies ? py::array(predictions_of<float>(owner, kept))
+                                          : py::array(predictions_of<double>(owner, kept)));
 }
 
 // Runs the jobs for at most `seconds`. Returns the networks, with None for each job that diverged or was not done in

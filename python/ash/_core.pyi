@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 _Columns = dict[str, NDArray[np.generic]]
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
+_Outputs = NDArray[np.float32] | NDArray[np.float64]  # probabilities in float32, targets in float64
 _Integers = NDArray[np.int64]
 # The training state of a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
@@ -226,8 +227,8 @@ class Network:
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
-    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Outputs:
+        """Return probabilities [rows, classes] in float32, or targets [rows, outputs] in their units in float64.
 
         NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
@@ -282,8 +283,8 @@ class Trees:
         target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | _Floats = ...,
     ) -> None: ...
-    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Outputs:
+        """Return probabilities [rows, classes] in float32, or targets [rows, outputs] in their units in float64.
 
         NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
@@ -385,7 +386,7 @@ class Tuner:
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
         # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN means that the job
         # diverged.
-        scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
+        scorers: Sequence[Callable[[Network, _Outputs], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         # Passes all jobs to other processes, at most its capacity at a time. The `threads` only predict and retrain.
         mailbox: Mailbox | None = None,
@@ -434,7 +435,7 @@ class Tuner:
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
     # [kept, validation rows of all folds, outputs]. Returns as many candidates as can predict within `work`
     # multiply-adds, but at least one.
-    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
+    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], _Outputs]: ...
     # Restores the records of earlier runs: the columns of jobs() and assists(), scores [jobs, folds], the rows of
     # steps() if greedy, and the seconds that those runs took. Call it after restore_state() and before start().
     def restore(
@@ -480,7 +481,7 @@ def train(
 def score(
     metric: str,
     y: _Floats,
-    predictions: _Singles,
+    predictions: _Outputs,
     classes: int,
     weights: Sequence[float] = ...,
     level: float = 0.5,

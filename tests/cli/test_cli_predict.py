@@ -157,6 +157,7 @@ def test_predictions_are_written_as_parquet(folder, model, tmp_path, capsys):
     assert (table.iloc[:, 1:].to_numpy() == np.array([row[1:] for row in rows], float)).all()
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that cannot help")
 def test_columns_are_matched_by_position_if_the_model_has_no_names(tmp_path, capsys):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))

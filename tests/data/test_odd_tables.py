@@ -95,6 +95,7 @@ def test_a_level_is_recognized_however_its_number_is_written(trained: list[Any],
     assert len(np.unique(expected[known][:, 0])) > 1
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that cannot help")
 def test_booleans_and_single_precision_numbers_can_be_levels() -> None:
     flags = np.arange(ROWS) % 2 == 0
     model = ash.tune(pd.DataFrame({"x": flags}), flags, categorical_features=[0], **RUN).model

@@ -19,7 +19,7 @@ from ash import _core
 from ash.cli.cli import main
 from ash.metrics import METRICS
 from ash.models.ensemble import mean_loss, row_losses
-from ash.models.model_pool import KEEP, PREDICTION_BYTES, networks_to_keep, sharpened
+from ash.models.model_pool import KEEP, PREDICTION_CELLS, networks_to_keep, sharpened
 from ash.space.hyperparameters import ACTIVATIONS
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 from model_file_help import changed, check_refused, dropped, edited, read, replaced, write
@@ -87,9 +87,9 @@ def test_the_number_of_kept_networks_does_not_change_the_outcome(result: ash.Res
 
 def test_fewer_networks_are_kept_by_default_if_predictions_are_large() -> None:
     assert networks_to_keep(None, 1000, 10) == KEEP == 32
-    assert networks_to_keep(None, PREDICTION_BYTES // 40, 1) == 10
-    assert networks_to_keep(None, PREDICTION_BYTES, 3) == 1
-    assert networks_to_keep(100, PREDICTION_BYTES, 3) == 100
+    assert networks_to_keep(None, PREDICTION_CELLS // 10, 1) == 10
+    assert networks_to_keep(None, PREDICTION_CELLS, 3) == 1
+    assert networks_to_keep(100, PREDICTION_CELLS, 3) == 100
 
 
 # The ensemble

@@ -26,7 +26,7 @@ from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table, user_numbers
-from ash.encoding.table_summary import summary_of
+from ash.encoding.table_summary import summary_of, warn_of_suspects
 from ash.encoding.time_order import warn_of_time_order
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
@@ -205,6 +205,7 @@ class TuningRun:
         announce(self._options, lambda: summary_of(table, schema).lines())
         if self._is_split_at_random:
             warn_of_time_order(table, schema)
+        warn_of_suspects(table, schema)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)

@@ -1,7 +1,7 @@
 r"""Defines ensembles of networks and boosted trees of one run, and selects their members.
 
     block of rows --encoded-------> member 0 -> outputs * weight 0  \
-                                    member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
+                                    member 1 -> outputs * weight 1   + -> float64, in order of members -> mean
                                     ...                             /
 
 A block of rows is encoded once per distinct encoding. Members of different folds have different encodings if a column
@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, ensemble_parts
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.models.network import Network
 from ash.models.trees import Trees
 from ash.run_record import RunRecord
@@ -157,10 +157,10 @@ class Ensemble(Model):
         encodings = self.encodings
         return [encodings.index(member.encoding) for member in self.members]
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self._predict_blocks([rows] * len(self.encodings), threads)
 
-    def _predict_blocks(self, blocks: Sequence[NDArray[Any]], threads: int) -> NDArray[np.float32]:
+    def _predict_blocks(self, blocks: Sequence[NDArray[Any]], threads: int) -> Outputs:
         pairs = zip(self.members, self._places, strict=True)
         return average((member.core.predict(blocks[place], threads) for member, place in pairs), self.weights)
 
@@ -180,12 +180,17 @@ class Ensemble(Model):
         return _rebuild, (*own, self.decision_weights, estimate)
 
 
-def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of float32 arrays of equal shape, summed in order in float64; weights must sum to 1."""
+def average(outputs: Any, weights: Numbers) -> Outputs:
+    """Return the weighted mean of arrays of equal shape, summed in order in float64; weights must sum to 1.
+
+    The result has the dtype of the arrays.
+    """
     total: Any = 0.0
+    dtype: Any = None
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
-    return np.asarray(total, np.float32)
+        dtype = each.dtype
+    return np.asarray(total, dtype)
 
 
 def _rebuild(
@@ -205,7 +210,7 @@ def _rebuild(
     return ensemble
 
 
-def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+def label_probabilities(predictions: Outputs, labels: NDArray[np.int64]) -> Numbers:
     """Return the probability that each model gives to the label of each row: [models, rows].
 
     Here and in the functions below, `predictions` [models, rows, classes] are probabilities, and `labels` [rows] are
@@ -214,14 +219,14 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
-def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+def class_errors(predictions: Outputs, labels: NDArray[np.int64]) -> Numbers:
     """Return the errors [models, rows, classes]: the probabilities, minus 1 for the true class."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
 
 
-def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
+def target_errors(predictions: Outputs, targets: Numbers, scale: Numbers) -> Numbers:
     """Return the errors [models, rows, outputs] of each model, divided by the `scale` [outputs]."""
     errors = predictions - targets
     errors /= scale

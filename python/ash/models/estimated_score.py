@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from ash.metrics import LOSSES, OF_LABELS
 from ash.models.ensemble import Member
-from ash.models.model import normalized
+from ash.models.model import Outputs, normalized
 from ash.models.model_pool import Kept
 
 PARTS = 5
@@ -52,7 +52,6 @@ SHARE = 0.5
 MOST_ROWS = 50_000
 """The maximum number of held-out rows that the estimate uses: an evenly spaced sample."""
 
-Outputs: TypeAlias = NDArray[np.float32]
 Rows: TypeAlias = NDArray[np.int64]
 FoldScores: TypeAlias = Mapping[str, NDArray[Any]]
 Scorer: TypeAlias = Callable[[Member, Outputs], float]
@@ -84,7 +83,7 @@ class CrossFitted(NamedTuple):
 
     Attributes
     ----------
-    outputs : float32 array [rows, outputs]
+    outputs : array [rows, outputs]
     gain : float or None
         By how much their score is too high, since the candidates were kept for their scores on these rows; None if the
         scores of jobs cannot tell, since there is one fold.
@@ -165,7 +164,7 @@ def held_out_prediction(kept: Kept, size: int, rows: Rows, count: int) -> NDArra
 def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> CrossFitted | None:
     """Return the predictions of each part's rows by an ensemble selected on the other parts; None for a single part."""
     parts = parts_of(kept)
-    outputs, gains = np.empty(kept.predictions.shape[1:], np.float32), []
+    outputs, gains = np.empty(kept.predictions.shape[1:], kept.predictions.dtype), []
     numbers = np.unique(parts).tolist()
     if len(numbers) < 2:
         return None

@@ -29,7 +29,7 @@ from ash.encoding.data_split import Split
 from ash.encoding.encoding import blocks_for
 from ash.encoding.schema import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 
 MOST_ROWS = 1_000
 """The maximum number of rows in a sample."""
@@ -133,7 +133,7 @@ class _Cells:
         sample = self._sample
         return self._model.score_outputs(metric, sample.targets, self.outputs(place, order), sample.weights)
 
-    def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
+    def outputs(self, place: int = 0, order: Order | None = None) -> Outputs:
         """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""
         frame, blocks = self._sample.frame, self._blocks
         if order is None:

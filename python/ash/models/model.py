@@ -15,7 +15,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import torch
     from sklearn.pipeline import Pipeline
 
+Outputs: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Probabilities of classes in float32, or targets in float64."""
 BLOCK_CELLS = 2**22
 """The number of float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
@@ -127,10 +129,10 @@ class Model(ABC):
         """Return the metadata entries and the tensors that represent the model in a file."""
 
     @abstractmethod
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         """Return probabilities or targets [rows, outputs] for encoded rows; raise ValueError for infinite numbers."""
 
-    def _predict_blocks(self, blocks: Sequence[Block], threads: int) -> NDArray[np.float32]:
+    def _predict_blocks(self, blocks: Sequence[Block], threads: int) -> Outputs:
         """Return probabilities or targets [rows, outputs] for rows in each of `encodings`."""
         return self._predict_rows(blocks[0], threads)
 
@@ -381,7 +383,8 @@ class Model(ABC):
             For classification it returns logits [rows, classes], for torch.nn.functional.cross_entropy; their softmax
             is `predict_proba`, in the order of `classes_`. `predict` returns the class with the largest product of that
             probability and `decision_weights`, if there are any. For regression it returns [rows, targets] in the units
-            of y. The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
+            of y, in float32; targets far from 0, such as times in seconds since 1970, are rounded. The module of an
+            ensemble has `members` and `weights`; its logits are the logarithms of the mean
             probabilities.
 
         Raises
@@ -501,12 +504,10 @@ class Model(ABC):
 
         return pipeline_of(describe(self))
 
-    def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
+    def _outputs(self, X: Any, threads: int | None) -> Outputs:
         return self.predict_frame(read_frame(X, wanted=self.feature_names), threads)
 
-    def predict_frame(
-        self, frame: Frame, threads: int | None = None, expecting: str | None = None
-    ) -> NDArray[np.float32]:
+    def predict_frame(self, frame: Frame, threads: int | None = None, expecting: str | None = None) -> Outputs:
         """Return probabilities or targets, one column per output, for a table that has been read.
 
         Parameters
@@ -519,7 +520,8 @@ class Model(ABC):
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
         schema = self.encoding.schema
         frame = schema.read(frame, expecting or self._called)
@@ -533,9 +535,9 @@ class Model(ABC):
             self._predict_blocks(blocks_for(self.encodings, frame, slice(*each), schema.unknown), team)
             for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // cells))
         ]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return joined(outputs)
 
-    def predict_blocks(self, blocks: Sequence[Block], threads: int | None = None) -> NDArray[np.float32]:
+    def predict_blocks(self, blocks: Sequence[Block], threads: int | None = None) -> Outputs:
         """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
@@ -547,22 +549,31 @@ class Model(ABC):
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
         return self._predict_blocks(blocks, _team(len(blocks[0]), threads))
 
-    def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+    def decide(self, outputs: Outputs) -> NDArray[Any]:
         """Convert outputs to the labels or targets that `predict` returns.
 
         Parameters
         ----------
-        outputs : ndarray of shape (rows, outputs), float32
+        outputs : ndarray of shape (rows, outputs)
             Probabilities of the classes, or targets.
         """
         if self.classes_ is not None:
             return np.asarray(self.classes_[decide(outputs, self.decision_weights)])
-        targets = outputs.astype(np.float64)
+        targets = np.asarray(outputs, np.float64)
         return targets[:, 0] if targets.shape[1] == 1 else targets
+
+
+def joined(outputs: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of consecutive rows as one array."""
+    if len(outputs) > 1:
+        whole: Any = np.concatenate(outputs)
+        outputs = [whole]
+    return outputs[0]
 
 
 def _team(rows: int, threads: int | None) -> int:
@@ -570,7 +581,7 @@ def _team(rows: int, threads: int | None) -> int:
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
-def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def normalized(probabilities: Outputs) -> NDArray[np.float64]:
     """Return the probabilities [rows, classes] in float64, scaled so that each row sums to 1 up to rounding."""
     result = probabilities.astype(np.float64)
     result /= result.sum(axis=1, keepdims=True)

@@ -54,7 +54,7 @@ from ash.models.ensemble import (
     select,
     target_errors,
 )
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.models.network import Network
 from ash.models.trees import Boosted, Trees
 from ash.options import Options, core_loss
@@ -66,8 +66,8 @@ KEPT_OF_FOLDS = 12
 """The number of candidates whose fold models a cross-validated run keeps. An ensemble rarely has more candidates."""
 MOST_DRAWS = 1024
 """The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept models."""
-PREDICTION_BYTES = 2**28
-"""The maximum bytes for the predictions of kept models. By default, a run keeps at most as many models as fit."""
+PREDICTION_CELLS = 2**26
+"""The maximum number of predictions of kept models. By default, a run keeps at most as many models as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4), stored as constants, because the powers that Python computes differ between platforms."""
@@ -94,8 +94,8 @@ class Kept:
         The number of each candidate, and its best rung.
     factors : tuple of float
         The calibration factor of each candidate's logits; 1 if it is not calibrated.
-    predictions : float32 array [candidates, rows, outputs]
-        For the validation rows: probabilities of classes, or targets in the units of y.
+    predictions : array [candidates, rows, outputs]
+        For the validation rows: probabilities of classes in float32, or targets in the units of y in float64.
     targets : float64 array [rows, 1] or [rows, outputs]
         The true values: class numbers, or targets.
     weights : float64 array [rows] or None
@@ -123,7 +123,7 @@ class Kept:
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
     factors: tuple[float, ...]
-    predictions: NDArray[np.float32]
+    predictions: Outputs
     targets: Numbers
     weights: Numbers | None
     folds: NDArray[np.int64]
@@ -194,7 +194,7 @@ class Kept:
         """Return the model of the best candidate in the first fold, with its decision."""
         return self.networks[0].with_decision(self.decision(self.predictions[0]))
 
-    def decision(self, predictions: NDArray[np.float32]) -> Numbers | None:
+    def decision(self, predictions: Outputs) -> Numbers | None:
         """Return the weights of the decision for these predictions [rows, classes] of a model for all rows."""
         best = self.networks[0]
         if best.classes_ is None:
@@ -261,7 +261,7 @@ class Kept:
         labels = self.networks[0].classes_
         return 0 if labels is None else len(labels)
 
-    def native_score(self, outputs: NDArray[np.float32]) -> float:
+    def native_score(self, outputs: Outputs) -> float:
         """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`."""
         metric, positive = self.native_metric, 1 if self.positive is None else self.positive
         weights = self.weights if metric in OF_LABELS else self.data_weights
@@ -275,7 +275,7 @@ class Kept:
             return 1.0
         return sharpness(self.predictions[drawn], counts[drawn] / counts.sum(), self.labels, self.data_weights)
 
-    def outputs_of(self, counts: NDArray[np.int64], factor: float) -> NDArray[np.float32]:
+    def outputs_of(self, counts: NDArray[np.int64], factor: float) -> Outputs:
         """Return the predictions [rows, outputs] of the ensemble with these counts, calibrated by a factor."""
         drawn = np.flatnonzero(counts)
         predictions = (sharpened(self.predictions[place], factor) for place in drawn.tolist())
@@ -283,19 +283,20 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, between 1 and KEEP."""
+    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_CELLS, between 1 and KEEP."""
     if keep is not None:
         return keep
-    return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
+    return int(np.clip(PREDICTION_CELLS // (rows * outputs), 1, KEEP))
 
 
-def prediction_bytes(kept: int, cells: int) -> int:
+def prediction_bytes(kept: int, cells: int, classifies: bool) -> int:
     """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` is the number of validation rows times outputs. For each network there are float32 predictions and float64
-    errors. In addition, `sharpness` or `select` temporarily needs five float64 arrays for one network.
+    `cells` is the number of validation rows times outputs. For each network there are predictions (float32 if the
+    run `classifies`, else float64) and float64 errors. In addition, `sharpness` or `select` temporarily needs five
+    float64 arrays for one network.
     """
-    return (12 * kept + 40) * cells
+    return ((12 if classifies else 16) * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
@@ -362,7 +363,7 @@ def read_kept(
     )
 
 
-def _of_data(predictions: NDArray[np.float32], factors: Numbers | None) -> NDArray[np.float32]:
+def _of_data(predictions: Outputs, factors: Numbers | None) -> Outputs:
     """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
     if factors is None:
         return predictions
@@ -371,8 +372,8 @@ def _of_data(predictions: NDArray[np.float32], factors: Numbers | None) -> NDArr
 
 
 def _with_trees(
-    tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
-) -> tuple[list[Any], NDArray[np.float32]]:
+    tuner: _core.Tuner, networks: list[Any], predictions: Outputs, trees: KeptTrees
+) -> tuple[list[Any], Outputs]:
     """Return the kept networks and boosted trees, best first, and their predictions."""
     places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
     found, rows = [], []
@@ -444,9 +445,7 @@ def member_of(
     return member
 
 
-def sharpness(
-    predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
-) -> float:
+def sharpness(predictions: Outputs, shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None) -> float:
     """Return the factor on all logits that minimizes a prior plus the cross-entropy of the models' mean prediction.
 
     `predictions` [models, rows, classes] are averaged with the weights `shares` [models]. `labels` [rows] are class
@@ -476,7 +475,7 @@ def factor_of(step: int) -> float:
     return math.ldexp(ROOTS[step % STEPS], step // STEPS)
 
 
-def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+def sharpened(predictions: Outputs, factor: float) -> Outputs:
     """Return a network's predictions [rows, classes] after its logits are multiplied by a factor."""
     return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
 
@@ -485,7 +484,7 @@ def _of_logits(logits: Numbers, factor: float) -> NDArray[np.float32]:
     return np.asarray(_softmax(factor * logits), np.float32)
 
 
-def _logits(predictions: NDArray[np.float32]) -> Numbers:
+def _logits(predictions: Outputs) -> Numbers:
     return elementary("log", np.maximum(predictions, _TINY))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, core_parts, network_parts
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 
 
 class Network(Model):
@@ -126,7 +126,7 @@ class Network(Model):
         vars(twin).update(vars(self), core=_core.Network(**parts))
         return twin
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 
 
 class Boosted(NamedTuple):
@@ -127,7 +127,7 @@ class Trees(Model):
         arguments["target_mean"] = arguments["target_mean"] + shift
         return _rebuild(arguments, vars(self))
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:

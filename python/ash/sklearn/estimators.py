@@ -34,7 +34,7 @@ from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.decision import AUTO, read_threshold
-from ash.models.model import Model, normalized
+from ash.models.model import Model, Outputs, normalized
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result, interruption
@@ -209,7 +209,7 @@ class _Estimator(Configured):
         check_is_fitted(self)
         self.model_.save(path)
 
-    def _outputs(self, X: Any) -> NDArray[np.float32]:
+    def _outputs(self, X: Any) -> Outputs:
         check_is_fitted(self)
         frame = read_frame(X)
         self._check_names(frame)
