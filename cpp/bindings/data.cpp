@@ -63,9 +63,9 @@ void bind_settings(py::module_& m) {
 }
 
 // Returns `y` as a TargetTable. Refuses an array without rows, since it could have any number of columns.
-TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
+TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}, int positive = 1) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
-    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
+    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss, positive};
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
@@ -90,9 +90,9 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const std::optional<Array<double>>& training_weights,
                                           const std::optional<Array<double>>& validation_weights,
                                           std::int64_t epoch_rows, const std::string& loss, double level,
-                                          std::int64_t sparse_cells) {
+                                          std::int64_t sparse_cells, int positive) {
     return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
-                                         target_table(y, classes, {parse<Loss>(loss), level}),
+                                         target_table(y, classes, {parse<Loss>(loss), level}, positive),
                                          part_of(training, training_weights), part_of(validation, validation_weights),
                                          standardized, epoch_rows, sparse_cells);
 }
@@ -116,6 +116,24 @@ Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
     const Released release;  // this frame keeps x and the digests alive
     for (std::int64_t row = 0; row < rows; ++row, from += columns) to[row] = digest(std::span(from, columns));
     return digests;
+}
+
+std::tuple<Array<double>, Array<double>> robust_scaling(const Array<double>& x) {
+    require(x.ndim() == 2 && x.size() >= 1, "x: two dimensions, at least one row and one column");
+    const auto columns = static_cast<std::size_t>(x.shape(1));
+    const double* from = view(x).data();
+    const std::int64_t rows = x.shape(0);
+    Scaling scaling;
+    {
+        const Released release;  // this frame keeps x alive
+        Quartiles quartiles(std::vector<bool>(columns, true), rows);
+        for (std::int64_t row = 0; row < rows; ++row, from += columns) quartiles.add(from, 1.0);
+        scaling = quartiles.scaling();
+        for (std::size_t column = 0; column < columns; ++column) {
+            if (quartiles.constant(column)) scaling.scale[column] = 0.0;
+        }
+    }
+    return {array(scaling.center), array(scaling.scale)};
 }
 
 std::uint64_t digest_of(const AlignedFloats& values) {
@@ -148,7 +166,7 @@ using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<flo
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
 using UnitsParts = std::tuple<bool, ScalingParts, std::vector<double>, std::vector<double>>;
 using DataParts = std::tuple<int, int, ScalingParts, ScalingParts, std::vector<int>, std::vector<int>, RowsParts,
-                             RowsParts, std::int64_t, std::string, double, UnitsParts, UnitsParts>;
+                             RowsParts, std::int64_t, std::string, double, UnitsParts, UnitsParts, int>;
 
 RowsParts parts_of(const Rows& rows) {
     const SparseRows& sparse = rows.sparse;
@@ -185,7 +203,8 @@ DataParts parts_of(const Data& data) {
             std::string(name(data.loss().kind)),
             data.loss().level,
             parts_of(data.output_units()),
-            parts_of(data.output_units(true))};
+            parts_of(data.output_units(true)),
+            data.positive()};
 }
 
 // Returns the training targets: class numbers, standardized targets [rows][outputs], or standardized logarithms.
@@ -253,7 +272,7 @@ OutputUnits units_of(const UnitsParts& parts) {
 
 std::shared_ptr<Data> data_of(const DataParts& parts) {
     const auto& [features, classes, inputs, units, constant, numbers, training, validation, epoch_rows, loss, level,
-                 targets, log_targets] = parts;
+                 targets, log_targets, positive] = parts;
     return std::make_shared<Data>(Data::Members{features,
                                                 classes,
                                                 scaling_of(inputs),
@@ -265,7 +284,8 @@ std::shared_ptr<Data> data_of(const DataParts& parts) {
                                                 epoch_rows,
                                                 {parse<Loss>(loss), level},
                                                 units_of(targets),
-                                                units_of(log_targets)});
+                                                units_of(log_targets),
+                                                positive});
 }
 
 void bind_builder(py::module_& m) {
@@ -274,11 +294,13 @@ void bind_builder(py::module_& m) {
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
              py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0,
-             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse_cells") = 0)
+             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse_cells") = 0,
+             py::arg("positive") = 1)
         .def("observe", &feed<&DataBuilder::observe>, py::arg("x").noconvert())
         .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });
     m.def("row_digests", &digests_of_rows, py::arg("x").noconvert());
+    m.def("robust_scaling", [](const Array<double>& x) { return made(robust_scaling(x)); }, py::arg("x").noconvert());
 }
 
 }  // namespace

@@ -31,11 +31,11 @@ Array<Result> result_rows(const Array<Value>& x, int features, int columns, int 
     return Array<Result>({x.shape(0), static_cast<py::ssize_t>(columns)});
 }
 
-template <typename Model, typename Value>
-Array<float> predict_rows(const Model& model, const Array<Value>& x, int threads, const std::string& instruction_set) {
-    Array<float> results = result_rows<float>(x, model.features(), model.outputs(), threads);
+template <typename Result, typename Model, typename Value>
+Array<Result> predict_as(const Model& model, const Array<Value>& x, int threads, const std::string& instruction_set) {
+    Array<Result> results = result_rows<Result>(x, model.features(), model.outputs(), threads);
     const Value* from = x.data();
-    float* to = results.mutable_data();
+    Result* to = results.mutable_data();
     const std::int64_t rows = x.shape(0);
     const Kernels& table = kernels(instruction_set);
     bool within = true;
@@ -45,6 +45,13 @@ Array<float> predict_rows(const Model& model, const Array<Value>& x, int threads
     }
     require(within, kBeyond);
     return results;
+}
+
+// Returns probabilities in float32 or targets in float64.
+template <typename Model, typename Value>
+py::array predict_rows(const Model& model, const Array<Value>& x, int threads, const std::string& instruction_set) {
+    if (model.classes() == 0) return predict_as<double>(model, x, threads, instruction_set);
+    return predict_as<float>(model, x, threads, instruction_set);
 }
 
 template <typename Model>

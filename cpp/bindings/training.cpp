@@ -105,8 +105,33 @@ std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
     return labels;
 }
 
-double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes,
-                const std::vector<float>& weights, double level) {
+// Returns a number that is subtracted from targets y [rows][outputs] and their predictions before both are rounded to
+// float. It is 0 unless all targets of the output are closer to each other than to 0.
+double shift_of(std::span<const double> y, std::size_t outputs, std::size_t output) {
+    double least = std::numeric_limits<double>::infinity();
+    double most = -least;
+    for (std::size_t i = output; i < y.size(); i += outputs) {
+        least = std::min(least, y[i]);
+        most = std::max(most, y[i]);
+    }
+    const bool is_close = most - least < std::max(least, -most);
+    return !is_close ? 0.0 : least > 0.0 ? least : most;
+}
+
+// Returns values [rows][outputs], each less the shift of its output.
+template <typename Value>
+std::vector<float> shifted(std::span<const Value> values, const std::vector<double>& shifts) {
+    std::vector<float> result(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        result[i] = static_cast<float>(values[i] - shifts[i % shifts.size()]);
+    }
+    return result;
+}
+
+template <typename Value>
+double score_of(const std::string& metric, const Array<double>& y, const Array<Value>& predictions, int classes,
+                const std::vector<float>& weights, double level, int positive) {
+    require(positive == 0 || positive == 1, "positive: 0 or 1");
     require(classes >= 0 && classes != 1, "classes: 0, or at least 2");
     require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0) &&
                 y.shape(1) == (classes > 0 ? 1 : predictions.shape(1)) &&
@@ -114,19 +139,23 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
             "y, predictions: shapes");
     require(weights.empty() || std::ssize(weights) == y.shape(0), "weights: one a row");
     const int outputs = narrow<int>(predictions.shape(1), "predictions: too many columns");
-    const Predictions rows{view(predictions).data(), predictions.shape(0), outputs, outputs};
-    Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights};
+    const Metric parsed = parse_metric(metric);
     const auto given = view(y);
+    std::vector<double> shifts(static_cast<std::size_t>(outputs), 0.0);
+    for (std::size_t o = 0; classes == 0 && parsed != Metric::poisson && o < shifts.size(); ++o)
+        shifts[o] = shift_of(given, shifts.size(), o);
+    const std::vector<float> predicted = shifted<Value>(view(predictions), shifts);
+    const Predictions rows{predicted.data(), predictions.shape(0), outputs, outputs};
+    Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights, .positive = positive};
     std::vector<std::int32_t> labels;
     std::vector<float> targets;
     if (classes > 0) {
         labels = labels_of(given, classes);
         truth.labels = labels;
     } else {
-        targets.assign(given.begin(), given.end());
+        targets = shifted<double>(given, shifts);
         truth.targets = {.values = targets.data(), .stride = y.shape(1), .level = level};
     }
-    const Metric parsed = parse_metric(metric);
     RunningScore score;
     score.begin(parsed, truth);
     require(parsed != Metric::poisson || outputs == 1, "poisson: one target");
@@ -228,8 +257,12 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
 void bind_training(py::module_& m) {
     m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
           py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
-    m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
-          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5);
+    m.def("score", &score_of<float>, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
+          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5,
+          py::arg("positive") = 1);
+    m.def("score", &score_of<double>, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
+          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5,
+          py::arg("positive") = 1);
     m.def("workspace_bytes", &bytes_of_workspace, py::arg("candidates"), py::arg("features"), py::arg("outputs"),
           py::arg("numbers"), py::kw_only(), py::arg("metric"), py::arg("weighted"), py::arg("training_rows"),
           py::arg("epoch_rows"), py::arg("validation_rows"));

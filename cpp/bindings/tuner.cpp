@@ -22,14 +22,22 @@
 namespace ash::bindings {
 namespace {
 
+template <typename Value>
+Array<Value> filled(const std::vector<py::ssize_t>& shape, std::span<const double> values) {
+    Array<Value> result(shape);
+    std::ranges::transform(values, result.mutable_data(), [](double value) { return static_cast<Value>(value); });
+    return result;
+}
+
 // Wraps a Python function score(network, predictions [rows][outputs] in the units of y) -> float. The function must not
 // throw, since no Python exception may propagate through the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
-    return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
+    return [score = scorers.at(fold), data](const State& state, std::span<const double> predictions) {
         const Held held;
-        Array<float> values({predictions.rows, static_cast<py::ssize_t>(predictions.outputs)});
-        std::copy_n(predictions.values, values.size(), values.mutable_data());
+        const std::vector<py::ssize_t> shape{data->validation().count, data->outputs()};
+        py::array values = data->classes() > 0 ? py::array(filled<float>(shape, predictions))
+                                               : py::array(filled<double>(shape, predictions));
         const py::tuple arguments = py::make_tuple(Network(state, *data), values);
         PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
         if (scored == nullptr) throw py::error_already_set();
@@ -213,6 +221,18 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     return kept;
 }
 
+// Returns the predictions [kept][validation rows of all folds][outputs].
+template <typename Result>
+Array<Result> predictions_of(const OwningTuner& owner, const std::vector<Kept>& kept) {
+    std::int64_t rows = 0;
+    for (const auto& fold : owner.data) rows += fold->validation().count;
+    Array<Result> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
+    const std::span<Result> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
+    const Released release;  // this frame keeps results alive
+    owner.candidates->predict(kept, owner.threads, to);
+    return results;
+}
+
 // Returns the networks of all folds of each candidate in kept_within(), and their predictions of the validation rows.
 // Jobs may run meanwhile, since the kept candidates are read once and no job writes their states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
@@ -224,20 +244,15 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
             networks.append(Network(*each.states[fold], *owner.data[fold]));
         all.append(py::make_tuple(each.candidate, each.rung, each.score, networks));
     }
-    std::int64_t rows = 0;
-    for (const auto& fold : owner.data) rows += fold->validation().count;
-    Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
-    const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
-    {
-        const Released release;  // this frame keeps results alive
-        owner.candidates->predict(kept, owner.threads, to);
-    }
-    return py::make_tuple(all, results);
+    const bool classifies = owner.data.front()->classes() > 0;
+    return py::make_tuple(all, classifies ? py::array(predictions_of<float>(owner, kept))
+                                          : py::array(predictions_of<double>(owner, kept)));
 }
 
 // Runs the jobs for at most `seconds`. Returns the networks, with None for each job that diverged or was not done in
-// time. An exception of a Python signal handler stops all jobs and is rethrown.
-py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
+// time, and for each job whether it was stopped before it was done. An exception of a Python signal handler stops all
+// jobs and is rethrown.
+py::tuple trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
         Released released;  // the caller's arguments keep data and tuner alive
@@ -251,7 +266,9 @@ py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     py::list networks;
     for (const RetrainJob& job : jobs)
         networks.append(job.done() ? py::cast(Network(job.state, job.data)) : py::object(py::none()));
-    return networks;
+    std::vector<bool> stopped;
+    for (const RetrainJob& job : jobs) stopped.push_back(job.outcome.stopped);
+    return py::make_tuple(networks, stopped);
 }
 
 // Returns the kept networks of a candidate. Throws std::invalid_argument if there are none.
@@ -287,23 +304,25 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
         check_arenas(state, settings[i], candidates[i]);
         jobs.push_back({data, settings[i], rules, {candidates[i], 0, epochs[i]}, std::move(state)});
     }
-    py::list networks = trained(jobs, owner.threads, checked_seconds(seconds));
-    std::vector<bool> stopped;
-    for (const RetrainJob& job : jobs) stopped.push_back(job.outcome.stopped);
-    return py::make_tuple(networks, stopped);
+    return trained(jobs, owner.threads, checked_seconds(seconds));
 }
 
-// Trains a kept candidate on other data in the same way as in the run (with the rules and the seed of the first fold):
-// from the beginning up to its rung.
-py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
-    const Kept kept = kept_of_candidate(owner, candidate);
-    const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
-    const RetrainJob of_fold = owner.candidates->retraining(job).front();
+// Trains kept candidates on other data in the same way as in the run (with the rules and the seed of the first fold):
+// each from the beginning up to its rung. Returns the networks and, for each job, whether it was stopped before it was
+// done.
+py::tuple retrain_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
+                       double seconds) {
     const Data& own = *owner.data.front();
     require(data.features() == own.features() && data.outputs() == own.outputs(), "retrain: other features or outputs");
-    check_fits(of_fold.settings, data);
-    std::vector<RetrainJob> jobs = {{data, of_fold.settings, of_fold.rules, job}};
-    return trained(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
+    std::vector<RetrainJob> jobs;
+    for (const std::int32_t candidate : candidates) {
+        const std::int32_t rung = kept_of_candidate(owner, candidate).rung;
+        const Job job{candidate, rung, owner.tuner.rungs()[static_cast<std::size_t>(rung)].epochs};
+        const RetrainJob of_fold = owner.candidates->retraining(job).front();
+        check_fits(of_fold.settings, data);
+        jobs.push_back({data, of_fold.settings, of_fold.rules, job});
+    }
+    return trained(jobs, owner.threads, checked_seconds(seconds));
 }
 
 }  // namespace
@@ -378,7 +397,7 @@ void bind_tuner(py::module_& m) {
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("candidates"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
-        .def("retrain", &retrain_kept, py::arg("data"), py::arg("candidate"))
+        .def("retrain", &retrain_kept, py::arg("data"), py::arg("candidates"), py::arg("seconds"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("threads",

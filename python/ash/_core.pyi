@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 _Columns = dict[str, NDArray[np.generic]]
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
+_Outputs = NDArray[np.float32] | NDArray[np.float64]  # probabilities in float32, targets in float64
 _Integers = NDArray[np.int64]
 # The training state of a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
@@ -193,6 +194,7 @@ class DataBuilder:
         loss: str = "squared_error",  # "squared_error" | "pinball" | "poisson"; for regression only
         level: float = 0.5,  # the quantile level of the pinball loss
         sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
+        positive: int = 1,  # of two classes, the class that f1 and average_precision score
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # reads the next rows [n, features]; NaN: missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
@@ -200,6 +202,9 @@ class DataBuilder:
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each row of x [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
+
+def robust_scaling(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return center and scale of each column of x [rows, columns], as for a feature; 0 is the scale of a constant."""
 
 class Network:
     """A trained network with its standardization. Immutable; thread-safe."""
@@ -213,7 +218,7 @@ class Network:
         input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
         input_limit: NDArray[np.float64],  # per feature: 3 if clipped smoothly at 3, 0 if not clipped
-        target_mean: NDArray[np.float64],  # one per output; zeros for classification
+        target_mean: NDArray[np.float64],  # one per output; for classification added to the scores
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # indices of the embedded features, one per column of `embedding`
         embedding: NDArray[np.float32] = ...,  # [parameters per embedded feature, embedded features]
@@ -222,8 +227,8 @@ class Network:
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
-    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Outputs:
+        """Return probabilities [rows, classes] in float32, or targets [rows, outputs] in their units in float64.
 
         NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
@@ -272,14 +277,14 @@ class Trees:
         missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
-        target_mean: Sequence[float] | _Floats,  # one per output; zeros for classification
+        target_mean: Sequence[float] | _Floats,  # one per output; for classification added to the scores
         target_scale: Sequence[float] | _Floats,
         exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
         target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | _Floats = ...,
     ) -> None: ...
-    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Outputs:
+        """Return probabilities [rows, classes] in float32, or targets [rows, outputs] in their units in float64.
 
         NaN counts as a missing value; infinity and numbers beyond the range of float32 are refused.
         """
@@ -381,7 +386,7 @@ class Tuner:
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
         # replaces the metric. Any thread may call it. It must not throw or refer to the tuner. NaN means that the job
         # diverged.
-        scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
+        scorers: Sequence[Callable[[Network, _Outputs], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         # Passes all jobs to other processes, at most its capacity at a time. The `threads` only predict and retrain.
         mailbox: Mailbox | None = None,
@@ -430,7 +435,7 @@ class Tuner:
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
     # [kept, validation rows of all folds, outputs]. Returns as many candidates as can predict within `work`
     # multiply-adds, but at least one.
-    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
+    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], _Outputs]: ...
     # Restores the records of earlier runs: the columns of jobs() and assists(), scores [jobs, folds], the rows of
     # steps() if greedy, and the seconds that those runs took. Call it after restore_state() and before start().
     def restore(
@@ -454,9 +459,8 @@ class Tuner:
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
-    def retrain(
-        self, data: Data, candidate: int
-    ) -> Network | None: ...  # trains a candidate in kept() from scratch; None if it diverges
+    # Trains candidates of kept() on other data from scratch, up to their rungs. Returns the same lists as refit().
+    def retrain(self, data: Data, candidates: list[int], seconds: float) -> tuple[list[Network | None], list[bool]]: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 
@@ -477,10 +481,11 @@ def train(
 def score(
     metric: str,
     y: _Floats,
-    predictions: _Singles,
+    predictions: _Outputs,
     classes: int,
     weights: Sequence[float] = ...,
     level: float = 0.5,
+    positive: int = 1,  # of two classes, the class that f1 and average_precision score
 ) -> float: ...
 def instruction_sets() -> list[str]: ...  # names of those in the core that this processor supports, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...

@@ -32,6 +32,12 @@ METRIC_OF_LOSS = {
     "poisson": "neg_mean_poisson_deviance",
 }
 """The default metric of each loss of a regression; r2 for the losses that are not listed."""
+POSITIVE = ("f1", "average_precision")
+"""Metrics of the positive class of two classes."""
+OF_LABELS = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted")
+"""Metrics of predicted labels; the other metrics of a classification score probabilities."""
+NEED_ALL_CLASSES = ("roc_auc", "average_precision")
+"""The metrics that are undefined on rows without one of the classes."""
 ALIASES = {
     "log_loss": "neg_log_loss",
     "auc": "roc_auc",

@@ -201,6 +201,14 @@ def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] 
     return tuple((label.item() if isinstance(label, np.generic) else label, float(weight)) for label, weight in pairs)
 
 
+def _label(name: str, value: Any) -> Any:
+    """Return a label as a plain Python value, which JSON can hold."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is not None and not isinstance(plain, str | bool | int | float):
+        raise SettingError(f"{name} must be a label of y (text, a number or a boolean), got {value!r}")
+    return plain
+
+
 def _bytes(name: str, value: Any) -> int | None:
     return default_limit() if value is None else whole(name, value, 1, LARGEST_COUNT)
 
@@ -249,6 +257,7 @@ _THREADS_OF_FUNCTIONS = Check("int or None", _threads_of_functions)
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
+_LABEL = Check("str, int, float, bool or None", _label)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -262,25 +271,25 @@ class SearchConfig:
     ----------
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
-        of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
-        LightGBM is installed. The default is only networks if LightGBM is not installed, if the number of candidates is
-        given, if there is a `work_limit` or an executor, or if the table is sparse or has several targets. No effect if
-        `space` is given, because its hyperparameter `model` sets the kind. Tables only.
+        of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or
+        if an estimator has neither a limit nor a number of candidates. The default is only networks if LightGBM is not
+        installed, if the number of candidates is given, if there is a `work_limit` or an executor, or if the table is
+        sparse or has several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
+        Tables only.
     draws : {"random", "adaptive"}, optional
-        How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
-        else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
-        configuration and a few configurations that were good on other tables, if the space has them. Then every second
-        candidate is drawn near a good candidate, and the better of networks and trees gets more candidates. "adaptive"
-        needs ``candidates=None`` or a planned search. Tables only.
+        How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit` or `work_limit`, or
+        for the default work of an estimator), else "random". "random" draws from the space regardless of the results.
+        "adaptive" starts with the default configuration and a few configurations that were good on other tables, if the
+        space has them. Then every second candidate is drawn near a good candidate, and the better of networks and trees
+        gets more candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
-        Epochs of a job in the lowest rung. Default 1; if the ladder is planned for a `time_limit` or `work_limit`, the
-        planned value (see `ash.plan`). In `ASHSearchCV` the default follows from `max_epochs`, so that the last rung
-        ends at `max_epochs`.
+        Epochs of a job in the lowest rung. Default 1; if the ladder is planned, the planned value (see `ash.plan`). In
+        `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends at `max_epochs`.
     max_rungs : int, optional
-        The maximum number of rungs. Default: as many as the candidates can fill; if the ladder is planned for a
-        `time_limit` or `work_limit`, the planned number (see `ash.plan`).
+        The maximum number of rungs. Default: as many as the candidates can fill; if the ladder is planned, the planned
+        number (see `ash.plan`).
     algorithm : {"ash", "sh", "random"}, optional
         "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": no halving,
         every candidate is trained up to the last rung.
@@ -330,7 +339,7 @@ class SearchConfig:
     keep : int, optional
         The number of best candidates whose networks `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default 32;
         fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the planned
-        time or work.
+        time or work. With folds at most 12 candidates are kept, since each has a network per fold.
     missing : {"indicator", "error"}, optional
         What to do with missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the
         default), or raise an error. Tables only.
@@ -470,6 +479,7 @@ class Options(RunOptions):
         tuple[str | int | bool, ...] | None, Option(None, _CATEGORICAL, TABLES + COMMAND, "results")
     ]
     class_weight: Annotated[Any, Option(None, _CLASS_WEIGHT, ("estimators",), "results")]
+    pos_label: Annotated[Any, Option(None, _LABEL, ("tune", "estimators", "command"), "results")]
     loss: Annotated[str, Option(LOSS_NAMES[0], _word(*LOSS_NAMES), ("estimators",), "results")]
     quantile: Annotated[float | None, Option(None, Check("float or None", _share), ("estimators",), "results")]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
@@ -545,7 +555,7 @@ def virtual_workers(options: RunOptions) -> int:
     is_planned = options.planned if isinstance(options, Options) else options.time_limit is not None
     if not is_planned or options.schedule == "greedy":
         return WORKERS
-    if isinstance(options, Options) and options.work_limit is not None:
+    if isinstance(options, Options) and (options.work_limit is not None or options.time_limit is None):
         return WORKERS_OF_WORK
     return min(WORKERS_A_THREAD * options.threads, MOST_WORKERS)
 
@@ -589,16 +599,17 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked = _checked(Options, {**given, **config.given()})
     planned = False
     if checked["candidates"] == AUTO:
-        is_limited = checked["time_limit"] is not None or checked["work_limit"] is not None
+        limits = [checked[name] is not None for name in ("time_limit", "work_limit", "epoch_limit")]
+        # An estimator without a limit fills an amount of work that depends only on the table (planning.py).
+        is_limited = any(limits[:2]) or (caller == "estimators" and not any(limits))
         fills = is_limited and checked["algorithm"] == "ash"
         planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # Only runs with a time limit, which depend on the machine anyway, may depend on the installed packages.
-    is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
-    if config.models is None and is_timed and given["executor"] is None:
+    # Only runs without an explicit size, of the space or of the work, may depend on the installed packages.
+    if config.models is None and planned and checked["work_limit"] is None and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
     if config.draws is None and planned:
         checked["draws"] = ADAPTIVE
@@ -666,7 +677,7 @@ def check_budget(options: RunOptions) -> None:
         raise SettingError(
             f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"
         )
-    if options.candidates is not None:
+    if options.candidates is not None or (isinstance(options, Options) and options.planned):
         return
     limits = ("time_limit", "epoch_limit", "work_limit", "stop_score", "patience")
     if all(getattr(options, name, None) is None for name in limits):
@@ -718,10 +729,6 @@ def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
         raise SettingError(f"loss={loss!r} and quantile={quantile!r} do not fit together: {todo}")
     if folds and given["validation"] is not None:
         raise SettingError("validation= and cv= are given; cv takes the place of validation, so leave one of them out")
-    if folds and config.keep is not None:
-        raise SettingError(
-            f"keep={config.keep} has no effect with cv=, which keeps no networks of the folds; leave it out"
-        )
     if alone and config.worker_timeout is not None:
         raise SettingError(f"worker_timeout={config.worker_timeout} has no effect without executor=; leave it out")
     if not alone and config.teams:

@@ -15,15 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import one_of, whole, yes_or_no
-from ash._utils.display import counted, format_table, html_table, show, show_param, show_params, show_seconds
+from ash._utils.display import (
+    counted,
+    format_table,
+    html_table,
+    show,
+    show_param,
+    show_params,
+    show_seconds,
+    shown_estimate,
+)
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
 from ash.history.json_files import finite
 from ash.history.records import METRICS, Columns
 from ash.models.ensemble import Ensemble, Member
+from ash.models.estimated_score import estimate
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.options import MINIMIZE, MODELS, NETWORK, FunctionOptions, Options
@@ -323,12 +334,12 @@ class Result(RunResult):
     Attributes
     ----------
     model : Network or Trees
-        The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for the same number of epochs. It is instead the model of the first fold in the `result_` of an
-        estimator with an ensemble, or if training on all rows diverged, was interrupted or had no time left.
+        The model with the highest score (ties: lower loss, lower candidate, lower rung). With folds it is trained again
+        on all rows for the same number of epochs. It is instead the model of one fold in the `result_` of an estimator
+        with an ensemble of the folds' models, or if training on all rows diverged, was interrupted or had no time left.
     kept : ash.models.model_pool.Kept or None
-        Models of the best candidates with their validation predictions, for `ensemble`; None with `cv`, and in the
-        pickle of an estimator.
+        Models of the best candidates with their validation predictions, for `ensemble`; None in the pickle of an
+        estimator.
     sample : ash.models.inspection.Sample or None
         A sample of the validation rows, for `feature_importance`; None for tables with more than 200 columns, and in
         the pickle of an estimator.
@@ -362,6 +373,18 @@ class Result(RunResult):
         Seconds from the start of the threads to the end of the last one, summed over the calls of a resumed run.
     record : RunRecord
         The record that repeats the run: ``ash.tune(X, y, record=result.record)``.
+    oof_prediction : ndarray of shape (rows,), (rows, outputs) or (rows, classes)
+        Targets, or probabilities of classes, predicted for each row of X while it was held out: by the model that the
+        run returns, before it was trained on all rows. The mean for a row that was held out more than once, NaN for a
+        row that never was.
+    estimated_score, estimated_score_std_error : float
+        An estimate of the score on new rows, in `metric`, of the model that the run returns: of `model`, or for the
+        `result_` of an estimator of its `model_`; and the standard error of this estimate. Unlike `best_score`, it is
+        not optimistic: what is decided by the held-out rows (rank, members and weights of an ensemble, calibration) is
+        decided anew without each part of these rows before this part is scored, and the gain that is left from the
+        choice among many candidates is subtracted. ash/models/estimated_score.py has the method and its sources. A
+        group counts once in the standard error. With a user's function, the standard error follows from the
+        differences between the folds, and is NaN without folds. Both are NaN if fewer than two groups were held out.
 
     Notes
     -----
@@ -385,10 +408,16 @@ class Result(RunResult):
     memory: dict[str, int]
     fold_scores: Columns
     record: RunRecord
+    oof_prediction: NDArray[np.float64]
+    estimated_score: float
+    estimated_score_std_error: float
 
     @property
     def best_score(self) -> float:
-        """Return the validation score of `model` in `metric`; higher is better, errors are negated."""
+        """Return the validation score of the best candidate in `metric`; higher is better, errors are negated.
+
+        It is optimistic, since the candidate was chosen for it; see `estimated_score`.
+        """
         return self.model.validation_score
 
     @property
@@ -407,8 +436,9 @@ class Result(RunResult):
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries of the memory and of the record."""
-        return {"memory": self.memory, "record": self.record.to_json()}
+        """Return the JSON entries of the estimated score, of the memory and of the record."""
+        estimate = {"score": self.estimated_score, "std_error": self.estimated_score_std_error}
+        return {"estimated": estimate, "memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
         """Return a weighted mean of the models that the run has kept, selected by their validation predictions.
@@ -419,13 +449,14 @@ class Result(RunResult):
         the mean the lowest validation loss. For classification, this loss is the log loss if the metric is the log
         loss, otherwise the squared error of the probabilities. For regression it is the `loss` of the estimator, by
         default the squared error. The draws up to the lowest loss are kept. A model that is drawn twice has twice the
-        weight. The ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its
-        members.
+        weight. With folds, a candidate is selected by its predictions for the validation rows of all folds, and its
+        models of all folds become members. The ensemble's score on the validation rows is optimistic. Its prediction
+        time is the sum over its members.
 
         Parameters
         ----------
         size : int
-            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of the best model only.
+            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of `model` only.
 
         Returns
         -------
@@ -436,17 +467,35 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            `size` is not allowed, or `kept` is None.
+            `size` is not allowed, `kept` is None, or the models of the folds must not predict together, since they were
+            not trained on all rows but their own part (as with TimeSeriesSplit).
         """
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble needs the predictions of validation rows, which are not kept by a run with cv= or by "
-                "the pickle of an estimator: pass validation= instead of cv= to ash.tune"
+                "an ensemble needs the predictions of validation rows, which the pickle of an estimator leaves out: "
+                "call ensemble() before pickling"
             )
-        ensemble = self.kept.ensemble(size)
+        if not self.kept.tiled:
+            raise SettingError(
+                "an ensemble needs folds that each train on all rows but their own part, unlike the cv of this run; "
+                "use ASHClassifier or ASHRegressor with this cv, which train the ensemble on all rows"
+            )
+        ensemble, refit = self.kept.ensemble(size), ()
+        if size == 1 and len(self.kept.members[0]) > 1:
+            score, weights = ensemble.validation_score, self.model.decision_weights
+            ensemble = Ensemble(
+                [self.model],
+                np.ones(1),
+                metric=ensemble.metric,
+                validation_score=score,
+                decision_weights=weights,
+            )
+            refit = self.record.refit
+        found = estimate(self.kept, size, self.fold_scores)
+        ensemble.estimated_score, ensemble.estimated_score_std_error = found
         arguments = {**self.record.arguments, "ensemble": size, "refit": False}
-        ensemble.record = replace(self.record, arguments=arguments, refit=(), model=ensemble.digest)
+        ensemble.record = replace(self.record, arguments=arguments, refit=refit, model=ensemble.digest)
         return ensemble
 
     def feature_importance(self, model: Member | Ensemble | None = None) -> dict[str, float]:
@@ -535,7 +584,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            The run was cross-validated, or there is no such output.
+            `kept` is None, or there is no such output.
         """
         from ash.plots.held_out_plot import plot_winner
 
@@ -552,7 +601,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            The run was cross-validated, or it was a regression.
+            `kept` is None, or the run was a regression.
         """
         from ash.plots.held_out_plot import plot_reliability
 
@@ -561,8 +610,10 @@ class Result(RunResult):
     def _headlines(self) -> list[str]:
         jobs, memory = len(self.columns["rung"]), self.memory
         dropped = f", {memory['dropped']} dropped, {counted(memory['retrained_epochs'], 'epoch')} retrained"
+        estimated = shown_estimate(self.estimated_score, self.estimated_score_std_error)
         return [
-            f"{self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
+            *([] if math.isnan(self.estimated_score) else [f"estimated {self.metric} on new rows {estimated}"]),
+            f"best {self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
             f"{counted(len(self.params), 'candidate')}{self._models()}, {counted(jobs, 'job')},"
             f" {counted(self.epochs, 'epoch')} in {show_seconds(self.wall_seconds)}"
             f" on {counted(self.threads, 'thread')} ({self.utilization:.0%} busy), seed {self.seed}"

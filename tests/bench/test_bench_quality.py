@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 import needs
-from bench import quality
+from bench import honest, quality
 from bench.figures import Picture
 from bench.machine import CORE
 from bench.quality.compare import main as compare
@@ -27,6 +27,7 @@ from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, 
 from bench.quality.measure import (
     LEAST_PROBABILITY,
     auc_error,
+    estimates,
     log_losses,
     measure,
     prediction_ms,
@@ -480,3 +481,24 @@ def test_rows_recur_in_one_table_as_its_page_states() -> None:
         held = zip(rows.x_test.to_numpy().tolist(), rows.y_test, strict=True)
         known[name] = np.mean([(*each, y) in before for each, y in held])
     assert 0.2 < known["winequality_white"] < 0.3 and known["california"] == 0
+
+
+# The estimated score
+
+
+def test_estimates_are_compared_with_held_out_errors_in_standard_errors() -> None:
+    run = {"error": 2.0, "deviation": 0.3, "estimated": 2.2, "estimated_deviation": 0.4, "best": 1.5, "rows": 400}
+    runs = {honest.key_of("diabetes", seed): {**run, "error": 2.0 + 0.5 * seed} for seed in (0, 1, 2)}
+    values = {**runs, honest.key_of("wine", 0): {"skipped": "sklearn"}}
+    found = table(honest.sections(values), "Estimated and best score, above the held-out one")
+    assert list(row(found, "estimated score").values())[1:] == ["+0.60", "1.00", "NO"]
+    assert list(row(found, "best score").values())[1:] == ["+2.00", "1.00", "NO"]
+    own = row(table(honest.sections(values), "Table by table"), "diabetes")
+    assert list(own.values())[1:] == ["400", "2.2", "1.5", "2.5", "+0.60", "+2.00"]
+
+
+def test_estimated_errors_are_measured_in_the_compared_metric() -> None:
+    model = SimpleNamespace(estimated_score_=0.9, best_score_=0.95, estimated_score_std_error_=0.02)
+    found = estimates(model, BINARY)
+    assert (found["estimated"], found["best"]) == pytest.approx((0.1, 0.05))
+    assert estimates(model, REGRESSION)["estimated"] == -0.9

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import datasets
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 import ash
 from ash.cli.cli import main
-from ash.data.table import read_training, split, split_state
+from ash.data.table import read_training, split
 from fault_help import refused
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -89,11 +88,10 @@ def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys
     said = capsys.readouterr()
     assert "the first column has no name and numbers the rows; it is ignored" in said.err
     frame = pd.read_csv(tmp_path / "a.csv", index_col=0)
-    draw = GroupShuffleSplit(1, test_size=0.2, random_state=split_state(0))
-    rest, test = next(draw.split(frame, groups=frame["who"].astype(str)))
+    rest, test = split(read_training(frame[["size"]], frame["target"], groups=frame["who"].astype(str)), 0.2, 0)
     assert not set(frame["who"].iloc[rest]) & set(frame["who"].iloc[test])
     features = frame.drop(columns=["target", "price", "sold", "heavy", "who"])
-    fit = ash.ASHClassifier(candidates=4, random_state=0, cv=GroupKFold(3))
+    fit = ash.ASHClassifier(candidates=4, random_state=0, cv=3)
     weights, groups = frame["heavy"].iloc[rest], frame["who"].astype(str).iloc[rest]
     fit.fit(features.iloc[rest], frame["target"].iloc[rest], weights, groups)
     fit.save(tmp_path / "m.safetensors")
@@ -106,13 +104,11 @@ def test_a_model_is_written_even_if_its_test_part_cannot_be_scored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     x = np.arange(100)
-    table = pd.DataFrame({"x": x, "who": x % 10, "y": np.where(x < 50, "a", "b")})
-    _, test = next(
-        GroupShuffleSplit(1, test_size=0.2, random_state=split_state(0)).split(table, groups=table["who"].astype(str))
-    )
-    table.loc[table["who"] == table["who"][test[0]], "y"] = "new"  # a class without any row to train on
+    table = pd.DataFrame({"x": x, "y": np.where(x % 10 == 3, "new", np.where(x < 50, "a", "b"))})
+    _, test = split(read_training(table[["x"]], table["y"]), 0.2, 0)
+    table["heavy"] = np.where((table["y"] == "new") & ~np.isin(x, test), 0, 1)  # no row of this class to train on
     table.to_csv(tmp_path / "a.csv", index=False)
-    words = ["--metric", "f1_macro", "--groups", "who", "--cv", "2", "--candidates", "2", "--out", str(tmp_path)]
+    words = ["--target", "y", "--weight", "heavy", "--metric", "f1_macro", "--candidates", "2", "--out", str(tmp_path)]
     assert main([str(tmp_path / "a.csv"), *words]) == 0
     said = capsys.readouterr()
     assert "no score of the test part: y holds labels that were not in training: new" in said.err

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from sklearn.metrics import f1_score
 
 import ash
 from ash.cli.cli import main
@@ -45,7 +47,7 @@ def folder(tmp_path_factory):
     """Return a folder with data.csv and the model.safetensors that the command trained on it."""
     path = tmp_path_factory.mktemp("model")
     data = write(path / "data.csv", make_rows(300))
-    assert main([data, "--candidates", "6", "--quiet", "--out", str(path)]) == 0
+    assert main([data, "--candidates", "6", "--ensemble", "1", "--quiet", "--out", str(path)]) == 0
     return path
 
 
@@ -155,6 +157,7 @@ def test_predictions_are_written_as_parquet(folder, model, tmp_path, capsys):
     assert (table.iloc[:, 1:].to_numpy() == np.array([row[1:] for row in rows], float)).all()
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that cannot help")
 def test_columns_are_matched_by_position_if_the_model_has_no_names(tmp_path, capsys):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))
@@ -184,6 +187,36 @@ def test_several_named_targets_are_scored(tmp_path, capsys):
     frame.assign(d="many").to_csv(tmp_path / "b.csv", index=False)
     _, given, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "b.csv"))
     assert given == rows and err.startswith("ash-tune: warning: no score: ") and err.count("\n") == 1
+
+
+def leaving(path, count):
+    """Write a table in which about a tenth of the rows have the label "left"."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, 3))
+    label = np.where(1.5 * x[:, 0] + rng.logistic(size=count) > 3.2, "left", "stay")
+    pandas.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "label": label}).to_csv(path, index=False)
+    return str(path)
+
+
+def test_the_positive_class_and_the_tuned_threshold_are_those_of_the_command(tmp_path, capsys):
+    data, model = leaving(tmp_path / "a.csv", 600), str(tmp_path / "model.safetensors")
+    asked = [data, "--metric", "f1", "--candidates", "4", "--threads", "1", "--out", str(tmp_path)]
+    for refused_label in ([], ["--positive", "gone"]):
+        assert main([*asked, *refused_label]) == 2
+        assert re.search("--positive left or --positive stay|--positive must be left or stay", capsys.readouterr().err)
+    assert main([*asked, "--positive", "left", "--json", str(tmp_path / "run.json")]) == 0
+    printed, kept = capsys.readouterr().out, ash.load(model)
+    assert kept.positive == 0 and kept.decision_threshold < 0.5
+    assert f"decision: 'left' if its probability is above {kept.decision_threshold:.4f}" in printed
+    assert json.loads((tmp_path / "run.json").read_text())["decision_threshold"] == kept.decision_threshold
+    table = read_table(data, None)
+    _, rows, err = predicted(capsys, model, data)
+    assert [row[0] for row in rows] == kept.predict(table.X).tolist()
+    score = f1_score(table.y, kept.predict(table.X), pos_label="left")
+    assert err == f"f1 {score:.4f} on 600 rows\n" and score > 0.3
+    main(["show", model])
+    assert f"labels  'left' if its probability is above {kept.decision_threshold:.4f}" in capsys.readouterr().out
+    assert main(["repeat", model, data, "--threads", "1"]) == 0
 
 
 def test_parquet_booleans_are_labels(tmp_path, capsys):
@@ -231,7 +264,8 @@ def test_show_describes_the_model(model, capsys):
     out = capsys.readouterr().out
     network = ash.load(model)
     assert re.search(r"^task    classification of 'target', 2 classes: no, never, yes$", out, re.MULTILINE)
-    assert f"score   validation accuracy {network.validation_score:.4f}\n" in out
+    estimated = f"{network.estimated_score:.4f} (standard error {network.estimated_score_std_error:.2g})"
+    assert f"score   estimated accuracy {estimated}, validation accuracy {network.validation_score:.4f}\n" in out
     assert re.search(rf"^layers  9(-\d+)*-2, {network.params['activation']}$", out, re.MULTILINE)
     assert hashlib.sha256(Path(model).read_bytes()).hexdigest() in out
     assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)

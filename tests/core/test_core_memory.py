@@ -99,6 +99,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "states": lambda: tuner.states(candidate, rung),
         "build_info": _core.build_info,
         "rows": lambda: _core.row_digests(X),
+        "scaling of columns": lambda: _core.robust_scaling(X),
         "predict": lambda: network.predict(X),
     }
 

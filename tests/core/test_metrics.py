@@ -23,10 +23,10 @@ def labels_and_probabilities(rows, classes, levels, seed):
     return labels, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def native(metric, y, predictions, classes=0):
+def native(metric, y, predictions, classes=0, **more):
     """Call the core with y as float64 columns, as the Python side does."""
     columns = np.ascontiguousarray(y, dtype=np.float64).reshape(len(predictions), -1)
-    return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes)
+    return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes, **more)
 
 
 def as_sklearn(probabilities):
@@ -57,6 +57,10 @@ def test_classification(rows, classes, levels):
         assert native(f"f1_{average}", y, p, classes) == pytest.approx(expected, rel=1e-13)
     if classes == 2:
         assert native("f1", y, p, 2) == pytest.approx(metrics.f1_score(y, labels), rel=1e-14)
+        first = metrics.f1_score(y, labels, pos_label=0)
+        assert native("f1", y, p, 2, positive=0) == pytest.approx(first, rel=1e-14)
+        assert native("average_precision", y, p, 2, positive=0) == pytest.approx(each[0], rel=1e-13)
+        assert native("roc_auc", y, p, 2, positive=0) == native("roc_auc", y, p, 2)
     if classes > 2:  # as_sklearn() rounds again, which may split or create ties
         ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
         assert ovr == pytest.approx(auc, abs=0.01)

@@ -24,7 +24,7 @@ COLUMNS = {
 }
 X = np.column_stack(list(COLUMNS.values()))
 RULED = ("mostly 0", "two values, one rare", "one other")
-"""Columns whose quartiles are equal, so that their range is used instead."""
+"""Columns whose quartiles are equal, so that the distances of other values from the mode are used instead."""
 
 
 def built(x: Array, weights: Array | None = None, block: int | None = None) -> _core.Data:
@@ -59,8 +59,23 @@ def test_center_and_scale_are_those_of_numpy() -> None:
     assert center == pytest.approx(median, rel=1e-12)
     ruled = np.isin(list(COLUMNS), RULED)
     assert (upper == lower).tolist() == ruled.tolist()
-    half_range = (np.nanmax(X, axis=0) - np.nanmin(X, axis=0)) / 2
-    assert scale == pytest.approx(np.where(ruled, half_range, upper - lower), rel=1e-12)
+    distances = np.where(median == X, NAN, abs(X - median))
+    assert scale == pytest.approx(np.where(ruled, np.nanmedian(distances, axis=0), upper - lower), rel=1e-12)
+
+
+def test_a_huge_value_does_not_change_the_scale_of_a_column_with_equal_quartiles() -> None:
+    counts = np.array([1.0] * 1816 + [0.0] * 171)
+    rows = np.arange(len(counts))
+    x = np.stack([counts, 3 * counts, np.where(rows % 9 == 0, rows % 7, 2.0)], axis=1)
+    center, scale = scaling(built(x))
+    assert center.tolist() == [1, 3, 2] and scale.tolist() == [1, 3, 2]
+    for far in (666.0, -9999.0, 3e38):
+        others = scaling(built(np.vstack([x, np.full((1, 3), far)])))
+        assert same_bits(others[0], center) and same_bits(others[1], scale)
+    others = scaling(built(1000 * x))
+    assert same_bits(others[0], 1000 * center) and same_bits(others[1], 1000 * scale)
+    found = _core.robust_scaling(x)
+    assert same_bits(found[0], center) and same_bits(found[1], scale)
 
 
 def test_values_are_scaled_and_then_clipped_smoothly() -> None:
@@ -130,14 +145,15 @@ def test_constant_columns_are_dropped_exactly_where_they_are_constant() -> None:
     assert data.constant_features == [0, 2, 4]
     center, scale = scaling(data)
     assert center.tolist() == [0.1, np.nanmedian(X[:, 8]), 0, 0.1, 1e300]
-    assert scale[[0, 2, 4]].tolist() == [1, 1, 1] and scale[3] == (np.nextafter(0.1, 1) - 0.1) / 2
+    assert scale[[0, 2, 4]].tolist() == [1, 1, 1] and scale[3] == np.nextafter(0.1, 1) - 0.1
+    assert _core.robust_scaling(x)[1].tolist() == [0, scale[1], 0, scale[3], 0]
 
 
 def test_quartiles_of_many_rows_come_from_a_sample_that_is_the_same_for_any_block() -> None:
     """Allow rank errors of four standard deviations, each at most 0.39 % of all rows (for 2^14 sampled rows)."""
     rows = 60_000
     x = np.column_stack([np.arange(rows), RANDOM.standard_cauchy(rows), np.sin(np.arange(rows)), np.zeros(rows)])
-    x[rows // 3, 3] = -2
+    x[rows // 3 + 1, 3] = -2  # not in the sample
     center, scale = scaling(built(x))
     off = 4 * np.sqrt(0.25 / 2**14)
     shares = np.array([0.25, 0.5, 0.75])

@@ -125,11 +125,11 @@ TEST_CASE("states and predictions contain all folds in order, and can be trained
         states.push_back(again[fold].state);
         const auto part = folded({folds[fold]}, settings);
         std::vector<float> predictions(static_cast<std::size_t>(data[fold].validation().count * kClasses));
-        part->predict(std::vector<Kept>{{2, 1, 0.0, 0.0, {kept.states[fold]}}}, 1, predictions);
+        part->predict(std::vector<Kept>{{2, 1, 0.0, 0.0, {kept.states[fold]}}}, 1, std::span(predictions));
         expected.insert(expected.end(), predictions.begin(), predictions.end());
     }
     std::vector<float> found(2 * expected.size());
-    all->predict(std::vector<Kept>{kept, kept}, 2, found);
+    all->predict(std::vector<Kept>{kept, kept}, 2, std::span(found));
     CHECK(std::equal(expected.begin(), expected.end(), found.begin()));
     CHECK(std::equal(expected.begin(), expected.end(), found.begin() + std::ssize(expected)));
 
@@ -144,7 +144,7 @@ TEST_CASE("a candidate that diverges in one fold has diverged and leaves no stat
     const std::vector<Data> data = make_folds(2);
     std::vector<Settings> settings = make_settings(2);
     int calls = 0;
-    const Scorer undefined_in_second = [&](const State&, const Predictions&) { return ++calls > 1 ? NAN : 0.5; };
+    const Scorer undefined_in_second = [&](const State&, std::span<const double>) { return ++calls > 1 ? NAN : 0.5; };
     std::vector<Fold> folds = folds_of(data);
     for (Fold& fold : folds) fold.rules.scorer = undefined_in_second;
     Candidates all(folds, settings, 2, 1, kNoLimit);

@@ -204,13 +204,13 @@ TEST_CASE_FIXTURE(Fixture, "kept candidates have the predictions by which they w
         const auto [tuner, candidates] = tune(*this, threads, 5, kNoLimit, Continuation::resume);
         const std::vector<Kept> kept = tuner->kept();
         std::vector<float> predictions(kept.size() * each);
-        candidates->predict(kept, threads, predictions);
+        candidates->predict(kept, threads, std::span(predictions));
         for (std::size_t k = 0; k < kept.size(); ++k) {
             CHECK(accuracy(data, predictions.data() + k * each) == kept[k].score);
         }
         if (expected.empty()) expected = predictions;
         CHECK(predictions == expected);
-        candidates->predict({}, threads, {});
+        candidates->predict({}, threads, std::span<float>());
     }
 }
 
@@ -223,7 +223,7 @@ TEST_CASE_FIXTURE(Fixture,
         ended = tuner->wait(0.0);
         const std::vector<Kept> kept = tuner->kept();
         std::vector<float> predictions(kept.size() * each);
-        candidates->predict(kept, 2, predictions);
+        candidates->predict(kept, 2, std::span(predictions));
         for (std::size_t k = 0; k < kept.size(); ++k) {
             CHECK(accuracy(data, predictions.data() + k * each) == kept[k].score);
         }

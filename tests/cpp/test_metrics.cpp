@@ -113,6 +113,19 @@ TEST_CASE("accuracy predicts the first of several equally high outputs") {
     CHECK(score(Metric::accuracy, table, {1, 1, 2, 2}) == 0.5);
 }
 
+TEST_CASE("f1 and average precision are those of the positive class, whichever of the two it is") {
+    const Table table({{0.9F, 0.1F}, {0.7F, 0.3F}, {0.4F, 0.6F}, {0.6F, 0.4F}, {0.2F, 0.8F}});
+    const Table mirrored({{0.1F, 0.9F}, {0.3F, 0.7F}, {0.6F, 0.4F}, {0.4F, 0.6F}, {0.8F, 0.2F}});
+    const std::vector<std::int32_t> labels = {0, 1, 1, 0, 0};
+    const std::vector<std::int32_t> opposite = {1, 0, 0, 1, 1};
+    for (const Metric metric : {Metric::f1, Metric::average_precision}) {
+        const Predictions all = table.predictions();
+        const double first = score(metric, all, {.rows = 5, .outputs = 2, .labels = labels, .positive = 0});
+        CHECK(first == score(metric, mirrored, opposite));
+        CHECK(first != score(metric, table, labels));
+    }
+}
+
 TEST_CASE("balanced accuracy is the mean recall of the classes that occur") {
     const Table table({{1, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}});
     CHECK(score(Metric::balanced_accuracy, table, {0, 0, 0, 1}) == (2.0 / 3.0 + 0.0) / 2.0);

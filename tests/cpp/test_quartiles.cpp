@@ -81,7 +81,13 @@ Found expected_of(const Values& values, const Values& weights, const auto& quant
     const auto [least, most] = std::ranges::minmax_element(
         values, std::less<>(), [](double value) { return std::isnan(value) ? 0.0 : value; });
     const double distance = quartiles[2] - quartiles[0];
-    return {quartiles[1], distance > 0.0 ? distance : (*most - *least) / 2.0, false};
+    if (distance > 1e-14) return {quartiles[1], distance, false};
+    Values others;  // distances from the mode; missing at the mode itself
+    for (const double value : values) {
+        others.push_back(std::abs(value - quartiles[1]) > 1e-14 ? std::abs(value - quartiles[1]) : kNan);
+    }
+    const bool none = std::ranges::all_of(others, [](double each) { return std::isnan(each); });
+    return {quartiles[1], none ? (*most - *least) / 2.0 : quantile(others, weights, 0.5), false};
 }
 
 void check_equal(const Found& found, const Found& expected) {
@@ -95,6 +101,15 @@ Values random_values(std::size_t size, std::mt19937_64& random) {
     Values values{-3.0, 0.0, 2.0};
     while (values.size() < size) values.push_back(values.size() % 5 == 4 ? kNan : std::exp(normal(random)) - 1.0);
     std::ranges::shuffle(values, random);
+    return values;
+}
+
+// Returns random values as above, of which about five in six are replaced by the mode 0.25.
+Values spiked_values(std::size_t size, std::mt19937_64& random) {
+    Values values = random_values(size, random);
+    for (double& value : values) value = random() % 6 == 0 ? value : 0.25;
+    values.front() = -3.0;
+    values.back() = 2.0;
     return values;
 }
 
@@ -112,6 +127,9 @@ TEST_CASE("quantiles are interpolated linearly, and integer weights equal repeat
         check_equal(found_in(values), expected_of(values, weights, linear));
         for (std::size_t row = 0; row < size; ++row) weights[row] = 1.0 + static_cast<double>(random() % 4);
         check_equal(found_in(values, weights), expected_of(values, weights, linear));
+        const Values spiked = spiked_values(size, random);
+        check_equal(found_in(spiked), expected_of(spiked, Values(size, 1.0), linear));
+        check_equal(found_in(spiked, weights), expected_of(spiked, weights, linear));
     }
 }
 
@@ -123,6 +141,8 @@ TEST_CASE("with arbitrary weights, a quantile is the mean over one unit of weigh
         Values weights;
         for (std::size_t row = 0; row < size; ++row) weights.push_back(uniform(random));
         check_equal(found_in(values, weights), expected_of(values, weights, mean_of_steps));
+        const Values spiked = spiked_values(size, random);
+        check_equal(found_in(spiked, weights), expected_of(spiked, weights, mean_of_steps));
         for (const double alike : {0.5, 1e-12}) check_equal(found_in(values, Values(size, alike)), found_in(values));
         Values fewer = values;  // a row with a negligible weight counts like a missing row
         fewer[size / 2] = kNan;
@@ -132,7 +152,43 @@ TEST_CASE("with arbitrary weights, a quantile is the mean over one unit of weigh
     }
 }
 
-TEST_CASE("if the quartiles are equal, the scale is half the range; a constant column is not scaled") {
+TEST_CASE("if the quartiles are equal, the scale is the median distance of the other values from the mode") {
+    Values values(1816, 1.0);
+    values.insert(values.end(), 171, 0.0);
+    for (const double far : {666.0, 1e30, -9999.0}) {  // far-out values change nothing
+        values.insert(values.end(), 1, far);
+        CHECK(found_in(values).center == 1.0);
+        CHECK(found_in(values).scale == 1.0);
+    }
+    Values counts(300, 0.0);
+    for (int row = 0; row < 60; ++row) counts.push_back(row % 3 == 0 ? 1.0 : 4.0 + row);
+    const Found found = found_in(counts);
+    for (const double factor : {1000.0, -1.0, 0x1p-60}) {
+        Values multiplied = counts;
+        for (double& value : multiplied) value *= factor;
+        CHECK(found_in(multiplied).scale == std::abs(factor) * found.scale);
+    }
+    CHECK(found_in(Values{0.0, 9999.0, 0.0, 9999.0, 9999.0, 9999.0, 9999.0, 9999.0, 9999.0}).scale == 9999.0);
+    CHECK(found_in({2.0, 2.0, 2.0, 2.0, 3.0}, {8.0, 1.0, 1.0, 1.0, 1.0}).scale == 1.0);
+}
+
+TEST_CASE("one huge value moves the scale at most to the next distance from the mode") {
+    std::mt19937_64 random(4);
+    for (int turn = 0; turn < 50; ++turn) {
+        Values values = spiked_values(120, random);
+        Values distances;
+        for (const double value : values) {
+            if (std::abs(value - 0.25) > 0.0) distances.push_back(std::abs(value - 0.25));
+        }
+        std::ranges::sort(distances);
+        values.push_back(1e30);
+        const double after = found_in(values).scale;
+        CHECK(after >= distances[(distances.size() - 1) / 2]);
+        CHECK(after <= distances[distances.size() / 2 + 1]);
+    }
+}
+
+TEST_CASE("with two values, the scale is their distance; a constant column is not scaled") {
     Values values(100, 7.0);
     CHECK(found_in(values).constant);
     CHECK(found_in(values, Values(100, 0.3)).center == 7.0);
@@ -144,7 +200,7 @@ TEST_CASE("if the quartiles are equal, the scale is half the range; a constant c
         const Found found = found_in(values, weights);
         CHECK_FALSE(found.constant);
         CHECK(found.center == 7.0);
-        CHECK(found.scale == 5.0);
+        CHECK(found.scale == 10.0);
     }
     for (std::size_t row = 0; row < 100; ++row) values[row] = row % 2 == 0 ? -1.0 : 7.0;
     CHECK(found_in(values).center == 3.0);

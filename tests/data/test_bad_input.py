@@ -113,8 +113,17 @@ def test_bad_arguments_of_functions_are_named(name: str, value: Any) -> None:
 
 
 def test_invalid_groups_are_refused() -> None:
-    for groups in ([1, 2], None, [None] * 60):
-        with pytest.raises(AshError, match="cv=GroupKFold"):
+    for groups, message in (
+        ([1, 2], r"groups has the shape \(2,\), but X has 60 rows: pass one group per row of X"),
+        (None, "cv=GroupKFold"),
+        ([None] * 60, "groups is missing in row 0: give each row a group"),
+        (np.where(np.arange(60) == 7, np.nan, 1.0), "groups is missing in row 7"),
+        (np.full(60, "NaT", "M8[D]"), "groups is missing in row 0"),
+        ([[1]] * 60, r"groups has the shape \(60, 1\)"),
+        ([{}] * 60, "groups must hold text or numbers"),
+        ("person", "groups is text or a path"),
+    ):
+        with pytest.raises(AshError, match=message):
             tune(cv=GroupKFold(2), groups=groups)
 
 

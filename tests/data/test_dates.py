@@ -126,7 +126,7 @@ def test_time_zones_and_fractions_of_seconds_are_read() -> None:
     read = DateSpelling("ymd").number
     assert read("1970-01-02T01:30:00+01:30") == 1 and read("1970-01-01 22:30-0130") == 1
     assert read("1970-01-01 00:00:00.000001") == 1 / DAY == read("1970-01-01 00:00:00,000001999")
-    assert read("1970-02") == 31
+    assert read("1970-02") == 31 and read("1970-01-01 22:30-01") == 23.5 / 24
     short = DateSpelling("mdy").number
     assert short("12/31/69") == -1 and short("1/1/68") == datetime.date(2068, 1, 1).toordinal() - EPOCH
     assert short("1/1/1970 12:00 AM") == 0 and short("1/1/1970 12:00 pm") == 0.5
@@ -198,6 +198,8 @@ def test_date_parts_match_the_calendar() -> None:
         "month": [each.month - 1 for each in MOMENTS],
         "weekday": [each.weekday() for each in MOMENTS],
         "day": [each.day for each in MOMENTS],
+        "year": [each.year for each in MOMENTS],
+        "day_of_year": [each.timetuple().tm_yday for each in MOMENTS],
     }
     for part, values in expected.items():
         assert PARTS[part](days).tolist() == values
@@ -206,9 +208,10 @@ def test_date_parts_match_the_calendar() -> None:
 
 
 def test_parts_that_do_not_vary_are_left_out() -> None:
-    assert varying_parts(np.array([0.0, 31.0, np.nan])) == ("month", "weekday")
+    assert varying_parts(np.array([0.0, 31.0, np.nan])) == ("month", "weekday", "day_of_year")
     assert varying_parts(np.array([0.0, 0.5])) == ("hour",)
-    assert varying_parts(np.array([7.0, 14.0])) == ("day",)
+    assert varying_parts(np.array([7.0, 14.0])) == ("day", "day_of_year")
+    assert varying_parts(np.array([0.0, 365.0])) == ("weekday", "year")
     assert varying_parts(np.array([np.nan])) == varying_parts(np.array([])) == ()
 
 
@@ -217,12 +220,14 @@ def test_a_missing_date_has_no_parts() -> None:
     block = np.zeros((2, sum(map(width, parts))))
     put_parts(block, parts, np.array([np.nan, 3.25]))  # Sunday, 4 January 1970, 06:00
     names = list(itertools.chain.from_iterable(map(part_names, parts)))
-    assert np.isnan(block[0]).sum() == 2 and np.nansum(block[0]) == 0
+    assert np.isnan(block[0]).sum() == 4 and np.nansum(block[0]) == 0
     assert [(name, value) for name, value in zip(names, block[1].tolist(), strict=True) if value] == [
         ("month=1", 1),
         ("weekday=Sun", 1),
         ("day", 4),
         ("hour", 6),
+        ("year", 1970),
+        ("day of year", 4),
     ]
 
 
@@ -232,7 +237,7 @@ def test_a_schema_with_dates_survives_json() -> None:
     assert schema.columns[1].parts == tuple(PARTS) and not schema.is_numeric
     data = schema.to_json()
     assert schema_from_json(data) == schema
-    for parts, reason in [(["hour", "day"], "in the wrong order"), (["year"], "unknown or in"), (1, "are unknown")]:
+    for parts, reason in [(["hour", "day"], "in the wrong order"), (["age"], "unknown or in"), (1, "are unknown")]:
         data["columns"][1]["parts"] = parts
         with pytest.raises(ValueError, match=reason):
             schema_from_json(data)
@@ -253,11 +258,11 @@ def table() -> tuple[pd.DataFrame, Any]:
 
 def test_a_model_learns_from_dates(table: tuple[pd.DataFrame, Any]) -> None:
     frame, y = table
-    model = ash.ASHRegressor(candidates=8, random_state=0, n_jobs=1, verbose=False).fit(frame, y).model_
+    model = ash.ASHRegressor(candidates=8, validation=0.2, random_state=0, n_jobs=1).fit(frame, y).model_
     names = model.encoding.names
-    assert names[:3] == ("when", "when is missing", "when: month=1") and len(names) == 2 + 12 + 7 + 2 + 1
-    assert model.encoding.scaled.sum() == 4
-    without = ash.ASHRegressor(candidates=8, random_state=0, n_jobs=1, verbose=False).fit(frame[["x"]], y).model_
+    assert names[:3] == ("when", "when is missing", "when: month=1") and len(names) == 2 + 12 + 7 + 4 + 1
+    assert model.encoding.scaled.sum() == 6
+    without = ash.ASHRegressor(candidates=8, validation=0.2, random_state=0, n_jobs=1).fit(frame[["x"]], y).model_
     assert model.score(frame, y) > 0.9 > 0.5 > without.score(frame[["x"]], y)
 
 
@@ -268,7 +273,7 @@ def test_a_model_accepts_dates_from_any_source(
 ) -> None:
     frame, y = table
     given = frame if form is None else frame.assign(when=frame["when"].dt.strftime(form))
-    model = ash.tune(given, y, candidates=2, progress=False, threads=1).model
+    model = ash.tune(given, y, candidates=2, validation=0.2, progress=False, threads=1).model
     expected = model.predict(frame)
     iso = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%d %H:%M:%S"))
     sources = [given, frame, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame), frame.to_numpy(object)]

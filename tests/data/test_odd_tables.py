@@ -9,6 +9,7 @@ import pandas as pd
 import polars
 import pyarrow
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import ash
 from ash.cli.cli import main
@@ -31,6 +32,35 @@ def written(folder: Path, text: str) -> str:
 def numbers(path: str, *form: str) -> list[list[float]]:
     X = read_table(path, None, CsvFormat(*form) if form else None).X
     return [column.numbers(slice(None)).tolist() for column in X.columns]
+
+
+# Sentinels
+
+
+def score_of_networks(cells: float = 1.0) -> float:
+    """Return the AUC on new rows if the first column decides and three of its training cells are `cells`."""
+    random = np.random.default_rng(0)
+    decides = (random.random(1600) < 0.2).astype(float)
+    labels = random.random(1600) < np.where(decides == 1, 0.85, 0.1)
+    x = np.column_stack([decides, random.normal(size=(1600, 3))])
+    training = x[:1200].copy()
+    training[np.flatnonzero(decides[:1200])[:3], 0] = cells
+    fitted = ash.ASHClassifier(candidates=8, random_state=0, n_jobs=1).fit(training, labels[:1200])
+    return float(roc_auc_score(labels[1200:], fitted.predict_proba(x[1200:])[:, 1]))
+
+
+def test_three_sentinels_do_not_hide_the_column_that_decides() -> None:
+    plain = score_of_networks()
+    for sentinel in (9999.0, -1e30):
+        assert score_of_networks(sentinel) > plain - 0.05 > 0.85
+
+
+def test_whole_numbers_may_be_integers_or_floats() -> None:
+    random = np.random.default_rng(1)
+    counts = pd.DataFrame({"a": random.poisson(0.2, 400), "b": random.poisson(3, 400)})
+    labels = counts["a"] + random.integers(0, 2, 400) > 0
+    digests = [ash.tune(counts.astype(kind), labels, **RUN).digest for kind in (np.int8, int, np.float32, float)]
+    assert len(set(digests)) == 1
 
 
 # Numbers as categories
@@ -65,6 +95,7 @@ def test_a_level_is_recognized_however_its_number_is_written(trained: list[Any],
     assert len(np.unique(expected[known][:, 0])) > 1
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that cannot help")
 def test_booleans_and_single_precision_numbers_can_be_levels() -> None:
     flags = np.arange(ROWS) % 2 == 0
     model = ash.tune(pd.DataFrame({"x": flags}), flags, categorical_features=[0], **RUN).model

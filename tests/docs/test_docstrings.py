@@ -14,6 +14,7 @@ import ash
 import ash.callbacks
 import ash.errors
 import ash.optuna
+from ash.metrics import METRICS
 from docstring_help import Public, entries, public, sections
 
 NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(module)]
@@ -127,3 +128,27 @@ def check_types(told: dict[str, str], own: dict[str, inspect.Parameter]) -> None
 def test_no_public_call_has_too_many_parameters() -> None:
     counts = {each.name: len(parameters(each.value)) for each in CALLS}
     assert len(counts) > 100 and max(counts.values()) <= MOST_PARAMETERS, counts
+
+
+# Lists of metrics
+
+
+@pytest.mark.parametrize(
+    ("estimator", "task"), [(ash.ASHClassifier, "classification"), (ash.ASHRegressor, "regression")]
+)
+def test_the_estimators_list_the_metrics_of_the_core(estimator: Any, task: str) -> None:
+    *names, last = METRICS[task]
+    assert f"The core computes {', '.join(names)} and {last}." in " ".join(estimator.__doc__.split())
+
+
+def test_no_list_of_metrics_is_written_by_hand() -> None:
+    root = Path(__file__).parents[2]
+    names = "|".join(name for each in METRICS.values() for name in each)
+    listed = re.compile(rf"(?:[`'\"]*\b(?:{names})\b[`'\"]*(?:,| and| or)\s+){{2,}}")
+    pages = [*root.glob("docs/**/*.md"), *root.glob("docs/examples/*.py"), root / "README.md"]
+    code = [path for path in root.glob("python/ash/**/*.py") if path.name != "metrics.py"]
+    history = root / "docs" / "project"  # pages that quote what earlier versions said
+    for path in (*pages, *code):
+        if history not in path.parents:
+            found = listed.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path}: {found}"

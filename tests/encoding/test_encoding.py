@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from ash.data.frames import Frame, read_frame
+from ash.encoding.data_split import read_table, split_table
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ONE_HOT_LEVELS, learn_schema
 from ash.encoding.serialize import encoding_from_parts, encoding_parts
-from ash.encoding.target_statistics import MOST_STATISTICS
+from ash.encoding.target_statistics import MASKED, MOST_STATISTICS
 from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from data_help import ROWS, cities, learned, mixed
+from data_help import ROWS, cities, learned, mixed, options
 
 pytestmark = pytest.mark.core
 
@@ -112,40 +114,54 @@ def test_taken_rows_are_encoded_like_a_table_of_these_rows() -> None:
 # Target statistics: no training row sees its own target
 
 
-def ordered_by_loops(
-    cells: list[str | None], values: NDArray[np.float64], order: list[int], weights: list[float]
+Columns = list[str | None]
+
+
+def statistics_by_loops(
+    cells: Columns,
+    values: NDArray[np.float64],
+    order: list[int],
+    weights: list[float],
+    groups: list[int] | None = None,
 ) -> NDArray[np.float64]:
-    """Return statistics by definition: a training row uses earlier training rows, other rows use all training rows."""
+    """Return statistics and log counts [rows, k + 1] by definition, for the first column of a table.
+
+    A training row uses the training rows of the other parts, and every 64th uses none; other rows use all of them.
+    """
+    turns: dict[int, int] = {}
+    for row in order:
+        turns.setdefault(row if groups is None else groups[row], len(turns))
+    parts = {row: turns[row if groups is None else groups[row]] % 5 for row in order}
     total = sum(weights[row] for row in order)
     prior = sum(weights[row] * values[row] for row in order) / total
-    sums: dict[str | None, Any] = {}
-    counts: dict[str | None, float] = {}
-    result = np.empty(values.shape)
-    for row in order:
-        level = cells[row]
-        result[row] = (sums.get(level, 0.0) + prior) / (counts.get(level, 0.0) + 1)
-        sums[level] = sums.get(level, 0.0) + weights[row] * values[row]
-        counts[level] = counts.get(level, 0.0) + weights[row]
-    for row in set(range(len(cells))) - set(order):
-        result[row] = (sums.get(cells[row], 0.0) + prior) / (counts.get(cells[row], 0.0) + 1)
+    result = np.empty((len(cells), values.shape[1] + 1))
+    for row, cell in enumerate(cells):
+        rest = [each for each in order if row not in parts or parts[each] != parts[row]]
+        factor = total / sum(weights[each] for each in rest) if rest else 1.0
+        if row in parts and order.index(row) % 64 == 63:
+            rest = []
+        own = [each for each in rest if cells[each] == cell]
+        count = factor * sum(weights[each] for each in own)
+        result[row, :-1] = (factor * sum(weights[each] * values[each] for each in own) + prior) / (count + 1)
+        result[row, -1] = math.log1p(count)
     return result
 
 
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_regression_statistics_match_their_definition(weighted: bool, outputs: int) -> None:
+def test_regression_statistics_match_their_definition(weighted: bool, grouped: bool, outputs: int) -> None:
     random = np.random.default_rng(1)
     cells, y = cities(), random.normal(5.0, 2.0, (ROWS, outputs))
     weights = random.integers(0, 4, ROWS).astype(float) if weighted else None
+    groups = random.integers(0, 90, ROWS) if grouped else None
     training = random.permutation(ROWS)[:300]
     frame = mixed([[cell, 1.0] for cell in cells])
-    fitted = learned(frame, y, training=training, weights=weights)
+    fitted = learned(frame, y, training=training, weights=weights, groups=groups)
     given = [1.0] * ROWS if weights is None else weights.tolist()
-    expected = ordered_by_loops(cells, y, training.tolist(), given)
+    expected = statistics_by_loops(cells, y, training.tolist(), given, None if groups is None else groups.tolist())
     block = fitted.fitting_block(slice(0, ROWS))
-    assert np.allclose(block[:, :outputs], expected, rtol=1e-12)
-    counts = {level: sum(given[row] for row in training if cells[row] == level) for level in set(cells)}
-    assert np.allclose(block[:, outputs], [math.log1p(counts[cell]) for cell in cells], rtol=1e-14)
+    assert np.allclose(block[:, : outputs + 1], expected, rtol=1e-12)
     assert np.array_equal(fitted.fitting_block(slice(7, 90)), block[7:90])
     rest = sorted(set(range(ROWS)) - set(training.tolist()))
     assert np.array_equal(block[rest], fitted.block(frame, slice(0, ROWS))[rest])
@@ -163,8 +179,8 @@ def test_classification_statistics_match_their_definition(classes: int) -> None:
         mixed([[cell] for cell in cells]), labels[:, None].astype(float), classes=classes, training=training
     )
     shares = (labels[:, None] == np.arange(1, classes)).astype(float)
-    expected = ordered_by_loops(cells, shares, training.tolist(), [1.0] * ROWS)
-    assert np.allclose(fitted.fitting_block(slice(0, ROWS))[:, :-1], expected, rtol=1e-12)
+    expected = statistics_by_loops(cells, shares, training.tolist(), [1.0] * ROWS)
+    assert np.allclose(fitted.fitting_block(slice(0, ROWS)), expected, rtol=1e-12)
     assert fitted.targets == tuple(range(1, classes))
 
 
@@ -188,21 +204,95 @@ def test_a_missing_cell_gets_the_prior_if_training_had_none() -> None:
     assert np.allclose(encoding.block(mixed([[None]]), slice(0, 1)), [[y.mean(), 0.0]], rtol=1e-12)
 
 
-def test_no_training_row_sees_its_own_target_or_a_later_one() -> None:
-    cells, y = cities(), np.random.default_rng(4).normal(size=(ROWS, 1))
-    frame, training = mixed([[cell] for cell in cells]), np.random.default_rng(5).permutation(ROWS)[:300]
-    before = learned(frame, y, training=training).fitting_block(slice(0, ROWS))[:, 0]
+@pytest.mark.parametrize("grouped", [False, True])
+def test_no_training_row_sees_its_own_target_or_that_of_its_group(grouped: bool) -> None:
+    random = np.random.default_rng(5)
+    cells, labels = cities(), random.integers(0, 2, (ROWS, 1)).astype(float)
+    frame, training = mixed([[cell] for cell in cells]), random.permutation(ROWS)[:300]
+    groups = random.integers(0, 60, ROWS) if grouped else np.arange(ROWS)
+    given: dict[str, Any] = {"classes": 2, "training": training, "groups": groups}
+    before = learned(frame, labels, **given).fitting_block(slice(0, ROWS))
     seen = 0
-    for place in (0, 20, 50, 100, 250):
-        changed, row = y.copy(), training[place]
-        changed[row] += 3.0
-        changed[training[-1]] -= 3.0  # the sum of the targets, and so the prior, stays the same
-        after = learned(frame, changed, training=training).fitting_block(slice(0, ROWS))[:, 0]
-        sees = np.array([cells[later] == cells[row] for later in training]) & (np.arange(300) > place)
-        assert np.allclose(after[training[~sees]], before[training[~sees]], rtol=1e-12)
-        assert (after[training[sees]] > before[training[sees]] + 1e-3).all()
-        seen += np.count_nonzero(sees)
-    assert seen > 10
+    for first, second in random.choice(training, (200, 2)).tolist():
+        if labels[first] == labels[second] or cells[first] == cells[second]:
+            continue
+        changed = labels.copy()
+        changed[[first, second]] = labels[[second, first]]  # the prior, the share of class 1, stays the same
+        after = learned(frame, changed, **given).fitting_block(slice(0, ROWS))
+        for row, other in ((first, second), (second, first)):
+            own = (groups == groups[row]) & np.isin(np.arange(ROWS), training)
+            same = np.array([cells[each] not in (cells[row], cells[other]) for each in range(ROWS)])
+            untouched = own & (groups != groups[other]) & [cell != cells[other] for cell in cells]
+            assert np.array_equal(after[untouched | same], before[untouched | same])
+        seen += int((after != before).any(axis=1).sum())
+    assert seen > 300
+
+
+def test_the_count_of_a_training_row_is_on_average_that_of_a_new_row() -> None:
+    random = np.random.default_rng(9)
+    drawn, shares, columns = [], [], 30
+    for _ in range(columns):
+        cells = [f"city {number}" for number in random.geometric(0.04, 2 * ROWS).tolist()]
+        frame = mixed([[cell] for cell in cells])
+        fitted = learned(frame, training=np.arange(ROWS))
+        counts = fitted.fitting_block(slice(0, 2 * ROWS))[:, -1]
+        drawn.append([np.expm1(counts[:ROWS]).mean(), np.expm1(counts[ROWS:]).mean()])
+        shares.append([(counts[:ROWS] == 0).mean(), (counts[ROWS:] == 0).mean()])
+    training, later = np.mean(drawn, axis=0)
+    assert training == pytest.approx(later * (1 - 1 / MASKED), rel=0.03)
+    unseen, unseen_later = np.mean(shares, axis=0)
+    assert unseen_later < unseen < 1.5 * unseen_later + 1 / MASKED
+
+
+def test_some_training_rows_see_even_a_frequent_level_as_unseen() -> None:
+    cells = [[f"a{row % 40}", f"b{row % 50}"] for row in range(2000)]
+    y = np.random.default_rng(6).normal(size=(2000, 1))
+    order = np.random.default_rng(8).permutation(2000)
+    block = learned(mixed(cells), y, training=order).fitting_block(slice(0, 2000))
+    unseen = block[:, [1, 3]] == 0
+    assert unseen.sum(axis=0).tolist() == [2000 // MASKED, 2000 // MASKED]
+    assert not unseen.all(axis=1).any()
+    assert np.allclose(block[:, [0, 2]][unseen], y.mean(), rtol=1e-12)
+
+
+def test_a_level_whose_rows_are_one_group_is_unseen_in_training() -> None:
+    cells = [f"person {row // 4}" for row in range(ROWS)]
+    y = np.random.default_rng(7).normal(size=(ROWS, 1))
+    fitted = learned(mixed([[cell] for cell in cells]), y, groups=np.arange(ROWS) // 4)
+    assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
+    fitted = learned(mixed([[cell] for cell in cells]), y, groups=np.zeros(ROWS, np.int64))
+    assert np.allclose(fitted.fitting_block(slice(0, ROWS)), [y.mean(), 0.0], rtol=1e-12)
+
+
+def test_the_groups_of_a_table_are_kept_in_one_part() -> None:
+    people = np.array([f"person {row // 4}" for row in range(ROWS)], object)
+    given, groups = options(task="regression"), np.arange(ROWS) // 4
+    table, schema = read_table(people[:, None], np.random.default_rng(8).normal(size=ROWS), given, None, sort=False)
+    alone, grouped = (
+        split_table(each, schema, given, 0.25).folds[0] for each in (table, replace(table, groups=groups))
+    )
+    assert (alone.encoding.fitting_block(slice(0, ROWS))[alone.training, -1] > 0).mean() > 0.8
+    count = grouped.encoding.fitting_block(slice(0, ROWS))[grouped.training, -1]
+    assert not count.any()
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+def test_no_feature_of_a_fold_depends_on_the_targets_of_its_validation_rows(cv: int | None) -> None:
+    random, given = np.random.default_rng(10), options(task="regression")
+    drawn = random.integers(0, 60, (ROWS, 2)).tolist()
+    X = np.array([[f"a{number}", f"b{number % 7}{other}"] for number, other in drawn], object)
+    y = random.normal(size=ROWS)
+
+    def folds(y: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        split = split_table(*read_table(X, y, given, None, sort=False), given, None if cv else 0.25, cv)
+        return [(fold.validation, np.concatenate(list(fold.blocks(2**20)))) for fold in split.folds]
+
+    for place, (validation, block) in enumerate(folds(y)):
+        changed = y.copy()
+        changed[validation] = random.normal(size=len(validation))
+        rows, features = folds(changed)[place]
+        assert np.array_equal(rows, validation) and np.array_equal(features, block)
+        assert np.ptp(block[:, 0]) > 0
 
 
 def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> None:

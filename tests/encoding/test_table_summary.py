@@ -32,11 +32,11 @@ def test_columns_are_described() -> None:
         ("color", "category", 2, int(FRAME["color"].isna().sum()), 3),
         ("city", "category", 40, 0, 2),
         ("price", "number", None, 0, 1),
-        ("sold", "date", None, 0, 1 + 12 + 7 + 1),
+        ("sold", "date", None, 0, 1 + 12 + 7 + 3),
     ]
     whys = [each.why for each in summary.columns]
     assert whys[1:3] == ["one-hot encoded: at most 32 levels", "statistics of the target: more than 32 levels"]
-    assert whys[3:] == ["scaled; text like '1234,5'", "days since 1970 and month, weekday, day"]
+    assert whys[3:] == ["scaled; text like '1234,5'", "days since 1970 and month, weekday, day, year, day of year"]
     assert summary.rows == ROWS and summary.target == "regression of 1 target" and not summary.odd
     assert sum(each.features for each in summary.columns) == len(fitted().encoding.names)
 

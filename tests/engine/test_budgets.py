@@ -222,7 +222,7 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
 def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
     """Check that a time limit shorter than the estimated refit time holds, even if the user sets the ladder."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
-    monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
+    monkeypatch.setattr(Refit, "_shared_out", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
         fit = ash.ASHClassifier(**configured({**given, "time_limit": 100})).fit(*WINE)
     assert fit.result_.record.refit == (0,) and fit.model_.digest == fit.result_.model.digest

@@ -1,6 +1,7 @@
 """Tests cross-validation within one job, and the model made from it: the networks of all folds, selected together."""
 
 import importlib
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Shuffle
 
 import ash
 from ash import _core
-from ash.encoding.data_split import ROWS_A_SECOND
+from ash.encoding.data_split import ROWS_A_SECOND, Split
 from ash.models.ensemble import class_errors, select, target_errors
 from ash.models.model_pool import sharpness
 from ash.models.network import sharpen
@@ -147,14 +148,6 @@ def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
         ash.tune(WINES, CULTIVARS, cv=cv, **FEW)
 
 
-def test_groups_without_a_splitter_are_refused() -> None:
-    with pytest.raises(
-        ash.SettingError,
-        match=r"groups are given, but the split does not use them: pass cv=, for example GroupKFold\(\)",
-    ):
-        ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
-
-
 # The model after cross-validation
 
 ALL_ROWS = importlib.import_module("ash.engine.refit")
@@ -256,11 +249,21 @@ def test_the_networks_of_all_folds_of_the_selected_candidates_predict(
 
 def test_a_single_network_is_trained_on_all_rows() -> None:
     search, alone = fitted(), fitted(ensemble=1)
-    assert search.result_.kept is alone.result_.kept is None
     assert search.result_.model.params == members(search.model_)[0].params == search.best_params_
     assert alone.model_ is alone.result_.model and alone.best_params_ == search.best_params_
     tuned = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
-    assert isinstance(tuned.model, ash.Network) and tuned.kept is None
+    assert isinstance(tuned.model, ash.Network)
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_an_ensemble_of_folds_can_be_made_from_a_result(size: int) -> None:
+    given: dict[str, Any] = {"space": space(), "candidates": 16, "cv": 3, "config": ash.SearchConfig(min_epochs=4)}
+    result = ash.tune(X, Y, seed=2, progress=False, **given)
+    ensemble = result.ensemble(size)
+    assert len(ensemble.members) % 3 == 0 if size > 1 else ensemble.members == (result.model,)
+    again = ash.tune(X, Y, progress=False, record=ensemble.record)
+    assert again.ensemble(size).digest == ensemble.digest
+    assert again.model.digest == result.model.digest
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
@@ -286,9 +289,10 @@ def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) 
     seen: list[Any] = []
 
     class Changed(_core.Tuner):
-        def retrain(self, data: Any, candidate: int) -> Any:
-            seen.append(super().retrain(data, candidate))
-            return change(seen[-1])
+        def retrain(self, data: Any, candidates: list[int], seconds: float) -> Any:
+            networks, stopped = super().retrain(data, candidates, seconds)
+            seen.extend(networks)
+            return [change(each) for each in networks], stopped
 
     monkeypatch.setattr("ash._core.Tuner", Changed)
     return seen
@@ -349,10 +353,11 @@ def test_a_timed_run_on_a_small_table_uses_folds() -> None:
         assert folds_of(x, y, validation=0.2) == 1
         assert folds_of(x, y, validation=(x[:50], y[:50])) == 1
         assert folds_of(x, y, cv=2) == 2
-        assert folds_of(x, y, time_limit=None, candidates=4, min_epochs=1) == 1
+        assert folds_of(x, y, time_limit=None, candidates=4, min_epochs=1) == 5
+        assert folds_of(x, y, time_limit=None, epoch_limit=None, work_limit=1e6) == 5
 
 
-def test_larger_tables_and_rare_classes_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_larger_tables_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(ROWS_A_SECOND, 3))
     y = (x[:, 0] > 0).astype(int)
     assert folds_of(x, y) == 1, "the time is too short"
@@ -360,8 +365,48 @@ def test_larger_tables_and_rare_classes_get_no_folds(monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
         assert folds_of(x, y, time_limit=101) == 1
-    y[1:5], y[5:] = 2, y[5:] % 2
-    assert folds_of(x[1:], y[1:]) == 1, "four rows of a class"
+
+
+@pytest.mark.parametrize("rare", [1, 2, 4])
+def test_a_rare_class_is_in_each_training_part_and_keeps_the_folds(rare: int) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    y = (x[:, 0] > 0).astype(int)
+    y[:rare] = 2
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.filterwarnings("error" if rare > 1 else "ignore")
+        ends = watched(patch)
+        ash.ASHClassifier(space(), candidates=1, random_state=0).fit(x, y)
+    folds = ends[0]["folds"]
+    assert len(folds) == 5
+    of_rare = [np.flatnonzero(fold.y[:, 0] == 2) for fold in folds]
+    assert all(np.isin(rows, fold.training).any() for rows, fold in zip(of_rare, folds, strict=True))
+    validated = [int(np.isin(fold.validation, rows).sum()) for rows, fold in zip(of_rare, folds, strict=True)]
+    assert max(validated) <= 1 and sum(validated) == (rare if rare > 1 else 0)
+    assert all(len(np.intersect1d(fold.training, fold.validation)) == 0 for fold in folds)
+    assert Split(folds, folds[0]).is_tiled
+
+
+def test_the_only_row_of_a_class_is_told_of() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.where(x[:, 0] > 0, "yes", "no")
+    y[0] = "?"
+    with pytest.warns(UserWarning, match=r"class '\?' has a single row, which is used for training only"):
+        ash.ASHClassifier(space(), candidates=1, random_state=0).fit(x, y)
+
+
+def test_a_table_without_a_class_of_five_rows_gets_no_folds() -> None:
+    x, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 3
+    assert folds_of(x, y) == 1
+    y[:8] = np.arange(8) % 2
+    assert folds_of(x, y) == 5
+    assert folds_of(x, y, scoring="roc_auc") == 1
+
+
+def test_a_fold_of_counts_has_a_target_above_zero() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    y = np.zeros(50)
+    y[7] = 3.0
+    assert np.isfinite(ash.ASHRegressor(loss="poisson", candidates=1, random_state=0).fit(x, y).predict(x)).all()
 
 
 @pytest.mark.parametrize(("first", "then", "folds"), [(50, 110, 1), (110, 130, 5)])

@@ -164,13 +164,14 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
         estimator.fit(*WINE)
         return needs[-1]
 
-    plain, alone, folds = fit(), fit(refit=False), fit(cv=3, refit=False)
+    plain, alone = fit(validation=0.2), fit(validation=0.2, refit=False)
+    folds = fit(cv=3, refit=False)
     assert plain.scratch == 2 * alone.scratch
     assert folds.table == 4 * alone.table  # three folds, and the refit on all rows
     assert folds.states[0] == 3 * alone.states[0]
-    scored = fit(refit=False, scoring="f1_micro")
-    rows = alone.predictions // prediction_bytes(alone.kept, 3)
-    assert scored.scratch == alone.scratch + 8 * 3 * rows
+    scored = fit(validation=0.2, refit=False, scoring="f1_micro")
+    rows = alone.predictions // prediction_bytes(alone.kept, 3, classifies=True)
+    assert scored.scratch == alone.scratch + 16 * 3 * rows
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "neg_log_loss", None])
@@ -186,7 +187,7 @@ def test_predictions_use_no_more_memory_than_estimated(metric: str | None) -> No
     result.ensemble(4)
     peak = kept.predictions.nbytes + tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak <= prediction_bytes(8, 3200 * 40) + 2**20
+    assert peak <= prediction_bytes(8, 3200 * 40, classifies=metric is not None) + 2**20
 
 
 PEAK = """

@@ -248,11 +248,10 @@ def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
         ({"workers": 4, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
         ({"workers": 4, "time_limit": 1.0, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
         ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
-        ({"keep": 4, "cv": 3}, "keep=4 .*cv="),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
         ({"epoch_limit": 2, "min_epochs": 3}, "epoch_limit=2 .*min_epochs=3"),
         ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
-        ({"groups": Y}, "groups .*cv="),
+        ({"groups": Y, "validation": (X, Y)}, r"groups have no effect with validation=\(X, y\)"),
     ],
 )
 def test_conflicting_arguments_are_refused_by_name(arguments, names):

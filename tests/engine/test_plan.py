@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 import ash
 from ash import _core
+from ash.encoding.data_split import FEW_ROWS
 from ash.engine import planning as plans
-from ash.engine.planning import default_epoch_rows, rows_of_epoch
+from ash.engine.planning import WORK, default_epoch_rows, default_work, rows_of_epoch
 from ash.errors import SettingError
+from ash.options import read_options
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import to_settings
 from callback_help import TimeIsUp
@@ -202,3 +205,47 @@ def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
     for changes, keep in (({}, expected), ({"keep": 3}, 3)):
         found = ash.tune(*load_wine(return_X_y=True), space, **configured({**given, **changes}))
         assert found.settings["keep"] == keep
+
+
+# Without a limit, an estimator's ladder is planned for an amount of work
+
+
+def test_without_a_limit_an_estimator_is_planned_for_a_fixed_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "WORK", 3e9)
+    X, y = load_breast_cancer(return_X_y=True)
+    one, two = (ash.ASHClassifier(random_state=0, n_jobs=threads).fit(X[:400], y[:400]) for threads in (1, 2))
+    result = one.result_
+    assert result.digest == two.result_.digest
+    assert one.predict_proba(X).tobytes() == two.predict_proba(X).tobytes()
+    assert (result.ended, result.options.planned, result.options.work_limit) == ("work_limit", True, 3e9)
+    assert {params["model"] for params in result.params} == {"network", "lightgbm"}
+    assert result.fold_scores["scores"].shape[1] == 5
+    again = ash.ASHClassifier(record=result.record).fit(X[:400], y[:400])
+    assert again.result_.digest == result.digest
+
+
+def test_the_default_work_grows_with_a_large_table() -> None:
+    assert default_work(10) == default_work(FEW_ROWS) == WORK
+    assert default_work(10 * FEW_ROWS) == 10 * WORK
+
+
+@pytest.mark.parametrize(
+    "given", [{"candidates": 4}, {"epoch_limit": 4}, {"min_epochs": 1}, {"max_rungs": 1}, {"algorithm": "sh"}]
+)
+def test_a_given_size_is_not_planned(given: dict[str, Any]) -> None:
+    estimator = ash.ASHClassifier(random_state=0)
+    options = read_options("estimators", configured({**estimator._given(), **given, "task": "classification"}))
+    assert not options.planned and options.candidates == given.get("candidates", 128)
+    assert options.models == ("network",)
+
+
+def test_the_default_score_of_a_small_table_is_not_far_from_that_of_new_rows() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    scores, found = [], []
+    for seed in range(4):
+        rows = np.random.default_rng(seed).permutation(len(y))
+        model = ash.ASHClassifier(random_state=seed, candidates=8).fit(X[rows[:400]], y[rows[:400]])
+        scores.append(model.best_score_)
+        found.append(model.score(X[rows[400:]], y[rows[400:]]))
+    assert max(scores) < 1.0
+    assert abs(np.mean(scores) - np.mean(found)) < 0.02

@@ -16,7 +16,10 @@ from estimator_help import all_switched_on, classifier, digest, scikit_learn_che
 from fault_help import table
 
 
-@scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
+@scikit_learn_checks(
+    ash.ASHClassifier(candidates=16, validation=0.2, random_state=0),
+    ash.ASHRegressor(candidates=16, validation=0.2, random_state=0),
+)
 # some checks cause the warning about a class with one row, but do not expect it
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:

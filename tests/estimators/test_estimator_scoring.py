@@ -10,8 +10,9 @@ import numpy as np
 import pandas
 import pytest
 import sklearn
+from sklearn import metrics
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score, f1_score, get_scorer, get_scorer_names, make_scorer
+from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 import ash
 import needs
@@ -63,7 +64,8 @@ def test_scores_on_held_out_rows_match_scikit_learn(kind: str, name: str) -> Non
     if name not in get_scorer_names():
         needs.not_here(f"this scikit-learn has no scorer {name}")
     make, x, y = DATA[kind]
-    best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT])).fit(x[TRAIN], y[TRAIN])
+    usual = {"decision_threshold": None} if make is classifier else {}
+    best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT]), **usual).fit(x[TRAIN], y[TRAIN])
     assert best.best_score_ == pytest.approx(get_scorer(name)(best, x[HELD_OUT], y[HELD_OUT]), abs=1e-6)
     assert best.result_.metric == ALIASES.get(name, name)
 
@@ -76,13 +78,66 @@ def test_native_metrics_are_computed_by_the_core() -> None:
         assert digest(direct, *data) == estimator.result_.digest
 
 
-def test_the_second_text_label_is_the_positive_class() -> None:
-    make, x, y = DATA["two texts"]
-    scores = {"f1": f1_score, "average_precision": average_precision_score}
-    for name, score in scores.items():
-        best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT])).fit(x[TRAIN], y[TRAIN])
-        given = best.predict(x[HELD_OUT]) if name == "f1" else best.predict_proba(x[HELD_OUT])[:, 1]
-        assert best.best_score_ == pytest.approx(score(y[HELD_OUT], given, pos_label="yes"), abs=1e-6)
+# The positive class
+
+LABELS: dict[str, tuple[Any, Any, list[Any]]] = {
+    "text, the first": (np.array(["no", "yes"]), "no", ["f1", "average_precision", "recall"]),
+    "text, the second": (np.array(["no", "yes"]), "yes", ["f1", "average_precision", "precision", "recall"]),
+    "0 of 0 and 1": (np.array([0, 1]), 0, ["f1", "average_precision", "jaccard"]),
+    "1 of 1 and 2": (np.array([1, 2]), None, ["f1", "average_precision", "recall"]),
+    "2 of 1 and 2": (np.array([1, 2]), 2, ["f1", "average_precision"]),
+    "True": (np.array([False, True]), None, ["f1", "average_precision"]),
+    "False": (np.array([False, True]), False, ["f1", "average_precision"]),
+}
+"""Labels, `pos_label`, and metrics of the positive class."""
+OF_POSITIVE = [(kind, name) for kind, (_, _, names) in LABELS.items() for name in names]
+
+
+@pytest.mark.parametrize(("kind", "name"), OF_POSITIVE)
+def test_the_positive_class_is_that_of_scikit_learn(kind: str, name: str) -> None:
+    labels, given, _ = LABELS[kind]
+    y, positive = labels[Y], 1 if given is None else given
+    best = classifier(
+        scoring=name, pos_label=given, ensemble=1, validation=(X[HELD_OUT], y[HELD_OUT]), decision_threshold=None
+    ).fit(X[TRAIN], y[TRAIN])
+    score = getattr(metrics, f"{name}_score")
+    column = best.classes_.tolist().index(positive)
+    ranks = name == "average_precision"
+    predicted = best.predict_proba(X[HELD_OUT])[:, column] if ranks else best.predict(X[HELD_OUT])
+    assert best.best_score_ == pytest.approx(score(y[HELD_OUT], predicted, pos_label=positive), abs=1e-6)
+    if name in METRICS["classification"]:
+        assert best.model_.score(X[HELD_OUT], y[HELD_OUT], name) == pytest.approx(best.best_score_, abs=1e-6)
+    tuned = ash.tune(
+        X[TRAIN], y[TRAIN], metric=name, pos_label=given, validation=(X[HELD_OUT], y[HELD_OUT]), candidates=4
+    )
+    assert (tuned.model.positive, tuned.metric) == (column, name)
+
+
+@pytest.mark.parametrize("name", ["f1", "average_precision", "recall"])
+def test_text_labels_need_a_positive_class(name: str) -> None:
+    _, x, y = DATA["two texts"]
+    with pytest.raises(SettingError, match=r"pos_label"):
+        classifier(scoring=name).fit(x, y)
+    with pytest.raises(SettingError, match=r"pos_label"):
+        ash.tune(x, y, metric=name)
+    model = ash.tune(x, y, candidates=4).model
+    if name in METRICS["classification"]:
+        with pytest.raises(SettingError, match=r"needs a positive class, .* pass pos_label='no' or pos_label='yes'"):
+            model.score(x, y, name)
+        assert model.score(x, y, name, pos_label="no") != model.score(x, y, name, pos_label="yes")
+
+
+def test_a_positive_class_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"pos_label='x' is not a label of y: give 'no' or 'yes'"):
+        classifier(pos_label="x").fit(X, np.array(["no", "yes"])[Y])
+    with pytest.raises(SettingError, match=r"pos_label='1' is not a label of y: give 0 or 1"):
+        ash.tune(X, Y, pos_label="1")
+    with pytest.raises(SettingError, match=r"pos_label=1 names one of two classes, but y has 3 classes: leave it out"):
+        classifier(pos_label=1).fit(X3, Y3)
+    with pytest.raises(SettingError, match=r"pos_label=1 names .* but y has numbers to predict"):
+        ash.tune(XR, YR, task="regression", pos_label=1)
+    with pytest.raises(SettingError, match=r"pos_label must be a label of y .*, got \[1\]"):
+        classifier(pos_label=[1]).fit(X, Y)
 
 
 # User functions
@@ -269,7 +324,7 @@ def test_invalid_scorers_are_refused(scoring: Any) -> None:
         ),
         (classifier(scoring="recall"), (X3, Y3), "scoring='recall' cannot score these rows: Target is multiclass"),
         (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is for two classes, but y has 3; give 'f1_macro'"),
-        (classifier(scoring="f1"), (X, Y + 1), "'f1' needs a positive class, and y has the labels [1, 2]"),
+        (classifier(scoring="f1"), (X, Y + 2), "'f1' needs a positive class, but y has the labels 2 and 3"),
     ],
 )
 def test_a_scorer_that_does_not_fit_the_table_is_refused_before_training(

@@ -54,8 +54,9 @@ def test_both_estimators_have_the_parameters_of_tune(kind: Kind) -> None:
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
-    elsewhere = {"X", "y", "task", "sample_weight", "groups"}
-    own = {"ensemble", "refit"} | ({"class_weight"} if kind is ash.ASHClassifier else {"loss", "quantile"})
+    elsewhere = {"X", "y", "task", "sample_weight", "groups", "pos_label"}
+    of_classes = {"class_weight", "pos_label", "decision_threshold"}
+    own = {"ensemble", "refit"} | (of_classes if kind is ash.ASHClassifier else {"loss", "quantile"})
     assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | own
     for name in set(of_tune) & set(ours):
         assert ours[name].default == of_tune[name].default, name
@@ -236,7 +237,7 @@ def test_a_pickle_is_not_much_larger_than_the_model(tmp_path: Path) -> None:
     assert len(pickled) < 2 * (tmp_path / "model.safetensors").stat().st_size < len(pickle.dumps(fit.result_))
     twin = pickle.loads(pickled)
     assert (twin.predict(X) == fit.predict(X)).all() and twin.result_.digest == fit.result_.digest
-    with pytest.raises(ash.SettingError, match="or by the pickle of an estimator"):
+    with pytest.raises(ash.SettingError, match="which the pickle of an estimator leaves out"):
         twin.result_.ensemble()
     assert fit.result_.ensemble(2).members
 

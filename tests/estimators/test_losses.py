@@ -14,6 +14,7 @@ import needs
 from ash import _core
 from ash.errors import DataError, SettingError
 from ash.models.ensemble import pinball_losses, poisson_losses, select
+from config_help import split_once
 from export_help import check_outputs, compile_header, feeds, run_program
 
 ROWS = 1200
@@ -32,7 +33,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 
 def fitted(y: Any = SKEWED, **given: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(**{"candidates": 32, "random_state": 0, **given}).fit(X[TRAIN], y[TRAIN])
+    return ash.ASHRegressor(**split_once({"candidates": 32, "random_state": 0, **given})).fit(X[TRAIN], y[TRAIN])
 
 
 # Metrics

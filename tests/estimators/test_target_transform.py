@@ -14,6 +14,7 @@ from ash.engine.planning import _is_skewed
 from ash.errors import SettingError
 from ash.space.defaults import default_space
 from callback_help import TimeIsUp
+from config_help import split_once
 from export_help import check_outputs, compile_header, feeds, run_program
 from fault_help import HANG_SECONDS
 from training_help import core_data, reference, robust, settings, standardized, table
@@ -29,7 +30,7 @@ LOG: dict[str, Any] = {"hidden": (32,), "target_transform": "log", "learning_rat
 
 
 def fitted(y: Any = PRICE, **given: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(**{"candidates": 16, "random_state": 0, **given}).fit(X[TRAIN], y[TRAIN])
+    return ash.ASHRegressor(**split_once({"candidates": 16, "random_state": 0, **given})).fit(X[TRAIN], y[TRAIN])
 
 
 def networks(model: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from export_help import COMPILERS, HOSTILE, WARNINGS, check_labels, check_output
 from export_random import (
     LABELS,
     around,
+    decided,
     random_ensemble,
     random_mixture,
     random_network,
@@ -55,6 +56,13 @@ def test_trees_of_every_kind_are_exported(seed: int, tmp_path: Path) -> None:
     check(model, program, random_rows(random, model, 100))
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_tuned_decision_and_shifted_scores_are_exported(classes: int, tmp_path: Path) -> None:
+    model = decided(random_mixture(np.random.default_rng(2), classes=classes))
+    model.to_cpp(tmp_path / "model.hpp")
+    check(model, compile_header(tmp_path, "g++", "-O1"), random_rows(np.random.default_rng(3), model, 100))
+
+
 @pytest.mark.parametrize("name", COMPILERS)
 @pytest.mark.parametrize("make", [random_ensemble, random_mixture])
 def test_networks_with_different_input_scalings_are_exported(make: Any, name: str, tmp_path: Path) -> None:
@@ -63,6 +71,15 @@ def test_networks_with_different_input_scalings_are_exported(make: Any, name: st
     model = make(random, classes=[None, 0][make is random_mixture], scalings=2)
     model.to_cpp(tmp_path / "model.hpp")
     check(model, compile_header(tmp_path, name, "-O2"), random_rows(random, model, 100))
+
+
+@pytest.mark.parametrize("make", [random_ensemble, random_mixture])
+def test_members_with_the_statistics_of_several_folds_are_exported(make: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    model = make(random, classes=[None, 0][make is random_mixture], scalings=2, folds=True)
+    assert len(model.encodings) == 2 and any(table is not None for table in model.encoding.statistics)
+    model.to_cpp(tmp_path / "model.hpp")
+    check(model, compile_header(tmp_path, "g++", "-O1"), random_rows(random, model, 100))
 
 
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])

@@ -19,6 +19,7 @@ from export_help import MISSING, cells, check_labels, check_outputs, feeds, mixe
 from export_random import (
     LABELS,
     around,
+    decided,
     random_encoding,
     random_ensemble,
     random_mixture,
@@ -65,7 +66,7 @@ def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
 @given(seed=st.integers(0, 2**32))
 def test_networks_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3}
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3, "folds": True}
     model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 
@@ -73,9 +74,15 @@ def test_networks_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest
 @given(seed=st.integers(0, 2**32))
 def test_trees_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2}
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2, "folds": True}
     model = random_mixture(random, **several) if seed % 4 == 0 else random_trees(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
+
+
+@pytest.mark.parametrize("classes", [0, 3, 5])
+def test_a_tuned_decision_and_shifted_scores_are_exported(classes: int, tmp_path: Path) -> None:
+    model = decided(random_mixture(np.random.default_rng(2), classes=classes))
+    check(model, tmp_path, random_rows(np.random.default_rng(3), model))
 
 
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])

@@ -55,6 +55,26 @@ def test_ensembles_are_exported(seed: int) -> None:
     check(ensemble, ensemble.to_sklearn(), random_rows(random, ensemble))
 
 
+@pytest.mark.parametrize("positive", [0, 1, None])
+def test_a_tuned_threshold_is_exported(positive: int | None) -> None:
+    random = np.random.default_rng(1)
+    made = {**expressible(random, 1), "classes": 0}
+    for model in (random_network(random, **made), random_ensemble(random, **made)):
+        model.positive = positive
+        X = random_rows(random, model)
+        middle = float(np.median(model.predict_proba(X)[:, 1])) + 1e-4
+        weighed = model.with_decision(np.array([middle, 1 - middle]))
+        assert len(set(weighed.predict(X))) == 2
+        check(weighed, weighed.to_sklearn(), X)
+
+
+def test_a_tuned_decision_between_several_classes_is_refused() -> None:
+    random = np.random.default_rng(1)
+    model = random_network(random, **{**expressible(random, 1), "classes": 1})
+    with pytest.raises(ash.SettingError, match="the tuned decision between more than two classes: use to_onnx, or fit"):
+        model.with_decision(np.array([0.1, 0.2, 0.3, 0.4])).to_sklearn()
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[Any, Any]:
     frame = mixed_frame(300)

@@ -17,3 +17,8 @@ def configured(arguments: dict[str, Any]) -> dict[str, Any]:
         given = (others.get("config") or ash.SearchConfig()).given()
         others["config"] = ash.SearchConfig(**fields | given)
     return others
+
+
+def split_once(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an estimator with a single split, unless they have another one; folds take longer."""
+    return arguments if arguments.keys() & {"cv", "record"} else {"validation": 0.2, **arguments}

@@ -11,19 +11,21 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import ash
 import needs
-from config_help import configured
+from config_help import configured, split_once
 from data_help import mixed_columns
 from fault_help import small_space
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
     """Return a classifier that searches a few small candidates, and finds the same result each time."""
-    return ash.ASHClassifier(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
+    given = {"space": small_space(), "candidates": 8, "random_state": 0, **changes}
+    return ash.ASHClassifier(**configured(split_once(given)))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
     """Return a regressor that searches a few small candidates, and finds the same result each time."""
-    return ash.ASHRegressor(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
+    given = {"space": small_space(), "candidates": 8, "random_state": 0, **changes}
+    return ash.ASHRegressor(**configured(split_once(given)))
 
 
 def digest(estimator: Any, *data: Any, **keywords: Any) -> str:

@@ -2,7 +2,8 @@
 
 import datetime
 import math
-from itertools import pairwise
+from dataclasses import replace
+from itertools import cycle, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.data.columns import Kind
+from ash.data.time_zone import zone_named
 from ash.encoding.date_parts import PARTS
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
@@ -29,6 +31,7 @@ LABELS: tuple[NDArray[Any], ...] = (
 )
 Random = np.random.Generator
 MOMENT = datetime.datetime(1970, 1, 1)
+ZONES = (zone_named("Europe/Berlin"), None, zone_named("UTC"), zone_named("-03:30"))
 
 
 def random_network(random: Random, **fixed: Any) -> ash.Network:
@@ -145,22 +148,50 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
     """Return an ensemble of networks and trees."""
     classes = fixed.pop("classes", 1)
     networks = random_ensemble(random, classes=classes, **({"outputs": 1} if classes is None else {}), **fixed)
-    trees = [random_trees(random, encoding=networks.encoding, classes=classes) for _ in range(2)]
+    encodings = networks.encodings[-1], networks.encodings[0]
+    trees = [random_trees(random, encoding=encoding, classes=classes) for encoding in encodings]
     members = [trees[0], *networks.members[:2], trees[1]]
     return ash.Ensemble(members, np.array([0.45, 0.3, 0.15, 0.1]), metric=networks.metric, validation_score=0.0)
 
 
+def decided(ensemble: ash.Ensemble) -> ash.Ensemble:
+    """Return an ensemble with shifted scores of its classes, whose decision is far from that by probability."""
+    assert ensemble.classes_ is not None
+    classes = len(ensemble.classes_)
+    shift, weights = np.linspace(-1.5, 0.5, classes), np.geomspace(1, 4, classes)
+    members = [member.shifted(shift) for member in ensemble.members]
+    weights /= weights.sum()
+    return ash.Ensemble(
+        members, ensemble.weights, metric=ensemble.metric, validation_score=0.0, decision_weights=weights
+    )
+
+
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings."""
+    """Return an ensemble of three networks with the same columns and a total of `scalings` different scalings.
+
+    If `folds` is set, each scaling has its own target statistics.
+    """
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
     scalings = [random_scaling(random, encoding) for _ in range(fixed.pop("scalings", 1))]
     targets = random_targets(random, outputs, classes is None)
-    fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
-    members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
+    encodings = [encoding] * len(scalings)
+    if fixed.pop("folds", False):
+        encodings[1:] = [other_statistics(random, encoding) for _ in scalings[1:]]
+    fixed |= {"classes": classes, "outputs": outputs, "targets": targets}
+    members = [
+        random_network(random, scaling=scaling, encoding=own, **fixed)
+        for scaling, own in islice(cycle(zip(scalings, encodings, strict=True)), 3)
+    ]
     weights = np.array([0.45, 0.33, 0.22])  # no subset sums to 1/2, so members never tie, even if all are certain
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
+
+
+def other_statistics(random: Random, encoding: Encoding) -> Encoding:
+    """Return an encoding with the same features but other target statistics, as in another fold."""
+    tables = [None if each is None else np.abs(random.normal(size=each.shape)) for each in encoding.statistics]
+    return replace(encoding, statistics=tuple(tables))
 
 
 def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:
@@ -178,7 +209,8 @@ def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Enco
             levels = np.unique(random.normal(size=count)).tolist()
         parts = tuple(part for part in PARTS if kind == 5 and random.random() < 0.7)
         what: Kind = "number" if kind < 3 else "date" if kind == 5 else "category"
-        columns.append(ColumnSchema(what, "", tuple(levels), gaps, parts=parts))
+        zone = ZONES[len(columns) % len(ZONES)] if kind == 5 else None
+        columns.append(ColumnSchema(what, "", tuple(levels), gaps, parts=parts, zone=zone))
         table = random.normal(size=(len(levels) + 2, statistics + 1))
         tables.append(np.abs(table) if many else None)
     names = tuple([*HOSTILE, "label", "probabilities", "target", "X"][: len(kinds)]) if random.random() < 0.7 else None
@@ -190,7 +222,14 @@ def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float
     scaled = encoding.scaled
     limit = np.where(scaled & (random.random(len(scaled)) < 0.9), 3.0, 0.0)
     center = np.where(scaled, random.normal(size=len(scaled)), 0.0)
-    return center, np.where(scaled, np.exp(random.normal(size=len(scaled))), 1.0), limit
+    scale = np.where(scaled, np.exp(random.normal(size=len(scaled))), 1.0)
+    for place, column in enumerate(encoding.schema.columns):  # days and years are scaled as far as training does
+        large = dict(encoding.parts_of(place)) | ({"whole": encoding.starts[place]} if column.kind == "date" else {})
+        for part, middle in {"whole": 0, "year": 1970, "day_of_year": 183}.items():
+            if part in large:
+                center[large[part]] += middle
+                scale[large[part]] *= 100
+    return center, scale, limit
 
 
 def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
@@ -215,7 +254,8 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
         elif column.kind == "date":
             most = 365 * 86_400 * (60 if limit[model.encoding.starts[place]] else 1)
             cells = [MOMENT + datetime.timedelta(seconds=int(each)) for each in random.integers(-most, most, 30)]
-            cells += [datetime.date(1972, 2, 29), datetime.date(1970, 1, 1), datetime.date(1969, 12, 31)]
+            cells += [datetime.datetime(1972, 2, 29), datetime.datetime(1970, 1, 1), datetime.datetime(1969, 12, 31)]
+            cells = [cell.replace(tzinfo=column.zone and datetime.UTC) for cell in cells]
         else:
             cells = [*column.levels, *([] if refused.unknown == "error" else ["unknown", "", "ü"])]
             cells = [cell for cell in cells if refused.missing != "error" or not column.is_missing(cell)]

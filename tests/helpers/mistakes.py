@@ -182,7 +182,7 @@ CASES = {
         Case("A validation table with an unknown label", "fit(X, y, validation=(X, y + 1))"),
         Case("One fold", "fit(X, y, cv=1)"),
         Case("More folds than rows of a class", "fit(X, np.arange(60) < 3, cv=5).classes_"),
-        Case("Groups without a splitter", "fit(X, y, groups=y)"),
+        Case("Groups that have all rows of a class", "fit(X, y, groups=y)"),
         Case("`cv` and `validation` together", "fit(X, y, cv=3, validation=0.2)"),
     ),
     "Arguments": (

@@ -86,7 +86,9 @@ def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Resul
     outputs = random.dirichlet(np.ones(len(labels)), (1, rows)).astype(np.float32)
     targets = random.integers(0, len(labels), (rows, 1)).astype(float)
     result.model.classes_ = np.array(labels, object)
-    return dataclasses.replace(result, kept=Kept(((result.model,),), (0,), (0,), (1.0,), outputs, targets, None))
+    folds, units = np.zeros(rows, np.int64), np.arange(rows)
+    kept = Kept(((result.model,),), (0,), (0,), (1.0,), outputs, targets, None, folds, units)
+    return dataclasses.replace(result, kept=kept)
 
 
 def hostile_result() -> Result:

@@ -3,6 +3,7 @@
 import dataclasses
 import heapq
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -154,6 +155,9 @@ def make_result(
         started=STARTED,
         wall_seconds=end * 1.01 if wall_seconds is None else wall_seconds,
         record=record,
+        oof_prediction=np.full((10, 2), np.nan),
+        estimated_score=math.nan,
+        estimated_score_std_error=math.nan,
     )
 
 

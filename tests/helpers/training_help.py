@@ -113,13 +113,14 @@ def standardized(values: Array) -> Array:
 def robust(values: Array, center: Array | None = None, scale: Array | None = None) -> Array:
     """Scale features to median 0 and interquartile range 1, clip them smoothly, replace gaps by 0, round to float32.
 
-    By default, center and scale are computed from the columns. If a column's quartiles are equal, its scale is half its
-    range.
+    By default, center and scale are computed from the columns. If a column's quartiles are equal, its scale is the
+    median distance of its other values from them.
     """
     if center is None or scale is None:
         lower, center, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-        half_range = (np.nanmax(values, axis=0) - np.nanmin(values, axis=0)) / 2
-        scale = np.where(upper > lower, upper - lower, np.where(half_range > 0, half_range, 1.0))
+        distances = np.where(values == center, np.nan, abs(values - center))
+        distances[:, np.isnan(distances).all(axis=0)] = 1.0  # only constant columns and missing cells
+        scale = np.where(upper > lower, upper - lower, np.nanmedian(distances, axis=0))
     z = np.nan_to_num((values - center) / scale)
     return (z / np.sqrt(1 + (z / 3) ** 2)).astype(np.float32).astype(np.float64)
 
@@ -207,8 +208,10 @@ def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
         known = ~np.isnan(column)
         values = column[known]
         lower, median, upper = (quantile(values, weights[known], share) for share in (0.25, 0.5, 0.75))
-        half_range = (values.max() - values.min()) / 2
-        distance = upper - lower if upper - lower > 1e-12 * half_range else half_range
-        found.append((median, distance if half_range > 0 else 1.0))
+        scale, other = upper - lower, abs(values - median) > 1e-12 * np.ptp(values)
+        if scale <= 1e-12 * np.ptp(values):
+            distances = abs(values[other] - median)
+            scale = quantile(distances, weights[known][other], 0.5) if other.any() else 1.0
+        found.append((median, scale))
     center, scale = np.array(found).T
     return center, scale

@@ -1,9 +1,11 @@
 """Tests a run's ensemble: its members, its predictions on any number of threads, its file, and the command line."""
 
 import copy
+import dataclasses
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from ash import _core
 from ash.cli.cli import main
 from ash.metrics import METRICS
 from ash.models.ensemble import mean_loss, row_losses
-from ash.models.model_pool import KEEP, PREDICTION_BYTES, networks_to_keep, sharpened
+from ash.models.model_pool import KEEP, PREDICTION_CELLS, networks_to_keep, sharpened
 from ash.space.hyperparameters import ACTIVATIONS
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 from model_file_help import changed, check_refused, dropped, edited, read, replaced, write
@@ -85,9 +87,9 @@ def test_the_number_of_kept_networks_does_not_change_the_outcome(result: ash.Res
 
 def test_fewer_networks_are_kept_by_default_if_predictions_are_large() -> None:
     assert networks_to_keep(None, 1000, 10) == KEEP == 32
-    assert networks_to_keep(None, PREDICTION_BYTES // 40, 1) == 10
-    assert networks_to_keep(None, PREDICTION_BYTES, 3) == 1
-    assert networks_to_keep(100, PREDICTION_BYTES, 3) == 100
+    assert networks_to_keep(None, PREDICTION_CELLS // 10, 1) == 10
+    assert networks_to_keep(None, PREDICTION_CELLS, 3) == 1
+    assert networks_to_keep(100, PREDICTION_CELLS, 3) == 100
 
 
 # The ensemble
@@ -123,10 +125,11 @@ def test_an_ensemble_describes_itself(result: ash.Result, regression: ash.Result
     assert ensemble.metric == "accuracy" and ensemble.encoding is result.model.encoding
     assert ensemble.n_features_in_ == X.shape[1] and ensemble.feature_names is None and ensemble.target_names is None
     assert ensemble.weights.sum() == pytest.approx(1) and (ensemble.weights > 0).all()
-    count, score = len(ensemble.members), f"{ensemble.validation_score:.4g}"
-    assert repr(ensemble) == f"Ensemble({count} networks, 3 classes, validation accuracy {score})"
+    count, estimate = len(ensemble.members), (ensemble.estimated_score, ensemble.estimated_score_std_error)
+    shown = f"estimated accuracy {estimate[0]:.4f} (standard error {estimate[1]:.2g})"
+    assert repr(ensemble) == f"Ensemble({count} networks, 3 classes, {shown})"
     assert repr(result.ensemble(1)).startswith("Ensemble(1 network, 3 classes")
-    assert ", regression, validation r2" in repr(regression.ensemble())
+    assert ", regression, estimated r2" in repr(regression.ensemble())
     with pytest.raises(ValueError, match="read-only"):
         ensemble.weights[0] = 1
 
@@ -139,7 +142,7 @@ def test_the_validation_score_uses_the_metric_of_the_run(metric: str) -> None:
     ensemble = result.ensemble()
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
-    alone = result.ensemble(1).validation_score
+    alone = replace(result.kept, threshold=None).ensemble(1).validation_score
     # with more than two classes, calibration changes these two metrics, so compare uncalibrated predictions
     if metric in ("roc_auc", "average_precision"):
         plain = sharpened(result.kept.predictions[0], 1 / result.kept.factors[0])
@@ -232,13 +235,11 @@ def test_invalid_sizes_are_refused(result: ash.Result, count: Any) -> None:
             call(count)
 
 
-def test_a_cross_validated_run_has_no_kept_networks() -> None:
-    result = tune(cv=3, candidates=4)
-    assert result.kept is None
-    with pytest.raises(ash.SettingError, match=r"pass validation= instead of cv= to ash\.tune") as refusal:
+def test_a_result_without_kept_networks_says_what_to_do() -> None:
+    result = dataclasses.replace(tune(cv=3, candidates=4), kept=None)
+    with pytest.raises(ash.SettingError, match=r"the pickle of an estimator leaves out: call ensemble\(\)") as refusal:
         result.ensemble()
     assert "\n" not in str(refusal.value)
-    assert pickle.loads(pickle.dumps(result)).kept is None
 
 
 def test_an_ensemble_of_a_single_kept_network_is_that_network() -> None:
@@ -311,7 +312,7 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
     ("change", "complaint"),
     [
         (changed("format", "ash-network"), "activations is not a list"),
-        (changed("version", 4), "reads up to 3: update ash"),
+        (changed("version", 5), "reads up to 4: update ash"),
         (changed("members", None), "not a list of networks"),
         (changed("members", []), "not a list of networks"),
         (changed("members", [1, 2, 3]), "not a list of networks"),

@@ -122,6 +122,7 @@ def test_importance_works_with_neighbor_features() -> None:
         assert prediction == pytest.approx(result.model.predict(changed).mean(), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that cannot help")
 def test_a_result_does_not_keep_the_table_and_can_be_pickled() -> None:
     result = ash.tune(FRAME, LABEL, **RUN)
     again = pickle.loads(pickle.dumps(result))

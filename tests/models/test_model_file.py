@@ -271,7 +271,7 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     ("change", "complaint"),
     [
         (changed("format", "other"), "format"),
-        (changed("version", 4), "reads up to 3: update ash"),
+        (changed("version", 5), "reads up to 4: update ash"),
         (changed("version", "1"), "version"),
         (changed("version", 0), "version"),
         (changed("activations", "relu"), "activations"),
@@ -296,6 +296,8 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
         (changed("metric", ["accuracy"]), "metric"),
         (changed("validation_score", "high"), "validation_score"),
         (changed("validation_score", 10**400), "validation_score"),
+        (changed("estimated_score", [0.5]), "estimated_score"),
+        (changed("estimated_score", [0.5, "low"]), "estimated_score"),
         (replaced("weight.0", np.zeros((13, 5), np.float32)), "weight.0 has shape"),
         (replaced("weight.1", np.zeros((3, 4), np.float32)), "weight.1 has shape"),
         (replaced("weight.2", np.zeros((3, 3), np.float64)), "weight.2 is float64"),

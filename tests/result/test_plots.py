@@ -377,9 +377,9 @@ def test_residuals_match_the_winner(diabetes, wine):
         diabetes.plot_calibration()
 
 
-def test_a_cross_validated_run_reports_that_it_has_no_predictions():
+def test_a_result_without_predictions_says_so():
     for method in ("plot_held_out", "plot_calibration"):
-        with pytest.raises(ash.SettingError, match=rf"^{method} needs .* cv= .*: pass validation= instead of cv="):
+        with pytest.raises(ash.SettingError, match=rf"^{method} needs the predictions .*: call it before pickling"):
             getattr(make_result(), method)()
 
 

@@ -141,7 +141,7 @@ def test_the_text_shows_the_end_of_the_run_and_its_memory(result, ended):
     said = {"finished": "", "stop_score": ", stop score reached", "epoch_limit": ", epoch limit reached"}
     said |= {"time_limit": ", stopped by the time limit", "interrupted": ", interrupted"}
     said |= {"stopped": ", stopped by a callback"}
-    assert text.splitlines()[1].endswith(f"seed 1{said[ended]}")
+    assert text.splitlines()[2].endswith(f"seed 1{said[ended]}")
     assert "states of at most 1.5 MB, 3 dropped, 12 epochs retrained" in text
     assert "dropped" not in repr(result)
 

@@ -57,6 +57,8 @@ void check_loss(const TargetLoss& loss, int classes, int targets) {
     require(loss.kind != Loss::poisson || targets == 1, "poisson: targets must be one column");
 }
 
+void check_positive(int positive) { require(positive == 0 || positive == 1, "positive: 0 or 1"); }
+
 Scaling scaling_of(const TargetTable& table, const Part& training) {
     Moments moments(table.columns);
     for (std::size_t i = 0; i < training.rows.size(); ++i) {
@@ -168,8 +170,9 @@ const float* Rows::block(std::int64_t first, std::int64_t rows, float* scratch) 
 }
 
 Data::Data(int features, const TargetTable& targets)
-    : features_(features), classes_(targets.classes), targets_(targets.columns) {
+    : features_(features), classes_(targets.classes), targets_(targets.columns), positive_(targets.positive) {
     check_columns(features_, targets_, classes_);
+    check_positive(positive_);
     require(classes_ <= targets.rows, "y: more classes than rows");
     inputs_ = no_scaling(static_cast<std::size_t>(features_));
     units_ = no_scaling(static_cast<std::size_t>(outputs()));
@@ -196,6 +199,7 @@ Data::Data(Members members)
     : features_(members.features),
       classes_(members.classes),
       targets_(members.classes > 0 ? 1 : static_cast<int>(members.units.center.size())),
+      positive_(members.positive),
       inputs_(std::move(members.inputs)),
       units_(std::move(members.units)),
       loss_(members.loss),
@@ -207,6 +211,7 @@ Data::Data(Members members)
       validation_(std::move(members.validation)),
       epochs_(training_.count, members.epoch_rows) {
     check_columns(features_, targets_, classes_);
+    check_positive(positive_);
     require(members.epoch_rows >= 0, "data: epoch_rows");
     check_scaling(inputs_, features_);
     check_scaling(units_, outputs());

@@ -70,6 +70,7 @@ struct TargetTable {  // `y` is row-major, and is not read after the constructor
     int columns;
     int classes;           // number of classes; 0 for regression
     TargetLoss loss = {};  // poisson requires one column of numbers >= 0, not all of them 0 in training rows
+    int positive = 1;      // of two classes, the class that f1 and average_precision score
 };
 
 // The training or the validation part of a table: row numbers, in the order in which the rows are stored, and weights.
@@ -109,6 +110,7 @@ class Data {
         TargetLoss loss = {};
         OutputUnits outputs = {};  // if `least` is empty: replaced by `units` without bounds
         OutputUnits logarithms = {};
+        int positive = 1;
     };
     explicit Data(Members members);
 
@@ -119,6 +121,7 @@ class Data {
     int features() const { return features_; }
     int classes() const { return classes_; }                            // number of classes; 0 for regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // number of outputs of a network
+    int positive() const { return positive_; }                          // as in TargetTable
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
     const Scaling& units() const { return units_; }  // units of Rows::targets; identity for classification
@@ -136,6 +139,7 @@ class Data {
     int features_;
     int classes_;
     int targets_;
+    int positive_;
     Scaling inputs_;
     Scaling units_;
     TargetLoss loss_;

@@ -38,6 +38,14 @@ std::array<double, 3> quartiles_of(std::span<double> values) {
     return {lower, median, select(values.subspan(middle), 0.75 * last - static_cast<double>(middle))};
 }
 
+// Returns the median distance of the values other than `mode` from it; 0 if there are none. Changes the values.
+double distance_from(double mode, std::vector<double>& values) {
+    std::erase(values, mode);
+    if (values.empty()) return 0.0;
+    for (double& value : values) value = std::abs(value - mode);
+    return select(values, 0.5 * static_cast<double>(values.size() - 1));
+}
+
 // Returns the weighted quantile q(p) of sorted values, as defined in quartiles.hpp. total: the sum of their weights.
 double quantile(std::span<const Weighed> sorted, double total, double p) {
     const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
@@ -56,6 +64,19 @@ double quantile(std::span<const Weighed> sorted, double total, double p) {
         sum += (std::min(end, from + unit) - std::max(begin, from)) * (value - first);
     }
     return first + sum / unit;
+}
+
+// Weighted version of the function above.
+double distance_from(double mode, std::vector<Weighed>& values) {
+    std::erase_if(values, [mode](const Weighed& each) { return each.value == mode; });
+    if (values.empty()) return 0.0;
+    double total = 0.0;
+    for (Weighed& each : values) {
+        each.value = std::abs(each.value - mode);
+        total += each.weight;
+    }
+    std::ranges::sort(values);
+    return quantile(values, total, 0.5);
 }
 
 double scale_of(double distance, double range) {
@@ -100,17 +121,18 @@ void Quartiles::add(const double* row, double weight) {
     next_ = sampled_row(std::ssize(weights_), size_, rows_);
 }
 
-Quartiles::Three Quartiles::quartiles(std::size_t place, double otherwise) const {
+Quartiles::Spread Quartiles::spread(std::size_t place) const {
     std::vector<double> known;
     known.reserve(weights_.size());
     for (std::size_t cell = place; cell < sample_.size(); cell += columns_.size()) {
         if (!std::isnan(sample_[cell])) known.push_back(sample_[cell]);
     }
-    if (known.empty()) return {otherwise, otherwise, otherwise};
-    return quartiles_of(known);
+    if (known.empty()) return middle_of_range(place);
+    const auto [lower, median, upper] = quartiles_of(known);
+    return {median, lower < upper ? upper - lower : distance_from(median, known)};
 }
 
-Quartiles::Three Quartiles::weighted_quartiles(std::size_t place, double otherwise) const {
+Quartiles::Spread Quartiles::weighted_spread(std::size_t place) const {
     std::vector<Weighed> known;
     known.reserve(weights_.size());
     double total = 0.0;
@@ -120,9 +142,17 @@ Quartiles::Three Quartiles::weighted_quartiles(std::size_t place, double otherwi
         known.push_back({value, weights_[row]});
         total += weights_[row];
     }
-    if (known.empty()) return {otherwise, otherwise, otherwise};
+    if (known.empty()) return middle_of_range(place);
     std::ranges::sort(known);
-    return {quantile(known, total, 0.25), quantile(known, total, 0.5), quantile(known, total, 0.75)};
+    const double lower = quantile(known, total, 0.25);
+    const double median = quantile(known, total, 0.5);
+    const double upper = quantile(known, total, 0.75);
+    return {median, lower < upper ? upper - lower : distance_from(median, known)};
+}
+
+Quartiles::Spread Quartiles::middle_of_range(std::size_t place) const {
+    const std::size_t column = columns_[place];
+    return {std::midpoint(least_[column], most_[column]), 0.0};
 }
 
 Scaling Quartiles::scaling() const {
@@ -133,10 +163,9 @@ Scaling Quartiles::scaling() const {
         const double most = most_[column];
         scaling.limit[column] = kClip;
         if (least > most) continue;
-        const double middle = std::midpoint(least, most);
-        const Three found = weighted_ ? weighted_quartiles(place, middle) : quartiles(place, middle);
-        scaling.center[column] = found[1];
-        scaling.scale[column] = scale_of(found[2] - found[0], most - least);
+        const auto [center, distance] = weighted_ ? weighted_spread(place) : spread(place);
+        scaling.center[column] = center;
+        scaling.scale[column] = scale_of(distance, most - least);
     }
     return scaling;
 }

@@ -1,6 +1,11 @@
 // quartiles.hpp: computes median, quartiles and range of columns in one pass over rows, and from these a robust scale.
 //
-//     scale = q75 - q25, or (max - min) / 2 if these quartiles are equal     center = q50
+//     center = q50     scale = q75 - q25, or the median of |x - q50| over all x != q50 if q25 = q75
+//
+// If q25 = q75, at least half of the values equal q50, the mode. A scale from all values would be 0, and one from the
+// range would depend on a single outlier: the values 0 and 1 beside one 9999 would be 0.0002 apart. The median distance
+// of the other values puts a typical one of them at -1 or 1, whatever the outliers among them. If the sample holds the
+// mode only, the scale is (max - min) / 2.
 //
 // Minimum and maximum are computed from all rows. Quartiles are computed from all rows if the table is small, otherwise
 // from a sample. For the sample, the rows are divided into equal strata in their given order, and one row of each
@@ -23,10 +28,12 @@
 //
 // Invariants: (1) NaN is a missing value and is ignored in its column;
 //             (2) a column is constant if all its values in all rows are exactly equal, or if it has no value;
-//             (3) quantiles of equal values are exactly that value;
+//             (3) quantiles of equal values are exactly that value, so quartiles of a spiked column are exactly equal;
 //             (4) the choice of rows in the sample depends only on the number of rows and the number of wanted columns;
 //             (5) if the sample holds no value of a column but some row does, all quartiles of that column are the
-//                 middle of its range.
+//                 middle of its range;
+//             (6) if q25 = q75, one more value, however large, moves the scale at most to the next distance from the
+//                 mode in sorted order.
 // Threads:    an object belongs to one thread.
 // Cost:       add() is one sweep over a row. scaling() finds the quartiles by selection, in about 25 ns per cell of the
 //             sample on one core (2026). If rows have weights, it sorts the cells instead, in about 80 ns per cell.
@@ -34,7 +41,6 @@
 //             it takes 16 KiB per column.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -65,10 +71,14 @@ class Quartiles {
     static std::int64_t sampled_row(std::int64_t stratum, std::int64_t size, std::int64_t rows);
 
   private:
-    using Three = std::array<double, 3>;  // q25, q50, q75
+    struct Spread {
+        double center;
+        double distance;  // q75 - q25, or the median distance of other values from the mode; 0 if unknown
+    };
 
-    Three quartiles(std::size_t place, double otherwise) const;
-    Three weighted_quartiles(std::size_t place, double otherwise) const;
+    Spread spread(std::size_t place) const;
+    Spread weighted_spread(std::size_t place) const;
+    Spread middle_of_range(std::size_t place) const;
 
     std::vector<std::size_t> columns_;  // wanted columns
     std::vector<double> least_;         // minimum of every column; above most_ if there is no value yet

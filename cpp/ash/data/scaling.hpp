@@ -3,7 +3,8 @@
 //     z = (x - center) / scale,  then  z / sqrt(1 + (z / 3)^2)  if the limit is 3
 //
 //                center     scale                                                  limit
-//     feature    median     interquartile range: quartiles.hpp                     3
+//     feature    median     interquartile range or, if it is 0, the distance       3
+//                           of a typical other value: quartiles.hpp
 //     target     mean       standard deviation: moments.hpp                        0: no clip
 //     unscaled   0          1                                                      0: no clip
 //

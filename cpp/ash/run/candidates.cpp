@@ -222,14 +222,15 @@ std::vector<FoldScores> Candidates::fold_scores() const {
     return scores_;
 }
 
-void Candidates::predict(std::span<const Kept> kept, int threads, std::span<float> results) const {
+template <typename Result>
+void Candidates::predict(std::span<const Kept> kept, int threads, std::span<Result> results) const {
     if (kept.empty()) return;
     const std::size_t each = results.size() / kept.size();
     const std::size_t team = std::min(kept.size(), static_cast<std::size_t>(threads));
     on_threads(static_cast<int>(team), [&](int thread) {
         Workspace scratch;
         for (auto k = static_cast<std::size_t>(thread); k < kept.size(); k += team) {
-            float* to = results.data() + k * each;
+            Result* to = results.data() + k * each;
             for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
                 const auto& [data, rules] = folds_[fold];
                 const Settings& own = settings(kept[k].candidate);
@@ -240,6 +241,9 @@ void Candidates::predict(std::span<const Kept> kept, int threads, std::span<floa
         }
     });
 }
+
+template void Candidates::predict(std::span<const Kept>, int, std::span<float>) const;
+template void Candidates::predict(std::span<const Kept>, int, std::span<double>) const;
 
 const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];

@@ -161,7 +161,8 @@ class Candidates {
     // Recomputes, with `threads` threads, the predictions (evaluation.hpp) on which the kept states were scored.
     // results: [kept][validation rows of all folds, in order][outputs]. Jobs may run meanwhile. REQUIRES: `kept` is
     // from a tuner of these candidates, all its entries have states, and nothing is appended meanwhile.
-    void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
+    template <typename Result>  // float or double
+    void predict(std::span<const Kept> kept, int threads, std::span<Result> results) const;
 
   protected:
     // Constructor for derived classes in which all candidates are known and there are no folds.

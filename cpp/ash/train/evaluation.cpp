@@ -79,7 +79,8 @@ Truth truth_of(const Data& data) {
             .outputs = data.outputs(),
             .labels = rows.labels,
             .targets = {rows.targets.data(), rows.target_stride, data.units().scale, data.loss().level},
-            .weights = rows.weights};
+            .weights = rows.weights,
+            .positive = data.positive()};
 }
 
 // Returns the mean of term(error) over the outputs of one row.
@@ -116,12 +117,13 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
 
 // Converts network outputs to Data::units() in place. If `predictions` is not null, it receives the predicted targets
 // in units of y, without padding.
+template <typename Result>
 void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
-                   std::int64_t stride, float* predictions) {
+                   std::int64_t stride, Result* predictions) {
     const Scaling& own = data.units();
     to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
         const auto column = static_cast<std::size_t>(o);
-        if (predictions != nullptr) *predictions++ = static_cast<float>(target);
+        if (predictions != nullptr) *predictions++ = static_cast<Result>(target);
         // A value that was not clipped is already in Data::units(). It stays unchanged, so that it is not rounded
         // twice.
         if (units.link == Link::identity && target != units.least[column]) return;
@@ -131,8 +133,9 @@ void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& 
 
 }  // namespace
 
+template <typename Result>
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
-                    const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace, float* predictions) {
+                    const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace, Result* predictions) {
     const FlushDenormals flush;
     const bool calibrates = metric == Metric::log_loss && settings.label_smoothing > 0.0;
     const Rows& rows = data.validation();
@@ -175,5 +178,10 @@ Evaluation evaluate(const Data& data, const Settings& settings, const State& sta
     const double score = workspace.score.score(calibrates ? calibrated.mean() : unit * loss.mean(), stop);
     return {.score = score, .loss = loss.mean(), .stopped = stop != nullptr && *stop};
 }
+
+template Evaluation evaluate(const Data&, const Settings&, const State&, Metric, const Kernels&,
+                             const std::atomic<bool>*, Workspace&, float*);
+template Evaluation evaluate(const Data&, const Settings&, const State&, Metric, const Kernels&,
+                             const std::atomic<bool>*, Workspace&, double*);
 
 }  // namespace ash

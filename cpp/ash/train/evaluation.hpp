@@ -33,11 +33,13 @@ struct Evaluation {
 };
 
 // stop: once the flag is set, evaluate() returns after at most one more block of rows or one more ranked class.
-// predictions: if not null, receives [validation rows][outputs]: probabilities, or targets in the units of y.
+// predictions: if not null, receives [validation rows][outputs], float or double: probabilities, or targets in the units
+// of y.
 // REQUIRES: the workspace is prepared for these settings, at least by prepare_to_score(), and the state was trained
 // with these settings.
+template <typename Result = float>
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,
-                    float* predictions = nullptr);
+                    Result* predictions = nullptr);
 
 }  // namespace ash

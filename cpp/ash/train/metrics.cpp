@@ -116,8 +116,8 @@ void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first,
 
 bool ranks(Metric metric) { return metric == Metric::auc || metric == Metric::average_precision; }
 
-// Returns the first class whose probabilities are ranked. Of two classes only the second is ranked.
-int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
+// Returns the number of classes whose probabilities are ranked. Of two classes only one is ranked.
+int ranked_classes(int outputs) { return outputs == 2 ? 1 : outputs; }
 
 }  // namespace
 
@@ -166,7 +166,7 @@ void RunningScore::begin(Metric metric, const Truth& truth) {
     if (ranks(metric)) {
         require(truth.rows <= std::numeric_limits<std::uint32_t>::max(), "more than 2^32 - 1 rows to rank");
         const auto rows = static_cast<std::size_t>(truth.rows);
-        ranked_.resize(static_cast<std::size_t>(truth.outputs - first_ranked(truth.outputs)) * rows);
+        ranked_.resize(static_cast<std::size_t>(ranked_classes(truth.outputs)) * rows);
         order_.resize(rows);
     }
     if (metric == Metric::r2) {
@@ -213,8 +213,8 @@ void RunningScore::add(const Predictions& next) {
         case Metric::average_precision:
             for (std::int64_t r = 0; r < next.rows; ++r) {
                 float* to = ranked_.data() + first + r;
-                for (int c = first_ranked(next.outputs); c < next.outputs; ++c, to += truth_.rows)
-                    *to = next.values[r * next.stride + c];
+                const float* from = next.values + r * next.stride + first_ranked();
+                for (int c = 0; c < ranked_classes(next.outputs); ++c, to += truth_.rows) *to = from[c];
             }
             break;
         case Metric::r2:
@@ -267,7 +267,7 @@ double RunningScore::score(double mean_loss, const std::atomic<bool>* stop) {
 std::int64_t RunningScore::bytes(Metric metric, std::int64_t rows, int outputs) {
     const auto of_sums = std::int64_t{3} * outputs * static_cast<std::int64_t>(sizeof(double));
     if (!ranks(metric)) return of_sums;
-    const std::int64_t ranked = outputs - first_ranked(outputs);
+    const std::int64_t ranked = ranked_classes(outputs);
     return of_sums + rows * (ranked * static_cast<std::int64_t>(sizeof(float)) +
                              static_cast<std::int64_t>(sizeof(std::uint32_t)));
 }
@@ -275,6 +275,11 @@ std::int64_t RunningScore::bytes(Metric metric, std::int64_t rows, int outputs) 
 std::span<double> RunningScore::sums(int part) {
     const auto outputs = static_cast<std::size_t>(truth_.outputs);
     return std::span(sums_).subspan(static_cast<std::size_t>(part) * outputs, outputs);
+}
+
+int RunningScore::first_ranked() const {
+    if (truth_.outputs != 2) return 0;
+    return metric_ == Metric::auc ? 1 : truth_.positive;
 }
 
 double RunningScore::balanced_accuracy() {
@@ -298,7 +303,7 @@ double RunningScore::f1() {
     const auto of_class = [&](std::size_t c) {
         return hits[c] == 0.0 ? 0.0 : 2.0 * hits[c] / (rows[c] + predicted[c]);
     };
-    if (metric_ == Metric::f1) return of_class(1);
+    if (metric_ == Metric::f1) return of_class(static_cast<std::size_t>(truth_.positive));
     double sum = 0.0;
     double total = 0.0;
     for (std::size_t c = 0; c < hits.size(); ++c) {
@@ -310,7 +315,7 @@ double RunningScore::f1() {
 }
 
 double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop) {
-    if (truth_.outputs == 2) return (this->*of_class)(1);
+    if (truth_.outputs == 2) return (this->*of_class)(first_ranked());
     double sum = 0.0;
     for (int c = 0; c < truth_.outputs; ++c) {
         if (stop != nullptr && *stop) return kUndefined;
@@ -322,7 +327,7 @@ double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int
 // Returns the rows by ascending probability of class `positive`. Ties are ordered by row number, so that the weights of
 // tied rows are always added in the same order.
 std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
-    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const float* value = ranked_.data() + (positive - first_ranked()) * truth_.rows;
     const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
     std::iota(order.begin(), order.end(), 0U);
     std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
@@ -335,7 +340,7 @@ std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
 // one row of the rest) that the probability of the class ranks correctly. Ties count as half (Mann and Whitney 1947).
 // Without weights, all sums are multiples of one half, so they are exact below 2^52.
 double RunningScore::auc_of_class(std::int32_t positive) {
-    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const float* value = ranked_.data() + (positive - first_ranked()) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);
     double positives = 0.0;
     double negatives = 0.0;
@@ -358,7 +363,7 @@ double RunningScore::auc_of_class(std::int32_t positive) {
 // among all rows with at least the same probability of the class. The result equals the sum over thresholds of
 // precision * (increase in recall).
 double RunningScore::precision_of_class(std::int32_t positive) {
-    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const float* value = ranked_.data() + (positive - first_ranked()) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);
     double positives = 0.0;
     double all = 0.0;

@@ -5,9 +5,9 @@
 //     auc, average_precision, f1, f1_macro, f1_weighted
 //
 // Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
-//              recall over the classes that occur. auc and average_precision rank the probability of class 1 if there
-//              are two classes. With more classes, they are unweighted means over classes, each against the rest. f1 is
-//              the F1 score of class 1 of two classes. f1_macro is the unweighted mean of the F1 scores of the classes
+//              recall over the classes that occur. With two classes, average_precision and f1 are those of the positive
+//              class, and auc ranks the probability of class 1. With more classes, auc and average_precision are
+//              unweighted means over classes, each against the rest. f1_macro is the unweighted mean of the F1 scores of the classes
 //              that occur or are predicted, and f1_weighted is their mean weighted by rows per class. A class without a
 //              correctly predicted row has an F1 score of 0. r2 is the unweighted mean over outputs; a constant output
 //              scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of each output's root mean
@@ -84,6 +84,7 @@ struct Truth {
     std::span<const std::int32_t> labels = {};  // [rows] for classification, each in 0..outputs-1; else empty
     Targets targets = {};                       // for regression
     std::span<const float> weights = {};        // [rows], above zero; empty if all rows have weight 1
+    int positive = 1;                           // of two classes, the class of f1 and average_precision
 };
 
 // targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of the prediction p = predictions[i] for the target
@@ -113,6 +114,7 @@ class RunningScore {
 
   private:
     std::span<double> sums(int part);  // one of the three parts of sums_, [outputs]
+    int first_ranked() const;          // the first class whose probabilities are ranked
     double balanced_accuracy();
     double f1();
     double mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop);

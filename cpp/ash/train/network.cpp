@@ -147,9 +147,9 @@ struct Network::Scratch {
     AlignedFloats results;
 };
 
-template <typename Value>
+template <typename Value, typename Result>
 bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
-                            float* results) const {
+                            Result* results) const {
     const std::int64_t input_stride = padded(features());
     const Standardization columns = standardization(inputs_, inverse_);
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -169,13 +169,13 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
     if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
     to_targets(kernels, targets_, scratch.results.data(), rows, stride,
                [&](std::int64_t row, std::int64_t o, double target) {
-                   results[row * outputs() + o] = static_cast<float>(target);
+                   results[row * outputs() + o] = static_cast<Result>(target);
                });
     return true;
 }
 
-template <typename Value>
-bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
+template <typename Value, typename Result>
+bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, Result* results) const {
     const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
     const auto team = static_cast<int>(std::clamp<std::int64_t>(blocks, 1, threads));
     std::atomic<bool> within = true;
@@ -195,5 +195,7 @@ bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kern
 
 template bool Network::predict(const double*, std::int64_t, int, const Kernels&, float*) const;
 template bool Network::predict(const float*, std::int64_t, int, const Kernels&, float*) const;
+template bool Network::predict(const double*, std::int64_t, int, const Kernels&, double*) const;
+template bool Network::predict(const float*, std::int64_t, int, const Kernels&, double*) const;
 
 }  // namespace ash

@@ -42,11 +42,11 @@ class Network {
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             OutputUnits targets, EmbeddingWeights embedding = {});
 
-    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float,
-    // with NaN as a missing value. Returns false, without results, if x holds infinity or a value beyond the range of
-    // float32.
-    template <typename Value>
-    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
+    // results [rows][outputs()], double or float: probabilities, or targets in the units of y, which need double if they
+    // are far from 0. x: [rows][features()], double or float, with NaN as a missing value. Returns false, without
+    // results, if x holds infinity or a value beyond the range of float32.
+    template <typename Value, typename Result>
+    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, Result* results) const;
 
     LayerWeights layer(std::size_t number) const;
     EmbeddingWeights embedding() const;
@@ -60,9 +60,9 @@ class Network {
 
   private:
     struct Scratch;
-    template <typename Value>
+    template <typename Value, typename Result>
     bool predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
-                       float* results) const;
+                       Result* results) const;
 
     Layout layout_;
     AlignedFloats weights_;

@@ -117,14 +117,12 @@ Result JobRun::train_and_score(State& state) {
     const Outcome outcome = train(state);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    std::vector<float> predictions;  // stored only for a scorer, which needs all predictions together
-    const std::int64_t rows = data.validation().count;
-    const int outputs = data.outputs();
-    if (rules.scorer) predictions.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(outputs));
+    std::vector<double> predictions;  // stored only for a scorer, which needs all predictions together
+    const auto rows = static_cast<std::size_t>(data.validation().count);
+    if (rules.scorer) predictions.resize(rows * static_cast<std::size_t>(data.outputs()));
     Evaluation evaluation = evaluate(data, settings, state, rules.metric, rules.kernels, stop, scratch,
                                      predictions.empty() ? nullptr : predictions.data());
-    if (rules.scorer && !evaluation.stopped)
-        evaluation.score = rules.scorer(state, {predictions.data(), rows, outputs, outputs});
+    if (rules.scorer && !evaluation.stopped) evaluation.score = rules.scorer(state, predictions);
     return {.score = evaluation.score,
             .loss = evaluation.loss,
             .training_loss = outcome.loss,

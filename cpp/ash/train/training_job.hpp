@@ -65,9 +65,9 @@ void check_metric(Metric metric, const Data& data);
 
 enum class Continuation : std::uint8_t { resume, restart };
 
-// Scores a trained state by its predictions of the validation rows (evaluation.hpp), in place of a metric. Higher is
+// Scores a trained state by its predictions [validation rows][outputs] (evaluation.hpp), in place of a metric. Higher is
 // better, and NaN counts as diverged. Several threads may call it at once.
-using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
+using Scorer = std::function<double(const State& state, std::span<const double> predictions)>;
 
 // The rules shared by all jobs of a run, or by all jobs of one of its folds.
 struct JobRules {

@@ -170,12 +170,13 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
     return within;
 }
 
-void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& kernels, float* results) const {
+template <typename Result>
+void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& kernels, Result* results) const {
     const FlushDenormals flush;  // denormals are flushed as in networks
     const std::int64_t columns = outputs();
     if (classes_ == 0) {
         to_targets(kernels, targets_, scores, rows, columns, [&](std::int64_t row, std::int64_t o, double target) {
-            results[row * columns + o] = static_cast<float>(target);
+            results[row * columns + o] = static_cast<Result>(target);
         });
         return;
     }
@@ -185,7 +186,10 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
     AlignedFloats logits(rows * stride);
     for (std::int64_t row = 0; row < rows; ++row) {
         const double* of_row = scores + row * this->scores();
-        const auto score = [&](std::int64_t o) { return classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]); };
+        const auto score = [&](std::int64_t o) {
+            const double raw = classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]);
+            return raw + targets_.scaling.center[static_cast<std::size_t>(o)];
+        };
         double top = score(0);
         for (std::int64_t o = 1; o < columns; ++o) top = std::max(top, score(o));
         // The largest score is subtracted in double, so that only the differences are rounded to float.
@@ -197,8 +201,8 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
         std::copy_n(logits.data() + row * stride, columns, results + row * columns);
 }
 
-template <typename Value>
-bool Trees::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
+template <typename Value, typename Result>
+bool Trees::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, Result* results) const {
     return for_blocks(x, rows, threads, [&](std::int64_t first, std::int64_t count, const double* scores) {
         to_results(scores, count, kernels, results + first * outputs());
     });
@@ -214,6 +218,8 @@ bool Trees::raw_scores(const Value* x, std::int64_t rows, int threads, double* s
 
 template bool Trees::predict(const double*, std::int64_t, int, const Kernels&, float*) const;
 template bool Trees::predict(const float*, std::int64_t, int, const Kernels&, float*) const;
+template bool Trees::predict(const double*, std::int64_t, int, const Kernels&, double*) const;
+template bool Trees::predict(const float*, std::int64_t, int, const Kernels&, double*) const;
 template bool Trees::raw_scores(const double*, std::int64_t, int, double*) const;
 template bool Trees::raw_scores(const float*, std::int64_t, int, double*) const;
 

@@ -7,7 +7,8 @@
 //     two classes     one score s; probabilities are the softmax of 0 and s
 //     more classes    one score per class; probabilities are their softmax
 //
-// Before the softmax, class scores are multiplied by one common scale, which calibrates the probabilities.
+// Before the softmax, the center of its class is added to each class score, which corrects for class weights. Then all
+// scores are multiplied by one common scale, which calibrates the probabilities.
 //
 // Invariants: a tree has one leaf more than nodes ("nodes" means inner nodes). The first node is the root. Every other
 //             node and every leaf has exactly one parent, and every node precedes its children. A walk from the root
@@ -47,11 +48,11 @@ class Trees {
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);
 
-    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float,
-    // with NaN as a missing value. Returns false, without results, if x holds infinity or a value beyond the range of
-    // float32.
-    template <typename Value>
-    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
+    // results [rows][outputs()], double or float: probabilities, or targets in the units of y, which need double if they
+    // are far from 0. x: [rows][features()], double or float, with NaN as a missing value. Returns false, without
+    // results, if x holds infinity or a value beyond the range of float32.
+    template <typename Value, typename Result>
+    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, Result* results) const;
 
     // Computes the scores [rows][scores()] before they become probabilities or targets. x and the returned value are as
     // in predict().
@@ -71,7 +72,8 @@ class Trees {
   private:
     void check_tree(std::int64_t tree) const;
     void add_leaves(const double* rows, std::int64_t count, double* scores) const;
-    void to_results(const double* scores, std::int64_t rows, const Kernels& kernels, float* results) const;
+    template <typename Result>
+    void to_results(const double* scores, std::int64_t rows, const Kernels& kernels, Result* results) const;
     template <typename Value, typename Put>
     bool for_blocks(const Value* x, std::int64_t rows, int threads, Put put) const;
 

@@ -33,6 +33,11 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def shown_estimate(score: float, std_error: float) -> str:
+    """Return an estimate and its standard error as text; without a standard error, only the estimate."""
+    return show(score) if math.isnan(std_error) else f"{show(score)} (standard error {std_error:.2g})"
+
+
 def show_param(value: Any) -> str:
     """Return a hyperparameter as text: a float in its short form, layer widths as 64-32, other values by str."""
     if isinstance(value, float):

@@ -27,8 +27,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from numpy.typing import NDArray
+
 from ash import _core
-from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
@@ -51,11 +52,11 @@ from ash.cli.cli_streams import (
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, Roles, read_table
 from ash.data.frames import checked_numbers
-from ash.data.targets import read_targets
+from ash.data.targets import positive_class, read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
-from ash.metrics import METRICS, TASKS
-from ash.options import AUTO, CONFIG_FIELDS, LARGEST, SCHEDULES, SearchConfig, option_names, option_table
+from ash.metrics import METRICS, POSITIVE, TASKS, native_metric
+from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -99,6 +100,8 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     checked_numbers(data.X, name=args.data)  # before training; includes the rows of the test part
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
+    if classes is None and args.pos_label is not None:
+        raise SettingError(f"--positive {args.pos_label} needs classes, but {data.target!r} has numbers to predict")
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
         say(
             f"ash-tune: the {len(classes)} numbers in {data.target!r} are treated as classes; "
@@ -116,7 +119,8 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
-            cv=_splitter(args),
+            **({} if classes is None else {"pos_label": _positive(args.pos_label, classes, args.scoring)}),
+            cv=args.cv,
             n_jobs=wanted,
             random_state=args.seed,
             verbose=0 if args.quiet else 2,
@@ -140,24 +144,27 @@ ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_featur
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before any file is read, if the run would never end, or if --groups is given without --cv."""
+    """Raise SettingError, before any file is read, if the run would never end."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
             "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit, --stop-score or "
             "--patience"
         )
-    if args.groups is not None and args.cv is None:
-        raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
-def _splitter(args: argparse.Namespace) -> Any:
-    """Return the argument that splits the rows into folds: the number of folds, or a splitter that respects groups."""
-    if args.groups is None or args.cv is None:
-        return args.cv
-    from sklearn.model_selection import GroupKFold
-
-    return GroupKFold(whole("--cv", args.cv, 2, LARGEST))
+def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> Any:
+    """Return the label that `text` spells; raise SettingError if it is none of two labels, or is missing."""
+    labels = {str(label): label for label in classes.tolist()}
+    if text is None:
+        if native_metric(metric) in POSITIVE and positive_class(classes, None) is None and len(labels) == 2:
+            todo = " or ".join(f"--positive {label}" for label in labels)
+            raise SettingError(f"--metric {metric} needs a positive class, and neither label is 1: give {todo}")
+        return None
+    if text not in labels or len(labels) != 2:
+        allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)
+        raise SettingError(f"--positive must be {allowed}, got {text}")
+    return labels[text]
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
@@ -179,13 +186,10 @@ def _score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
     if metric in METRICS[part.table.task] and weights is not None:
         outputs, counted = model.predict_frame(X), weights > 0
         targets = read_targets(y, len(outputs), model.classes_, model.n_outputs_)
-        classes = 0 if model.classes_ is None else len(model.classes_)
-        return float(_core.score(metric, targets[counted], outputs[counted], classes, weights[counted].tolist()))
-    from sklearn.metrics import get_scorer
+        return float(model.score_outputs(metric, targets[counted], outputs[counted], weights[counted]))
+    from ash.scoring.scorers import scorer_of, takes_weights
 
-    from ash.scoring.scorers import takes_weights
-
-    scorer = get_scorer(args.scoring)
+    scorer = scorer_of(args.scoring, getattr(estimator, "pos_label", None))
     more = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
     return float(scorer(estimator, X, y, **more))
 
@@ -269,6 +273,12 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
     parser.add_argument(
+        "--positive",
+        dest="pos_label",
+        metavar="LABEL",
+        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
+    )
+    parser.add_argument(
         "--categorical",
         action="append",
         dest="categorical_features",
@@ -283,7 +293,9 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         help="a column to ignore; may be given several times",
     )
     parser.add_argument("--weight", metavar="COLUMN", help="a column of row weights, for training and scores")
-    parser.add_argument("--groups", metavar="COLUMN", help="a column of groups, kept together in folds and test part")
+    parser.add_argument(
+        "--groups", metavar="COLUMN", help="a column of groups; rows of a group are never on both sides of a split"
+    )
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
@@ -308,7 +320,8 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--candidates",
         type=_candidates,
         metavar="N",
-        help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
+        help="how many to try (default: as many as fit into --time-limit or into a fixed amount of work); 'all': an "
+        "endless stream, until "
         "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
     )
     parser.add_argument(

@@ -27,7 +27,7 @@ from ash.errors import DataError, SettingError
 from ash.metrics import METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.load import load
-from ash.models.model import Model, normalized
+from ash.models.model import Model, Outputs, normalized
 from ash.models.network import Network
 from ash.models.trees import Trees
 
@@ -109,14 +109,14 @@ def _target_names(model: Model) -> tuple[str, ...]:
     return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
 
 
-def _write(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
+def _write(stream: IO[str], model: Model, outputs: Outputs, proba: bool) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_header(model, proba))
     for first, stop in blocks(len(outputs)):
         writer.writerows(_rows(model, outputs[first:stop], proba))
 
 
-def _write_parquet(path: Path, model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
+def _write_parquet(path: Path, model: Model, outputs: Outputs, proba: bool) -> None:
     import pyarrow
     from pyarrow import parquet
 
@@ -136,7 +136,7 @@ def _header(model: Model, proba: bool) -> list[str]:
     return [*names, *(f"probability_{label}" for label in classes)]
 
 
-def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[list[Any]]:
+def _rows(model: Model, outputs: Outputs, proba: bool) -> Iterator[list[Any]]:
     decided = model.decide(outputs).reshape(len(outputs), -1).tolist()
     if not proba:
         return iter(decided)
@@ -154,7 +154,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
             return
         metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
         score = model.score(frame.take(rows), y, metric)
-    except DataError as error:
+    except (DataError, SettingError) as error:
         warn_user(f"no score: {error}")
         return
     say(f"{metric} {show(score)} on {counted(len(rows), 'row')}")

@@ -20,7 +20,9 @@ from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
 from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
-from ash.data.table import Table, read_training, split, split_state
+from ash.data.table import Table, read_training, split
+from ash.encoding.repeated_rows import copied_rows
+from ash.encoding.schema import learn_schema
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.entry_points.tune import tune
@@ -31,7 +33,7 @@ from ash.options import TREES
 from ash.run_record import TUNE, RunRecord
 
 TEST_SHARE = 0.2
-"""The share of a table's rows that the command holds out; with groups, the share of the groups."""
+"""The share of a table's rows that the command holds out."""
 DIFFERENT = 1
 """The exit status if the rows, the model or the repeated run differ from the record."""
 
@@ -82,19 +84,16 @@ class HeldOut:
 def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
     """Return a table with some rows held out.
 
-    With groups, all rows of a random share of the groups are held out. Otherwise the rows are drawn at random, for
-    classification stratified by class.
+    The rows are drawn at random, for classification stratified by class. Groups are held out as a whole, and so are
+    copies of a row.
     """
-    table = read_training(data.X, data.y, task)
+    table = read_training(data.X, data.y, task, groups=None if data.groups is None else np.array(data.groups, str))
     if data.groups is None:
-        rest, test = split(table, TEST_SHARE, seed)
-    else:
-        from sklearn.model_selection import GroupShuffleSplit
-
-        if len(set(data.groups)) == 1:
-            raise DataError("--groups needs at least 2 groups, since whole groups are held out, but there is only 1")
-        drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
-        rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
+        frame, schema = learn_schema(table.frame, missing="indicator")
+        table = replace(table, groups=copied_rows(replace(table, frame=frame), schema, tell=False))
+    elif len(set(data.groups)) == 1:
+        raise DataError("--groups needs at least 2 groups, since whole groups are held out, but there is only 1")
+    rest, test = split(table, TEST_SHARE, seed)
     # `table` has parsed a text target as numbers if it has no classes.
     y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y
     used = rest if data.weights is None else rest[data.weights[rest] > 0]  # rows of weight 0 are not trained on
@@ -140,6 +139,7 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
         "--target", metavar="COLUMN", help="default: the model's target, else 'target', else the last column"
     )
     parser.add_argument("--weight", metavar="COLUMN", help="the weights of the rows, if it was trained with them")
+    parser.add_argument("--groups", metavar="COLUMN", help="the groups of the rows, if it was trained with them")
     add_format(parser)
     return parser
 
@@ -203,12 +203,13 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
-    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, **run)
+    groups = None if data.groups is None else np.array(data.groups, str)
+    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=groups, **run)
     if not row_differences(record, whole.identity()):
         return whole, False
     part = held_out(data, run["options"].task, run["options"].seed)
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
-    tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
+    tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, groups=part.groups, **run)
     is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
     return (tuned, True) if is_part else (whole, False)  # a run on the whole table if neither run matches the record
 
@@ -219,7 +220,7 @@ def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | 
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     target = args.target or (model.target_names[0] if model.target_names else None)
     declared = [each for each in categorical or () if isinstance(each, str)]
-    data = read_table(args.data, Roles(target, weight=args.weight, categorical=declared), format_of(args))
+    data = read_table(args.data, Roles(target, args.groups, args.weight, categorical=declared), format_of(args))
     wanted, known = model.feature_names, data.X.names
     if wanted is None or known is None:
         return replace(data, X=replace(data.X, names=None))

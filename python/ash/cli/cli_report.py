@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ash._utils.display import show
+import numpy as np
+
+from ash._utils.display import show, shown_estimate
 from ash._utils.installation import versions
 from ash.cli.cli_repeat import HeldOut
 from ash.errors import SettingError
 from ash.history.json_files import finite
+from ash.models.model import Model
 from ash.result import Result
 
 MODEL = "model.safetensors"
@@ -43,6 +46,18 @@ class Report:
         """The result of the run."""
         result: Result = self.estimator.result_
         return result
+
+
+def decision_line(model: Model) -> str:
+    """Return a line about the decision of a classifier."""
+    assert model.classes_ is not None and model.decision_weights is not None
+    labels = [str(label) for label in model.classes_.tolist()]
+    if len(labels) == 2:
+        positive = labels[1 if model.positive is None else model.positive]
+        return f"decision: {positive!r} if its probability is above {show(model.decision_threshold)}"
+    weights = map(show, model.decision_weights.tolist())
+    pairs = ", ".join(f"{label} {weight}" for label, weight in zip(labels, weights, strict=True))
+    return f"decision: the largest product of probability and weight ({pairs})"
 
 
 def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
@@ -111,6 +126,9 @@ def summarize(report: Report) -> dict[str, Any]:
         "features": result.model.n_features_in_,
         "classes": None if classes is None else classes.tolist(),
         "metric": result.metric,
+        "estimated_score": result.estimated_score,
+        "estimated_score_std_error": result.estimated_score_std_error,
+        "decision_threshold": None if classes is None else np.asarray(report.estimator.decision_threshold_).tolist(),
         "validation_score": result.best_score,
         "test_score": report.test_score,
         **{name: getattr(result, name) for name in FOUND},
@@ -134,9 +152,10 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(result)
     print(f"model: {report.estimator.model_!r}")
     print()
-    model = report.estimator.model_
-    validation = model.validation_score if model.metric == result.metric else result.best_score
-    print(f"{result.metric}: validation {show(validation)}, test {show(report.test_score)}")
+    estimated = shown_estimate(result.estimated_score, result.estimated_score_std_error)
+    print(f"{result.metric}: estimated {estimated}, test {show(report.test_score)}")
+    if report.estimator.model_.decision_weights is not None:
+        print(decision_line(report.estimator.model_))
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
         again = "the same command"

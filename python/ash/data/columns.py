@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -23,8 +24,9 @@ from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
-from ash.data.dates import date_text
+from ash.data.dates import DateSpelling, date_text
 from ash.data.spelling import Spelling, is_gap, number_text, plain_text
+from ash.data.time_zone import OWN, zone_named, zone_of_offsets
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -72,17 +74,18 @@ class Column(ABC):
         taken.rows, taken.order = len(order), order
         return taken
 
-    def with_numbers(
-        self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
-    ) -> "Column":
-        """Return a column with the same rows but the values `numbers` (days since 1970-01-01 if `kind` is "date")."""
-        if self.order is not None:
-            numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
-            numbers[self.order] = given
-        made: Column = ArrayColumn(self.label, self.dtype, numbers, spelling)
-        if kind == "date":
-            made = DateColumn(self.label, self.dtype, len(numbers), partial(_numbers_at, numbers), spelling)
+    def with_numbers(self, numbers: NDArray[np.float64], spelling: Spelling | None = None) -> "Column":
+        """Return a column with the same rows but the values `numbers`."""
+        numbers = self._in_users_order(numbers)
+        made = ArrayColumn(self.label, self.dtype, numbers, spelling)
         return made if self.order is None else made.with_order(self.order)
+
+    def _in_users_order(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.order is None:
+            return numbers
+        placed = np.full(int(self.order.max()) + 1, np.nan)
+        placed[self.order] = numbers
+        return placed
 
     def _at(self, rows: slice) -> slice | Order:
         """Return the indices that these rows of the column have in the user's data."""
@@ -204,8 +207,12 @@ class DateColumn(Column):
     Parameters
     ----------
     read : callable
-        Takes indices of rows in the user's data, and returns their days since 1970-01-01 as a new array, NaN where
-        missing.
+        Takes indices of rows in the user's data, and returns their days since 1970-01-01 (of the instant in UTC, for
+        times with a time zone) as a new array, NaN where missing.
+    zone : str or None
+        The name of the time zone; OWN if each time has its own offset from UTC, None if times have no zone.
+    read_clock : callable, optional
+        As `read`, but on the wall clock of each time; needed if `zone` is OWN.
     """
 
     natural: Kind = "date"
@@ -217,9 +224,11 @@ class DateColumn(Column):
         rows: int,
         read: Callable[[slice | Order], NDArray[np.float64]],
         spelling: Spelling | None = None,
+        zone: str | None = None,
+        read_clock: Callable[[slice | Order], NDArray[np.float64]] | None = None,
     ) -> None:
         super().__init__(label, dtype, rows)
-        self._read, self.spelling = read, spelling
+        self._read, self.spelling, self.zone, self._read_clock = read, spelling, zone, read_clock
 
     def can_be(self, kind: Kind) -> bool:
         """Return whether the column can be read as `kind`.
@@ -231,6 +240,12 @@ class DateColumn(Column):
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the days since 1970-01-01 in a block of rows as a new array, NaN where missing."""
         return self._read(self._at(rows))
+
+    def clock(self, rows: slice) -> NDArray[np.float64]:
+        """Return the days since 1970-01-01 on the wall clock of each time of a block of rows, NaN where missing."""
+        if self.zone == OWN and self._read_clock is not None:
+            return self._read_clock(self._at(rows))
+        return zone_named(self.zone).local(self.numbers(rows)) if self.zone else self.numbers(rows)
 
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows in ISO 8601, None where missing."""
@@ -293,7 +308,26 @@ class CellColumn(Column):
             ):
                 raise DataError(f"{name} in {self.label} holds {odd[0]!r} among dates: make such cells missing or text")
             parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
-        return self.with_numbers(np.concatenate(parts), spelling.kind, spelling)
+        numbers = np.concatenate(parts)
+        if not isinstance(spelling, DateSpelling):
+            return self.with_numbers(numbers, spelling)
+        return self._of_dates(self._in_users_order(numbers), known, spelling, name)
+
+    def _of_dates(
+        self, days: NDArray[np.float64], known: dict[str, float], spelling: DateSpelling, name: str
+    ) -> Column:
+        """Return the column of dates, in the user's order; `known` has the days of each text."""
+        offsets = {text: spelling.offset(text) for text, number in known.items() if number == number}
+        zone = zone_of_offsets(set(offsets.values()), f"{name} in {self.label}")
+        read_clock = None
+        if zone == OWN:
+            clocks = {text: spelling.clock(text) for text in offsets}
+            cells = chain.from_iterable(self._read(self._at(slice(*block))) for block in blocks(self.rows))
+            clock = np.array([clocks.get(cell, np.nan) if _is_str(cell) else np.nan for cell in cells], np.float64)
+            read_clock = partial(_numbers_at, self._in_users_order(clock))
+        read = partial(_numbers_at, days)
+        made = DateColumn(self.label, self.dtype, len(days), read, spelling, zone, read_clock)
+        return made if self.order is None else made.with_order(self.order)
 
     @property
     def natural(self) -> Kind:
@@ -372,8 +406,10 @@ def copied(column: Column, kind: Kind) -> Column:
         cells = np.array(column.cells(slice(None)), object)
         return CellColumn(column.label, column.dtype, column.rows, partial(_cells_at, cells), is_text=False)
     numbers = column.numbers(slice(None))
-    if kind == "date":
-        return DateColumn(column.label, column.dtype, column.rows, partial(_numbers_at, numbers))
+    if isinstance(column, DateColumn):
+        read_clock = partial(_numbers_at, column.clock(slice(None))) if column.zone == OWN else None
+        read = partial(_numbers_at, numbers)
+        return DateColumn(column.label, column.dtype, column.rows, read, zone=column.zone, read_clock=read_clock)
     return ArrayColumn(column.label, column.dtype, numbers)
 
 

@@ -111,8 +111,8 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             chosen = choose(head.names)
             texts = [column for column in head.names if chosen.get(column)]
             table = _read(file, head, name, list(chosen), texts)
-            times = [field.name for field in table.schema if pyarrow.types.is_time(field.type)]
-            if times:  # a time of day is neither a date nor a number: read it as text
+            times = [field.name for field in table.schema if _is_better_as_text(field.type)]
+            if times:
                 table = _read(file, head, name, list(chosen), [*texts, *times])
         except UnicodeError as error:
             raise DataError(_wrong_encoding(name, form, str(error))) from error
@@ -123,6 +123,13 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
     if any(pyarrow.types.is_binary(field.type) for field in table.schema):
         raise DataError(_wrong_encoding(name, form, "invalid bytes"))
     return table.select([column for column in head.names if column in chosen])
+
+
+def _is_better_as_text(kind: "pyarrow.DataType") -> bool:
+    """Return whether it is a time of day, which is neither a date nor a number, or a time whose zone pyarrow drops."""
+    from pyarrow import types
+
+    return types.is_time(kind) or (types.is_timestamp(kind) and kind.tz is not None)
 
 
 def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:

@@ -3,8 +3,9 @@
     datetime64, date objects, series of dates      ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
-Times with a time zone are converted to UTC. A date from any source is first converted to whole microseconds, which are
-then split into days and the time of day. So equal dates become bit-identical numbers.
+Times with a time zone become the days of the same instant in UTC; their wall clocks are kept beside it (time_zone.py).
+A date from any source is first converted to whole microseconds, which are then split into days and the time of day. So
+equal dates become bit-identical numbers.
 """
 
 import datetime
@@ -40,7 +41,7 @@ _DATES = {
     "dmy": rf"{_DAY}{_SEP}{_MONTH}(?P=sep){_SHORT_YEAR}",
 }
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
-_ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
+_ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4])(?::?[0-5]\d)?))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
 """The first and the last year allowed in a date without a day; text such as "2345-01" is more likely a part number."""
 _CENTURY = 69  # two-digit years from 69 on are in the 1900s, smaller ones in the 2000s, as in POSIX
@@ -68,6 +69,19 @@ class DateSpelling(Spelling):
                 return float("nan")
             raise ValueError(f"{text!r} is not a date in this spelling")
         parts = found.groupdict()
+        days, rest = divmod(_microseconds(_date(parts), parts), DAY)
+        return days + rest / DAY
+
+    def offset(self, text: str) -> int | None:
+        """Return by how many seconds the zone of a date that this spelling reads is ahead of UTC; None for no zone."""
+        found = self._pattern.fullmatch(text.strip())
+        return None if found is None or found["zone"] is None else _offset(found["zone"])
+
+    def clock(self, text: str) -> float:
+        """Return the days since 1970-01-01 on the wall clock of a date that this spelling reads."""
+        found = self._pattern.fullmatch(text.strip())
+        assert found is not None
+        parts = {**found.groupdict(), "zone": None}
         days, rest = divmod(_microseconds(_date(parts), parts), DAY)
         return days + rest / DAY
 
@@ -100,12 +114,15 @@ def _microseconds(date: datetime.date, parts: dict[str, Any]) -> int:
         hour = hour % 12 + 12 * (parts["half"].lower() == "pm")
     if hour > 23 or minute > 59 or second > 60:
         raise ValueError("no time of day")
-    zone = 0
-    if (parts["zone"] or "Z") not in ("Z", "UTC"):
-        digits = parts["zone"].replace(":", "")
-        zone = int(digits[0] + "1") * (60 * int(digits[1:3]) + int(digits[3:]))
-    seconds = 86_400 * (date.toordinal() - _EPOCH) + 3600 * hour + 60 * (minute - zone) + second
+    seconds = 86_400 * (date.toordinal() - _EPOCH) + 3600 * hour + 60 * minute + second - _offset(parts["zone"] or "Z")
     return 1_000_000 * seconds + int((parts["f"] or "0")[:6].ljust(6, "0"))
+
+
+def _offset(zone: str) -> int:
+    if zone in ("Z", "UTC"):
+        return 0
+    digits = zone.replace(":", "")
+    return int(digits[0] + "1") * (3600 * int(digits[1:3]) + 60 * int(digits[3:] or 0))
 
 
 def date_spelling_from_json(data: Any) -> DateSpelling:
@@ -168,8 +185,13 @@ def _microseconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def days_of_objects(cells: list[Any]) -> NDArray[np.float64]:
-    """Convert dates and datetimes to days since 1970-01-01; missing cells become NaN."""
+    """Convert dates and datetimes to days since 1970-01-01, of the instant in UTC; missing cells become NaN."""
     return days_of(np.array([_of_object(cell) for cell in cells], np.float64))
+
+
+def clocks_of_objects(cells: list[Any]) -> NDArray[np.float64]:
+    """Convert dates and datetimes to days since 1970-01-01 on their own wall clock; missing cells become NaN."""
+    return days_of_objects([cell.replace(tzinfo=None) if getattr(cell, "tzinfo", None) else cell for cell in cells])
 
 
 def is_date_type(kind: type) -> bool:

@@ -52,6 +52,7 @@ from ash.data.columns import (
 from ash.data.dates import (
     DAY,
     TOO_DISTANT,
+    clocks_of_objects,
     date_text,
     days_of,
     days_of_datetimes,
@@ -61,6 +62,7 @@ from ash.data.dates import (
 )
 from ash.data.sparse import SparseMatrix, is_sparse, read_sparse
 from ash.data.spelling import NEARLY, Learned, NumberSpelling, learn_spelling
+from ash.data.time_zone import zone_of_objects
 from ash.errors import DataError, SettingError
 from ash.options import Infinite
 
@@ -251,11 +253,24 @@ def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Co
     if values.dtype.kind == "M":
         return DateColumn(label, dtype, len(values), lambda rows: days_of_datetimes(values[rows]))
     if values.dtype.kind == "O" and _are_dates(values):
-        return DateColumn(label, dtype, len(values), lambda rows: days_of_objects(values[rows].tolist()))
+        return _column_of_moments(values, label, dtype, name)
     column = CellColumn(label, dtype, len(values), lambda rows: values[rows].tolist())
     if values.dtype.kind == "O":
         column.check_cells(name)
     return column
+
+
+def _column_of_moments(values: NDArray[Any], label: str, dtype: str, name: str) -> Column:
+    """Return an array of date objects and missing cells as a column."""
+    zone = zone_of_objects((cell for cell in values.tolist() if not is_missing(cell)), f"{name} in {label}")
+    return DateColumn(
+        label,
+        dtype,
+        len(values),
+        lambda rows: days_of_objects(values[rows].tolist()),
+        zone=zone,
+        read_clock=lambda rows: clocks_of_objects(values[rows].tolist()),
+    )
 
 
 def _are_dates(values: NDArray[Any]) -> bool:
@@ -317,7 +332,8 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
     if series.dtype.is_numeric() or series.dtype == nw.Boolean:
         return SeriesColumn(label, word, series)
     if series.dtype == nw.Date or series.dtype == nw.Datetime:
-        return DateColumn(label, word, len(series), lambda rows: _days(series[rows]))
+        zone = getattr(series.dtype, "time_zone", None)
+        return DateColumn(label, word, len(series), lambda rows: _days(series[rows]), zone=zone)
     if series.dtype == nw.String or series.dtype in (nw.Categorical, nw.Enum):
         is_text = series.dtype == nw.String
         return CellColumn(label, word, len(series), lambda rows: _to_list(series[rows]), is_text)

@@ -10,6 +10,10 @@ class keeps at least one training row, so the only row of a class goes to traini
 part is too small for all classes, or the stratified split leaves a class without a training row, one row of each class
 is reserved for training, and all other rows are shuffled regardless of class. In that case, a class may have no
 validation row.
+
+If rows have groups, whole groups are drawn instead (group_split.py). There are three kinds of groups: those that the
+user gives, equal rows that chance does not explain (ash/encoding/repeated_rows.py), and the copies of a row that stand
+for its weight (ash/encoding/canonical_order.py).
 """
 
 from collections.abc import Sequence
@@ -23,6 +27,7 @@ from ash._utils.checks import check_seed, is_integer, is_number
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
 from ash.data.frames import Frame, declared, read_frame, spelled_frame
+from ash.data.group_split import count_groups, grouped_split, numbered, read_groups
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
@@ -51,9 +56,13 @@ class Table:
     weights : array [rows] or None
         Row weights above 0; None if all rows count equally.
     factors : array [classes] or None
-        The factor by which the row weights of each class were multiplied; `weights` already includes it.
+        The factor by which the row weights of each class were multiplied; `weights` already includes it. None if all
+        factors are equal.
     groups : int64 array [rows] or None
-        The group of each row; None if the rows are independent. Rows of one group are never on two sides of a split.
+        The group of each row, numbered 0, 1, ...; None if each row is a group of its own. Rows of one group are never
+        on two sides of a split.
+    positive : int or None
+        Of two classes, the number of the positive class, if it is known (`positive_class`).
     """
 
     frame: Frame
@@ -64,6 +73,7 @@ class Table:
     weights: NDArray[np.float64] | None = None
     factors: NDArray[np.float64] | None = None
     groups: NDArray[np.int64] | None = None
+    positive: int | None = None
 
     @property
     def rows(self) -> int:
@@ -82,6 +92,7 @@ def read_training(
     task: str | None = None,
     sample_weight: Any = None,
     categorical: Sequence[str | int | bool] | None = None,
+    groups: Any = None,
 ) -> Table:
     """Read a training table; rows of weight 0 are left out, and weights too if all others are equal.
 
@@ -96,6 +107,8 @@ def read_training(
     sample_weight : array-like [rows], optional
     categorical : sequence of names, of positions or of one bool per column, optional
         Columns to treat as categories, even if their cells look like numbers.
+    groups : array-like [rows], optional
+        As for `read_groups`.
 
     Raises
     ------
@@ -115,13 +128,16 @@ def read_training(
     frame = read_frame(X)
     weights = read_weights(sample_weight, frame.rows)
     kept = None if weights is None or weights.all() else np.flatnonzero(weights)
-    target = read_target(y, frame.rows, task, kept)
+    target, codes = read_target(y, frame.rows, task, kept), read_groups(groups, frame.rows)
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), _checked(weights[kept])
+        codes = None if codes is None else numbered(codes[kept])
     frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
-    return Table(frame, target.y, target.classes, target.task, target.names, weights)
+    if codes is not None and count_groups(codes) == frame.rows:
+        codes = None
+    return Table(frame, target.y, target.classes, target.task, target.names, weights, groups=codes)
 
 
 def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
@@ -209,12 +225,13 @@ def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     """Split the rows at random, and return the sorted row numbers (int64) for training and for validation.
 
-    For classification the split is stratified by class.
+    For classification the split is stratified by class. Rows of one group are in the same part.
 
     Parameters
     ----------
     validation : float or int
-        A share between 0 and 1 (rounded up to whole rows), or a number of rows.
+        A share between 0 and 1 (rounded up to whole rows), or a number of rows. With groups of several rows, the number
+        of validation rows is close to that, since whole groups are drawn.
     seed : int
         A non-negative integer. The same seed gives the same split.
 
@@ -222,6 +239,8 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     ------
     SettingError
         ``validation`` leaves a part empty, or leaves fewer training rows than classes.
+    DataError
+        The groups cannot be split.
 
     Warns
     -----
@@ -229,13 +248,15 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
         There are classes with a single row; these rows go to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
-    if table.classes_ is not None:
-        _warn_of_single_rows(table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1])
-    return split_rows(labels, table.rows, validation, seed)
+    warn_of_single_rows(table)
+    return split_rows(labels, table.rows, validation, seed, table.groups)
 
 
-def _warn_of_single_rows(classes: NDArray[Any]) -> None:
+def warn_of_single_rows(table: Table) -> None:
     """Warn about classes that have only one row."""
+    if table.classes_ is None:
+        return
+    classes = table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1]
     names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
     if len(classes) == 1:
         warn_user(f"class {names} has a single row, which is used for training only")
@@ -243,17 +264,26 @@ def _warn_of_single_rows(classes: NDArray[Any]) -> None:
         warn_user(f"{len(classes)} classes ({names}) have a single row each, which is used for training only")
 
 
-def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Split `rows` rows in the same way as `split`, given their class numbers instead of a table.
+def split_rows(
+    labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int, groups: Rows | None = None
+) -> tuple[Rows, Rows]:
+    """Split `rows` rows in the same way as `split`, given their class numbers and groups instead of a table.
 
     Parameters
     ----------
     labels : array [rows], optional
         Class numbers, by which the split is stratified; None for a plain shuffle.
+    groups : int64 array [rows], optional
+        Group numbers 0, 1, ...
     """
     count = _validation_rows(validation, rows)
     state = split_state(seed)
     everything = np.arange(rows, dtype=np.int64)
+    if groups is not None:
+        if count_groups(groups) < 2:
+            raise DataError("groups has the same group in all rows: at least 2 are needed, to train and to validate")
+        validates = grouped_split(groups, labels, count / rows, state)
+        return np.flatnonzero(~validates), np.flatnonzero(validates)
     validating = _shuffled(everything, count, None, state) if labels is None else _by_class(labels, count, state)
     return np.setdiff1d(everything, validating, assume_unique=True), np.sort(validating)
 

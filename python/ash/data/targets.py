@@ -77,6 +77,48 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     return Target(_read_numbers(values, names), None, chosen, names)
 
 
+def positive_class(classes: NDArray[Any] | None, pos_label: Any) -> int | None:
+    """Return the number of the positive class: of `pos_label`, or by default of the label 1 (True), as in scikit-learn.
+
+    Parameters
+    ----------
+    classes : array [classes] or None
+        The sorted labels; None for regression.
+    pos_label : label or None
+
+    Returns
+    -------
+    int or None
+        None if there are not two classes, or if none of them is 1 and `pos_label` is None.
+
+    Raises
+    ------
+    SettingError
+        `pos_label` is not one of two labels.
+    """
+    labels = [] if classes is None else classes.tolist()
+    if len(labels) != 2:
+        if pos_label is None:
+            return None
+        there = "y has numbers to predict" if classes is None else f"y has {len(labels)} classes"
+        raise SettingError(f"pos_label={pos_label!r} names one of two classes, but {there}: leave it out")
+    wanted = 1 if pos_label is None else pos_label
+    if wanted in labels:
+        return labels.index(wanted)
+    if pos_label is None:
+        return None
+    raise SettingError(f"pos_label={pos_label!r} is not a label of y: give {labels[0]!r} or {labels[1]!r}")
+
+
+def no_positive_class(what: str, classes: NDArray[Any]) -> SettingError:
+    """Return the error for something that needs a positive class, if neither of the two classes is known to be it."""
+    first, second = classes.tolist()
+    return SettingError(
+        f"{what} needs a positive class, but y has the labels {first!r} and {second!r}, and neither is 1: "
+        f"pass pos_label={first!r} or pos_label={second!r}"
+    )
+
+
 def infer_task(y: NDArray[Any]) -> Task:
     """Infer the task of a target by the rules at the top of this module."""
     if y.ndim == 2:

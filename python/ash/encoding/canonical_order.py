@@ -7,8 +7,10 @@
                                                 a
 
 So a fit is bit-identical for any order of the rows. It is also bit-identical if a row occurs three times instead of
-once with weight 3. There are two exceptions. A weighted table never has neighbor features (neighbors.py), which a table
-with recurring rows may have. And if all rows have the same weight, this weight has no effect.
+once with weight 3. There are three exceptions. A weighted table never has neighbor features (neighbors.py), which a
+table with recurring rows may have. If all rows have the same weight, this weight has no effect. And the copies that
+stand for a weight are one group (ash/data/table.py), so they are always on the same side of a split, while equal rows
+that the user gives are one group only if chance does not explain them (repeated_rows.py).
 
 If some weights are not integers, or their sum is too large, no row is repeated, and all weights remain weights of the
 loss. Different rows with the same 64-bit hash keep their order. About one in 3e7 tables of a million rows has such
@@ -21,8 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.data.arrays import Matrix
 from ash.data.columns import blocks
+from ash.data.frames import Frame
+from ash.data.group_split import numbered
 from ash.data.table import Table
+from ash.data.time_zone import OwnOffsets
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
@@ -32,30 +38,44 @@ _CELLS = 2**20  # cells that are hashed at a time
 
 
 def sort_rows(table: Table, schema: Schema) -> Table:
-    """Return the rows of a table in the order of their hashes, repeated by weight if all weights are small integers."""
+    """Return the rows of a table in the order of their hashes, repeated by weight if all weights are small integers.
+
+    The copies of a row are one group, unless the table has groups already.
+    """
     hashes = _row_hashes(table, schema)
-    if table.weights is None:
-        return _taken(table, np.argsort(hashes, kind="stable"), None)
-    order = np.lexsort((table.weights, hashes))
-    weights = table.weights[order]
-    most = MOST_COPIES * table.rows
-    if np.all(weights == np.floor(weights)) and weights.max() <= most and weights.sum() <= most:  # no sum overflows
-        return _taken(table, np.repeat(order, weights.astype(np.int64)), None)
-    return _taken(table, order, weights)
-
-
-def _taken(table: Table, rows: NDArray[np.int64], weights: NDArray[np.float64] | None) -> Table:
-    return replace(table, frame=table.frame.take(rows), y=table.y[rows], weights=weights)
+    keys = [each for each in (table.groups, table.weights) if each is not None]
+    order, weights = np.lexsort((*keys, hashes)), table.weights
+    if weights is not None:
+        weights = weights[order]
+        most = MOST_COPIES * table.rows
+        if np.all(weights == np.floor(weights)) and weights.max() <= most and weights.sum() <= most:  # no sum overflows
+            times, weights = weights.astype(np.int64), None
+            if table.groups is None:
+                table = replace(table, groups=np.arange(table.rows, dtype=np.int64))
+            order = np.repeat(order, times)
+    groups = None if table.groups is None else numbered(table.groups[order])
+    return replace(table, frame=table.frame.take(order), y=table.y[order], weights=weights, groups=groups)
 
 
 def _row_hashes(table: Table, schema: Schema) -> NDArray[np.uint64]:
     """Return a hash of each row's numbers, levels and target."""
+    return row_hashes(table.frame, schema, table.y)
+
+
+def row_hashes(frame: Frame, schema: Schema, y: Matrix | None = None) -> NDArray[np.uint64]:
+    """Return a hash of each row's numbers and levels, and of its targets `y` [rows, outputs] if they are given."""
     encoding = Encoding(schema, (None,) * len(schema.columns), ())
-    width = len(schema.columns) + table.y.shape[1]
-    hashes = np.empty(table.rows, np.uint64)
-    for first, stop in blocks(table.rows, max(1, _CELLS // width)):
+    own = [place for place, column in enumerate(schema.columns) if isinstance(column.zone, OwnOffsets)]
+    columns = len(schema.columns) + len(own)
+    width = columns + (0 if y is None else y.shape[1])
+    hashes = np.empty(frame.rows, np.uint64)
+    for first, stop in blocks(frame.rows, max(1, _CELLS // width)):
         values = np.empty((stop - first, width))
-        encoding.put_values(table.frame, slice(first, stop), values)
-        values[:, len(schema.columns) :] = table.y[first:stop]
+        encoding.put_values(frame, slice(first, stop), values)
+        for at, place in enumerate(own, len(schema.columns)):
+            column, rows = frame.columns[place], slice(first, stop)
+            values[:, at] = schema.columns[place].clock(column, rows, column.numbers(rows))
+        if y is not None:
+            values[:, columns:] = y[first:stop]
         hashes[first:stop] = _core.row_digests(values)
     return hashes

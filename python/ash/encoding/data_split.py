@@ -4,6 +4,10 @@
     validation = (X, y) -> validation rows, numbered after the training rows
     cv = 5              -> shuffled folds of the rows, stratified by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
+    neither             -> five folds for a small table (`has_folds`), else a fifth of the rows
+
+If the table has groups (ash/data/table.py), rows of one group are never in both parts of a fold: the first and third
+kind of split draw whole groups. The last kind raises an error if it divides a group that the user gave.
 
 A job trains a candidate on all folds, and the candidate's score is the mean over the folds
 (cpp/ash/run/candidates.hpp). ash/engine/refit.py describes when the final model is trained on all rows.
@@ -13,6 +17,7 @@ Memory: each fold of cross-validation has its own float32 matrix, and a refit on
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,18 +25,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_integer
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
-from ash.data.targets import read_targets
+from ash.data.group_split import count_groups, divided, grouped_folds, is_apart
+from ash.data.table import (
+    Rows,
+    Table,
+    class_factors,
+    of_mean_one,
+    read_training,
+    read_weights,
+    split,
+    split_state,
+    warn_of_single_rows,
+)
+from ash.data.targets import positive_class, read_targets
 from ash.encoding.canonical_order import sort_rows
+from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
+from ash.encoding.repeated_rows import copied_rows
 from ash.encoding.schema import Schema, learn_schema
 from ash.encoding.spiked_numbers import with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError, SettingError
+from ash.metrics import NEED_ALL_CLASSES
 from ash.options import Options
 
 Pair = tuple[Rows, Rows]
@@ -40,11 +61,12 @@ VALIDATION = 0.2
 """The default share of the rows on which candidates are scored."""
 FOLDS = 5
 FEW_ROWS = 5_000
-"""If a table has fewer rows, a fifth of them is too few to select candidates. So a run whose ladder is planned from
-`time_limit` (a planned run) uses folds."""
+"""If a table has fewer rows, a fifth of them is too few to select candidates. So folds are the default."""
 ROWS_A_SECOND = 250
-"""A planned run has folds only for tables with fewer rows than this number times the seconds of its time limit, since
-with five folds a candidate takes five times as long. The number was chosen, not measured."""
+"""A run whose ladder is planned from `time_limit` has folds only for tables with fewer rows than this number times the
+seconds of its limit, since with five folds a candidate takes five times as long. This number was not measured."""
+MOST_UNEQUAL = 2
+"""Folds are of similar size if the largest validation part has at most this many times the rows of the smallest."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
 
 
@@ -114,7 +136,7 @@ class Split:
     folds : tuple of Fold
         The folds on which candidates are trained and scored: a single fold, or the folds of cross-validation.
     whole : Fold or None
-        With cross-validation, a fold in which all rows train, for a refit on all rows; else None.
+        With cross-validation, a fold in which all rows train, for training on all rows; else None.
     """
 
     folds: tuple[Fold, ...]
@@ -125,16 +147,63 @@ class Split:
         """The table that is split."""
         return self.folds[0].table
 
+    @cached_property
+    def is_tiled(self) -> bool:
+        """Whether there is a single fold, or each fold trains on all rows but its own validation part.
 
-def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
+        The validation parts must be of similar size and cover each row equally often. Rows that no fold validates must
+        be fewer than a part. Only then is the mean of the folds' models as good as models that are trained on all rows.
+        """
+        if self.whole is None:
+            return True
+        rows, sizes = np.arange(self.table.rows), [len(fold.validation) for fold in self.folds]
+        times = np.bincount(np.concatenate([fold.validation for fold in self.folds]), minlength=len(rows))
+        beside = (np.setdiff1d(rows, fold.validation, assume_unique=True) for fold in self.folds)
+        return (
+            len(self.folds) > 1
+            and set(times.tolist()) <= {0, int(times.max())}
+            and int((times == 0).sum()) < min(sizes)
+            and max(sizes) <= MOST_UNEQUAL * min(sizes)
+            and all(np.array_equal(own, fold.training) for own, fold in zip(beside, self.folds, strict=True))
+        )
+
+    @property
+    def stand_in(self) -> int:
+        """The index of the fold whose models predict if none can be trained on all rows.
+
+        It is the fold with the most training rows, or the first of folds of similar size.
+        """
+        return 0 if self.is_tiled else int(np.argmax([len(fold.training) for fold in self.folds]))
+
+    @cached_property
+    def predicting(self) -> tuple[Encoding, ...]:
+        """The encoding with which each fold's models predict: its target statistics are those of the fold's own rows.
+
+        A model was trained beside these statistics and their counts. Neighbors are those of all rows. Folds share one
+        encoding if no column has statistics.
+        """
+        if self.whole is None:
+            return (self.folds[0].encoding.predicting,)
+        shared, own = self.whole.encoding.predicting, [fold.encoding for fold in self.folds]
+        if all(table is None for table in shared.statistics):
+            return (shared,) * len(own)
+        return tuple(replace(shared, statistics=each.statistics, targets=each.targets) for each in own)
+
+
+def read_table(
+    X: Any, y: Any, options: Options, sample_weight: Any, sort: bool, groups: Any = None
+) -> tuple[Table, Schema]:
     """Read the data, and learn the schema of its columns.
 
     Parameters
     ----------
     sort : bool
         Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
+    groups : array-like [rows], optional
+        As for `read_groups`.
     """
-    table = read_training(X, y, options.task, sample_weight, options.categorical_features)
+    table = read_training(X, y, options.task, sample_weight, options.categorical_features, groups)
+    table = replace(table, positive=positive_class(table.classes_, options.pos_label))
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
     # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.
@@ -143,14 +212,17 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
     table = replace(table, frame=frame)
+    if groups is None:
+        table = replace(table, groups=copied_rows(table, schema))
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
         factors = class_factors(table, options.class_weight)
-        table = replace(table, weights=_times(table.weights, factors[table.y[:, 0].astype(np.int64)]), factors=factors)
+        weights = _times(table.weights, factors[table.y[:, 0].astype(np.int64)])
+        table = replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
+        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -162,8 +234,8 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        By default `options.folds` folds; if that is None, five folds for a small table in a planned run, else a fifth
-        of the rows.
+        By default `options.folds` folds; if that is None, five folds for a small table (`has_folds`), else a fifth of
+        the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
         The user's X, y and groups, which are passed to a splitter.
@@ -173,15 +245,28 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     DataError, SettingError
         `validation` or `cv` is not allowed, or a fold has an empty part.
     """
-    if cv is None and validation is None and (options.planned or options.folds is not None):
-        count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
+    if cv is None and validation is None:
+        count = options.folds or (FOLDS if has_folds(table, options) else 1)
+        if table.groups is not None:
+            count = min(count, count_groups(table.groups))
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
+        if given.get("groups") is not None:
+            raise SettingError(
+                "groups have no effect with validation=(X, y), since no row of it is in the table to train on: leave "
+                "groups out, or pass all rows in one table"
+            )
         return _check_folds(Split((_beside(table, schema, validation, options),)), options)
     if cv is None:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
         return _check_folds(Split((_fold(table, schema, *rows, options.seed),)), options)
-    pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, cv, **given))
+    if is_integer(cv):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # see _beside_rare_kinds
+            pairs = _beside_rare_kinds(table, options, list(_drawn(table, cv, options.seed)))
+        warn_of_single_rows(table)
+    else:
+        pairs = list(_given(table, cv, **given))
     copies, stored = len(pairs) + 1, table.frame.stored
     check_memory(copies * table.rows, len(schema.columns), "X", None if stored is None else copies * stored)
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
@@ -273,24 +358,60 @@ def _learn_encoding(
         training=order,
         weights=weights,
         validation=validation,
+        groups=table.groups,
     )
 
 
-def has_folds(table: Table, time_limit: float) -> bool:
-    """Return whether a planned run uses folds: the table must be small, and each class large enough for all folds."""
-    if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * time_limit):
+def has_folds(table: Table, options: Options) -> bool:
+    """Return whether a table gets five folds by default: it has at least five rows, and fewer than `FEW_ROWS`.
+
+    A run that is planned for a short `time_limit` has no time for folds (see `ROWS_A_SECOND`). At least one class must
+    have a row for each fold, or all classes if the chosen metric is undefined on a fold without one of them.
+    """
+    seconds = options.time_limit if options.planned else None
+    if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * (math.inf if seconds is None else seconds)):
         return False
-    return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
+    if not table.classes:
+        return True
+    counts = np.bincount(table.y[:, 0].astype(np.int64))
+    return int(counts.min() if options.metric in NEED_ALL_CLASSES else counts.max()) >= FOLDS
+
+
+def _beside_rare_kinds(table: Table, options: Options, pairs: list[Pair]) -> list[Pair]:
+    """Return the folds with each class in all training parts: rows of a missing class are moved there.
+
+    So a class with a single row is never validated. For the Poisson loss, targets above 0 count as a class, since a
+    fold cannot train without them. If rows have groups, whole groups are moved.
+    """
+    if not table.classes and options.loss != "poisson":
+        return pairs
+    kinds = table.y[:, 0] if table.classes else table.y[:, 0] > 0
+    found = []
+    for training, validation in pairs:
+        missing = np.setdiff1d(kinds, kinds[training])
+        moved = np.isin(kinds[validation], missing)
+        if moved.any() and table.groups is not None:
+            moved = np.isin(table.groups[validation], table.groups[validation][moved])
+        if moved.any() and not moved.all():
+            training, validation = np.sort(np.concatenate([training, validation[moved]])), validation[~moved]
+        found.append((training, validation))
+    return found
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
-    """Yield the training and validation rows of `cv` shuffled folds of the table."""
+    """Yield the training and validation rows of `cv` shuffled folds of the table, without dividing groups."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    if not 2 <= cv <= table.rows:
+    most = table.rows if table.groups is None else count_groups(table.groups)
+    if not 2 <= cv <= most:
+        which = "" if table.groups is None else " (the number of groups)"
         raise SettingError(
-            f"cv must be a number of folds from 2 to {table.rows}, a splitter, or pairs of row numbers, got {cv}"
+            f"cv must be a number of folds from 2 to {most}{which}, a splitter, or pairs of row numbers, got {cv}"
         )
+    if table.groups is not None:
+        fold_of = grouped_folds(table.groups, table.y[:, 0] if table.classes else None, int(cv), split_state(seed))
+        yield from ((np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(cv)))
+        return
     kind = StratifiedKFold if table.classes else KFold
     splitter = kind(int(cv), shuffle=True, random_state=split_state(seed))
     try:
@@ -312,13 +433,28 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
         raise SettingError(f"cv={cv!r} cannot split this table: {error}") from error
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
+    numbers = user_numbers(table, X)
+    for place, pair in enumerate(pairs):
+        training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
+        if table.groups is not None and not is_apart(table.groups, training, validation):
+            if groups is not None:
+                raise divided(cv, place)
+            if place == 0:
+                warn_user(
+                    "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, "
+                    "such as cv=5, or remove the copies"
+                )
+        yield training, validation
+
+
+def user_numbers(table: Table, X: Any) -> Rows:
+    """Return the index that each row of the table has in the user's X."""
     numbers = table.frame.numbers_of(np.arange(table.rows))
     if isinstance(X, Frame) and X.order is not None:  # `numbers` are indices in the file's rows: make them indices in X
         places = np.empty(int(X.order.max()) + 1, np.int64)
-        places[X.order] = np.arange(count)
+        places[X.order] = np.arange(X.rows)
         numbers = places[numbers]
-    for place, pair in enumerate(pairs):
-        yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
+    return numbers
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:

@@ -1,11 +1,14 @@
 """The features of a date in addition to its days since 1970-01-01: parts that recur every year, month, week or day.
 
-    month      one-hot, 12 features
-    weekday    one-hot, 7 features, from Monday on
-    day        1 to 31
-    hour       0 to 24, with a fraction
+    month          one-hot, 12 features
+    weekday        one-hot, 7 features, from Monday on
+    day            1 to 31
+    hour           0 to 24, with a fraction
+    year
+    day_of_year    1 to 366
 
-A date column has only those parts in which its training cells differ. The parts of a row depend only on that row.
+Parts are those of the column's time zone. A date column has only those parts in which its training cells differ. The
+parts of a row depend only on that row.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +36,16 @@ def _day(days: Floats) -> Floats:
     return dates.astype(np.float64) - first.astype(np.float64) + 1
 
 
+def _year(days: Floats) -> Floats:
+    return _dates(days).astype("datetime64[Y]").astype(np.float64) + 1970
+
+
+def _day_of_year(days: Floats) -> Floats:
+    dates = _dates(days)
+    first = dates.astype("datetime64[Y]").astype("datetime64[D]")
+    return dates.astype(np.float64) - first.astype(np.float64) + 1
+
+
 def _hour(days: Floats) -> Floats:
     return (days - np.floor(days)) * 24
 
@@ -41,7 +54,14 @@ def _dates(days: Floats) -> NDArray[np.datetime64]:
     return np.floor(days).astype(np.int64).astype("datetime64[D]")
 
 
-PARTS: dict[str, Callable[[Floats], Floats]] = {"month": _month, "weekday": _weekday, "day": _day, "hour": _hour}
+PARTS: dict[str, Callable[[Floats], Floats]] = {
+    "month": _month,
+    "weekday": _weekday,
+    "day": _day,
+    "hour": _hour,
+    "year": _year,
+    "day_of_year": _day_of_year,
+}
 """Each function takes days without NaN, and returns level numbers from 0 if the part has levels, else values."""
 LEVELS: dict[str, Sequence[str]] = {"month": tuple(map(str, MONTHS)), "weekday": WEEKDAYS}
 """The levels of the one-hot parts."""
@@ -54,7 +74,7 @@ def width(part: str) -> int:
 
 def part_names(part: str) -> list[str]:
     """Return, for each feature of a part, the suffix that the feature's name adds to the column's name."""
-    return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part]
+    return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part.replace("_", " ")]
 
 
 def varying_parts(days: Floats) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ During training, the training rows have other statistics and neighbors than in p
 computes them (training_encoding.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -189,7 +190,9 @@ class Encoding:
         widths = [1 + column.missing, *map(width, column.parts)]
         return [(part, self.starts[place] + sum(widths[: at + 1])) for at, part in enumerate(column.parts)]
 
-    def block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
+    def block(
+        self, frame: Frame, rows: slice, unknown: Unknown = "bucket", found: dict[int, Codes] | None = None
+    ) -> Block:
         """Return the features of a block of rows of a table that the schema has checked.
 
         Parameters
@@ -199,6 +202,8 @@ class Encoding:
             Without a step.
         unknown : "bucket" or "error"
             Whether a level not seen in training is encoded as unknown or refused.
+        found : dict, optional
+            Is given the level numbers of the rows in each column with statistics.
 
         Returns
         -------
@@ -210,37 +215,41 @@ class Encoding:
         DataError
             There is a level that was not seen in training, and `unknown` is "error".
         """
-        block = self.columns_block(frame, rows, unknown)
+        block = self.columns_block(frame, rows, unknown, {} if found is None else found)
         if self.neighbors is not None:
             block[:, self.columns_end :] = self.neighbors.of(block[:, self.starts])
         return block
 
-    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
+    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown, found: dict[int, Codes]) -> Block:
         """Return the same array as `block`, except that its neighbor features are not filled."""
         if frame.matrix is not None and self.schema.is_numeric:
-            return self._matrix_block(frame.matrix_rows(rows), is_new=not isinstance(frame.matrix, np.ndarray))
+            is_new = not isinstance(frame.matrix, np.ndarray)
+            return self._matrix_block(frame.matrix_rows(rows), found, is_new=is_new)
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             if column.kind != "category":
                 block[:, self.starts[place]] = numbers = given.numbers(rows)
-                self._put_beside(block, place, numbers)
+                self._put_beside(block, place, numbers, found)
                 if column.parts:
-                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, numbers)
+                    clock = column.clock(given, rows, numbers)
+                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, clock)
                 continue
             codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
             if table is None:
                 put_ones(block[:, self.starts[place] :], codes, len(column.levels) + column.missing)
             else:
                 block[:, self.statistics_of(place)] = table[codes]
+                found[place] = codes
         return block
 
-    def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
+    def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64], found: dict[int, Codes]) -> None:
         """Fill the missing indicator and the statistics of a column of numbers or dates, if it has them."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
         if table is not None and isinstance(codes, ValueCodes):
-            block[:, self.statistics_of(place)] = table[codes.of(numbers)]
+            found[place] = codes.of(numbers)
+            block[:, self.statistics_of(place)] = table[found[place]]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
         """Return whether the core can read a table without encoding; if so, the core refuses infinite numbers."""
@@ -278,7 +287,7 @@ class Encoding:
         ends = [*self.starts[1:], self.columns_end]
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
-    def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
+    def _matrix_block(self, rows: NDArray[Any], found: dict[int, Codes], *, is_new: bool) -> Block:
         """Return the features of rows of an all-numeric table, without a loop over all columns.
 
         `is_new` says that only the caller uses the array `rows`, so the result may share its memory.
@@ -294,7 +303,7 @@ class Encoding:
                 start = self.starts[begin]
                 block[:, start : start + end - begin] = values[:, begin:end]
         for place in self._wider:
-            self._put_beside(block, place, values[:, place])
+            self._put_beside(block, place, values[:, place], found)
         return block
 
     @property
@@ -314,6 +323,26 @@ class Encoding:
         names = [f"{name}={level}" for level in column.levels] if column.kind == "category" else [name]
         parts = [f"{name}: {each}" for part in column.parts for each in part_names(part)]
         return names + [f"{name} is missing"] * column.missing + parts + statistics
+
+
+def blocks_for(encodings: Sequence[Encoding], frame: Frame, rows: slice, unknown: Unknown = "bucket") -> list[Block]:
+    """Return the block of rows in each of several encodings, which differ only in their statistics.
+
+    Cells are read and levels are looked up only once. The arguments and errors are those of `Encoding.block`.
+    """
+    found: dict[int, Codes] = {}
+    first = encodings[0].block(frame, rows, unknown, found)
+    return [first, *(_restated(first, found, encoding) for encoding in encodings[1:])]
+
+
+def _restated(block: Block, found: dict[int, Codes], encoding: Encoding) -> Block:
+    """Return a copy of a block with the statistics of another encoding."""
+    block = block.copy()
+    for place, codes in found.items():
+        table = encoding.statistics[place]
+        assert table is not None
+        block[:, encoding.statistics_of(place)] = table[codes]
+    return block
 
 
 def is_many_level(column: ColumnSchema) -> bool:

@@ -12,10 +12,11 @@ Let r be the largest d, and let the prior p be the mean target of all training r
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
 matter which of several rows at the largest distance is chosen. All features are continuous. During training, the sums
-of a training row leave out the row itself.
+of a training row leave out the row itself, and equal rows of its group.
 
 Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see
-`with_neighbors`). In trials that are not part of `bench`, these features reduced accuracy in other cases.
+`with_neighbors`). In trials that are not part of `bench`, these features reduced accuracy in other cases. In a table
+with these features, equal rows count as independent, even if chance does not explain them (repeated_rows.py).
 
 Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed,
         so the features have the same bits on every machine.
@@ -31,9 +32,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash import _core
 from ash._utils.cached import cached_property
 from ash.encoding.schema import Schema, check_schema
-from ash.encoding.target_statistics import MOST_STATISTICS, Targets
+from ash.encoding.target_statistics import MOST_STATISTICS, Targets, choose_targets, prepare_targets
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KDTree
@@ -56,6 +58,8 @@ LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""
 AGREEING = 0.5
 """The maximum variance of targets among equal rows, as a share of the targets' variance among all recurring rows."""
+CORRELATED = 4.0
+"""The least correlation of a row's target with those of similar rows, in standard errors."""
 _BLOCK = 4096  # rows whose neighbors are searched at a time
 
 
@@ -135,7 +139,7 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """The contribution of each training row to the sums of its distinct row.
+    """The contribution of each training row, with equal rows of its group, to the sums of its distinct row.
 
     Attributes
     ----------
@@ -154,26 +158,48 @@ class Own:
         return Own(self.places[rows], self.weights[rows], self.deviations[rows])
 
 
-def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
+def with_neighbors(
+    schema: Schema, numbers: Doubles, targets: Doubles, groups: NDArray[np.int64] | None = None
+) -> Schema:
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
-    There must be at least FEWEST_ROWS distinct rows. The share of rows that equal another row must be from
+    There must be at least FEWEST_ROWS distinct rows. The share of rows that equal a row of another group must be from
     LEAST_RECURRING to MOST_RECURRING, and the variance of targets among equal rows must be at most AGREEING times the
     variance among all rows that recur. If more than MOST_RECURRING of the rows recur, either the table has few distinct
     rows, which a network sees often enough, or its rows were drawn with replacement, so new rows will not equal them.
-    `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
+    Similar rows must have similar targets as well; if only equal rows have, they are probably copies by mistake.
+    `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs], `groups` [rows] are as in `Table`.
     """
-    distinct, group, counts = _distinct(numbers)
+    distinct, equal, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
         return schema
-    recurs = counts[group] > 1
+    recurs = counts[equal] > 1
+    if groups is not None:
+        once = np.unique(np.stack([equal, groups]), axis=1)[0]  # each distinct row once per group
+        recurs = np.bincount(once, minlength=len(distinct))[equal] > 1
     if not LEAST_RECURRING <= recurs.mean() <= MOST_RECURRING:
         return schema
-    group, values = group[recurs], targets[recurs]
+    group, values = equal[recurs], targets[recurs]
     means = np.stack([np.bincount(group, y, len(counts))[group] / counts[group] for y in values.T], axis=1)
     within = ((values - means) ** 2).sum(axis=0) / (len(values) - len(np.unique(group)))
     agree = within <= AGREEING * values.var(axis=0)
-    return replace(schema, neighbors=True) if agree.all() else schema
+    if not agree.all() or not _do_similar_rows_predict(numbers, targets, equal):
+        return schema
+    return replace(schema, neighbors=True)
+
+
+def _do_similar_rows_predict(numbers: Doubles, targets: Doubles, equal: NDArray[np.int64]) -> bool:
+    """Return whether each target is correlated with its mean over the nearest unequal rows.
+
+    `equal` [rows] has the same number for equal rows. One of them stands for all of them.
+    """
+    rows = np.arange(len(numbers))
+    known = prepare_targets(targets, 0, choose_targets(targets, 0, rows, None), rows, None)
+    near = learn_neighbors(numbers, known, equal)[1][:, : len(known.priors)]
+    first = np.unique(equal, return_index=True)[1]
+    near, own = (values[first] - values[first].cumsum(axis=0)[-1] / len(first) for values in (near, known.deviations))
+    product, left, right = (values.cumsum(axis=0)[-1] for values in (near * own, near**2, own**2))  # added in row order
+    return bool((product > CORRELATED / np.sqrt(len(first)) * np.sqrt(left * right)).all())
 
 
 def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
@@ -181,13 +207,18 @@ def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
     return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
 
 
-def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doubles]:
+def learn_neighbors(
+    numbers: Doubles, targets: Targets, groups: NDArray[np.int64] | None = None
+) -> tuple[Neighbors, Doubles]:
     """Return the neighbors learned from a table, and the features of all its rows for training: array [rows, k + 1].
 
-    `numbers` [rows, columns] are finite or NaN. Training rows (the rows in `targets`) are not their own neighbors.
+    `numbers` [rows, columns] are finite or NaN. Training rows (the rows in `targets`) are not their own neighbors, nor
+    those of equal rows that are in the same of the `groups` [rows].
     """
     training = numbers[targets.rows]
     found, own = _neighbors(training, targets, *_scaling(training))
+    if groups is not None:
+        own = _of_groups(own, groups[targets.rows])
     features = np.empty((len(numbers), found.features))
     features[targets.rows] = found.of(training, own)
     others = np.setdiff1d(np.arange(len(numbers)), targets.rows)
@@ -207,6 +238,14 @@ def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Dou
     deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
     found = Neighbors(center, inverse, rows, weights, deviations, targets.priors)
     return found, Own(group, targets.weights, targets.deviations)
+
+
+def _of_groups(own: Own, groups: NDArray[np.int64]) -> Own:
+    """Return contributions that include those of equal rows of the same group."""
+    group = np.unique(np.stack([own.places, groups]), axis=1, return_inverse=True)[1].reshape(-1)
+    count = int(group.max()) + 1
+    deviations = [_sums(group, each, count)[group] for each in own.deviations.T]
+    return Own(own.places, _sums(group, own.weights, count)[group], np.stack(deviations, axis=1))
 
 
 def _sums(group: NDArray[np.int64], values: Doubles, groups: int) -> Doubles:
@@ -259,16 +298,10 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return each column's median and inverse scale.
+    """Return each column's center and inverse scale, by the core's rule for features (cpp/ash/data/quartiles.hpp).
 
-    The scale is the interquartile range, or half the full range if the quartiles are equal. The inverse of a scale that
-    is (nearly) 0 is 0.
+    The inverse of a scale that is (nearly) 0 is 0.
     """
-    center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
-    for place, column in enumerate(numbers.T):
-        there = column[~np.isnan(column)]
-        if len(there):
-            low, center[place], high = np.quantile(there, [0.25, 0.5, 0.75])
-            scale = high - low or np.ptp(there) / 2
-            inverse[place] = 1.0 / scale if scale >= np.finfo(np.float32).tiny else 0.0
-    return center, inverse
+    center, scale = _core.robust_scaling(np.ascontiguousarray(numbers))
+    usable = scale >= np.finfo(np.float32).tiny
+    return center, usable / np.where(usable, scale, 1.0)

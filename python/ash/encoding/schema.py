@@ -12,14 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
-from ash.data.columns import CellColumn, Column, Kind, blocks
+from ash.data.columns import CellColumn, Column, DateColumn, Kind, blocks
 from ash.data.dates import DateSpelling, date_spelling_from_json
 from ash.data.frames import Frame, at_most, checked_numbers, natural_kinds
 from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
+from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, TimeZone, offset_name, zone_from_json, zone_named
 from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
 from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown
@@ -53,6 +55,8 @@ class ColumnSchema:
         there is no such text.
     parts : tuple of str
         The parts of a date that are features (date_parts.py).
+    zone : TimeZone, OwnOffsets or None
+        The time zone whose wall clock the parts come from; None if times have no zone.
     """
 
     kind: Kind
@@ -62,6 +66,7 @@ class ColumnSchema:
     # Not in the repr, which journals hash: the spelling has no effect on a run beyond the parsed numbers.
     spelling: Spelling | None = field(default=None, repr=False)
     parts: tuple[str, ...] = field(default=(), repr=False)
+    zone: TimeZone | OwnOffsets | None = field(default=None, repr=False)
 
     @property
     def has_plain_level(self) -> bool:
@@ -85,11 +90,47 @@ class ColumnSchema:
         except DataError:
             return given  # `Schema.read` reports that the column is of another kind
 
+    def clock(self, given: Column, rows: slice, days: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the days since 1970-01-01 on the clock of this column of dates; `days` has those of the instants."""
+        if isinstance(self.zone, OwnOffsets):
+            return given.clock(rows) if isinstance(given, DateColumn) else days
+        return days if self.zone is None else self.zone.local(days)
+
+    def check_zone(self, given: Column, name: str) -> None:
+        """Raise DataError if the times of `given` have a time zone and those of training had none, or vice versa.
+
+        If times had different offsets in training, an offset outside of their range is refused too.
+        """
+        if not isinstance(given, DateColumn) or self.zone == ANY_ZONE:
+            return
+        where, zone = f"{name} in {given.label}", self.zone
+        if (zone is None) == (given.zone is None):
+            if isinstance(zone, OwnOffsets):
+                least, most = _offsets(given)
+                if least < zone.least or most > zone.most:
+                    allowed = f"between {offset_name(zone.least)} and {offset_name(zone.most)}"
+                    fact = f"times with offsets from {offset_name(least)} to {offset_name(most)}"
+                    raise DataError(
+                        f"{where} holds {fact}, but those of training were {allowed}: give their local times"
+                    )
+            return
+        if np.isnan(given.numbers(slice(None))).all():
+            return
+        if zone is None:
+            todo = "drop the zone, for example by .dt.tz_localize(None), if they are on the clock of training"
+            raise DataError(f"{where} holds times with a time zone, but was trained on times without: {todo}")
+        todo = "give them a zone, for example by .dt.tz_localize"
+        raise DataError(
+            f"{where} holds times without a time zone, but was trained on times with one ({zone.name}): {todo}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON that `_column_from_json` reads."""
         told = {"kind": self.kind, "dtype": self.dtype, "levels": list(self.levels), "missing": self.missing}
-        parts = {"parts": list(self.parts)} if self.kind == "date" else {}
-        return told | parts | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
+        told |= {"parts": list(self.parts)} if self.kind == "date" else {}
+        if self.kind == "date" and self.zone != ANY_ZONE:
+            told["zone"] = None if self.zone is None else self.zone.to_json()
+        return told | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
 
 
 @dataclass(frozen=True)
@@ -167,6 +208,9 @@ class Schema:
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
             raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
+        for each, column in zip(read, self.columns, strict=True):
+            if column.kind == "date":
+                column.check_zone(each, name)
         return replace(frame, columns=read)
 
     def checked(self, frame: Frame, name: str = "X") -> Frame:
@@ -225,10 +269,27 @@ def learn_schema(
         levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
         if has_gap and missing == "error":
             _refuse_missing(frame, column, kind, name)
-        parts = varying_parts(column.numbers(slice(None))) if kind == "date" else ()
         spelling = None if column.spelling == ISO else column.spelling
-        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, spelling, parts))
+        learned = ColumnSchema(kind, column.dtype, levels, has_gap, spelling)
+        columns.append(_with_parts(learned, column) if isinstance(column, DateColumn) else learned)
     return frame, Schema(tuple(columns), frame.names, missing, unknown, infinite=infinite)
+
+
+def _with_parts(learned: ColumnSchema, column: DateColumn) -> ColumnSchema:
+    zone: TimeZone | OwnOffsets | None = None
+    if column.zone is not None:
+        zone = OwnOffsets(*_offsets(column)) if column.zone == OWN else zone_named(column.zone)
+    learned = replace(learned, zone=zone)
+    every = slice(None)
+    return replace(learned, parts=varying_parts(learned.clock(column, every, column.numbers(every))))
+
+
+def _offsets(column: DateColumn) -> tuple[int, int]:
+    """Return the smallest and the largest offset from UTC of a column of dates, in seconds; 0 without dates."""
+    every = slice(None)
+    offsets = np.rint((column.clock(every) - column.numbers(every)) * 86_400)
+    known = offsets[~np.isnan(offsets)]
+    return (int(known.min()), int(known.max())) if len(known) else (0, 0)
 
 
 def schema_from_json(data: Any) -> Schema:
@@ -281,10 +342,8 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
     kind, levels = data.get("kind"), data.get("levels")
     check_schema(kind in ("number", "category", "date") and type(kind) is str, f"{where} has an unknown kind")
     entries = {"kind", "dtype", "levels", "missing"} | ({"parts"} if kind == "date" else set())
-    check_schema(
-        _has_keys(data, entries) or _has_keys(data, entries | {"spelling"}),
-        f"{where} has missing or unexpected entries",
-    )
+    optional = {"spelling"} | ({"zone"} if kind == "date" else set())
+    check_schema(entries <= data.keys() <= entries | optional, f"{where} has missing or unexpected entries")
     check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
     check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
     kind_of_level, what = (str, "texts") if kind == "category" else (float, "numbers")
@@ -301,11 +360,8 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
     parts = data.get("parts", [])
     known = is_list_of(parts, str) and [part for part in PARTS if part in parts] == parts
     check_schema(known, f"{where} has date parts that are unknown or in the wrong order")
-    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling, tuple(parts))
-
-
-def _has_keys(data: Any, keys: set[str]) -> bool:
-    return isinstance(data, dict) and data.keys() == keys
+    zone = zone_from_json(data["zone"], where) if "zone" in data else ANY_ZONE if kind == "date" else None
+    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling, tuple(parts), zone)
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:

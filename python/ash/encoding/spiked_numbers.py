@@ -2,8 +2,8 @@
 
     capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
 
-If such a column is scaled by its range, nearly all its values are close together, and a smooth function of the number
-cannot separate their effects. So its values get target statistics (target_statistics.py) in addition to the number,
+The target is rarely a smooth function of such a number, and a smooth function cannot give neighboring values effects of
+their own. So its values get target statistics (target_statistics.py) in addition to the number,
 like the levels of a category. The levels are the values that occur at least twice. There must be more than
 ONE_HOT_LEVELS of them. They must also be sparse in their range (see FILLED), as amounts of money are. Gray levels and
 counts fill most of their range, and are better without levels. A table with more than MOST_COLUMNS such columns is not

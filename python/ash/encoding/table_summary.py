@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.display import format_table, html_table, printable
+from ash._utils.user_warnings import warn_user
 from ash.data.columns import Column, blocks
-from ash.data.frames import Frame
+from ash.data.frames import Frame, at_most
+from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
+from ash.data.time_zone import ANY_ZONE
 from ash.encoding.encoding import Encoding, codes_of, is_many_level
-from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
+from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, ColumnSchema, Schema
 
 SEEN_ROWS = 4096
 SHOWN = 40
@@ -187,8 +190,9 @@ def _summary(
 def _reason(column: ColumnSchema) -> str:
     """Return how a column is encoded, and why."""
     if column.kind == "date":
-        parts = f" and {', '.join(column.parts)}" if column.parts else ""
-        return f"days since 1970{parts}{_written(column)}"
+        parts = f" and {', '.join(column.parts).replace('_', ' ')}" if column.parts else ""
+        zone = "" if column.zone in (None, ANY_ZONE) or not column.parts else f" in {column.zone.name}"
+        return f"days since 1970{parts}{zone}{_written(column)}"
     if column.kind == "number":
         more = f", and statistics of the target for {len(column.levels)} recurring values" if column.levels else ""
         return f"scaled{more}{_written(column)}"
@@ -230,6 +234,37 @@ def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[
                 found.append("copy of the target")
         notes.append(found)
     return notes
+
+
+def warn_of_suspects(table: Table, schema: Schema) -> None:
+    """Warn, once, of columns of a training table that are a copy of the target, or have a different text in each row.
+
+    Tables of fewer than ONE_HOT_LEVELS rows and sparse ones are not checked.
+    """
+    frame = table.frame
+    if frame.rows < ONE_HOT_LEVELS or isinstance(frame.matrix, SparseMatrix):
+        return
+    chosen = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
+    rows = frame.numbers_of(chosen)
+    facts = []
+    for given, column in zip(frame.columns, schema.columns, strict=True):
+        cells = _cells(given.with_order(rows), column.kind)
+        if any(_is_copy(cells, target[chosen], column.kind) for target in table.y.T):
+            everything = cells if len(cells) == frame.rows else _cells(given, column.kind)
+            if any(_is_copy(everything, target, column.kind) for target in table.y.T):
+                facts.append(f"{given.label} is a copy of the target")
+        elif column.kind == "category" and len(column.levels) in (frame.rows, MOST_LEVELS):
+            facts += [f"{given.label} has a different text in each row"] * _is_id(cells, column.kind)
+    if facts:
+        todo = "drop such columns, or make features of them that new rows have too"
+        warn_user(f"X has columns that cannot help with new rows ({'; '.join(at_most(facts))}): {todo}")
+
+
+def _is_copy(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
+    """Return whether cells equal the targets, or correspond to them one to one and each occurs twice on average."""
+    if kind != "category" and np.array_equal(cells, targets):
+        return True
+    return _tell(cells, targets, kind) and len(np.unique(targets)) <= len(targets) / 2
 
 
 def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> NDArray[Any]:

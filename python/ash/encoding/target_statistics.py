@@ -4,23 +4,42 @@ Let W be the total weight of a level's rows. Let each of these rows have target 
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
-For a training row, both sums (W and the sum of w y) run over the level's rows before it in a given order, so no row
-sees its own target or that of a later row. For all other rows, they run over all training rows of the level. Source:
-ordered target statistics of CatBoost (Prokhorenkova et al. 2018, arXiv:1706.09516). Unlike in CatBoost, there is one
-order instead of one per tree. The order should be random, since an order by the target would reveal the target.
+It stands beside the level's count, log(1 + W). An unseen level has the prior and a count of 0.
 
-The code sums w (y - prior), in order of rows within a level. In exact arithmetic the result is the same; in floating
-point it is more accurate.
+For a training row, both sums (W and the sum of w y) are cross-fitted: the training rows are dealt out into PARTS parts,
+and a row's sums run over the rows of the other parts. They are scaled to the whole training part, by the factor
+PARTS / (PARTS - 1) if all parts have the same weight. So no row sees its own target, and the count of a training row is
+on average that of a new row. Rows of one group are in one part, so no row sees the target of a row of its group. For
+all other rows, the sums run over all training rows of the level.
+
+    part             0  1  2  3  4  0  1  2  3  4 ...      of the training rows, in random order
+    sums of a row    over the rows of the four other parts, times 5/4
+
+A level that occurs in one part only is unseen for the rows of this part. This happens to rare levels, and it happens to
+training rows as often as to new rows. In addition, one training row in MASKED sees its level as unseen, so that a
+network knows the features of an unseen level even if all levels are frequent.
+
+The code sums w (y - prior), in order of rows within a level and a part, then in order of parts. In exact arithmetic the
+result is the same; in floating point it is more accurate.
+
+Cost:   PARTS sums per level and target, and a pass over the training rows.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 MOST_STATISTICS = 16
 """The maximum number of statistics per column; they describe the first outputs or the most frequent classes."""
+PARTS = 5
+"""The number of parts of the training rows for cross-fitting. With more parts, a row's statistics use more rows. But
+then the statistics of a level's rows reveal more about their own targets."""
+MASKED = 64
+"""One training row in this many sees the level of a column as unseen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +49,8 @@ class Targets:
     Attributes
     ----------
     rows : int64 array [training]
+    parts : int64 array [training]
+        The part of each row for cross-fitting, from 0 to PARTS - 1.
     weights : array [training]
     deviations : array [training, k]
         Weight times (target - prior).
@@ -37,6 +58,7 @@ class Targets:
     """
 
     rows: NDArray[np.int64]
+    parts: NDArray[np.int64]
     weights: NDArray[np.float64]
     deviations: NDArray[np.float64]
     priors: NDArray[np.float64]
@@ -63,8 +85,12 @@ def prepare_targets(
     chosen: tuple[int, ...],
     training: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Targets:
-    """Return the weighted deviations of the training rows' targets from their means, the basis of statistics."""
+    """Return the weighted deviations of the training rows' targets from their means, the basis of statistics.
+
+    `groups` [rows] are the groups of the table's rows, which are kept in one part.
+    """
     if classes:
         values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
     else:
@@ -73,7 +99,7 @@ def prepare_targets(
     total = own.cumsum()[-1]  # added in row order, unlike NumPy's sum()
     sums = (values * own[:, None]).cumsum(axis=0)[-1]
     priors = sums / total if total > 0 else np.zeros(len(chosen))
-    return Targets(training, own, (values - priors) * own[:, None], priors)
+    return Targets(training, _parts(training, groups), own, (values - priors) * own[:, None], priors)
 
 
 def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
@@ -90,39 +116,76 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
         k statistics and log(1 + weight of the level's training rows). For an unknown level these are the priors and 0.
     """
     own = codes[targets.rows]
-    unknown = levels + 1
-    counts = np.bincount(own, weights=targets.weights, minlength=levels + 2)
-    counts[unknown] = 0.0
-    table = np.empty((levels + 2, len(targets.priors) + 1))
-    for place, prior in enumerate(targets.priors):
-        sums = np.bincount(own, weights=targets.deviations[:, place], minlength=levels + 2)
-        sums[unknown] = 0.0
-        table[:, place] = prior + sums / (counts + 1.0)
-    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p varies with the CPU
-    return table
+    sums = [_sums(own, deviations, levels + 2) for deviations in targets.deviations.T]
+    return _table(targets, _sums(own, targets.weights, levels + 2), sums)
 
 
-def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics for training [rows, k]; those of a training row use only earlier rows of its level."""
-    statistics = table[codes, :-1]
-    own = codes[targets.rows]
-    order = np.argsort(own, kind="stable")
-    own = own[order]
-    is_first = np.diff(own, prepend=-1) != 0
-    start = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]  # the first position of each row's level
-    before = _sums_before(targets.weights[order, None], start)
-    sums = _sums_before(targets.deviations[order], start)
-    ordered = targets.priors + sums / (before + 1.0)
-    ordered[own == len(table) - 1] = targets.priors
-    statistics[targets.rows[order]] = ordered
+def crossfit_statistics(
+    targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64], place: int = 0
+) -> NDArray[np.float64]:
+    """Return the statistics of a column for training [rows, k + 1]; those of a training row use the other parts.
+
+    Parameters
+    ----------
+    codes, table
+        The argument and the result of `total_statistics`.
+    place : int
+        The index of the column, so that the columns of a row are not masked together.
+    """
+    levels, own = len(table), codes[targets.rows]
+    places = targets.parts * levels + own
+    weights = _of_other_parts(_sums(targets.parts, targets.weights, PARTS)[:, None])
+    scale = np.divide(targets.weights.cumsum()[-1], weights, out=np.ones((PARTS, 1)), where=weights > 0)
+
+    def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = _of_other_parts(_sums(places, values, PARTS * levels).reshape(PARTS, levels))
+        return np.asarray(scale * sums, np.float64)
+
+    counts, deviations = scaled(targets.weights), [scaled(values) for values in targets.deviations.T]
+    parts = np.stack([_table(targets, *each) for each in zip(counts, zip(*deviations, strict=True), strict=True)])
+    found = parts[targets.parts, own]
+    found[(np.arange(len(own)) + place) % MASKED == MASKED - 1] = table[-1]
+    statistics = table[codes]
+    statistics[targets.rows] = found
     return statistics
 
 
-def _sums_before(values: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return, for each row i and each column, the sum of `values` from row start[i] to row i - 1."""
-    sums = np.zeros_like(values)
-    np.cumsum(values[:-1], axis=0, out=sums[1:])
-    return sums - sums[start]
+def _table(targets: Targets, counts: NDArray[np.float64], sums: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the statistics [levels + 2, k + 1] for the weights and the sums of deviations [levels + 2] of levels."""
+    table = np.empty((len(counts), len(targets.priors) + 1))
+    for place, (prior, each) in enumerate(zip(targets.priors, sums, strict=True)):
+        table[:, place] = prior + each / (counts + 1.0)
+    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p varies with the CPU
+    table[-1] = [*targets.priors, 0.0]
+    return table
+
+
+def _sums(places: NDArray[Any], values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the sum of the values at each place, added in order: [size]."""
+    return np.asarray(np.bincount(places, values, size), np.float64)
+
+
+def _of_other_parts(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, for each part, the sum over all other parts, [PARTS, ...] like `sums`.
+
+    The other parts are added up, not subtracted from the total, so that no bit depends on a row's own part.
+    """
+    others = np.zeros_like(sums)
+    for part in range(PARTS):
+        for other in range(PARTS):
+            if other != part:
+                others[part] += sums[other]
+    return others
+
+
+def _parts(training: NDArray[np.int64], groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Return the part of each training row; groups are dealt out in the order in which they first occur."""
+    if groups is None:
+        return np.arange(len(training)) % PARTS
+    _, first, group = np.unique(groups[training], return_index=True, return_inverse=True)
+    turns = np.empty(len(first), np.int64)
+    turns[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(turns[group] % PARTS, np.int64)
 
 
 def _weights(weights: NDArray[np.float64] | None, training: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -53,6 +53,7 @@ def prepare(
         loss,
         level,
         fold.sparse_cells,
+        1 if fold.table.positive is None else fold.table.positive,
     )
     done = 0
     for take in (builder.observe, builder.fill):

@@ -19,6 +19,8 @@ REST, LONGEST_REST = 0.02, 1.0
 in seconds."""
 RESERVE = 0.15
 """The maximum time reserved for selection and refit, as a share of the time limit."""
+RESERVE_FROM_SCRATCH = 0.3
+"""The same maximum if several models are trained on all rows from scratch."""
 SELECTION = 0.04
 """The maximum time reserved for selection without a refit, as a share of the time limit. By default, a planned run
 keeps at most as many networks as can predict the validation rows in that time."""

@@ -104,7 +104,7 @@ def needs_of(
         states=tuple(states),
         kept=kept,
         at_work=options.workers if options.schedule == "reproducible" else None,
-        predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells),
+        predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells, folds[0].table.classes > 0),
         candidates=count,
     )
 
@@ -158,7 +158,7 @@ def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options,
         epoch_rows=options.epoch_rows or 0,
         validation_rows=len(fold.validation),
     )
-    return scratch + (2 * 4 * len(fold.validation) * _outputs(fold) if scored else 0)
+    return scratch + (2 * 8 * len(fold.validation) * _outputs(fold) if scored else 0)
 
 
 def _shape(fold: Fold) -> tuple[int, int, int]:

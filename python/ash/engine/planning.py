@@ -11,7 +11,8 @@ tried, and each is trained for less time. The ladder has as many rungs as possib
 updates for meaningful scores.
 
 A `work_limit` is already a number of multiply-adds, so nothing is measured. F is then half the number of virtual
-workers, but at least four.
+workers, but at least four. An estimator that is given no limit and no number of candidates has `default_work` as its
+`work_limit`. So its run is planned like a timed one, and yet has the same bits on any machine.
 
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
 first rung has one epoch, since early scores are better than none. The plan includes the time for scoring after each
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, whole
-from ash.encoding.data_split import Fold, Split
+from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
@@ -44,6 +45,9 @@ from ash.space.space import Space
 
 _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 """A network whose cost determines the rounds of boosted trees in a space without networks."""
+WORK = 5e11
+"""The multiply-adds of a run without a limit, for tables with fewer than `FEW_ROWS` rows: about 20 s of one CPU core.
+The number was chosen so that `ash-tune digits` takes no longer than with 128 random networks and a single split."""
 MOST_WHOLE = 100_000
 """An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer or the
 time limit is short."""
@@ -400,6 +404,11 @@ def first_job_seconds(options: Options, space: Space, split: Split) -> float:
     """
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
+
+
+def default_work(rows: int) -> float:
+    """Return the `work_limit` of a planned run without a limit, for a table with this many rows."""
+    return WORK * max(1.0, rows / FEW_ROWS)
 
 
 def default_epoch_rows(rows: int) -> int | None:

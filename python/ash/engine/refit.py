@@ -4,6 +4,8 @@
     several folds    kept candidates -> greedy selection by their predictions of all validation rows
                      -> the mean of the selected candidates' networks of all folds
                      or, if one network is requested: the best candidate, trained from scratch on all rows
+    other splits     kept candidates -> greedy selection by their predictions of all validation rows
+                     -> the selected candidates, trained from scratch on all rows
 
 With one fold, the cycle on all rows is half as long as the network's last job, and starts at 0.3 of that job's learning
 rate. Weights, moments and random stream continue from the end of that job. Boosted trees are trained on all rows from
@@ -12,19 +14,21 @@ earlier benchmark (variant "final", commit 9abf357) also compared it with a whol
 training from scratch on all rows, which costs four times as much.
 
 With several folds, a network per fold already exists when the search ends. The mean of these networks has a lower error
-than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). If a
-single network is requested, it is trained through the same rungs as its candidate was.
+than one network trained on all rows, since the mean is a form of bagging (Breiman, Machine Learning 24, 1996). This
+holds only if each fold trains on all rows but its validation part (`Split.is_tiled`). The folds of TimeSeriesSplit or a
+single pair of `cv` leave out the newest rows or whole categories, so there each selected candidate is trained on all
+rows, through the same rungs as in the search. So is the best candidate if a single network is requested.
 
 After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
 on the validation rows.
 
 With one fold, a network is left unchanged if its cycle on all rows diverges or no time is left for this cycle. With
-several folds, the candidate's network of the first fold is used if training on all rows diverges or no time is left for
-it. The order of training has no effect: a network depends only on its candidate, its rung, its number of epochs on all
-rows, and the data.
+other splits, an ensemble leaves out the candidates whose training on all rows diverges or gets no time. If none is
+left, the networks of one fold predict (`Split.stand_in`), and a warning says so. The order of training has no effect: a
+network depends only on its candidate, its rung, its number of epochs on all rows, and the data.
 
-Threads: the core's threads train the networks, the most costly first. A thread without a network joins another
-thread's team.
+Threads: the core's threads train the networks, the most costly first (from scratch: the best first). A thread without
+a network joins another thread's team.
 """
 
 import math
@@ -45,8 +49,11 @@ from ash.engine.planning import rows_of_epoch
 from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
+from ash.models.decision import AUTO
+from ash.models.ensemble import Member
+from ash.models.estimated_score import PARTS
 from ash.models.model import Model
-from ash.models.model_pool import Kept, member_of, read_kept
+from ash.models.model_pool import Kept, data_member_of, read_kept
 from ash.models.trees import Boosted, Trees
 from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
@@ -58,10 +65,12 @@ RATE = 0.3
 HASTE = 0.9
 """The share of the remaining time that the refit is planned to use."""
 SECONDS_OF_INTERRUPTED = 0.25
-"""After Ctrl-C, the best candidate of several folds is trained on all rows only if the estimated time is at most this
-many seconds. With one fold, no model is trained on all rows after Ctrl-C."""
+"""After Ctrl-C, candidates are trained from scratch on all rows only if this is estimated to take at most this many
+seconds. With one fold, no model is trained on all rows after Ctrl-C."""
 LATE = 1.0
-"""The seconds by which training the best network on all rows may exceed the deadline."""
+"""The seconds by which training from scratch on all rows may exceed the deadline."""
+SELECTIONS = 1 + PARTS
+"""After the selection of the final model, as many selections predict held-out rows and estimate the score."""
 LONGEST = 1e9
 """The number of seconds that means "no limit" to the core."""
 
@@ -75,11 +84,15 @@ class Final:
     ensemble : int
         The maximum number of draws (with replacement) from the kept networks for the ensemble; 1 for a single network.
     refit : bool
-        Whether the selected models are also trained on all rows. It has no effect with several folds (see `refits`).
+        Whether the selected models are also trained on all rows. It has no effect with folds that tile the table (see
+        `refits`).
+    threshold : "auto", float or None
+        How a classifier decides, as `decision_threshold` of `ASHClassifier`.
     """
 
     ensemble: int
     refit: bool
+    threshold: str | float | None = AUTO
 
 
 class Finished(NamedTuple):
@@ -87,8 +100,8 @@ class Finished(NamedTuple):
 
     Attributes
     ----------
-    kept : Kept
-        The kept networks, the best first.
+    best : Member
+        The model of the best candidate: trained from scratch on all rows if that was done, else as it was scored.
     model : Model
         The final model.
     epochs : tuple of int
@@ -99,7 +112,7 @@ class Finished(NamedTuple):
         Whether Ctrl-C ended the training on all rows.
     """
 
-    kept: Kept
+    best: Member
     model: Model
     epochs: tuple[int, ...]
     interrupted: bool = False
@@ -109,10 +122,10 @@ def refits(final: Final | None, split: Split) -> bool:
     """Return whether networks are trained on all rows.
 
     With one fold, this is done if it is requested and the validation rows were not given as a separate table. With
-    several folds, it is done only for a single network.
+    several folds, it is done for a single network, and if it is requested and the folds do not tile the table.
     """
     if split.whole is not None:
-        return final is None or final.ensemble == 1
+        return final is None or final.ensemble == 1 or (final.refit and not split.is_tiled)
     return final is not None and final.refit and split.folds[0].held_out is None
 
 
@@ -152,30 +165,59 @@ def finish(
     if recorded is not None and len(recorded) != drawn:
         recorded = None  # for a different selection of networks, the record is not used
     if not refits(final, split):
-        return Finished(kept, kept.model_of(counts), ())
+        return Finished(kept.best(), kept.model_of(counts), ())
     if split.whole is not None:
-        if recorded is None and interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
-            warn_user("the run was interrupted: the model is that of the first fold")
-            recorded = (0,)
-        elif recorded is None and time.monotonic() + refit.wall_seconds(counts) > deadline + LATE:
-            warn_user(
-                "no time is left to train the best network on all rows: the model is that of the first fold; "
-                "raise time_limit"
-            )
-            recorded = (0,)
-        try:
-            trained, epochs = refit.best_on_all_rows(tuner, recorded)
-        except KeyboardInterrupt:
-            warn_user("training on all rows was interrupted: the model is that of the first fold")
-            return Finished(kept, kept.networks[0], (0,), interrupted=True)
-        return Finished(trained, trained.networks[0], epochs)
+        refit = replace(refit, kept=kept.of_fold(split.stand_in))
+        return _from_scratch(refit, counts, tuner, recorded, interrupted=interrupted)
     if interrupted:
         recorded = (0,) * drawn
     try:
         trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
     except KeyboardInterrupt:
-        return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
-    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the scored networks
+        return Finished(kept.best(), kept.model_of(counts), (0,) * drawn, interrupted=True)
+    return Finished(kept.best(), trained.model_of(counts), epochs)
+
+
+def _from_scratch(
+    refit: "Refit", counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None, *, interrupted: bool
+) -> Finished:
+    """Return the final model of the drawn candidates (`counts` above 0) that could be trained on all rows.
+
+    If there are none, their models of one fold, which are those of `refit.kept`, make up the final model.
+    """
+    kept, drawn, fold = refit.kept, np.flatnonzero(counts), refit.split.stand_in
+    untrained, reason = (0,) * len(drawn), ""
+    which = f"the model is that of {f'fold {fold}, which has the most training rows' if fold else 'the first fold'}"
+    seconds = LONGEST
+    if recorded is None and interrupted:
+        chosen = refit.fitting(drawn, SECONDS_OF_INTERRUPTED)
+        reason = f"the run was interrupted: {which}"
+    elif recorded is None:
+        left = min(refit.deadline + LATE - time.monotonic(), LONGEST)
+        chosen = refit.fitting(drawn, left)
+        seconds = left if len(drawn) > 1 else LONGEST
+        network = "the best network" if len(drawn) == 1 else "any network"
+        reason = f"no time is left to train {network} on all rows: {which}; raise time_limit"
+    else:
+        chosen = np.array(recorded) > 0
+    if not chosen.any():
+        if recorded is None:
+            warn_user(reason)
+        return Finished(kept.best(), kept.model_of(counts), untrained)
+    try:
+        trained, epochs, are_trained = refit.from_scratch(drawn[chosen], tuner, seconds)
+    except KeyboardInterrupt:
+        warn_user(f"training on all rows was interrupted: {which}")
+        return Finished(kept.best(), kept.model_of(counts), untrained, interrupted=True)
+    lengths = np.zeros(len(drawn), np.int64)
+    lengths[chosen] = epochs
+    if not are_trained.any():
+        warn_user(f"training on all rows diverged, though no fold did: {which}" if any(epochs) else reason)
+        return Finished(kept.best(), kept.model_of(counts), tuple(lengths.tolist()))
+    left_out = drawn[~chosen].tolist() + drawn[chosen][~are_trained].tolist()
+    counts = counts.copy()
+    counts[left_out] = 0
+    return Finished(trained.best(), trained.model_of(counts), tuple(lengths.tolist()))
 
 
 def final_seconds(
@@ -194,8 +236,11 @@ def final_seconds(
     kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
         return 0.0
+    read = time.monotonic()
     counts = kept.best_counts(1 if final is None else final.ensemble)
-    seconds = time.monotonic() - began
+    kept.decision(kept.predictions[0])
+    done = time.monotonic()
+    seconds = done - began + SELECTIONS * (done - read)
     return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)
 
 
@@ -290,30 +335,40 @@ class Refit:
         jobs = list(zip(candidates, lengths.tolist(), strict=True))
         return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
-    def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows; return the kept networks, with the new network first, and its epochs.
+    def fitting(self, drawn: NDArray[np.int64], limit: float) -> NDArray[np.bool_]:
+        """Return which drawn models can be trained on all rows within `limit` seconds together, preferring the best."""
+        seconds, are_trees = self.seconds(drawn), self._are_trees(drawn)
+        chosen = np.zeros(len(drawn), bool)
+        for place in range(len(drawn)):
+            chosen[place] = True
+            chosen[place] = self._shared_out(seconds[chosen], are_trees[chosen]) <= limit
+        return chosen
 
-        The candidate is not trained if its epochs are `recorded` as 0.
+    def from_scratch(
+        self, places: NDArray[np.int64], tuner: _core.Tuner, seconds: float
+    ) -> tuple[Kept, list[int], NDArray[np.bool_]]:
+        """Train the candidates at these indices on all rows, through the same rungs as in the search.
 
-        Warns
-        -----
-        UserWarning
-            Training on all rows diverged, although training on the folds did not.
+        Returns all kept models, and for each index the epochs (0 if the time of `seconds` did not suffice) and whether
+        there is a new model, which is not the case if its training diverged or took too long.
         """
         whole = self.split.whole
         assert whole is not None
-        if recorded is not None and not any(recorded):
-            return self.kept, (0,)
-        epochs = int(self.columns["epochs"][self._jobs(0)].sum())
+        deadline = time.monotonic() + seconds
         data = prepare(whole, options=self.options)
-        core: _core.Network | Boosted | None
-        if self._is_trees(0):
-            (core,) = self._refit_trees(whole, data, np.zeros(1, np.int64), np.array([epochs]), math.inf)
-        else:
-            core = tuner.retrain(data, self.kept.candidates[0])
-        if core is None:
-            warn_user("training on all rows diverged, though no fold did: the model is that of the first fold")
-        return self._with_cores([0], [core], whole), (epochs,)
+        epochs = np.array([self.columns["epochs"][self._jobs(place)].sum() for place in places.tolist()], np.int64)
+        are_trees = self._are_trees(places)
+        candidates = [self.kept.candidates[place] for place in places[~are_trees].tolist()]
+        networks, stopped = tuner.retrain(data, candidates, max(0.0, deadline - time.monotonic()))
+        trees = self._refit_trees(whole, data, places[are_trees], epochs[are_trees], deadline)
+        cores: list[_core.Network | Boosted | None] = [None] * len(places)
+        for kind, own in ((~are_trees, networks), (are_trees, trees)):
+            for place, core in zip(np.flatnonzero(kind).tolist(), own, strict=True):
+                cores[place] = core
+        epochs[np.flatnonzero(~are_trees)[np.array(stopped, bool)]] = 0
+        epochs[np.flatnonzero(are_trees)[[each is None for each in trees]]] = 0
+        are_trained = np.array([core is not None for core in cores])
+        return self._with_cores(places.tolist(), cores, whole), epochs.tolist(), are_trained
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the thread seconds for training each of these networks on all rows, estimated from its jobs."""
@@ -337,7 +392,7 @@ class Refit:
     def _jobs(self, place: int) -> NDArray[np.bool_]:
         """Return a mask of those jobs of the candidate at index `place` that the refit repeats or extends.
 
-        The refit always includes the candidate's job in its best rung. With several folds, the refit also includes the
+        The refit always includes the candidate's job in its best rung. If it trains from scratch, it also includes the
         jobs in all lower rungs if each job resumed the previous one.
         """
         rung = self.kept.rungs[place]
@@ -374,7 +429,7 @@ class Refit:
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                found = data_member_of(core, fold, old.params, self.options, old.validation_score)
                 networks[place] = found.sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
 

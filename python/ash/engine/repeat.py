@@ -19,6 +19,7 @@ from ash.history.json_files import space_story
 from ash.history.records import Columns
 from ash.journal.identity import BEFORE, FIRST, GIVEN_AGAIN, before_of, differences, from_json, space_of_facts
 from ash.journal.journal import Facts
+from ash.models.decision import read_threshold
 from ash.models.model import Model
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.options import Caller, Options, recorded_options
@@ -36,6 +37,8 @@ BEGAN = "began"
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
+    "pos_label",
+    "decision_threshold",
     "loss",
     "quantile",
 }
@@ -95,7 +98,13 @@ def record_of(
         by=asked["by"],
         settings=identity["settings"],
         plan={name: getattr(options, name) for name in PLAN},
-        arguments={**arguments, "sort": sort, "ensemble": ensemble, "refit": final is not None and final.refit},
+        arguments={
+            **arguments,
+            "sort": sort,
+            "ensemble": ensemble,
+            "refit": final is not None and final.refit,
+            "decision_threshold": kept.threshold,
+        },
         space=identity["space"],
         version=identity["version"],
         # The hash "names" is left out, since it covers dtypes, which depend on how the table was loaded.
@@ -143,10 +152,12 @@ def repeated(
     if held:
         raise SettingError(f"{', '.join(held)} cannot be given with record=, which has its own: leave it out")
     chosen = {name: own[name] if name in record.missing else record.arguments.get(name) for name in SPLIT}
-    _, scoring = read_scoring(words["metric"], chosen["metric"], loss=str(record.settings.get("loss", "")))
+    about = {"loss": str(record.settings.get("loss", "")), "pos_label": record.settings.get("pos_label")}
+    _, scoring = read_scoring(words["metric"], chosen["metric"], **about)
     facts = {**record.settings, **record.plan, "metric": None if scoring else record.settings.get("metric")}
     size = record.arguments.get("ensemble")
     size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)
+    threshold = read_threshold("decision_threshold of the record", record.arguments.get("decision_threshold"))
     return {
         "space": _space_of(record.space),
         "options": recorded_options(caller, facts, given),
@@ -156,7 +167,7 @@ def repeated(
         "asked": {"by": record.by, "arguments": dict(record.arguments), "given again": list(record.missing)},
         "sort": bool(record.arguments.get("sort")),
         "scoring": scoring,
-        "final": None if size is None else Final(size, bool(record.arguments.get("refit"))),
+        "final": None if size is None else Final(size, bool(record.arguments.get("refit")), threshold),
         "record": record,
     }
 

@@ -17,19 +17,24 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from ash import _core
 from ash._utils.display import format_table, show_seconds
 from ash._utils.installation import require_extra
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import read_table, split_table
-from ash.encoding.table_summary import summary_of
+from ash.encoding.data_split import read_table, split_table, user_numbers
+from ash.encoding.table_summary import summary_of, warn_of_suspects
+from ash.encoding.time_order import warn_of_time_order
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
+from ash.engine.deadline import RESERVE, RESERVE_FROM_SCRATCH, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import (
+    default_work,
     epoch_cost,
     first_job_seconds,
     planned,
@@ -48,14 +53,17 @@ from ash.journal.first import read_first
 from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
+from ash.models.decision import AUTO
+from ash.models.ensemble import Member
+from ash.models.estimated_score import Honest, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
-from ash.run_record import RunRecord, warn_of_difference
-from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
+from ash.run_record import TUNE, RunRecord, warn_of_difference
+from ash.scoring.fold_scoring import Scoring, check_scorers, check_threshold, fold_scorers, usable_metric
 from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
@@ -121,6 +129,7 @@ class TuningRun:
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
+        self._has_default_work = options.planned and options.time_limit is options.work_limit is None
         self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
         self._check()
 
@@ -183,8 +192,6 @@ class TuningRun:
         scoring = self._scoring
         if self._asked_space is not None:
             self._asked_space = read_space(self._asked_space, Space)
-        if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but the split does not use them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
                 f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
@@ -194,14 +201,30 @@ class TuningRun:
         """Read the table and split it."""
         options = replace(self._options, workers=self._options.workers or self._journal.workers())
         self._options = replace(options, workers=virtual_workers(options))
-        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
+        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort, self._groups)
         announce(self._options, lambda: summary_of(table, schema).lines())
+        if self._is_split_at_random:
+            warn_of_time_order(table, schema)
+        warn_of_suspects(table, schema)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
-        self._sample = sample_of(self._split, self._options)
+        self._sample = sample_of(self._split)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
+        if self._has_default_work:
+            self._options = replace(self._options, work_limit=default_work(table.rows))
+        check_threshold(self._threshold, table)
+
+    @property
+    def _threshold(self) -> str | float | None:
+        """Return how a classifier decides, as `decision_threshold` of `ASHClassifier`."""
+        return AUTO if self._final is None else self._final.threshold
+
+    @property
+    def _is_split_at_random(self) -> bool:
+        """Whether the user leaves the split to ash."""
+        return self._validation is None and self._cv is None and self._groups is None and self._record is None
 
     def _metric(self) -> str:
         if self._scoring is not None:
@@ -233,6 +256,8 @@ class TuningRun:
         # train networks again or on all rows.
         trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
         reserve = SELECTION if self._options.planned and not trains_again else RESERVE
+        if refit and not self._split.is_tiled and self._final is not None and self._final.ensemble > 1:
+            reserve = RESERVE_FROM_SCRATCH
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
         if self._deadline.left() <= 0 and not self._journal.restored:
             raise self._too_short()
@@ -337,13 +362,13 @@ class TuningRun:
     def _keep(self) -> int:
         """Return the number of networks to keep.
 
-        With several folds, it is at most KEPT_OF_FOLDS, and 1 if `final` is None.
+        With several folds, it is at most KEPT_OF_FOLDS. It is 1 if no ensemble can be made of the folds' models.
         """
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:
             return most
-        return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
+        return 1 if self._final is None and not self._split.is_tiled else min(most, KEPT_OF_FOLDS)
 
     def _has_failed(self) -> bool:
         """Return whether the user's scoring function has raised an exception."""
@@ -382,6 +407,8 @@ class TuningRun:
         options, count = self._options, self._candidates.count
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
+        if self._has_default_work:  # the user has set no size that could be changed
+            return
         little = f"time_limit={options.time_limit} holds no more", "give more time"
         if options.work_limit is not None:
             little = f"work_limit={options.work_limit} holds no more", "raise work_limit"
@@ -401,22 +428,24 @@ class TuningRun:
         recorded = self._record if ending.ended == REPORT_LIMIT else None
         if recorded is not None:
             kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
-        selected = kept
+        kept = replace(kept, threshold=self._threshold)
+        last: dict[str, Any] = {"interrupted": is_interrupted, "deadline": self._deadline.end, "trees": self._trees}
         finished = finish(
             tuner,
             kept,
             self._split,
             self._here,
             self._final or Final(1, refit=False),
-            interrupted=is_interrupted,
-            deadline=self._deadline.end,
             recorded=None if recorded is None else recorded.refit,
-            trees=self._trees,
+            **last,
         )
         self._refuse_part(finished.interrupted)
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
+        honest = self._honest(kept, _in_order(tuner.fold_scores(), columns))
+        if model.metric == self._options.metric:
+            model.estimated_score, model.estimated_score_std_error = honest.estimate
         model.record = record_of(
             asked=self._asked,
             options=self._options,
@@ -427,7 +456,7 @@ class TuningRun:
             began=self._journal.began,
             params=self._candidates.params,
             columns=columns,
-            kept=selected,
+            kept=kept,
             refit=finished.epochs,
             ended=ending.ended,
             model=model,
@@ -435,7 +464,24 @@ class TuningRun:
         self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
-        return self._result(tuner, columns, finished.kept, ending, model.record), model
+        best = model if isinstance(model, Member) else finished.best
+        if self._asked["by"] == TUNE and self._final is not None and self._split.whole is not None:
+            # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
+            best = finish(tuner, kept, self._split, self._here, Final(1, refit=False), **last).best
+        return self._result(tuner, columns, kept, best, ending, model.record, honest), model
+
+    def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
+        """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
+        size = 1 if self._final is None else self._final.ensemble
+        folds, count = self._split.folds, len(self._y)
+        oof = np.empty(0, np.int64)  # rows of a separate validation table are not rows of X
+        if folds[0].held_out is None:
+            oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
+        prediction = held_out_prediction(kept, size, oof, count)
+        found = estimate(kept, size, fold_scores, [scorer.score_of for scorer in self._scorers])
+        if self._has_failed():
+            warn_user(f"{self._scoring} failed for the final model, so its score is not estimated")
+        return Honest(prediction, found)
 
     def _refuse_part(self, is_interrupted: bool) -> None:
         """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
@@ -458,14 +504,23 @@ class TuningRun:
             f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
         )
 
-    def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
-        """Return the result. After cross-validation, it contains the model but none of the other kept networks."""
+    def _result(
+        self,
+        tuner: _core.Tuner,
+        columns: Columns,
+        kept: Kept,
+        best: Member,
+        ending: Ending,
+        record: RunRecord,
+        honest: Honest,
+    ) -> Result:
+        """Return the result, with the kept models as they were scored, and the model of the best candidate."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # list only candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
-            model=kept.networks[0],
-            kept=kept if self._split.whole is None else None,
+            model=best,
+            kept=kept,
             sample=self._sample,
             best_candidate=kept.candidates[0],
             best_rung=kept.rungs[0],
@@ -481,6 +536,9 @@ class TuningRun:
             started=ending.started,
             wall_seconds=ending.wall_seconds,
             record=record,
+            oof_prediction=honest.prediction,
+            estimated_score=honest.estimate.score,
+            estimated_score_std_error=honest.estimate.std_error,
         )
 
 

@@ -31,6 +31,7 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
+from ash.models.model import Outputs, joined
 from ash.models.trees import Boosted, core_of
 from ash.options import CATBOOST, TREES, Options, core_loss
 from ash.space.hyperparameters import Params, check_params, model_of
@@ -64,7 +65,7 @@ class TreeJob(NamedTuple):
 
     score: float
     folds: tuple[Boosted, ...]
-    predictions: NDArray[np.float32]
+    predictions: Outputs
     """Predictions for the validation rows of all folds."""
 
 
@@ -180,7 +181,7 @@ class TreeTrainer:
             losses.append(table.loss(outputs))
             folds.append(boosted)
             predictions.append(outputs)
-        job = TreeJob(float(np.mean(scores)), tuple(folds), np.concatenate(predictions))
+        job = TreeJob(float(np.mean(scores)), tuple(folds), joined(predictions))
         with self._lock:
             self._jobs[candidate, rung] = job
         return job.score, float(np.mean(losses)), _hash_of(folds), scores
@@ -270,12 +271,14 @@ class TreeTable:
             prepared = self._catboost_rows[log]
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
 
-    def score(self, outputs: NDArray[np.float32], options: Options) -> float:
+    def score(self, outputs: Outputs, options: Options) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
         metric, level = str(options.metric), core_loss(options)[1]
-        return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
+        table = self._fold.table
+        positive = 1 if table.positive is None else table.positive
+        return _core.score(metric, self._targets, outputs, table.classes, self._weights, level, positive)
 
-    def loss(self, outputs: NDArray[np.float32]) -> float:
+    def loss(self, outputs: Outputs) -> float:
         """Return the log loss of predicted probabilities, or the root mean squared error of predicted targets.
 
         The loss ranks candidates with equal scores.

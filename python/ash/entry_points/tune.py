@@ -1,6 +1,7 @@
 """Contains `ash.tune`, which reads the arguments of a run; ash/engine/run.py does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -31,6 +32,7 @@ def tune(
     first: Any = None,
     metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
+    pos_label: Any = None,
     categorical_features: Any = None,
     validation: float | int | tuple[Any, ...] | None = None,
     cv: Any = None,
@@ -63,19 +65,21 @@ def tune(
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try first; see `ash.tune_function`. A dict must name all hyperparameters that apply.
     metric : str or callable, optional
-        The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
-        roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. It can also be
-        another scikit-learn scorer, or a function ``scorer(estimator, X, y)``.
+        Ranks candidates: accuracy or r2 by default, a metric, a scikit-learn scorer, or ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
+    pos_label : str, int, float, bool or None
+        Of two classes, the positive one of f1, precision, recall and average precision; by default 1.
     categorical_features : list of str, int or bool, "from_dtype" or None
         Numeric columns to treat as categories: names, positions or one bool per column.
     validation : float, int, (X, y) or (X, y, weights), optional
         The share or number of rows that are held out to score candidates, or a separate table. The default is 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
         Cross-validation instead of `validation`; the final model is trained on all rows. An int is the number of folds.
-    groups, sample_weight : array-like of shape (rows,), optional
-        Groups for the splitter `cv`, and the weight of each row in training and in the score.
+    groups : array-like of shape (rows,), optional
+        A label for each row, such as a person. Rows with the same label are never on both sides of a split.
+    sample_weight : array-like of shape (rows,), optional
+        The weight of each row in training and in the score.
     threads : int, optional
         By default one per CPU, at most OMP_NUM_THREADS; -1: one per CPU. With an executor: number of concurrent jobs.
     seed : int or None
@@ -142,15 +146,16 @@ def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
     """Return the settings of a new run, in the form in which `repeated` returns the settings of a recorded run."""
     if given["seed"] is None:
         given["seed"] = seed_of(journal)
-    metric, scoring = read_scoring("metric", given["metric"])
+    metric, scoring = read_scoring("metric", given["metric"], pos_label=given["pos_label"])
     options = read_options("tune", {**_resolved(given), "metric": metric})
-    validation, cv = given["validation"], given["cv"]
+    if given["validation"] is None and given["cv"] is None:
+        options = replace(options, folds=1)  # unlike the estimators, also for small tables
     return {
         "space": given["space"],
         "first": given["first"],
         "options": options,
-        "validation": 0.2 if validation is None and cv is None else validation,
-        "cv": cv,
+        "validation": given["validation"],
+        "cv": given["cv"],
         "asked": asked_of(TUNE, given, options),
         "scoring": scoring,
     }

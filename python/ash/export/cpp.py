@@ -13,9 +13,12 @@ models. A header contains only the lines for its model, without these directives
     TREES      the model has boosted trees
     SCALINGS   the networks of an ensemble scale their inputs differently, since each fold has its own scaling
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
+    ZONES      the parts of a date are those of a time zone other than UTC
+    ENCODINGS  the members of an ensemble have different target statistics, since each fold has its own
+    WEIGHED    labels are decided by weights of the classes
 
-The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
-so each further scaling is applied only once per row.
+The arrays of the columns contain features of the first scaling and its encoding. Networks are ordered by their scaling,
+so each further scaling is applied only once per row. Networks of one encoding follow each other, and so do trees.
 
 Levels are sorted by their UTF-8 bytes, the order of std::string_view. The user's names, levels and labels are written
 only as literals, so they cannot be interpreted as code.
@@ -33,6 +36,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.data.spelling import GAPS
+from ash.data.time_zone import ticks_of
 from ash.encoding.neighbors import NEAREST, SOFT
 from ash.errors import SettingError
 from ash.export.description import (
@@ -92,20 +96,24 @@ def header(description: Description, namespace: str) -> str:
 
 def _conditions(description: Description) -> dict[str, bool]:
     trees, scalings = bool(description.trees), len(description.scalings) > 1
-    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    zones = any(column.zone is not None for column in description.columns)
+    encodings = description.encodings > 1
+    conditions = {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    weighed = description.decision_weights is not None
+    return {**conditions, "ENCODINGS": encodings, "ZONES": zones, "WEIGHED": weighed}
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
     """Return the lines of the code whose conditions are true, without the directives."""
-    lines, is_chosen = [], True
+    lines, chosen = [], [True]  # whether the lines of each enclosing condition are chosen
     for line in code.splitlines(keepends=True):
         if line.startswith("#if "):
-            is_chosen = conditions[line.split()[1]]
+            chosen.append(conditions[line.split()[1]])
         elif line == "#else\n":
-            is_chosen = not is_chosen
+            chosen.append(not chosen.pop())
         elif line == "#endif\n":
-            is_chosen = True
-        elif is_chosen:
+            chosen.pop()
+        elif all(chosen):
             lines.append(line)
     return "".join(lines)
 
@@ -135,6 +143,8 @@ def _face(description: Description) -> Iterator[str]:
     if description.classes is not None:
         kind, labels = _labels(description.classes)
         yield _constants(kind, "kClasses", labels)
+        if description.decision_weights is not None:
+            yield _constants("double", "kDecisionWeights", list(map(floating, description.decision_weights.tolist())))
     elif description.target_names is not None:
         yield _constants("std::string_view", "kTargetNames", list(map(text, description.target_names)))
 
@@ -172,23 +182,40 @@ def _details(description: Description) -> Iterator[str]:
     yield from _neighbors(description)
     for place, scaling in enumerate(description.scalings[1:], start=1):
         yield array("Scaling", f"kScaling{place}", (f"{{{items}}}" for items in _scaling_items(scaling)))
+    if description.encodings > 1:
+        yield f"inline constexpr std::size_t kFirstEncoding = {description.scalings[0].encoding};\n"
     for place, member in enumerate(sorted(description.networks, key=attrgetter("scaling"))):
         yield from _member_arrays(f"{place}", member)
         members.append(_member(f"{place}", member, description))
     yield array("Member", "kMembers", members) if members else "inline constexpr std::array<Member, 0> kMembers{};\n"
     if description.trees:
-        yield from _trees(description.trees)
+        yield from _trees(sorted(description.trees, key=attrgetter("encoding")), description)
 
 
 def _column_arrays(place: int, column: ExportColumn, description: Description) -> Iterator[str]:
     if column.table.size:
         yield floats(f"kTable{place}", column.scaled_table(description.scalings[0]))
         if _conditions(description)["UNSCALED"]:
-            yield doubles(f"kUnscaled{place}", column.table)
+            yield doubles(f"kUnscaled{place}", column.table_in(description.scalings[0].encoding))
+    if column.others:
+        tables = []
+        for encoding in range(description.encodings):
+            tables.append(f"kUnscaled{place}")
+            if encoding != description.scalings[0].encoding:
+                tables[-1] += f"_{encoding}"
+                yield doubles(tables[-1], column.table_in(encoding))
+        yield array("const double*", f"kEncoded{place}", tables)
     if column.is_number and column.levels:
         yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
     elif column.kind == "category":
         yield array("std::string_view", f"kLevels{place}", map(text, map(str, column.levels)))
+    if column.zone is not None:
+        if column.zone.starts:
+            yield doubles(f"kStartsOfZone{place}", ticks_of(column.zone.starts))
+        yield doubles(f"kOffsetsOfZone{place}", ticks_of(column.zone.offsets))
+        starts = f"kStartsOfZone{place}" if column.zone.starts else _NULL
+        count = len(column.zone.starts)
+        yield f"inline constexpr Zone kZone{place}{{{count}, {starts}, kOffsetsOfZone{place}}};\n"
 
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
@@ -203,7 +230,12 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
     items = [f"{column.source}", part, _FLAGS[column.is_number], number, texts, values, f"{len(column.levels)}", table]
     if _conditions(description)["UNSCALED"]:
         items.append(f"kUnscaled{place}" if column.table.size else _NULL)
-    return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
+    if _conditions(description)["ENCODINGS"]:
+        items.append(f"kEncoded{place}" if column.others else _NULL)
+    items.append(f"{column.table.shape[1]}")
+    if _conditions(description)["ZONES"]:
+        items.append(_NULL if column.zone is None else f"&kZone{place}")
+    return f"{{{', '.join(items)}}}"
 
 
 def _scaling_items(scaling: Scaling) -> Iterator[str]:
@@ -268,6 +300,8 @@ def _member(name: str, member: NetworkMember, description: Description) -> str:
     items = [floating(member.weight), embedding, f"{len(member.layers)}, kLayers{name}", _units(name, member)]
     if _conditions(description)["SCALINGS"]:
         items.append(f"kScaling{member.scaling}" if member.scaling else _NULL)
+    if _conditions(description)["ENCODINGS"]:
+        items.append(f"{description.scalings[member.scaling].encoding}")
     return f"{{{', '.join(items)}}}"
 
 
@@ -275,7 +309,7 @@ def _units(name: str, member: Member) -> str:
     return ", ".join([*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]])
 
 
-def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
+def _trees(members: Sequence[TreesMember], description: Description) -> Iterator[str]:
     yield f"inline constexpr double kNearlyZero = {floating(NEARLY_ZERO)};"
     models = []
     for place, member in enumerate(members):
@@ -288,7 +322,9 @@ def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
         yield doubles(f"kLeaves{name}", member.leaves)
         yield from _unit_arrays(name, member)
         arrays = f"kStarts{name}, {f'kNodes{name}' if nodes else _NULL}, kLeaves{name}"
-        models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {_units(name, member)}}}")
+        encoding = f", {member.encoding}" if _conditions(description)["ENCODINGS"] else ""
+        units = f"{_units(name, member)}{encoding}"
+        models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {units}}}")
     yield array("Trees", "kTrees", models)
 
 

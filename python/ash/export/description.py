@@ -16,6 +16,9 @@ missing number. The sums of their leaves take the place of a network's last laye
 Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that
 were trained without folds. Networks of different folds have different scalings, since they had different training rows.
 
+Members of different folds also have different target statistics. So a column with statistics has a table per encoding.
+A scaling and trees refer to one of the encodings, which are numbered.
+
 Arrays are read-only views or copies of the model's arrays; a Description does not change.
 """
 
@@ -31,6 +34,7 @@ from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
 from ash.data.columns import Kind
 from ash.data.spelling import GAPS
+from ash.data.time_zone import OwnOffsets, TimeZone
 from ash.encoding.date_parts import LEVELS
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import Neighbors
@@ -60,6 +64,7 @@ class Scaling:
     center: Doubles  # [features]
     inverse: Doubles  # [features], one divided by the scale of each feature
     clips: NDArray[np.bool_]  # [features], whether the feature is clipped
+    encoding: int = 0  # the number of the encoding of the features
 
     def apply(self, features: Doubles) -> Floats:
         """Return the scaled features [rows, features], with 0 for NaN. They are bit-identical to those of the core."""
@@ -71,7 +76,7 @@ class Scaling:
 
     def part(self, features: slice) -> "Scaling":
         """Return the scaling of a range of features."""
-        return Scaling(self.center[features], self.inverse[features], self.clips[features])
+        return Scaling(self.center[features], self.inverse[features], self.clips[features], self.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +111,10 @@ class ExportColumn:
     table: Doubles
     """Unscaled features [levels + 2, features] of each level, a missing cell and an unseen level; a number's value is
     not among them."""
+    zone: TimeZone | None = None
+    """The time zone that a part of a date is taken in; None if times have no zone, or for UTC."""
+    others: tuple[Doubles, ...] = ()
+    """The tables in encodings 1, 2, ...; empty if they are equal to `table`."""
 
     @property
     def gaps(self) -> list[str]:
@@ -122,9 +131,14 @@ class ExportColumn:
         """Return the index of the first feature that comes from the table."""
         return self.first + self.is_number
 
+    def table_in(self, encoding: int) -> Doubles:
+        """Return the table of the encoding with this number."""
+        return (self.table, *self.others)[encoding if self.others else 0]
+
     def scaled_table(self, scaling: Scaling) -> Floats:
-        """Return `table` with its features scaled by `scaling`."""
-        return scaling.part(slice(self.table_first, self.table_first + self.table.shape[1])).apply(self.table)
+        """Return the table of a scaling's encoding, with its features scaled by `scaling`."""
+        features = slice(self.table_first, self.table_first + self.table.shape[1])
+        return scaling.part(features).apply(self.table_in(scaling.encoding))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +172,7 @@ class Member:
 
     Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
     ``exp(z * scale) * mean`` if `exponential` is set. The target is then clipped to the range from `target_least` to
-    `target_most`. For classification z contains the logits; the logits of trees are multiplied by the scale.
+    `target_most`. For classification z contains the logits; those of trees are ``(z + mean) * scale``.
     """
 
     weight: float  # weight of the member's outputs in the mean
@@ -203,6 +217,7 @@ class TreesMember(Member):
     right: NDArray[np.int32]  # [nodes], the right child in the same form
     missing_left: NDArray[np.bool_]  # [nodes], whether NaN goes left
     leaves: Doubles  # [leaves], the values of all leaves
+    encoding: int = 0  # the number of the encoding of the features
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +239,10 @@ class Description:
     refuses_missing: bool
     refuses_unknown: bool
     infinite_is_missing: bool
+    decision_weights: Doubles | None
+    """The label is the class with the largest product of this weight [classes] and its probability, the first one in a
+    tie; None for equal weights."""
+    positive: int | None
 
     @cached_property
     def features(self) -> int:
@@ -239,6 +258,11 @@ class Description:
     def members(self) -> tuple[Member, ...]:
         """Return the networks, followed by the boosted-tree models."""
         return *self.networks, *self.trees
+
+    @property
+    def encodings(self) -> int:
+        """Return the number of encodings."""
+        return 1 + max(len(each.others) for each in self.columns)
 
     @property
     def is_numeric(self) -> bool:
@@ -276,6 +300,7 @@ class TrainedMember(Protocol):
     """The attributes of `ash.Network` and `ash.Trees` that this module reads."""
 
     params: dict[str, Any]
+    encoding: Encoding
 
     @property
     def core(self) -> _core.Network | _core.Trees:
@@ -288,6 +313,12 @@ class TrainedModel(Protocol):
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
+    decision_weights: Doubles | None
+    positive: int | None
+
+    @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        """Return the distinct encodings of the members."""
 
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
         """Return pairs (member, weight of the member in the mean)."""
@@ -295,12 +326,19 @@ class TrainedModel(Protocol):
 
 def describe(model: TrainedModel) -> Description:
     """Return the description of a network, a boosted-tree model or an ensemble."""
-    schema = model.encoding.schema
-    members = [(member.core, weight, member.params) for member, weight in model.weighted_members()]
-    networks = [(core, weight, params) for core, weight, params in members if isinstance(core, _core.Network)]
-    scalings: dict[bytes, Scaling] = {}
-    for core, *_ in networks:
-        scalings.setdefault(_scaling_key(core), _scaling(core))
+    schema, encodings = model.encoding.schema, model.encodings
+    members = [
+        (member.core, weight, member.params, encodings.index(member.encoding))
+        for member, weight in model.weighted_members()
+    ]
+    networks = [
+        (core, weight, params, encoding)
+        for core, weight, params, encoding in members
+        if isinstance(core, _core.Network)
+    ]
+    scalings: dict[tuple[bytes, int], Scaling] = {}
+    for core, _, _, encoding in networks:
+        scalings.setdefault((_scaling_key(core), encoding), _scaling(core, encoding))
     order = list(scalings)
     names = schema.names or (None,) * len(schema.columns)
     inputs = (
@@ -309,21 +347,26 @@ def describe(model: TrainedModel) -> Description:
     )
     return Description(
         tuple(inputs),
-        tuple(_columns(model.encoding)),
+        tuple(_columns(encodings)),
         tuple(scalings.values()) or (_no_scaling(model.encoding.features),),
         model.encoding.neighbors,
-        tuple(_network(*each, order.index(_scaling_key(each[0]))) for each in networks),
-        tuple(_trees(core, weight) for core, weight, _ in members if isinstance(core, _core.Trees)),
+        tuple(
+            _network(core, weight, params, order.index((_scaling_key(core), encoding)))
+            for core, weight, params, encoding in networks
+        ),
+        tuple(_trees(core, weight, encoding) for core, weight, _, encoding in members if isinstance(core, _core.Trees)),
         model.classes_,
         model.target_names,
         schema.missing == "error",
         schema.unknown == "error",
         schema.infinite == "missing",
+        model.decision_weights,
+        model.positive,
     )
 
 
-def _scaling(core: _core.Network) -> Scaling:
-    return Scaling(core.input_center, 1.0 / core.input_scale, core.input_limit > 0)
+def _scaling(core: _core.Network, encoding: int) -> Scaling:
+    return Scaling(core.input_center, 1.0 / core.input_scale, core.input_limit > 0, encoding)
 
 
 def _scaling_key(core: _core.Network) -> bytes:
@@ -335,17 +378,31 @@ def _no_scaling(features: int) -> Scaling:
     return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
 
 
-def _columns(encoding: Encoding) -> Iterator[ExportColumn]:
+def _columns(encodings: Sequence[Encoding]) -> Iterator[ExportColumn]:
+    encoding = encodings[0]
     for place, column in enumerate(encoding.schema.columns):
         table, first = _table(encoding, place), encoding.starts[place]
+        others = () if encoding.statistics[place] is None else tuple(_table(each, place) for each in encodings[1:])
         kind: Kind = "category" if column.kind == "category" else "number"
-        yield ExportColumn(place, "", kind, column.levels, first, table)
+        zone = _zone(encoding, place)
+        yield ExportColumn(place, "", kind, column.levels, first, table, others=others)
         for part, first in encoding.parts_of(place):
             if part in LEVELS:
                 levels = tuple(map(float, range(len(LEVELS[part]))))
-                yield ExportColumn(place, part, "date", levels, first, np.eye(len(levels) + 2, len(levels)))
+                yield ExportColumn(place, part, "date", levels, first, np.eye(len(levels) + 2, len(levels)), zone)
             else:
-                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0)))
+                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0)), zone)
+
+
+def _zone(encoding: Encoding, place: int) -> TimeZone | None:
+    column = encoding.schema.columns[place]
+    if isinstance(column.zone, OwnOffsets) and column.parts:
+        label = column_label(place, encoding.schema.names)
+        raise SettingError(
+            f"{label} holds times with different offsets from UTC ({column.zone.name}), but exports take instants "
+            "only: convert the column to one time zone before training, for example by .dt.tz_convert('UTC')"
+        )
+    return column.zone if isinstance(column.zone, TimeZone) and not column.zone.is_utc else None
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
@@ -367,11 +424,11 @@ def _network(core: _core.Network, weight: float, params: dict[str, Any], scaling
     return NetworkMember(weight, *_units(core), scaling, _embedding(core), layers, learns_factors)
 
 
-def _trees(core: _core.Trees, weight: float) -> TreesMember:
+def _trees(core: _core.Trees, weight: float, encoding: int) -> TreesMember:
     trees = np.arange(len(core.leaf_starts) - 1)
     outputs = np.ones_like(trees) if core.classes == 2 else trees % len(core.target_mean)
     nodes = core.feature, core.threshold, core.left, core.right, core.missing == 1
-    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values)
+    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values, encoding)
 
 
 def _units(core: _core.Network | _core.Trees) -> tuple[Doubles, Doubles, Doubles, Doubles, bool]:

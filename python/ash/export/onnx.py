@@ -9,7 +9,7 @@
     rows that `predict` refuses -------------------------------------- NaN ----> | --> probabilities, label; or target
 
 With several folds, the networks of an ensemble scale their inputs differently. The graph then computes the scaled
-features once per scaling.
+features once per scaling, and the unscaled features once per encoding of trees.
 
 The angles of an embedding are computed in double and rounded once, like the core's fused multiply-add. This file
 imports onnx, so it is imported only on demand.
@@ -34,6 +34,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import FLOAT32_MAX
+from ash.data.time_zone import TICKS, TimeZone, ticks_of
 from ash.encoding.neighbors import FAR as FAR_AWAY
 from ash.encoding.neighbors import LIMIT, NEAREST, SOFT, Neighbors
 from ash.errors import SettingError
@@ -130,6 +131,7 @@ class _Writer:
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
         self.codes: dict[int, str] = {}  # for each column index, the name that `_code` has returned
+        self.clocks: dict[int, str] = {}  # for each date column of the input table, the name of its local times
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -160,13 +162,16 @@ class _Writer:
             for name, kind in zip(self.inputs, kinds, strict=True)
         ]
 
-    def _features(self, scaling: Scaling | None) -> str:
-        """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None."""
+    def _features(self, scaling: Scaling | None, encoding: int = 0) -> str:
+        """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None.
+
+        Unscaled features are those of the encoding with this number.
+        """
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
         for place, column in enumerate(self.description.columns):
-            table = column.scaled_table(scaling) if scaling else column.table
+            table = column.scaled_table(scaling) if scaling else column.table_in(encoding)
             if table.shape[1]:
                 parts.append(self.graph.add("Gather", table, self._code(place), axis=0))
                 order += range(column.table_first, column.table_first + table.shape[1])
@@ -212,7 +217,11 @@ class _Writer:
     def _part(self, column: ExportColumn) -> str:
         """Return the name of a column of numbers or part of dates, double [rows, 1] with NaN for missing cells."""
         days = self._finite(self.inputs[column.source])
-        return date_part(self.graph, column.part, days) if column.part else days
+        if not column.part:
+            return days
+        if column.source not in self.clocks:
+            self.clocks[column.source] = days if column.zone is None else wall_clock(self.graph, column.zone, days)
+        return date_part(self.graph, column.part, self.clocks[column.source])
 
     def _code(self, place: int) -> str:
         """Look up each cell's row in the column's `table`; return the name of the row numbers, int64 [rows]."""
@@ -286,9 +295,12 @@ class _Writer:
         features = [self._features(scaling) for scaling in self.description.scalings] if networks else []
         for network in networks:
             yield network, network_outputs(self.graph, network, features[network.scaling], classifies)
-        unscaled = nearly_zero_as_zero(self.graph, self._features(None)) if trees else ""
+        unscaled = {
+            encoding: nearly_zero_as_zero(self.graph, self._features(None, encoding))
+            for encoding in dict.fromkeys(each.encoding for each in trees)
+        }
         for each in trees:
-            yield each, trees_outputs(self.graph, each, unscaled, classifies)
+            yield each, trees_outputs(self.graph, each, unscaled[each.encoding], classifies)
 
     def _outputs(self) -> list[Any]:
         """Add the members, their mean and the outputs to the graph; return the outputs as ValueInfoProto."""
@@ -304,7 +316,10 @@ class _Writer:
         shares = self._cast(total, TensorProto.FLOAT)
         self._refuse(shares, np.array(math.nan, np.float32), PROBABILITIES)
         labels = classes.astype(_LABEL_TYPES.get(classes.dtype.kind, classes.dtype))
-        graph.add("Gather", labels, graph.add("ArgMax", shares, axis=1, keepdims=0), axis=0, output=LABEL)
+        decided = shares
+        if self.description.decision_weights is not None:
+            decided = graph.add("Mul", self._cast(shares, TensorProto.DOUBLE), self.description.decision_weights)
+        graph.add("Gather", labels, graph.add("ArgMax", decided, axis=1, keepdims=0), axis=0, output=LABEL)
         return [
             helper.make_tensor_value_info(LABEL, tensor(labels).data_type, ["rows"]),
             helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["rows", count]),
@@ -374,6 +389,19 @@ class Graph:
         return name
 
 
+def wall_clock(graph: Graph, zone: TimeZone, days: str) -> str:
+    """Convert days in UTC to days on the wall clock of a zone, as `TimeZone.local` does: double [rows, 1]."""
+    ticks = graph.add("Round", graph.add("Mul", days, np.array(float(TICKS))))
+    offsets = ticks_of(zone.offsets)
+    shifted = graph.add("Add", ticks, np.array(offsets[0]))
+    if zone.starts:
+        is_after = graph.add("Cast", graph.add("GreaterOrEqual", ticks, ticks_of(zone.starts)), to=TensorProto.DOUBLE)
+        shifted = graph.add("Add", shifted, graph.add("MatMul", is_after, np.diff(offsets)[:, None]))
+    whole = graph.add("Floor", graph.add("Div", shifted, np.array(float(TICKS))))
+    rest = graph.add("Sub", shifted, graph.add("Mul", whole, np.array(float(TICKS))))
+    return graph.add("Add", whole, graph.add("Div", rest, np.array(float(TICKS))))
+
+
 def date_part(graph: Graph, part: str, days: str) -> str:
     """Compute a part of dates in the graph; return its name: double [rows, 1] with NaN for missing dates.
 
@@ -408,7 +436,26 @@ def date_part(graph: Graph, part: str, days: str) -> str:
     month = quotient(plus(of_year, 2, 5), 153)
     if part == "day":
         return value(plus(graph.add("Sub", of_year, quotient(plus(month, 2, 153), 5)), 1))
+    if part in ("year", "day_of_year"):
+        is_next = graph.add("Cast", graph.add("GreaterOrEqual", month, np.array(10)), to=TensorProto.INT64)
+        eras = graph.add("Mul", quotient(shifted, 146097), np.array(400))
+        civil = graph.add("Add", graph.add("Add", eras, year), is_next)
+        if part == "year":
+            return value(civil)
+        return value(_day_of_year(graph, shifted, civil))
     return value(graph.add("Mod", plus(month, 2), np.array(12)))
+
+
+def _day_of_year(graph: Graph, shifted: str, year: str) -> str:
+    """Return the day of the year, from 1 on, of the day that is `shifted` days after March 1 of year 0 in this year."""
+    before = graph.add("Add", year, np.array(399))  # the years before this one, plus 400: not negative in year 0
+
+    def leaps(divisor: int) -> str:
+        return graph.add("Div", before, np.array(divisor))
+
+    days = graph.add("Add", graph.add("Mul", before, np.array(365)), leaps(4))
+    days = graph.add("Add", graph.add("Sub", days, leaps(100)), leaps(400))
+    return graph.add("Sub", shifted, graph.add("Sub", days, np.array(146097 - 305)))
 
 
 def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
@@ -435,6 +482,8 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
+    if member.target_mean.any():
+        scores = graph.add("Add", scores, member.target_mean.astype(np.float32))
     return graph.add("Softmax", graph.add("Mul", scores, member.target_scale.astype(np.float32)), axis=1)
 
 

@@ -8,7 +8,17 @@ namespace detail {
 
 enum class Activation { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };
 
-enum class Part { whole, month, weekday, day, hour };  // part of a date; whole for other cells
+enum class Part { whole, month, weekday, day, hour, year, day_of_year };  // part of a date; whole for other cells
+
+#if ZONES
+// A time zone: the offsets of local time from UTC, before the first start and after each start. All are in ticks, which
+// are tenths of a millisecond.
+struct Zone {
+    std::size_t count;
+    const double* starts;   // [count], ascending, since 1970-01-01 UTC
+    const double* offsets;  // [count + 1]
+};
+#endif
 
 struct Column {
     std::size_t source;  // index of the cell in a row
@@ -24,7 +34,13 @@ struct Column {
 #if UNSCALED
     const double* unscaled;  // [levels + 2][width], the same features unscaled
 #endif
+#if ENCODINGS
+    const double* const* encoded;  // [encodings], the unscaled features in each encoding; null if they are all equal
+#endif
     std::size_t width;
+#if ZONES
+    const Zone* zone;  // the zone in which a part of a date is taken, or null
+#endif
 };
 
 #if SCALINGS
@@ -82,6 +98,9 @@ struct Member {
 #if SCALINGS
     const Scaling* scaling;  // [features], or null for the scaling of the columns
 #endif
+#if ENCODINGS
+    std::size_t encoding;
+#endif
 };
 
 #if TREES
@@ -106,6 +125,9 @@ struct Trees {
     const double* least;
     const double* most;
     bool exponential;
+#if ENCODINGS
+    std::size_t encoding;
+#endif
 };
 
 #endif
@@ -136,7 +158,8 @@ inline double level(std::size_t column, std::string_view text) noexcept {
     return kUnknown;
 }
 
-// Returns the cell of a date: the days since 1970-01-01, plus the hours (in UTC) as a fraction of a day.
+// Returns the cell of a date: the days since 1970-01-01, plus the hours as a fraction of a day. For a
+// column of times with a time zone, the date and the hours are those in UTC.
 // Source: H. Hinnant, days_from_civil.
 constexpr double date(int year, int month, int day, double hours = 0.0) noexcept {
     const int shifted = month <= 2 ? year - 1 : year;
@@ -147,9 +170,16 @@ constexpr double date(int year, int month, int day, double hours = 0.0) noexcept
     return static_cast<double>(146097 * era + days - 719468) + hours / 24.0;
 }
 
-// Returns the index of the largest output, which is the predicted class; ties go to the first.
+// Returns the index of the predicted class. It has the largest product of probability and decision weight, or the
+// largest output if there are no decision weights; ties go to the first.
 inline std::size_t decide(const Outputs& outputs) noexcept {
+#if WEIGHED
+    Outputs weighed{};
+    for (std::size_t o = 0; o < kOutputs; ++o) weighed[o] = outputs[o] * kDecisionWeights[o];
+    return static_cast<std::size_t>(std::max_element(weighed.begin(), weighed.end()) - weighed.begin());
+#else
     return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
+#endif
 }
 
 namespace detail {
@@ -186,10 +216,30 @@ inline double part_of(Part part, double days) noexcept {
     const std::int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     const std::int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
     const std::int64_t month = (5 * of_year + 2) / 153;
+    if (part == Part::year || part == Part::day_of_year) {
+        const std::int64_t civil = 400 * (shifted / 146097) + year + (month < 10 ? 0 : 1);
+        if (part == Part::year) return static_cast<double>(civil);
+        const std::int64_t before = civil + 399;  // the years before this one, plus 400: not negative in year 0
+        const std::int64_t first = 365 * before + before / 4 - before / 100 + before / 400 - 146097;
+        return static_cast<double>(shifted - first - 305);
+    }
     if (part == Part::day) return static_cast<double>(of_year - (153 * month + 2) / 5 + 1);
     return static_cast<double>(month < 10 ? month + 2 : month - 10);
 }
 
+#if ZONES
+// Returns the days since 1970-01-01 on the wall clock of a zone.
+inline double local(const Zone& zone, double days) noexcept {
+    constexpr double kTicks = 864000000.0;  // per day
+    if (std::isnan(days)) return days;
+    const double ticks = std::nearbyint(days * kTicks);
+    const double* start = std::upper_bound(zone.starts, zone.starts + zone.count, ticks);
+    const double shifted = ticks + zone.offsets[start - zone.starts];
+    const double whole = std::floor(shifted / kTicks);
+    return whole + (shifted - whole * kTicks) / kTicks;
+}
+
+#endif
 #if SCALINGS
 template <typename Scaled>  // Column or Scaling
 inline float scaled(const Scaled& column, double cell) noexcept {
@@ -274,7 +324,12 @@ inline bool encode(const Row& row, float* features, double* unscaled) noexcept {
 inline bool encode(const Row& row, float* features) noexcept {
 #endif
     for (const Column& column : kTable) {
+#if ZONES
+        const double moment = column.zone == nullptr ? row[column.source] : local(*column.zone, row[column.source]);
+        const double cell = part_of(column.part, moment);
+#else
         const double cell = part_of(column.part, row[column.source]);
+#endif
         const std::size_t code = code_of(column, cell);
         if (kRefusesMissing && code == column.levels) return false;
         if (column.is_number) {
@@ -300,6 +355,21 @@ inline bool encode(const Row& row, float* features) noexcept {
     return true;
 }
 
+#if ENCODINGS
+// Replaces the unscaled features that differ between encodings by those of another encoding.
+inline void encode_again(const Row& row, std::size_t encoding, Unscaled& unscaled) noexcept {
+    double* features = unscaled.data();
+    for (const Column& column : kTable) {
+        if (column.is_number) ++features;
+        if (column.encoded != nullptr) {
+            const std::size_t code = code_of(column, part_of(column.part, row[column.source]));
+            std::copy_n(column.encoded[encoding] + code * column.width, column.width, features);
+        }
+        features += column.width;
+    }
+}
+
+#endif
 // Appends the values of an embedding to the features.
 inline void embed(const Embedding& embedding, float* features) noexcept {
     const std::size_t count = embedding.count;
@@ -414,7 +484,8 @@ inline void add(const Trees& trees, const Unscaled& features, Outputs& total) no
     }
     if (kClassifies) {
         std::array<float, kOutputs> logits{};
-        const double most = outputs[decide(outputs)];
+        for (std::size_t o = 0; o < kOutputs; ++o) outputs[o] += trees.mean[o];
+        const double most = *std::max_element(outputs.begin(), outputs.end());
         for (std::size_t o = 0; o < kOutputs; ++o) {
             logits[o] = static_cast<float>(std::max(trees.scale[o] * (outputs[o] - most), -1000.0));
         }
@@ -447,11 +518,17 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
     if (!detail::encode(cells, features.data())) return false;
 #endif
     Outputs total{};
+#if ENCODINGS
+    std::size_t encoding = detail::kFirstEncoding;
+#endif
 #if SCALINGS
     const detail::Scaling* scaling = nullptr;  // networks are ordered by their scaling, those with null first
     for (const detail::Member& member : detail::kMembers) {
         if (member.scaling != scaling) {
             scaling = member.scaling;
+#if ENCODINGS
+            if (member.encoding != encoding) detail::encode_again(cells, encoding = member.encoding, unscaled);
+#endif
             for (std::size_t i = 0; i < features.size(); ++i) features[i] = detail::scaled(scaling[i], unscaled[i]);
         }
         detail::add(member, features, total);
@@ -463,7 +540,17 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
     for (double& x : unscaled) {
         if (std::fabs(x) <= detail::kNearlyZero) x = 0.0;
     }
+#if ENCODINGS
+    for (const detail::Trees& trees : detail::kTrees) {
+        if (trees.encoding != encoding) {
+            detail::encode_again(cells, encoding = trees.encoding, unscaled);
+            for (double& x : unscaled) x = std::fabs(x) <= detail::kNearlyZero ? 0.0 : x;
+        }
+        detail::add(trees, unscaled, total);
+    }
+#else
     for (const detail::Trees& trees : detail::kTrees) detail::add(trees, unscaled, total);
+#endif
 #endif
     outputs = total;
     return true;

@@ -4,7 +4,8 @@
     numbers with NaN or levels --> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
     text ------------------------> OneHotEncoder -------------------------------+
 
-A TransformedTargetRegressor around an MLP exponentiates predicted logarithms and clips targets to their bounds.
+A FixedThresholdClassifier around the predictor decides between two classes by the model's tuned threshold. A
+TransformedTargetRegressor around an MLP exponentiates predicted logarithms and clips targets to their bounds.
 
 The clip z / sqrt(1 + (z / 3)^2) equals 3 sin(arctan(z / 3)). So the scaler also divides by 3, and the first layer
 multiplies by 3. The table row of a level is a linear function of the level's one-hot code. So the first layer's weights
@@ -23,6 +24,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -92,6 +94,8 @@ def _obstacles(description: Description) -> Iterator[str]:
     several, classes = len(description.networks) > 1, description.classes
     if several and classes is None and description.outputs > 1:
         yield "an ensemble of several targets: use to_onnx, or export one of its members"
+    if description.decision_weights is not None and description.outputs > 2:
+        yield "the tuned decision between more than two classes: use to_onnx, or fit with decision_threshold=None"
     if classes is not None and type_of_target(classes) not in ("binary", "multiclass"):
         yield "labels that are fractions: use to_onnx, or train with labels that are text"
 
@@ -166,11 +170,25 @@ def _predictor(description: Description, parts: list[_Part]) -> Any:
     """Return the MLP, or the voting estimator of several MLPs, that takes the inputs of all parts."""
     networks = [_network(description, member, parts) for member in description.networks]
     if len(networks) == 1:
-        return networks[0]
+        return _decided(networks[0], description, parts)
     vote, more = (VotingRegressor, {}) if description.classes is None else (VotingClassifier, {"voting": "soft"})
     estimators = [(f"network{place}", FrozenEstimator(network)) for place, network in enumerate(networks)]
     voting = vote(estimators, weights=[member.weight for member in description.networks], **more)
-    return voting.fit(*_made_up(description, parts))
+    return _decided(voting.fit(*_made_up(description, parts)), description, parts)
+
+
+def _decided(predictor: Any, description: Description, parts: list[_Part]) -> Any:
+    """Return a fitted estimator that predicts as the model decides between two classes."""
+    if description.classes is None or description.decision_weights is None:
+        return predictor
+    positive = 1 if description.positive is None else description.positive
+    decided = FixedThresholdClassifier(
+        FrozenEstimator(predictor),
+        threshold=float(1 - description.decision_weights[positive]),
+        pos_label=description.classes[positive],
+        response_method="predict_proba",
+    )
+    return decided.fit(*_made_up(description, parts))
 
 
 def _network(description: Description, member: NetworkMember, parts: list[_Part]) -> Any:

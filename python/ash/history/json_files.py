@@ -7,6 +7,7 @@ The document:
       "task", "metric", "ended",              text; `ended` as in `Result`
       "digest",                               64 hexadecimal digits
       "best":        {"candidate", "rung", "score", "params"},
+      "estimated":   for tables: {"score", "std_error"} of the model that the run returned, for new rows,
       "settings":    the checked arguments of the run by name,
       "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]};
                      if levels are not listed, "levels" is null, and "low", "high" and "step" (null for floats) follow,

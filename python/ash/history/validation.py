@@ -94,13 +94,12 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     Raises
     ------
     SettingError
-        The run was cross-validated, or its predictions were left out when the result was pickled; `what` names the
-        feature in the message.
+        The predictions were left out when the result was pickled; `what` names the feature in the message.
     """
     if result.validation_pool is None:
         raise SettingError(
-            f"{what} needs the predictions of validation rows, which are not kept by a run with cv= or by the "
-            "pickle of an estimator: pass validation= instead of cv= to ash.tune"
+            f"{what} needs the predictions of validation rows, which the pickle of an estimator leaves out: call it "
+            "before pickling"
         )
     return result.validation_pool
 

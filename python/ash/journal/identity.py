@@ -68,8 +68,8 @@ BEFORE = "before"
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """The current names of arguments, keyed by their names in ash 0.1."""
-_ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
-"""Options that journals of ash 0.1 lack. Runs of ash 0.1 behaved as with the current defaults of these options."""
+_ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs", "pos_label")
+"""Options that journals of earlier versions lack. Runs of these versions behaved as with the current defaults."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or use a separate journal for each fold"

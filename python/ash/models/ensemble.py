@@ -1,8 +1,11 @@
 r"""Defines ensembles of networks and boosted trees of one run, and selects their members.
 
-    block of rows --encoded once--> member 0 -> outputs * weight 0  \
-                                    member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
+    block of rows --encoded-------> member 0 -> outputs * weight 0  \
+                                    member 1 -> outputs * weight 1   + -> float64, in order of members -> mean
                                     ...                             /
+
+A block of rows is encoded once per distinct encoding. Members of different folds have different encodings if a column
+has target statistics, which are those of the fold's training rows. Levels are looked up only once.
 
 Outputs are probabilities or targets. They are bit-identical on any number of threads, since this is true of each
 member's outputs, and the order of summation is fixed. Prediction time is the sum over the members.
@@ -40,8 +43,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, ensemble_parts
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.models.network import Network
 from ash.models.trees import Trees
 from ash.run_record import RunRecord
@@ -67,18 +71,27 @@ class Ensemble(Model):
     Attributes
     ----------
     members : tuple of Network or Trees
-        The members, best first. All are from one run, so they share one encoding of the columns.
+        The members, best first. All are from one run, so they have the same features. Members of several folds have the
+        target statistics of their own fold.
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
-    task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
+    task, classes_, feature_names, target_names, n_features_in_, n_outputs_, positive
         As in each member; all members have the same values.
+    encoding : ash.encoding.encoding.Encoding
+        The encoding of the first member.
+    decision_weights : ndarray of shape (classes,), float64, or None
+        The weights of the classes in the decision (see `decision_threshold`); None if the most probable class wins.
     metric : str
         The metric of the run. It is "neg_log_loss" or "neg_root_mean_squared_error" instead if a user's scorer scored
         the run, or if the metric is the Poisson deviance and predictions may be 0 or negative.
+    estimated_score, estimated_score_std_error : float
+        An estimate of the ensemble's score in that metric on new rows, and its standard error; higher is better. NaN
+        if unknown: for files of older versions, or if a user's scorer scored the run. `Result.estimated_score`
+        describes the method.
     validation_score : float
-        The ensemble's score in that metric on the rows by which it was selected; higher is better. It is optimistic,
-        like the best score of a run. After cross-validation it is the score of the folds' networks, each on the rows
-        held out from its training.
+        The ensemble's score in that metric on the rows by which it was selected. It is optimistic, like the best score
+        of a run. After cross-validation it is the score of the folds' networks, each on the rows held out from its
+        training.
     record : RunRecord or None
         The record of the run, by which the ensemble can be trained again; None for files of older versions.
 
@@ -95,7 +108,15 @@ class Ensemble(Model):
 
     _called = "the ensemble"
 
-    def __init__(self, members: Sequence[Member], weights: Numbers, *, metric: str, validation_score: float) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        weights: Numbers,
+        *,
+        metric: str,
+        validation_score: float,
+        decision_weights: Numbers | None = None,
+    ) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.weights.setflags(write=False)
@@ -103,7 +124,13 @@ class Ensemble(Model):
         self.validation_score = validation_score
         first = self.members[0]
         self.classes_, self.encoding, self.target_names = first.classes_, first.encoding, first.target_names
-        self.quantile = first.quantile
+        self.quantile, self.positive = first.quantile, first.positive
+        self.decision_weights = decision_weights
+
+    @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        """Return the distinct encodings of the members, in the order of the first members that have them."""
+        return tuple(dict.fromkeys(member.encoding for member in self.members))
 
     @property
     def n_outputs_(self) -> int:
@@ -122,32 +149,48 @@ class Ensemble(Model):
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the ensemble in a file."""
         members = [member.file_parts() for member in self.members]
-        return ensemble_parts(members, self.weights, self.metric, self.validation_score)
+        return ensemble_parts(members, self.weights, self._places, self.metric, self.validation_score)
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
-        return average((member.core.predict(rows, threads) for member in self.members), self.weights)
+    @property
+    def _places(self) -> list[int]:
+        """The index of each member's encoding in `encodings`."""
+        encodings = self.encodings
+        return [encodings.index(member.encoding) for member in self.members]
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
+        return self._predict_blocks([rows] * len(self.encodings), threads)
+
+    def _predict_blocks(self, blocks: Sequence[NDArray[Any]], threads: int) -> Outputs:
+        pairs = zip(self.members, self._places, strict=True)
+        return average((member.core.predict(blocks[place], threads) for member, place in pairs), self.weights)
 
     def __repr__(self) -> str:
-        """Return one line with the number of members of each kind, the task and the validation score."""
+        """Return one line with the number of members of each kind, the task and the score."""
         trees = sum(isinstance(member, Trees) for member in self.members)
         networks = len(self.members) - trees
         counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
         counts += [f"{trees} boosted-tree model{'s' * (trees > 1)}"] * (trees > 0)
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        score = f"validation {self.metric} {self.validation_score:.4g}"
-        return f"Ensemble({', '.join(counts)}, {kind}, {score})"
+        return f"Ensemble({', '.join(counts)}, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy."""
-        return _rebuild, (self.members, self.weights, self.metric, self.validation_score, self.record)
+        estimate = self.estimated_score, self.estimated_score_std_error
+        own = (self.members, self.weights, self.metric, self.validation_score, self.record)
+        return _rebuild, (*own, self.decision_weights, estimate)
 
 
-def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of float32 arrays of equal shape, summed in order in float64; weights must sum to 1."""
+def average(outputs: Any, weights: Numbers) -> Outputs:
+    """Return the weighted mean of arrays of equal shape, summed in order in float64; weights must sum to 1.
+
+    The result has the dtype of the arrays.
+    """
     total: Any = 0.0
+    dtype: Any = None
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
-    return np.asarray(total, np.float32)
+        dtype = each.dtype
+    return np.asarray(total, dtype)
 
 
 def _rebuild(
@@ -156,13 +199,18 @@ def _rebuild(
     metric: str,
     validation_score: float,
     record: RunRecord | None,
+    decision_weights: Numbers | None = None,  # absent in pickles of earlier versions
+    estimate: tuple[float, float] = (math.nan, math.nan),
 ) -> Ensemble:
-    ensemble = Ensemble(members, weights, metric=metric, validation_score=validation_score)
+    ensemble = Ensemble(
+        members, weights, metric=metric, validation_score=validation_score, decision_weights=decision_weights
+    )
     ensemble.record = record
+    ensemble.estimated_score, ensemble.estimated_score_std_error = estimate
     return ensemble
 
 
-def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+def label_probabilities(predictions: Outputs, labels: NDArray[np.int64]) -> Numbers:
     """Return the probability that each model gives to the label of each row: [models, rows].
 
     Here and in the functions below, `predictions` [models, rows, classes] are probabilities, and `labels` [rows] are
@@ -171,14 +219,14 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
-def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+def class_errors(predictions: Outputs, labels: NDArray[np.int64]) -> Numbers:
     """Return the errors [models, rows, classes]: the probabilities, minus 1 for the true class."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
 
 
-def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
+def target_errors(predictions: Outputs, targets: Numbers, scale: Numbers) -> Numbers:
     """Return the errors [models, rows, outputs] of each model, divided by the `scale` [outputs]."""
     errors = predictions - targets
     errors /= scale

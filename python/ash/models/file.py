@@ -11,16 +11,21 @@
                (encoding/target_statistics.py)
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
                (encoding/neighbors.py)
-    metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
-               "record": {...} or null (ash/run_record.py), ...}
+               "record": {...} or null (ash/run_record.py), "estimated_score": [score, standard error], ...}
+               "decision_weights": a weight per class, if labels are decided by weights (models/decision.py)
+               "positive": the number of the positive class, if it is not that of the label 1
                "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
                targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
-               statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
+               statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member.
+               If members of several folds have statistics of their own (version 4), "encoding" and statistics.3 are
+               those of fold 0; fold.1.statistics.3, ... are those of fold 1; "folds": [{"targets"}, ...] has an entry
+               for each fold from 1 on; and "fold" of a member is the number of its fold, absent if it is 0
 
 Invariants: (1) loading runs no code from the file, and uses its contents only after checking all names, dtypes and
 shapes (which must fit each other and the metadata), and that all numbers are finite, except bounds, which may be
@@ -33,7 +38,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -43,14 +48,16 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.checks import is_list_of
+from ash.data.targets import positive_class
 from ash.encoding.encoding import Encoding
-from ash.encoding.serialize import encoding_parts
+from ash.encoding.serialize import encoding_parts, statistics_parts
 from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
-VERSIONS = (1, 2, 3)
-"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
+VERSIONS = (1, 2, 3, 4)
+"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees; version 4
+adds the statistics of several folds, decision weights, positive classes and shifts of the class scores of trees. A file
 has the lowest version that can represent its model, so that older versions of ash can read as many files as
 possible."""
 KEY, DIGEST = "ash", "sha256"
@@ -63,8 +70,14 @@ TREES = "trees"
 """The name of the tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
 """The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
+DECISION, POSITIVE = "decision_weights", "positive"
+"""The metadata entries with the weights of the decision and the number of the positive class."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
+FOLD, FOLDS = "fold", "folds"
+"""The metadata entries for members with the statistics of several folds. Names of these tensors start with FOLD."""
+ESTIMATE = "estimated_score"
+"""The metadata entry with the estimated score and its standard error, each null if unknown; older files lack it."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -89,32 +102,45 @@ def check_format(condition: bool, wrong: str) -> None:
 def save(
     path: str | os.PathLike[str],
     parts: FileParts,
-    encoding: Encoding,
+    encodings: Sequence[Encoding],
     classes: NDArray[Any] | None,
     target_names: tuple[str, ...] | None,
     record: RunRecord | None,
+    estimate: tuple[float, float],
 ) -> None:
-    """Write a model with these parts to `path`, replacing an existing file; see `Model.save`."""
+    """Write a model with these parts and `Model.encodings` to `path`, replacing an existing file; see `Model.save`.
+
+    `estimate` is the estimated score and its standard error; NaN if unknown.
+    """
     from safetensors.numpy import save as serialize
 
-    about, tensors = _whole(parts, encoding, target_names)
+    about, tensors = _whole(parts, encodings, target_names)
     about |= {
         "version": _version(about, tensors),
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
+        ESTIMATE: [float(each) if math.isfinite(each) else None for each in estimate],
     }
     text = json.dumps(about, allow_nan=False, default=_plain)
     content = serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)})
     replace_file(Path(path), _with_sorted_metadata(content))
 
 
-def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
+def _version(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the lowest version of the format that can represent a model."""
+    if {FOLDS, DECISION, POSITIVE} & about.keys() or _has_shifts(tensors):
+        return 4
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
     return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
+
+
+def _has_shifts(tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether the trees of a classifier have scores to which something is added."""
+    means = (tensors[name.removesuffix(TREES) + UNITS[0]] for name in tensors if is_trees(name))
+    return any(len(mean) > 1 and mean.any() for mean in means)
 
 
 def is_trees(tensor: str) -> bool:
@@ -133,19 +159,28 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 
 
 def model_digest(
-    parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
+    parts: FileParts,
+    encodings: Sequence[Encoding],
+    classes: NDArray[Any] | None,
+    target_names: tuple[str, ...] | None,
 ) -> str:
     """Return a hash (64 hexadecimal digits) of all that predictions depend on, such as weights and encoding."""
-    about, tensors = _whole(parts, encoding, target_names)
+    about, tensors = _whole(parts, encodings, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
 
 
-def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] | None) -> FileParts:
-    """Return a model's entries and tensors, including those of its encoding and the entry for its target names."""
+def _whole(parts: FileParts, encodings: Sequence[Encoding], target_names: tuple[str, ...] | None) -> FileParts:
+    """Return a model's entries and tensors, including those of its encodings and the entry for its target names."""
     about, tensors = parts
-    columns, tables = encoding_parts(encoding)
-    return {**about, "encoding": columns, "target_names": target_names}, {**tensors, **tables}
+    columns, tables = encoding_parts(encodings[0])
+    folds = []
+    for number, encoding in enumerate(encodings[1:], start=1):
+        entries, own = statistics_parts(encoding)
+        folds.append(entries)
+        tables |= {f"{FOLD}.{number}.{name}": table for name, table in own.items()}
+    about = {**about, "encoding": columns, "target_names": target_names, **({FOLDS: folds} if folds else {})}
+    return about, {**tensors, **tables}
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
@@ -197,11 +232,26 @@ def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -
     return exponential if quantile is None else {**exponential, QUANTILE: quantile}
 
 
-def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble. The names of a member's tensors begin with the member's number."""
+def decision_entries(
+    weights: NDArray[np.float64] | None, positive: int | None, classes: NDArray[Any] | None
+) -> dict[str, Any]:
+    """Return the entries of the decision, without those that follow from the labels."""
+    entries: dict[str, Any] = {} if weights is None else {DECISION: weights.tolist()}
+    return entries if positive == positive_class(classes, None) else {**entries, POSITIVE: positive}
+
+
+def ensemble_parts(
+    models: Sequence[FileParts], weights: NDArray[np.float64], folds: Sequence[int], metric: str, score: float
+) -> FileParts:
+    """Return the entries and tensors of an ensemble. The names of a member's tensors begin with the member's number.
+
+    `folds` are the indices of the members' encodings.
+    """
     members, tensors = [], {WEIGHTS: np.array(weights)}
-    for number, (entries, own) in enumerate(models):
-        members.append({key: value for key, value in entries.items() if key != "format"})
+    for number, ((entries, own), fold) in enumerate(zip(models, folds, strict=True)):
+        members.append(
+            {key: value for key, value in entries.items() if key != "format"} | ({FOLD: fold} if fold else {})
+        )
         tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
 

@@ -4,8 +4,9 @@
     one value in all rows of one column          ->  the mean prediction is the partial dependence for this value
 
 Both are computed on a sample of the validation rows. A result has its own copy of the sample, so it does not keep the
-user's table in memory. The sample is encoded once, and all features of a column are shuffled together. If there are
-neighbor features, which depend on several columns, the sample is encoded again for each change.
+user's table in memory. The sample is encoded once in each encoding of the model, and all features of a column are
+shuffled together. If there are neighbor features, which depend on several columns, the sample is encoded again for each
+change.
 
 Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
 Statistics 29, 2001.
@@ -22,14 +23,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
 from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
+from ash.encoding.encoding import blocks_for
 from ash.encoding.schema import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
-from ash.models.model import Model
-from ash.options import Options, core_loss
+from ash.models.model import Model, Outputs
 
 MOST_ROWS = 1_000
 """The maximum number of rows in a sample."""
@@ -54,14 +54,11 @@ class Sample:
     targets : float64 array [rows, outputs]
         The targets; for classification, class numbers in one column.
     weights : float64 array [rows] or None
-    level : float
-        The quantile that the model predicts; 0.5 if it does not predict a quantile.
     """
 
     frame: Frame
     targets: Numbers
     weights: Numbers | None
-    level: float = 0.5
 
 
 class PartialDependence(NamedTuple):
@@ -80,7 +77,7 @@ class PartialDependence(NamedTuple):
     predictions: Numbers
 
 
-def sample_of(split: Split, options: Options) -> Sample | None:
+def sample_of(split: Split) -> Sample | None:
     """Return up to MOST_ROWS evenly spaced validation rows of all folds, or None for more than MOST_COLUMNS columns."""
     fold = split.folds[0]
     schema = fold.encoding.schema
@@ -90,7 +87,7 @@ def sample_of(split: Split, options: Options) -> Sample | None:
     rows = np.unique(np.concatenate([each.validation for each in split.folds]))
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     weights = None if fold.weights is None else fold.weights[rows]
-    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights, core_loss(options)[1])
+    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights)
 
 
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
@@ -127,31 +124,30 @@ class _Cells:
 
     def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
         self._model, self._sample, self._threads = model, sample, threads
-        self._block: Numbers | None = None
+        self._blocks: list[Numbers] | None = None
         if model.encoding.neighbors is None:
-            self._block = model.encoding.block(sample.frame, slice(0, sample.frame.rows))
+            self._blocks = blocks_for(model.encodings, sample.frame, slice(0, sample.frame.rows))
 
     def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
         """Return the score of the predictions that `outputs` returns for `place` and `order`."""
-        model, weights = self._model, self._sample.weights
-        classes = 0 if model.classes_ is None else len(model.classes_)
-        counts = [] if weights is None else weights.tolist()
-        outputs, level = self.outputs(place, order), self._sample.level
-        return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
+        sample = self._sample
+        return self._model.score_outputs(metric, sample.targets, self.outputs(place, order), sample.weights)
 
-    def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
+    def outputs(self, place: int = 0, order: Order | None = None) -> Outputs:
         """Return predictions for the sample; with `order`, row i has the cell of row `order[i]` in column `place`."""
-        frame, block = self._sample.frame, self._block
+        frame, blocks = self._sample.frame, self._blocks
         if order is None:
             return self._model.predict_frame(frame, self._threads)
-        if block is None:
+        if blocks is None:
             changed = frame.with_column(place, frame.columns[place].with_order(order))
             return self._model.predict_frame(changed, self._threads)
         features = self._model.encoding.features_of(place)
-        own = block[:, features].copy()
-        block[:, features] = own[order]
-        outputs = self._model.predict_block(block, self._threads)
-        block[:, features] = own
+        own = [block[:, features].copy() for block in blocks]
+        for block, cells in zip(blocks, own, strict=True):
+            block[:, features] = cells[order]
+        outputs = self._model.predict_blocks(blocks, self._threads)
+        for block, cells in zip(blocks, own, strict=True):
+            block[:, features] = cells
         return outputs
 
 

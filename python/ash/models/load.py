@@ -18,19 +18,25 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import is_list_of
+from ash.data.targets import positive_class
 from ash.encoding.encoding import Encoding
-from ash.encoding.serialize import ARRAYS, encoding_from_parts
+from ash.encoding.serialize import ARRAYS, encoding_from_parts, with_statistics
 from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     BOUNDS,
+    DECISION,
     DIGEST,
     ENSEMBLE_FORMAT,
+    ESTIMATE,
     EXPONENTIAL,
+    FOLD,
+    FOLDS,
     FORMAT,
     KEY,
     LABEL_KINDS,
+    POSITIVE,
     QUANTILE,
     TREES,
     TREES_FORMAT,
@@ -52,8 +58,8 @@ FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
 """The metadata entries that each member of an ensemble has separately: those in TREES_KEYS for boosted trees, and those
-in NETWORK_KEYS for networks. EXPONENTIAL and QUANTILE are optional entries of a member. All members share the other
-entries."""
+in NETWORK_KEYS for networks. EXPONENTIAL, QUANTILE and FOLD are optional entries of a member. All members share the
+other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
@@ -108,6 +114,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
         check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: wrong checksum")
         model = _read_model(tensors, about)
         model.record = _read_record(about.get("record"))
+        model.estimated_score, model.estimated_score_std_error = _read_estimate(about.get(ESTIMATE, [None, None]))
         return model
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
@@ -115,10 +122,28 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
 
 def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Trees | Ensemble:
     if about["format"] == ENSEMBLE_FORMAT:
-        return _read_ensemble(tensors, about)
-    _check_metadata(about)
-    encoding = _read_encoding(tensors, about)
-    return _read_member(tensors, about, encoding, _read_labels(about["classes"]))
+        model: Network | Trees | Ensemble = _read_ensemble(tensors, about)
+    else:
+        _check_metadata(about)
+        encoding = _read_encoding(tensors, about)
+        model = _read_member(tensors, about, encoding, _read_labels(about["classes"]))
+    return _with_decision(model, about)
+
+
+def _with_decision(model: Network | Trees | Ensemble, about: dict[str, Any]) -> Network | Trees | Ensemble:
+    """Return the model with its weights of the decision and its positive class."""
+    positive = about.get(POSITIVE, positive_class(model.classes_, None))
+    classes = 0 if model.classes_ is None else len(model.classes_)
+    is_class = POSITIVE not in about or (type(positive) is int and 0 <= positive < classes == 2)
+    check_format(is_class, f"positive is {positive!r}, which is not one of two classes")
+    for each in (model, *getattr(model, "members", ())):
+        each.positive = positive
+    weights = about.get(DECISION)
+    if weights is None:
+        return model
+    are_numbers = is_list_of(weights, float) and len(weights) == classes
+    check_format(are_numbers and all(0 < each < math.inf for each in weights), "decision_weights are not one per class")
+    return model.with_decision(np.array(weights))
 
 
 def _read_record(facts: Any) -> RunRecord | None:
@@ -129,6 +154,15 @@ def _read_record(facts: Any) -> RunRecord | None:
         return RunRecord.from_json(facts)
     except ValueError as error:
         raise MalformedError(str(error)) from error
+
+
+def _read_estimate(given: Any) -> tuple[float, float]:
+    """Return the estimated score and its standard error; NaN if unknown."""
+    is_pair = isinstance(given, list) and len(given) == 2
+    is_valid = is_pair and all(each is None or (type(each) is float and math.isfinite(each)) for each in given)
+    check_format(is_valid, f"{ESTIMATE} is not a score and its standard error")
+    score, std_error = (math.nan if each is None else each for each in given)
+    return score, std_error
 
 
 def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -163,12 +197,30 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
         raise MalformedError(f"invalid encoding: {error}") from error
 
 
+def _read_encodings(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> list[Encoding]:
+    """Remove the tensors of the encodings of all folds from `tensors`, and return these encodings."""
+    folds = about.get(FOLDS, [])
+    check_format(is_list_of(folds, dict), "folds is not a list of JSON objects")
+    check_format(not folds or about["version"] > 3, "statistics of several folds need version 4 of the format")
+    encodings = [_read_encoding(tensors, about)]
+    for number, entries in enumerate(folds, start=1):
+        start = f"{FOLD}.{number}."
+        tables = {name.removeprefix(start): tensors.pop(name) for name in sorted(tensors) if name.startswith(start)}
+        try:
+            encodings.append(with_statistics(encodings[0], entries, tables))
+        except ValueError as error:
+            raise MalformedError(f"invalid statistics of fold {number}: {error}") from error
+    return encodings
+
+
 def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Ensemble:
-    parts = _split_members({name: tensors[name] for name in tensors if not name.startswith(ARRAYS)}, about)
+    encodings, classes = _read_encodings(tensors, about), _read_labels(about["classes"])
+    parts = _split_members(tensors, about)
     for _, entries in parts:
         _check_metadata(entries)
-    encoding, classes = _read_encoding(tensors, about), _read_labels(about["classes"])
-    members = [_read_member(part, entries, encoding, classes) for part, entries in parts]
+    members = [
+        _read_member(part, entries, encodings[_fold_of(entries, len(encodings))], classes) for part, entries in parts
+    ]
     outputs = {len(member.core.target_mean) for member in members}
     check_format(len(outputs) == 1, f"its members have {sorted(outputs)} outputs")
     weights = _read_weights(tensors, len(members))
@@ -355,9 +407,16 @@ def _split_members(
 
 def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     has_trees = TREES in part
-    is_known = own.keys() - {EXPONENTIAL, QUANTILE} == (TREES_KEYS if has_trees else NETWORK_KEYS)
+    is_known = own.keys() - {EXPONENTIAL, QUANTILE, FOLD} == (TREES_KEYS if has_trees else NETWORK_KEYS)
     check_format(is_known, "a member has missing or unexpected entries")
     return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
+
+
+def _fold_of(entries: dict[str, Any], folds: int) -> int:
+    """Return the index of the encoding of an ensemble's member."""
+    fold: int = entries.get(FOLD, 0)
+    check_format(type(fold) is int and 0 <= fold < folds, f"a member is of fold {fold!r}, but there are {folds} folds")
+    return fold
 
 
 def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[np.float64]:

@@ -15,30 +15,34 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.atomic_file import replace_file
+from ash._utils.display import shown_estimate
 from ash._utils.installation import require_extra
 from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.targets import read_labels, read_targets
-from ash.encoding.encoding import Encoding
+from ash.data.targets import no_positive_class, positive_class, read_labels, read_targets
+from ash.encoding.encoding import Block, Encoding, blocks_for
 from ash.errors import SettingError
 from ash.export.description import TrainedMember, describe
-from ash.metrics import ALIASES, METRIC_OF_LOSS, metric_of
-from ash.models.file import FileParts, model_digest, save
+from ash.metrics import ALIASES, METRIC_OF_LOSS, OF_LABELS, POSITIVE, metric_of
+from ash.models.decision import decide
+from ash.models.file import FileParts, decision_entries, model_digest, save
 from ash.run_record import RunRecord
 
 if TYPE_CHECKING:
     import torch
     from sklearn.pipeline import Pipeline
 
+Outputs: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Probabilities of classes in float32, or targets in float64."""
 BLOCK_CELLS = 2**22
 """The number of float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
@@ -52,10 +56,17 @@ class Model(ABC):
     ----------
     classes_ : ndarray of shape (classes,) or None
     encoding : ash.encoding.encoding.Encoding
+        The encoding of the columns; for an ensemble, that of its first member.
     target_names : tuple of str or None
     metric : str
     validation_score : float
+    estimated_score, estimated_score_std_error : float
     record : RunRecord or None
+    decision_weights : float64 array [classes] or None
+        The label of a row is the class with the largest product of this weight and its probability, the first one in a
+        tie. None for equal weights.
+    positive : int or None
+        Of two classes, the number of the positive class; None if it is not known.
     """
 
     classes_: NDArray[Any] | None
@@ -63,16 +74,25 @@ class Model(ABC):
     target_names: tuple[str, ...] | None
     metric: str
     validation_score: float
+    estimated_score: float = math.nan
+    estimated_score_std_error: float = math.nan
     record: RunRecord | None = None
     _called = "the model"
     """The model's name in error messages."""
     quantile: float | None = None
     """The level of the quantile that the model predicts; None if it was not trained with the quantile loss."""
+    decision_weights: NDArray[np.float64] | None = None
+    positive: int | None = None
 
     @property
     def task(self) -> str:
         """Return "classification" or "regression"."""
         return "regression" if self.classes_ is None else "classification"
+
+    @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        """Return the distinct encodings of the members; they differ only in the target statistics of their folds."""
+        return (self.encoding,)
 
     @property
     def n_features_in_(self) -> int:
@@ -98,13 +118,23 @@ class Model(ABC):
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
         """Return the model's networks and boosted trees, each with its weight in the output; used by exports."""
 
+    def shown_score(self) -> str:
+        """Return the estimated score with its standard error as text; the validation score if there is no estimate."""
+        if math.isnan(self.estimated_score):
+            return f"validation {self.metric} {self.validation_score:.4g}"
+        return f"estimated {self.metric} {shown_estimate(self.estimated_score, self.estimated_score_std_error)}"
+
     @abstractmethod
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the model in a file."""
 
     @abstractmethod
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         """Return probabilities or targets [rows, outputs] for encoded rows; raise ValueError for infinite numbers."""
+
+    def _predict_blocks(self, blocks: Sequence[Block], threads: int) -> Outputs:
+        """Return probabilities or targets [rows, outputs] for rows in each of `encodings`."""
+        return self._predict_rows(blocks[0], threads)
 
     def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
         """Return labels in the dtype of y, or targets in the units of y.
@@ -120,8 +150,8 @@ class Model(ABC):
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. If several classes share the highest
-            probability, the first of them is chosen.
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. A label is the most probable class, or
+            that of the tuned decision (`decision_threshold`). If several classes are equally good, it is the first.
 
         Raises
         ------
@@ -156,7 +186,9 @@ class Model(ABC):
             raise AttributeError("a regression model has no predict_proba")
         return normalized(self._outputs(X, threads))
 
-    def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:
+    def score(
+        self, X: Any, y: Any, metric: str | None = None, *, pos_label: Any = None, threads: int | None = None
+    ) -> float:
         """Return the score of the predictions for X against y; higher is better, errors are negated.
 
         Parameters
@@ -167,7 +199,10 @@ class Model(ABC):
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
         metric : str, optional
             A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is computed at the
-            quantile that the model predicts, or at 0.5 if it does not predict a quantile.
+            quantile that the model predicts, or at 0.5 if it does not predict a quantile. Metrics of labels score what
+            `predict` returns.
+        pos_label : label, optional
+            The positive class of f1 and average_precision; by default that of the model's run, or 1.
         threads : int, optional
             As for `predict`.
 
@@ -181,20 +216,94 @@ class Model(ABC):
         DataError
             X or y does not fit the model.
         SettingError
-            The metric is unknown, belongs to the other task, or takes one target only.
+            The metric is unknown, belongs to the other task, or takes one target only; or it needs a positive class,
+            which is not known.
         """
         metric = metric_of(self.task, ALIASES.get(metric or "", metric))
         outputs = self._outputs(X, threads)
         if metric == "accuracy" and self.classes_ is not None:
-            return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
-        classes = 0 if self.classes_ is None else len(self.classes_)
+            return float(np.mean(self.decide(outputs) == read_labels(y, len(outputs))))
+        positive = self.positive if pos_label is None else positive_class(self.classes_, pos_label)
+        if metric in POSITIVE and self.classes_ is not None and len(self.classes_) == 2 and positive is None:
+            raise no_positive_class(f"metric {metric!r}", self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
         if metric == METRIC_OF_LOSS["poisson"] and self.n_outputs_ > 1:
             raise SettingError(f"metric={metric!r} takes one target, but the model has {self.n_outputs_}: pass 'r2'")
-        value = _core.score(metric, targets, outputs, classes, level=0.5 if self.quantile is None else self.quantile)
+        value = self.score_outputs(metric, targets, outputs, positive=positive)
         if math.isnan(value):
             warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
         return value
+
+    def score_outputs(
+        self,
+        metric: str,
+        targets: NDArray[np.float64],
+        outputs: NDArray[np.float32],
+        weights: NDArray[np.float64] | None = None,
+        positive: int | None = None,
+    ) -> float:
+        """Return the score of outputs, as `predict_frame` returns them; NaN if the metric is undefined.
+
+        Parameters
+        ----------
+        metric : str
+            A metric of the task.
+        targets : ndarray of shape (rows, outputs), float64
+            Class numbers in one column, or targets.
+        outputs : ndarray of shape (rows, outputs), float32
+        weights : ndarray of shape (rows,), optional
+        positive : int, optional
+            Of two classes, the number of the positive class; by default that of the model.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        classes = 0 if self.classes_ is None else len(self.classes_)
+        if metric in OF_LABELS and self.decision_weights is not None:
+            outputs = np.eye(classes, dtype=np.float32)[decide(outputs, self.decision_weights)]
+        positive = self.positive if positive is None else positive
+        return _core.score(
+            metric,
+            targets,
+            outputs,
+            classes,
+            [] if weights is None else weights.tolist(),
+            0.5 if self.quantile is None else self.quantile,
+            1 if positive is None else positive,
+        )
+
+    @property
+    def decision_threshold(self) -> float | NDArray[np.float64]:
+        """Return the probability above which the positive class is predicted, or the weights of more than two classes.
+
+        The positive class is the second one if it is not known (`positive`). With more than two classes, the label is
+        the class with the largest product of weight and probability.
+        """
+        if self.classes_ is None:
+            raise AttributeError("a regression model has no decision_threshold")
+        classes = len(self.classes_)
+        weights = np.full(classes, 1 / classes) if self.decision_weights is None else self.decision_weights
+        return float(1 - weights[1 if self.positive is None else self.positive]) if classes == 2 else weights.copy()
+
+    def with_decision(self, weights: NDArray[np.float64] | None) -> Self:
+        """Return the same model with other `decision_weights`.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (classes,), float64, or None
+            Above 0.
+
+        Returns
+        -------
+        Network, Trees or Ensemble
+        """
+        if weights is None and self.decision_weights is None:
+            return self
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), decision_weights=weights)
+        return twin
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file, which `ash.load` reads; ash/models/file.py has the layout.
@@ -211,12 +320,18 @@ class Model(ABC):
         OSError
             The file cannot be written; an existing file is unchanged.
         """
-        save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
+        estimate = self.estimated_score, self.estimated_score_std_error
+        save(path, self._parts(), self.encodings, self.classes_, self.target_names, self.record, estimate)
 
     @property
     def digest(self) -> str:
         """Return a hash (64 hexadecimal digits) of all that predictions depend on. Equal models have equal hashes."""
-        return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
+        return model_digest(self._parts(), self.encodings, self.classes_, self.target_names)
+
+    def _parts(self) -> FileParts:
+        """Return the parts of a file with the entries of the decision."""
+        about, tensors = self.file_parts()
+        return {**about, **decision_entries(self.decision_weights, self.positive, self.classes_)}, tensors
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """Return the features that a network gets for a table: scaled and clipped numbers, one-hot levels, statistics.
@@ -266,8 +381,10 @@ class Model(ABC):
         -------
         torch.nn.Module
             For classification it returns logits [rows, classes], for torch.nn.functional.cross_entropy; their softmax
-            is `predict_proba`, in the order of `classes_`. For regression it returns [rows, targets] in the units of y.
-            The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
+            is `predict_proba`, in the order of `classes_`. `predict` returns the class with the largest product of that
+            probability and `decision_weights`, if there are any. For regression it returns [rows, targets] in the units
+            of y, in float32; targets far from 0, such as times in seconds since 1970, are rounded. The module of an
+            ensemble has `members` and `weights`; its logits are the logarithms of the mean
             probabilities.
 
         Raises
@@ -287,7 +404,8 @@ class Model(ABC):
         """Write the model as an ONNX file, which takes the cells of a table and returns the predictions.
 
         If all columns are numbers, the input is `X`, double [rows, columns]. Otherwise each column is an input
-        [rows, 1]. Numbers are double. Dates are double too, in days since 1970-01-01 in UTC. Categories are strings,
+        [rows, 1]. Numbers are double. Dates are double too, in days since 1970-01-01; times with a time zone in
+        UTC, from which the graph computes the parts in the zone of training. Categories are strings,
         written as in training: a number as "3" or "2.5", a boolean as "True". An input has the name of its column, or
         x0, x1, ... if columns have no names. An underscore is added to names that are empty or equal to the name of an
         output. The metadata `columns` (JSON) lists the inputs in order.
@@ -369,27 +487,27 @@ class Model(ABC):
 
         It consists only of scikit-learn's own classes: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier
         or MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
-        VotingRegressor for an ensemble. So joblib or pickle can store the pipeline. It is meant for prediction; fitting
-        it again trains a different model. Categories are passed as text, and missing cells as None or NaN. Each level
-        is an input of the network, so the first layer is large if there are many levels.
+        VotingRegressor for an ensemble, FixedThresholdClassifier for a tuned threshold. So joblib or pickle can store
+        the pipeline. It is meant for prediction; fitting it again trains a different model. Categories are passed as
+        text, and missing cells as None or NaN. Each level is an input of the network, so the first layer is large if
+        there are many levels.
 
         Raises
         ------
         SettingError
             scikit-learn cannot express the model: boosted trees, networks of several folds, activations other than
             relu, tanh, sigmoid and identity, different activations in one network, parametric activations,
-            embeddings of numbers, ensembles for several targets, or fractional labels. The message says what to do.
+            embeddings of numbers, ensembles for several targets, fractional labels, or a tuned decision between more
+            than two classes. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of
 
         return pipeline_of(describe(self))
 
-    def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
+    def _outputs(self, X: Any, threads: int | None) -> Outputs:
         return self.predict_frame(read_frame(X, wanted=self.feature_names), threads)
 
-    def predict_frame(
-        self, frame: Frame, threads: int | None = None, expecting: str | None = None
-    ) -> NDArray[np.float32]:
+    def predict_frame(self, frame: Frame, threads: int | None = None, expecting: str | None = None) -> Outputs:
         """Return probabilities or targets, one column per output, for a table that has been read.
 
         Parameters
@@ -402,7 +520,8 @@ class Model(ABC):
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
         schema = self.encoding.schema
         frame = schema.read(frame, expecting or self._called)
@@ -411,40 +530,50 @@ class Model(ABC):
             with contextlib.suppress(ValueError):  # for infinite or too large numbers, which are checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
+        cells = self.encoding.features * len(self.encodings)
         outputs = [
-            self._predict_rows(self.encoding.block(frame, slice(*each), schema.unknown), team)
-            for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features))
+            self._predict_blocks(blocks_for(self.encodings, frame, slice(*each), schema.unknown), team)
+            for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // cells))
         ]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return joined(outputs)
 
-    def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
+    def predict_blocks(self, blocks: Sequence[Block], threads: int | None = None) -> Outputs:
         """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
         ----------
-        block : ndarray of shape (rows, features), float64
-            As returned by `encoding.block`.
+        blocks : sequence of ndarray of shape (rows, features), float64
+            The rows in each of `encodings`, as returned by `ash.encoding.encoding.blocks_for`.
         threads : int, optional
             As for `predict`.
 
         Returns
         -------
-        ndarray of shape (rows, outputs), float32
+        ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         """
-        return self._predict_rows(block, _team(len(block), threads))
+        return self._predict_blocks(blocks, _team(len(blocks[0]), threads))
 
-    def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+    def decide(self, outputs: Outputs) -> NDArray[Any]:
         """Convert outputs to the labels or targets that `predict` returns.
 
         Parameters
         ----------
-        outputs : ndarray of shape (rows, outputs), float32
+        outputs : ndarray of shape (rows, outputs)
             Probabilities of the classes, or targets.
         """
         if self.classes_ is not None:
-            return np.asarray(self.classes_[outputs.argmax(axis=1)])
-        targets = outputs.astype(np.float64)
+            return np.asarray(self.classes_[decide(outputs, self.decision_weights)])
+        targets = np.asarray(outputs, np.float64)
         return targets[:, 0] if targets.shape[1] == 1 else targets
+
+
+def joined(outputs: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of consecutive rows as one array."""
+    if len(outputs) > 1:
+        whole: Any = np.concatenate(outputs)
+        outputs = [whole]
+    return outputs[0]
 
 
 def _team(rows: int, threads: int | None) -> int:
@@ -452,7 +581,7 @@ def _team(rows: int, threads: int | None) -> int:
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
-def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def normalized(probabilities: Outputs) -> NDArray[np.float64]:
     """Return the probabilities [rows, classes] in float64, scaled so that each row sums to 1 up to rounding."""
     result = probabilities.astype(np.float64)
     result /= result.sum(axis=1, keepdims=True)

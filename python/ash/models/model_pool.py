@@ -35,7 +35,9 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold, Split
-from ash.metrics import METRICS, native_or_loss
+from ash.encoding.encoding import Encoding
+from ash.metrics import METRICS, OF_LABELS, native_or_loss
+from ash.models.decision import AUTO, decision_of
 from ash.models.ensemble import (
     Ensemble,
     Member,
@@ -52,7 +54,7 @@ from ash.models.ensemble import (
     select,
     target_errors,
 )
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 from ash.models.network import Network
 from ash.models.trees import Boosted, Trees
 from ash.options import Options, core_loss
@@ -64,8 +66,8 @@ KEPT_OF_FOLDS = 12
 """The number of candidates whose fold models a cross-validated run keeps. An ensemble rarely has more candidates."""
 MOST_DRAWS = 1024
 """The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept models."""
-PREDICTION_BYTES = 2**28
-"""The maximum bytes for the predictions of kept models. By default, a run keeps at most as many models as fit."""
+PREDICTION_CELLS = 2**26
+"""The maximum number of predictions of kept models. By default, a run keeps at most as many models as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4), stored as constants, because the powers that Python computes differ between platforms."""
@@ -92,27 +94,46 @@ class Kept:
         The number of each candidate, and its best rung.
     factors : tuple of float
         The calibration factor of each candidate's logits; 1 if it is not calibrated.
-    predictions : float32 array [candidates, rows, outputs]
-        For the validation rows: probabilities of classes, or targets in the units of y.
+    predictions : array [candidates, rows, outputs]
+        For the validation rows: probabilities of classes in float32, or targets in the units of y in float64.
     targets : float64 array [rows, 1] or [rows, outputs]
         The true values: class numbers, or targets.
     weights : float64 array [rows] or None
         The weight of each row.
+    folds : int64 array [rows]
+        The fold that held out each row. A row that several folds held out occurs several times.
+    units : int64 array [rows]
+        The group of each row; copies of a row have the same group, and independent rows have different groups.
     loss : str
         The core's name for the training loss.
     level : float
         The quantile level, if the loss is "pinball".
+    positive : int or None
+        Of two classes, the number of the positive class, if it is known.
+    class_factors : float64 array [classes] or None
+        The weights of the classes (`class_weight`), which `weights` includes. The predictions are probabilities for
+        rows without them.
+    threshold : "auto", float or None
+        How the models decide, as `decision_threshold` of `ASHClassifier`.
+    tiled : bool
+        `Split.is_tiled`. If False, the models of the folds have not seen similar rows, so their mean must not predict.
     """
 
     members: tuple[tuple[Member, ...], ...]
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
     factors: tuple[float, ...]
-    predictions: NDArray[np.float32]
+    predictions: Outputs
     targets: Numbers
     weights: Numbers | None
+    folds: NDArray[np.int64]
+    units: NDArray[np.int64]
     loss: str = "squared_error"
     level: float = 0.5
+    positive: int | None = None
+    class_factors: Numbers | None = None
+    threshold: str | float | None = AUTO
+    tiled: bool = True
 
     @property
     def networks(self) -> tuple[Member, ...]:
@@ -133,6 +154,25 @@ class Kept:
             predictions=self.predictions[places],
         )
 
+    def of_fold(self, fold: int) -> "Kept":
+        """Return a copy with the models of only one fold, given by its index."""
+        return replace(self, members=tuple((own[fold],) for own in self.members))
+
+    def restricted(self, places: Sequence[int], rows: NDArray[np.int64]) -> "Kept":
+        """Return a copy with only the candidates at these indices, in this order, and only these validation rows."""
+        return replace(
+            self,
+            members=tuple(self.members[place] for place in places),
+            candidates=tuple(self.candidates[place] for place in places),
+            rungs=tuple(self.rungs[place] for place in places),
+            factors=tuple(self.factors[place] for place in places),
+            predictions=self.predictions[np.ix_(places, rows)],
+            targets=self.targets[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            folds=self.folds[rows],
+            units=self.units[rows],
+        )
+
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of the candidates that at most `size` draws select."""
         return self._average(self.best_counts(size))
@@ -140,14 +180,39 @@ class Kept:
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn in at most `size` draws; for size 1, only the best is drawn."""
         terms, losses = self._terms()
+        weights = self.data_weights
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
-        return select(terms, self.weights, size, losses, others)
+        return select(terms, weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of candidates weighted by `counts`, or the best model if it is the only member."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
-        return self.networks[0] if is_alone else self._average(counts)
+        return self.best() if is_alone else self._average(counts)
+
+    def best(self) -> Member:
+        """Return the model of the best candidate in the first fold, with its decision."""
+        return self.networks[0].with_decision(self.decision(self.predictions[0]))
+
+    def decision(self, predictions: Outputs) -> Numbers | None:
+        """Return the weights of the decision for these predictions [rows, classes] of a model for all rows."""
+        best = self.networks[0]
+        if best.classes_ is None:
+            return None
+        about = (self.labels, self.weights, self.positive, self.class_factors)
+        return decision_of(self.threshold, best.metric, predictions, *about)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Return the class number of each row."""
+        return self.targets[:, 0].astype(np.int64)
+
+    @property
+    def data_weights(self) -> Numbers | None:
+        """Return the weights of the rows without those of the classes."""
+        if self.weights is None or self.class_factors is None:
+            return self.weights
+        return np.asarray(self.weights / self.class_factors[self.labels])
 
     def _terms(self) -> tuple[Numbers, RowLosses]:
         """Return the arguments `terms` and `losses_of` of `select`.
@@ -162,43 +227,76 @@ class Kept:
             # A single target needs no scaling relative to other targets.
             scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
             return target_errors(self.predictions, self.targets, scale), losses
-        labels = self.targets[:, 0].astype(np.int64)
         terms_of = label_probabilities if best.metric == "neg_log_loss" else class_errors
-        return terms_of(self.predictions, labels), row_losses
+        return terms_of(self.predictions, self.labels), row_losses
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
-        best, folds = self.networks[0], len(self.members[0])
-        are_positive = all(network.core.exponential for network in self.networks)
-        metric = native_or_loss(best.metric, best.task, are_positive=are_positive)
+        folds, factor = len(self.members[0]), self.factor_of(counts)
         members = [network for index in drawn.tolist() for network in self.members[index]]
-        predictions = self.predictions[drawn]
-        classes = 0 if best.classes_ is None else len(best.classes_)
-        if classes and best.metric == metric and len(drawn) > 1:
-            factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
+        if factor != 1:
             members = [member.sharper(factor) for member in members]
-            predictions = np.stack([sharpened(each, factor) for each in predictions])
-        outputs = average(predictions, shares)
-        weights = [] if self.weights is None else self.weights.tolist()
-        score = _core.score(metric, self.targets, outputs, classes, weights, self.level)
-        return Ensemble(members, np.repeat(shares / folds, folds), metric=metric, validation_score=score)
+        outputs = self.outputs_of(counts, factor)
+        ensemble = Ensemble(
+            members,
+            np.repeat(shares / folds, folds),
+            metric=self.native_metric,
+            validation_score=math.nan,
+            decision_weights=self.decision(outputs),
+        )
+        weights = self.weights if self.native_metric in OF_LABELS else self.data_weights
+        ensemble.validation_score = ensemble.score_outputs(self.native_metric, self.targets, outputs, weights)
+        return ensemble
+
+    @property
+    def native_metric(self) -> str:
+        """The metric of the run if the core can compute it, else the loss metric of the task."""
+        are_positive = all(network.core.exponential for network in self.networks)
+        return native_or_loss(self.networks[0].metric, self.networks[0].task, are_positive=are_positive)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; 0 for regression."""
+        labels = self.networks[0].classes_
+        return 0 if labels is None else len(labels)
+
+    def native_score(self, outputs: Outputs) -> float:
+        """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`."""
+        metric, positive = self.native_metric, 1 if self.positive is None else self.positive
+        weights = self.weights if metric in OF_LABELS else self.data_weights
+        own = [] if weights is None else weights.tolist()
+        return float(_core.score(metric, self.targets, outputs, self.classes, own, self.level, positive))
+
+    def factor_of(self, counts: NDArray[np.int64]) -> float:
+        """Return the factor that calibrates the members of an ensemble together; 1 if they are not calibrated."""
+        drawn = np.flatnonzero(counts)
+        if not self.classes or self.networks[0].metric != self.native_metric or len(drawn) == 1:
+            return 1.0
+        return sharpness(self.predictions[drawn], counts[drawn] / counts.sum(), self.labels, self.data_weights)
+
+    def outputs_of(self, counts: NDArray[np.int64], factor: float) -> Outputs:
+        """Return the predictions [rows, outputs] of the ensemble with these counts, calibrated by a factor."""
+        drawn = np.flatnonzero(counts)
+        predictions = (sharpened(self.predictions[place], factor) for place in drawn.tolist())
+        return average(predictions, counts[drawn] / counts.sum())
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_BYTES, between 1 and KEEP."""
+    """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_CELLS, between 1 and KEEP."""
     if keep is not None:
         return keep
-    return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
+    return int(np.clip(PREDICTION_CELLS // (rows * outputs), 1, KEEP))
 
 
-def prediction_bytes(kept: int, cells: int) -> int:
+def prediction_bytes(kept: int, cells: int, classifies: bool) -> int:
     """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` is the number of validation rows times outputs. For each network there are float32 predictions and float64
-    errors. In addition, `sharpness` or `select` temporarily needs five float64 arrays for one network.
+    `cells` is the number of validation rows times outputs. For each network there are predictions (float32 if the
+    run `classifies`, else float64) and float64 errors. In addition, `sharpness` or `select` temporarily needs five
+    float64 arrays for one network.
     """
-    return (12 * kept + 40) * cells
+    return ((12 if classifies else 16) * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
@@ -221,14 +319,15 @@ def read_kept(
     The number of networks is limited so that predicting the validation rows takes at most `work` multiply-adds, but at
     least one network is returned if any was kept. Boosted trees are not limited, since their predictions already exist.
     Predictions are for the validation rows of all folds, one fold after the other. Networks and predictions are
-    calibrated. Models of several folds share the encoding of all rows.
+    calibrated. The models of each fold predict with the encoding of their fold (`Split.predicting`).
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:
         networks, predictions = _with_trees(tuner, networks, predictions, trees)
     if not networks:
         return None
-    folds = split.folds
+    folds, table = split.folds, split.table
+    predictions = _of_data(predictions, table.factors)
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
@@ -236,13 +335,15 @@ def read_kept(
     for place, candidate in enumerate(candidates):
         if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
             own = predictions[place : place + 1]
-            factors[place] = sharpness(own, np.ones(1), targets[:, 0].astype(np.int64), weights)
+            labels = targets[:, 0].astype(np.int64)
+            equal = weights if weights is None or table.factors is None else weights / table.factors[labels]
+            factors[place] = sharpness(own, np.ones(1), labels, equal)
             own[0] = sharpened(own[0], factors[place])
     return Kept(
         members=tuple(
             tuple(
-                member_of(core, split.whole or folds[0], params[candidate], options, score).sharper(factor)
-                for core in own
+                data_member_of(core, folds[0], params[candidate], options, score, encoding).sharper(factor)
+                for core, encoding in zip(own, split.predicting, strict=True)
             )
             for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
         ),
@@ -252,14 +353,27 @@ def read_kept(
         predictions=predictions,
         targets=targets,
         weights=weights,
+        folds=np.repeat(np.arange(len(folds)), [len(fold.validation) for fold in folds]),
+        units=np.concatenate([_units(fold) for fold in folds]),
         loss=loss,
         level=level,
+        positive=table.positive,
+        class_factors=table.factors,
+        tiled=split.is_tiled,
     )
 
 
+def _of_data(predictions: Outputs, factors: Numbers | None) -> Outputs:
+    """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
+    if factors is None:
+        return predictions
+    shares = predictions / factors
+    return np.asarray(shares / shares.sum(axis=2, keepdims=True), np.float32)
+
+
 def _with_trees(
-    tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
-) -> tuple[list[Any], NDArray[np.float32]]:
+    tuner: _core.Tuner, networks: list[Any], predictions: Outputs, trees: KeptTrees
+) -> tuple[list[Any], Outputs]:
     """Return the kept networks and boosted trees, best first, and their predictions."""
     places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
     found, rows = [], []
@@ -279,10 +393,46 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
     return np.concatenate(weights) if weights else None
 
 
-def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options: Options, score: float) -> Member:
-    """Wrap a core network or boosted trees in the public model."""
+def _units(fold: Fold) -> NDArray[np.int64]:
+    """Return the group of each validation row; without groups, copies of a row of the user's table are a group.
+
+    Groups are numbered in the order of the table's rows, which for estimators does not depend on the user's order.
+    """
+    table, rows = fold.table, fold.validation
+    if fold.held_out is not None:
+        return rows
+    codes = table.frame.numbers_of(np.arange(table.rows)) if table.groups is None else table.groups
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse][rows], np.int64)
+
+
+def data_member_of(
+    core: _core.Network | Boosted,
+    fold: Fold,
+    params: Params,
+    options: Options,
+    score: float,
+    encoding: Encoding | None = None,
+) -> Member:
+    """Return `member_of` with the probabilities of the data: those of training, without the weights of the classes.
+
+    Training on rows whose weights were multiplied by the factor f of their class multiplies the odds of the class by f.
+    """
+    member, factors = member_of(core, fold, params, options, score, encoding), fold.table.factors
+    return member if factors is None else member.shifted(-elementary("log", factors))
+
+
+def member_of(
+    core: _core.Network | Boosted,
+    fold: Fold,
+    params: Params,
+    options: Options,
+    score: float,
+    encoding: Encoding | None = None,
+) -> Member:
+    """Wrap a core network or boosted trees in the public model; by default it predicts with the fold's own encoding."""
     about: dict[str, Any] = {
-        "encoding": fold.encoding.predicting,
+        "encoding": encoding or fold.encoding.predicting,
         "classes": fold.table.classes_,
         "target_names": fold.table.target_names,
         "params": params,
@@ -290,12 +440,12 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
         "validation_score": score,
         "quantile": options.quantile,
     }
-    return Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    member = Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    member.positive = fold.table.positive
+    return member
 
 
-def sharpness(
-    predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
-) -> float:
+def sharpness(predictions: Outputs, shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None) -> float:
     """Return the factor on all logits that minimizes a prior plus the cross-entropy of the models' mean prediction.
 
     `predictions` [models, rows, classes] are averaged with the weights `shares` [models]. `labels` [rows] are class
@@ -325,7 +475,7 @@ def factor_of(step: int) -> float:
     return math.ldexp(ROOTS[step % STEPS], step // STEPS)
 
 
-def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+def sharpened(predictions: Outputs, factor: float) -> Outputs:
     """Return a network's predictions [rows, classes] after its logits are multiplied by a factor."""
     return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
 
@@ -334,7 +484,7 @@ def _of_logits(logits: Numbers, factor: float) -> NDArray[np.float32]:
     return np.asarray(_softmax(factor * logits), np.float32)
 
 
-def _logits(predictions: NDArray[np.float32]) -> Numbers:
+def _logits(predictions: Outputs) -> Numbers:
     return elementary("log", np.maximum(predictions, _TINY))
 
 

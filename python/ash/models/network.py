@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, core_parts, network_parts
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 
 
 class Network(Model):
@@ -112,18 +112,29 @@ class Network(Model):
         vars(twin).update(vars(self), core=sharpen(self.core, factor))
         return twin
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def shifted(self, shift: NDArray[np.float64]) -> "Network":
+        """Return the classifier with numbers added to the logits of its classes.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (classes,), float64
+        """
+        parts = core_parts(self.core)
+        *before, last = parts["biases"]
+        parts["biases"] = [*before, last + shift.astype(np.float32)]
+        twin = Network.__new__(Network)
+        vars(twin).update(vars(self), core=_core.Network(**parts))
+        return twin
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line with the widths, activations, task and validation score."""
+        """Return one line with the widths, activations, task and score."""
         widths = [self.n_features_in_, *(len(bias) for bias in self.core.biases)]
         activations = ", ".join(dict.fromkeys(self.core.activations)) or "linear"
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        return (
-            f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, "
-            f"validation {self.metric} {self.validation_score:.4g})"
-        )
+        return f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's network as arrays."""

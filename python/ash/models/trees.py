@@ -13,7 +13,7 @@ from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
-from ash.models.model import Model
+from ash.models.model import Model, Outputs
 
 
 class Boosted(NamedTuple):
@@ -44,7 +44,8 @@ class Trees(Model):
         The tables of the trees, and the scaling of the target.
     text : str
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
-        Its features are those of the encoding.
+        Its features are those of the encoding. Calibration, and the correction for weights of classes, are not part of
+        it.
     record : RunRecord or None
         The record of the run, by which the model can be trained again. None for trees that were not the final model of
         a run, such as those of one fold in cross-validation.
@@ -115,14 +116,25 @@ class Trees(Model):
         arguments["target_scale"] = factor * arguments["target_scale"]
         return _rebuild(arguments, vars(self))
 
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+    def shifted(self, shift: NDArray[np.float64]) -> "Trees":
+        """Return the classifier with numbers added to the scores of its classes, before `sharper` multiplies them.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (classes,), float64
+        """
+        arguments = trees_arguments(self.core)
+        arguments["target_mean"] = arguments["target_mean"] + shift
+        return _rebuild(arguments, vars(self))
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line with the number of trees, the task and the validation score."""
+        """Return one line with the number of trees, the task and the score."""
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
         trees = len(self.core.leaf_starts) - 1
-        return f"Trees({trees} trees, {kind}, validation {self.metric} {self.validation_score:.4g})"
+        return f"Trees({trees} trees, {kind}, {self.shown_score()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's trees as arrays."""
@@ -154,7 +166,7 @@ def core_of(
     classes : int
         Number of classes; 0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
-        A target is ``mean + scale * raw score``; the scores of classes are scaled in the same way.
+        A target is ``mean + scale * raw score``. The logit of a class is ``scale * (raw score + mean)``.
         By default, means are 0 and scales are 1.
     exponential : bool
         Whether a target is ``mean * exp(scale * raw score)``. If True, the mean must be above 0, and is 1 by default.

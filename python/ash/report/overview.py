@@ -1,6 +1,8 @@
 """Draws the report's first section (task and outcome) and last section (settings, versions, digest of the run)."""
 
-from ash._utils.display import counted, show, show_seconds
+import math
+
+from ash._utils.display import counted, show, show_seconds, shown_estimate
 from ash._utils.installation import versions
 from ash.encoding.table_summary import HEADER, model_summary, table_row
 from ash.options import RunOptions
@@ -31,8 +33,16 @@ ENDED = {
 
 def headline(facts: Facts) -> str:
     """Return the outcome in a few words."""
+    if estimated := _estimated(facts):
+        return f"estimated {facts.history.metric} {estimated}"
     validation = "" if facts.history.task == FUNCTION else "validation "
     return f"{validation}{facts.history.metric} {show(facts.history.best_score)}"
+
+
+def _estimated(facts: Facts) -> str:
+    """Return the estimated score with its standard error; empty for functions, during a run or if it is unknown."""
+    score = getattr(facts.history, "estimated_score", math.nan)
+    return "" if math.isnan(score) else shown_estimate(score, facts.history.estimated_score_std_error)
 
 
 def overview(facts: Facts) -> Section:
@@ -49,11 +59,14 @@ def _found(facts: Facts) -> Markup:
     button = tag("button", f"candidate {best}", class_="link", type="button", data_c=best)
     highest = int(facts.standing.rung[best])
     further = f", and scored lower in rung {highest}" if highest > history.best_rung else ""
+    estimated = _estimated(facts)
+    first = f"On new rows, the final model is expected to have {history.metric} {estimated}. " if estimated else ""
+    luck = " The candidate was chosen by this score, so it is optimistic." if estimated else ""
     return join(
-        f"The best of {counted(len(facts.ranked), 'candidate')}, ",
+        f"{first}The best of {counted(len(facts.ranked), 'candidate')}, ",
         button,
         f", has {history.metric} {show(history.best_score)}{where} after "
-        f"{counted(history.best_epochs, 'epoch')}, in rung {history.best_rung}{further}. ",
+        f"{counted(history.best_epochs, 'epoch')}, in rung {history.best_rung}{further}.{luck} ",
         ENDED[history.ended],
     )
 
@@ -99,6 +112,7 @@ def _figures(facts: Facts) -> Markup:
     history = facts.history
     digest = facts.history.digest[:SHORT_DIGEST] if facts.over else None
     figures: list[tuple[str, str]] = [
+        *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(facts)) else []),
         (f"best {history.metric}", show(history.best_score)),
         ("candidates", f"{len(facts.ranked):,}"),
         ("jobs", f"{len(history.columns['rung']):,}"),

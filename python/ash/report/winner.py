@@ -47,7 +47,7 @@ def _held_out(facts: Facts) -> Markup:
         return tag("p", "The predictions of the winner are shown once the run has ended.")
     kept = facts.history.validation_pool
     if kept is None:
-        text = "A cross-validated run keeps no predictions of validation rows; pass validation= without cv="
+        text = "The predictions of the validation rows are missing, since the pickle of an estimator leaves them out."
         return tag("p", text)
     note = tag(
         "p",

@@ -19,9 +19,20 @@ from numpy.typing import NDArray
 from ash._utils.user_warnings import warn_user
 from ash.data.frames import Frame
 from ash.data.sparse import is_sparse
+from ash.data.table import Table
+from ash.data.targets import no_positive_class
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
-from ash.metrics import ALIASES, METRIC_OF_LOSS, METRICS, did_you_mean, metric_of, native_metric
+from ash.metrics import (
+    ALIASES,
+    METRIC_OF_LOSS,
+    METRICS,
+    NEED_ALL_CLASSES,
+    POSITIVE,
+    did_you_mean,
+    metric_of,
+    native_metric,
+)
 from ash.models.model_pool import member_of
 from ash.options import Options
 
@@ -86,7 +97,7 @@ def _hash(content: bytes) -> str:
 
 
 def read_scoring(
-    argument: str, value: Any, task: str | None = None, loss: str = ""
+    argument: str, value: Any, task: str | None = None, loss: str = "", pos_label: Any = None
 ) -> tuple[str | None, Scoring | None]:
     """Return the core's metric (None for the default) and the `Scoring` that replaces this metric, if any.
 
@@ -98,6 +109,8 @@ def read_scoring(
         The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
     task, loss : str, optional
         The task and the loss, if they are known.
+    pos_label : label, optional
+        The positive class of scikit-learn's scorers of one class, such as "recall".
 
     Raises
     ------
@@ -119,10 +132,12 @@ def read_scoring(
         return None, Scoring(argument, name, value)
     hint, native = "", [name for each in METRICS.values() for name in each]
     if isinstance(value, str):
-        from sklearn.metrics import get_scorer, get_scorer_names
+        from sklearn.metrics import get_scorer_names
+
+        from ash.scoring.scorers import scorer_of
 
         if value in get_scorer_names():
-            return None, Scoring(argument, value, get_scorer(value))
+            return None, Scoring(argument, value, scorer_of(value, pos_label))
         hint = did_you_mean(value, dict.fromkeys([*native, *ALIASES, *get_scorer_names()]))
     raise SettingError(
         f"{argument} must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X "
@@ -185,17 +200,13 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
             raise AllDiverged(f"{scoring} returned no finite number for any of the candidates")
 
 
-POSITIVE = ("f1", "average_precision")
-"""Metrics of the positive class, which is the second of two classes."""
-
-
 def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric, or another metric if the default metric is undefined on the validation rows.
 
     An undefined metric is refused if the user chose it or set a stop score.
     """
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
-    _check_positive(metric, fold.table.classes_)
+    _check_positive(metric, fold.table)
     targets = fold.y[fold.validation]
     if _is_defined(metric, targets, fold.table.classes):
         return metric
@@ -206,21 +217,33 @@ def usable_metric(fold: Fold, options: Options) -> str:
     return "neg_root_mean_squared_error"
 
 
-def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
+def _check_positive(metric: str, table: Table) -> None:
     """Raise SettingError if the metric needs a positive class and it is unclear which class that is."""
+    classes = table.classes_
     if metric not in POSITIVE or classes is None:
         return
     if metric == "f1" and len(classes) > 2:
         raise SettingError(
             f"metric 'f1' is for two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'"
         )
-    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, ash's is the second class
-        todo = "label the positive class 1 and the other one 0"
-        raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")
+    if len(classes) == 2 and table.positive is None:
+        raise no_positive_class(f"metric {metric!r}", classes)
+
+
+def check_threshold(threshold: str | float | None, table: Table) -> None:
+    """Raise SettingError if `decision_threshold` is a number, but the table has no positive class."""
+    if not isinstance(threshold, float) or table.classes_ is None or table.positive is not None:
+        return
+    if len(table.classes_) == 2:
+        raise no_positive_class(f"decision_threshold={threshold}", table.classes_)
+    raise SettingError(
+        f"decision_threshold={threshold} is the probability of one of two classes, but y has {len(table.classes_)} "
+        "classes: pass 'auto' or None"
+    )
 
 
 def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
     """Return whether a metric can distinguish candidates on rows with these targets."""
-    if metric in ("roc_auc", "average_precision"):
+    if metric in NEED_ALL_CLASSES:
         return len(np.unique(targets)) == classes
     return metric != "r2" or bool((targets != targets[0]).any())  # with constant targets, r2 is always 0 or 1

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import get_scorer, make_scorer
 
 from ash import _core
 from ash.data.frames import read_frame
 from ash.errors import SettingError
 from ash.models.ensemble import Member
-from ash.models.model import normalized
+from ash.models.model import Outputs, normalized
 from ash.models.trees import Boosted
 
 Scorer = Callable[..., Any]
@@ -77,13 +78,20 @@ class ValidationScorer:
         """Whether this is a scorer of scikit-learn rather than a user's function."""
         return hasattr(self._scorer, "_score_func")
 
-    def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
+    def __call__(self, core: _core.Network | Boosted, outputs: Outputs) -> float:
         """Return the score; NaN if outputs are not finite, or if this or an earlier call has failed."""
+        return self._checked(lambda: self._network(core), outputs)
+
+    def score_of(self, network: Member, outputs: Outputs) -> float:
+        """Return the score of these outputs, as `__call__` does; `network` predicts rows other than `X`."""
+        return self._checked(lambda: network, outputs)
+
+    def _checked(self, network: Callable[[], Member], outputs: Outputs) -> float:
         with self._lock:  # needed despite the GIL, since a scorer may release the GIL while it waits
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:
-                score = self._score(self._network(core), outputs)
+                score = self._score(network(), outputs)
             except BaseException as error:  # a user's function may raise anything; the run stops and raises it
                 self.error = error
                 return math.nan
@@ -106,7 +114,7 @@ class ValidationScorer:
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error
 
-    def _score(self, network: Member, outputs: NDArray[np.float32]) -> float:
+    def _score(self, network: Member, outputs: Outputs) -> float:
         kind = TrainedRegressor if network.classes_ is None else TrainedClassifier
         with config_context(**self._config):
             score = self._scorer(kind(network, self._x, outputs), self._x, self._y, **self._keywords)
@@ -115,6 +123,19 @@ class ValidationScorer:
         if not isinstance(score, Real):
             raise SettingError(f"scoring must return a number, got {score!r} ({type(score).__name__}) instead.")
         return float(score)
+
+
+def scorer_of(name: str, pos_label: Any) -> Scorer:
+    """Return scikit-learn's scorer of this name, for the positive class `pos_label` if the scorer has such a class."""
+    scorer: Any = get_scorer(name)
+    function, settings = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    parameters = inspect.signature(function).parameters if function is not None else {}
+    if pos_label is None or "pos_label" not in parameters or settings.get("average", "binary") != "binary":
+        return scorer
+    settings = {**settings, "pos_label": pos_label}
+    return make_scorer(
+        function, response_method=scorer._response_method, greater_is_better=scorer._sign > 0, **settings
+    )
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
@@ -135,7 +156,7 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
         if network.classes_ is not None:
             self.classes_ = network.classes_
 
-    def _outputs(self, X: Any) -> NDArray[np.float32]:
+    def _outputs(self, X: Any) -> Outputs:
         return self.outputs if X is self.rows else self.network.predict_frame(read_frame(X), threads=1)
 
     def predict(self, X: Any) -> NDArray[Any]:

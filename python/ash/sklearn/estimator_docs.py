@@ -1,7 +1,11 @@
 """Contains the docstrings of the estimators and of the search, which are longer than the classes and share parts."""
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+from ash.metrics import METRIC_OF_LOSS, METRICS
+from ash.models.decision import TUNED
 
 Class = TypeVar("Class", bound=type)
 
@@ -17,9 +21,12 @@ Parameters
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
-    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for this
-    limit (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
-    `stop_score` or `patience` in the config.
+    The number of candidates to try. "auto": as many as fit into `time_limit`, on a ladder planned for this limit
+    (`ash.plan`). Without a limit, the ladder is planned for a fixed number of multiply-adds, about 20 s of one CPU core
+    for tables with fewer than 5,000 rows, and in proportion to the rows of larger tables. So a seed gives the same
+    model on any machine. "auto" means 128 if the config has an `epoch_limit` or sets the ladder. None: an endless
+    stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the
+    config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
 first : sequence of dict, result, path, ash.Journal, Optuna study or None, default=None
@@ -28,27 +35,30 @@ first : sequence of dict, result, path, ash.Journal, Optuna study or None, defau
     configurations.
 scoring : str, callable or None, default=None
     The score that ranks candidates: the name of a scikit-learn scorer, or `scorer(estimator, X, y)`; {score} by
-    default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
-    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself. Other scorers block the
-    training threads while they run.
+    default. Other scorers than those that the native core computes itself block the training threads while they run.
+    The core computes {metrics}.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
     only columns of a categorical dtype. Text that does not spell numbers is always a category.
 {class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
-    The share or number of rows held out to score the candidates, or a separate table. None: 0.2. Five folds are used
-    instead if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows,
-    fewer than 250 rows per second of the limit, and at least five rows of each class.
+    The share or number of rows held out to score the candidates, or a separate table. None: five folds for a table
+    with fewer than 5,000 rows, else 0.2. Also 0.2 if the search is planned for a `time_limit` of less than a second per
+    250 rows, if no class has five rows, or if `scoring` is undefined on a fold without a class that has fewer than five
+    rows. Each training part has rows of all classes; the only row of a class is not validated.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds. The models of all
-    folds predict together unless `ensemble` is 1. Memory grows with the number of folds.
+    folds predict together unless `ensemble` is 1. If the training parts are not all rows but one of several similar
+    parts, as for TimeSeriesSplit or a single pair, the selected candidates are trained on all rows instead. Memory
+    grows with the number of folds.
 ensemble : int, default=16
     The maximum number of draws of the ensemble (`Result.ensemble`). 1: only the best model predicts; after
     cross-validation, it is trained again on all rows. Prediction time is the sum over the members. With
-    cross-validation, an ensemble has the models of all folds as members.
+    cross-validation, an ensemble has the models of all folds as members, except for the splits named at `cv`.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows. The fine-tuning is one cycle, half as long as a network's
     last cycle, and starts at 0.3 of the learning rate. Selected boosted trees are trained on all rows from scratch. No
-    effect with cross-validation or with a separate validation table.
+    effect with a separate validation table, or with cross-validation in which each fold trains on all rows but its own
+    part. With other splits, such as TimeSeriesSplit, False keeps the models of all folds.
 n_jobs : int or None, default=-1
     The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
     The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, -1 means this thread's share of the CPUs. With an
@@ -76,7 +86,14 @@ Attributes
 best_params_ : dict
     Hyperparameters of the best candidate.
 best_score_ : float
-    The validation score of that candidate; higher is better.
+    The validation score of that candidate; higher is better. It is optimistic, since the candidate was chosen for it.
+    Labels are scored as the most probable classes, with the factors of `class_weight` and without a tuned decision.
+estimated_score_, estimated_score_std_error_ : float
+    An estimate of the score of `model_` on new rows, in the metric of `scoring`, and its standard error;
+    `ash.Result` describes the method. It is the score to report.
+oof_prediction_ : ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_classes)
+    Targets, or probabilities of classes, predicted by the ensemble for each row of X while it was held out. The mean
+    for a row that was held out more than once, NaN for a row that never was.
 cv_results_ : dict of arrays
     One row per candidate: params, param_<name>, split<fold>_test_score, mean_test_score, std_test_score,
     rank_test_score, rungs, epochs, fit_time.
@@ -103,20 +120,34 @@ Examples
 >>> predictions = {name}(candidates=16, random_state=0).fit(X, y).predict(X)
 """
 _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
-    Factors for the weights of rows, in training and in the score. A dict has one factor per label; labels that it does
-    not name have factor 1. "balanced": all classes count equally.
+    Factors for the weights of rows, in training, in the score and in the decision. A dict has one factor per label;
+    labels that it does not name have factor 1. "balanced": all classes count equally. Probabilities are those of the
+    data, without these factors.
+pos_label : str, int, float, bool or None, default=None
+    Of two classes, the positive one of f1, precision, recall and average precision. None: the label 1, or True, as in
+    scikit-learn; if there is none, these metrics are refused.
+decision_threshold : "auto", float or None, default="auto"
+    The probability above which the positive class is predicted. None: 0.5, so the most probable class is predicted.
+    "auto": the threshold is tuned on the held-out rows for accuracy with `class_weight`, and for
+    {tuned}.
+    With more than two classes, a weight of each class is tuned instead. For other scores, "auto" is None, or the
+    decision that follows from `class_weight`.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
     the quantile given by `quantile`. "poisson" predicts the mean of one non-negative target, such as a count; its
     predictions are above 0. Unless `scoring` is given, the last three losses rank candidates by
-    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance, respectively. The core computes these
-    scores itself. If no training target is negative, no prediction is below the smallest training target.
+    {of_losses}, respectively.
+    If no training target is negative, no prediction is below the smallest training target.
 quantile : float or None, default=None
     The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
     The sorted labels.
+decision_threshold_ : float, or ndarray of shape (n_classes,)
+    The probability above which the positive class (the second one if there is no label 1 and no `pos_label`) is
+    predicted. With more than two classes: weights with the sum 1; the class with the largest product of weight and
+    probability is predicted.
 """
 _SEARCH_TEXT = """{first}
 
@@ -249,16 +280,24 @@ Examples
 """
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a list in words, with line breaks before the end of a docstring's line."""
+    text = f"{', '.join(names[:-1])} and {names[-1]}"
+    return "\n    ".join(textwrap.wrap(text, 90, break_on_hyphens=False))
+
+
 def documented(kind: str, score: str) -> Callable[[Class], Class]:
     """Return a decorator that completes the docstring of a "classifier" or "regressor" with default scoring `score`."""
+    loss = _LOSS.replace("{of_losses}", _listed([*METRIC_OF_LOSS.values()]))
 
     def complete(estimator: Class) -> Class:
         estimator.__doc__ = _TEXT.format(
             first=estimator.__doc__,
             score=score,
             classes=_CLASSES if kind == "classifier" else "",
-            class_weight=_CLASS_WEIGHT if kind == "classifier" else "",
-            loss=_LOSS if kind == "regressor" else "",
+            class_weight=_CLASS_WEIGHT.format(tuned=_listed(TUNED)) if kind == "classifier" else "",
+            metrics=_listed(METRICS["classification" if kind == "classifier" else "regression"]),
+            loss=loss if kind == "regressor" else "",
             name=estimator.__name__,
             loader="load_wine" if kind == "classifier" else "load_diabetes",
         )

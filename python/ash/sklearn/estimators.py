@@ -33,7 +33,8 @@ from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
-from ash.models.model import Model, normalized
+from ash.models.decision import AUTO, read_threshold
+from ash.models.model import Model, Outputs, normalized
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result, interruption
@@ -103,7 +104,8 @@ class _Estimator(Configured):
         sample_weight : array-like of shape (n_samples,), optional
             In training and in the score, a row with integer weight k counts as k equal rows; weight 0 excludes a row.
         groups : array-like of shape (n_samples,), optional
-            Passed to the splitter `cv`.
+            A label for each row, such as a person. Rows with the same label are never on both sides of a split, with
+            any `cv` and `validation`; they cannot be given with a validation table.
 
         Returns
         -------
@@ -141,9 +143,10 @@ class _Estimator(Configured):
 
     def _new_run(self, journal: Journal | None) -> dict[str, Any]:
         """Return the settings of a new run, as given by the estimator's parameters."""
-        metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
+        about = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
+        metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
-        given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
+        given = {**self._given(), "metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
         return {
             "space": self.space,
@@ -154,8 +157,12 @@ class _Estimator(Configured):
             "asked": asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
             "sort": True,
             "scoring": scoring,
-            "final": Final(size, yes_or_no("refit", self.refit)),
+            "final": Final(size, yes_or_no("refit", self.refit), self._threshold()),
         }
+
+    def _threshold(self) -> str | float | None:
+        """Return the checked `decision_threshold`, which only the classifier has."""
+        return AUTO
 
     def _recorded_run(self) -> dict[str, Any]:
         """Return the settings of a repeated run, as given by the record."""
@@ -202,7 +209,7 @@ class _Estimator(Configured):
         check_is_fitted(self)
         self.model_.save(path)
 
-    def _outputs(self, X: Any) -> NDArray[np.float32]:
+    def _outputs(self, X: Any) -> Outputs:
         check_is_fitted(self)
         frame = read_frame(X)
         self._check_names(frame)
@@ -224,6 +231,9 @@ class _Estimator(Configured):
             del self.feature_names_in_
         self.best_params_ = result.best_params
         self.best_score_ = result.best_score
+        self.estimated_score_ = result.estimated_score
+        self.estimated_score_std_error_ = result.estimated_score_std_error
+        self.oof_prediction_ = result.oof_prediction
         self.cv_results_ = tuning_results(result)
         self.n_iter_ = _epochs_of_best(result)
 
@@ -274,6 +284,8 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         scoring: Any = None,
         categorical_features: Any = None,
         class_weight: str | Mapping[Any, float] | None = None,
+        pos_label: Any = None,
+        decision_threshold: str | float | None = "auto",
         validation: float | int | tuple[Any, ...] | None = None,
         cv: Any = None,
         ensemble: int = 16,
@@ -290,7 +302,11 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         set_parameters(self, locals())
 
     def _given(self) -> dict[str, Any]:
-        return {**super()._given(), "class_weight": self.class_weight}
+        own = ("class_weight", "pos_label", "decision_threshold")
+        return {**super()._given(), **{name: getattr(self, name) for name in own}}
+
+    def _threshold(self) -> str | float | None:
+        return read_threshold("decision_threshold", self.decision_threshold)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -326,6 +342,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def _keep(self, result: Result, model: Model) -> None:
         super()._keep(result, model)
         self.classes_ = result.model.classes_
+        self.decision_threshold_ = model.decision_threshold
 
 
 @documented("regressor", score="r2")

@@ -1,7 +1,7 @@
 """Checks the arguments of a search before anything is trained, and routes the parameters of its `fit`.
 
 With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) the estimator, the scorer and the splitter
-each get the parameters that they have requested. Without it, the splitter gets `groups`, the estimator gets all other
+each get the parameters that they have requested. Without it, the split gets `groups`, the estimator gets all other
 parameters, and scorers that accept `sample_weight` get it, too, as in scikit-learn since 1.9. So weighted training is
 scored with the same weights.
 """
@@ -15,10 +15,14 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import _num_samples
 
+from ash._utils.checks import is_integer
+from ash.data.group_split import count_groups, divided, is_apart, read_groups
 from ash.errors import DataError, SettingError
 from ash.metrics import did_you_mean
 from ash.scoring.scorers import takes_weights
@@ -161,6 +165,34 @@ def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
     weights = params.get("sample_weight")
     weighed = weights is not None and _accepts_weights(scorer, search.estimator)
     return Routed(params, {"sample_weight": weights} if weighed else {}, {} if groups is None else {"groups": groups})
+
+
+def splits_of(cv: Any, X: Any, y: Any, params: Mapping[str, Any], *, classifies: bool) -> list[Any]:
+    """Return the training and test rows of each fold, for the argument `cv` and the parameters of the split.
+
+    Groups are kept together. For a number of folds, this is done by StratifiedGroupKFold for classes, else GroupKFold.
+
+    Raises
+    ------
+    SettingError
+        There are no folds, or `cv` divides a group.
+    """
+    codes = read_groups(params.get("groups"), _num_samples(X))
+    splitter = check_cv(cv, y, classifier=classifies)
+    if codes is not None and (cv is None or is_integer(cv)):
+        by_class, folds = isinstance(splitter, StratifiedKFold), splitter.get_n_splits()
+        if folds > count_groups(codes):
+            raise SettingError(
+                f"cv={cv} needs {folds} groups, one per fold, but there are {count_groups(codes)}: lower cv"
+            )
+        splitter = (StratifiedGroupKFold if by_class else GroupKFold)(folds)
+    splits = list(splitter.split(X, y, **params))
+    if not splits:
+        raise SettingError(f"cv must give at least one pair of training and test rows, got {cv!r}")
+    for fold, (training, test) in enumerate(splits):
+        if codes is not None and not is_apart(codes, training, test):
+            raise divided(cv, fold)
+    return splits
 
 
 def _accepts_weights(scorer: Any, estimator: Any) -> bool:

@@ -15,7 +15,6 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -52,6 +51,7 @@ from ash.sklearn.search_arguments import (
     labels_of,
     read_scorers,
     routed,
+    splits_of,
 )
 from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited
@@ -160,8 +160,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             Labels or targets.
         **params
             Parameters for the estimator's `fit`, such as `sample_weight`. Values with one entry per row are split like
-            the rows. `groups` are passed to the splitter. With metadata routing, each parameter is passed to the
-            objects that requested it.
+            the rows. `groups` keeps rows with the same label together in all folds. With metadata routing, each
+            parameter is passed to the objects that requested it.
 
         Returns
         -------
@@ -273,10 +273,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
         scorers = read_scorers(examples[0], self.scoring, self.refit)  # self.estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
-        splitter = check_cv(self.cv, y, classifier=is_classifier(examples[0]))
-        splits = list(splitter.split(X, y, **given.split))
-        if not splits:
-            raise SettingError(f"cv must give at least one pair of training and test rows, got {self.cv!r}")
+        splits = splits_of(self.cv, X, y, given.split, classifies=is_classifier(examples[0]))
         table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y))
         plan = self._plan(table, splits, way_of_all(examples, self.resource))
         if plan.way.resource in plan.space.space.domains:

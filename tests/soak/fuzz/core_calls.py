@@ -452,6 +452,7 @@ class Calls:
         _core.workspace_bytes([settings], *shape, metric=words.pick(METRICS), weighted=words.byte() % 2 == 0, **rows)
         _core.evaluate_elementary(self.pick(("exp", "log", "tanh"), ("",)), self.array(5, kind=np.float32), "")
         _core.row_digests(self.array(words.pick(SIZES), words.pick(SIZES)))
+        _core.robust_scaling(self.array(words.pick(SIZES), words.pick(SIZES)))
         _core.time_steps(self.some("data"), self.some("settings"), self.small(), self.small())
         _core.fma_peak(self.pick(("",), ("x",)), self.pick((0.0, 1e-6), NO_SECONDS))
 
