@@ -23,7 +23,6 @@ from placebo_help import (
     WAYS,
     Estimate,
     Given,
-    by_command,
     by_estimator,
     by_tune,
     is_regression,
