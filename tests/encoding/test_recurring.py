@@ -212,6 +212,7 @@ def test_a_network_learns_the_meaning_of_the_values(tmp_path: Path) -> None:
         loaded.predict(np.full((1, 3), np.inf))
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 def test_estimators_do_not_depend_on_row_order_or_on_weights_versus_repetition() -> None:
     x, y = lumpy_table()
     order = np.random.default_rng(11).permutation(ROWS)

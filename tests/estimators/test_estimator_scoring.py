@@ -179,6 +179,7 @@ def test_a_scorer_may_predict_other_rows(library: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["f1_micro", "f1_macro", "balanced_accuracy"])
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 def test_weights_are_used_in_the_score(name: str) -> None:
     """Check that fractional weights are passed to the scorer, while integer weights leave out or repeat rows."""
     seen = []

@@ -236,6 +236,7 @@ def test_several_targets_are_predicted_at_a_quantile() -> None:
     np.testing.assert_allclose(shares, 0.9, atol=0.07)
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 def test_integer_weights_equal_repeated_rows() -> None:
     times = np.arange(800) % 3
     given = {"candidates": 4, "random_state": 0, **LOSSES["poisson"]}

@@ -10,9 +10,9 @@ one fold, they are five parts of its validation rows, stratified by the target.
 The candidates were kept because of their scores on all held-out rows. With several folds, the scores of all jobs in
 each fold show how much this gains: for each part, the best candidates by the other parts are found, once among the kept
 ones and once among all, and scored in this part. The mean difference is subtracted. With one fold there are no such
-scores. Then the gain is taken to be half of what selection gains among the kept candidates: the score of the final
-model on the rows by which it was selected, less the cross-fitted score. On small tables with random labels and on real
-ones, this half makes the mean error about 0.
+scores. Then the gain is taken to be as large as that of selection among the kept candidates: the score of the final
+model on the rows by which it was selected, less the cross-fitted score. On few rows this is too little if many
+candidates are right on all of them; folds are better.
 
 The estimate is slightly pessimistic, since the predictions are from models that were trained on fewer rows than the
 final model: the models of single folds, or those before the refit on all rows.
@@ -47,8 +47,6 @@ PARTS = 5
 """The maximum number of parts of the held-out rows."""
 BLOCKS = 50
 """The maximum number of blocks of the jackknife."""
-SHARE = 0.5
-"""The gain of the search with one fold, as a share of what selection gains among the kept candidates."""
 MOST_ROWS = 50_000
 """The maximum number of held-out rows that the estimate uses: an evenly spaced sample."""
 
@@ -130,7 +128,7 @@ def estimate(kept: Kept, size: int, fold_scores: FoldScores, scorers: Sequence[S
     found = scores(fitted.outputs)
     mean, gain = _mean(found), fitted.gain
     if gain is None:
-        gain = SHARE * (_mean(scores(predicted(kept, kept, kept.best_counts(size)))) - mean)
+        gain = _mean(scores(predicted(kept, kept, kept.best_counts(size)))) - mean
     error = _error_of_mean(found) if scorers else std_error(kept, fitted.outputs)
     return Estimate(mean - gain, math.hypot(error, gain))
 
@@ -177,7 +175,7 @@ def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> CrossFitted 
         selected, held_out = (kept.restricted(ranked.tolist(), each) for each in (others, rows))
         counts = selected.best_counts(size)
         outputs[rows] = predicted(selected, held_out, counts)
-        gains.append(jobs.gain(np.count_nonzero(counts)) if jobs else 0.0)
+        gains.append(jobs.gain(int(np.count_nonzero(counts))) if jobs else 0.0)
     if kept.folds.max() > 0:
         return CrossFitted(outputs, _mean(gains))
     return CrossFitted(outputs, None)

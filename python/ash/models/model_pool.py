@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.data_split import Fold, Split
 from ash.encoding.encoding import Encoding
-from ash.metrics import METRICS, OF_LABELS, native_or_loss
+from ash.metrics import METRICS, NEED_ALL_CLASSES, OF_LABELS, native_or_loss
 from ash.models.decision import AUTO, decision_of
 from ash.models.ensemble import (
     Ensemble,
@@ -262,11 +262,26 @@ class Kept:
         return 0 if labels is None else len(labels)
 
     def native_score(self, outputs: Outputs) -> float:
-        """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`."""
+        """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`.
+
+        Metrics of ranks are computed per fold and averaged, weighted by the folds' rows: the predictions of different
+        folds are not on one scale, since the shares of the classes differ between their training rows.
+        """
+        rows = [np.arange(len(outputs))]
+        if self.native_metric in NEED_ALL_CLASSES:
+            rows = [np.flatnonzero(self.folds == fold) for fold in np.unique(self.folds)]
+        scores = [self._score_of(each, outputs) for each in rows]
+        known = [(score, len(each)) for score, each in zip(scores, rows, strict=True) if not math.isnan(score)]
+        total = sum(count for _, count in known)
+        return math.fsum(score * count for score, count in known) / total if known else math.nan
+
+    def _score_of(self, rows: NDArray[np.int64], outputs: Outputs) -> float:
+        """Return the score in `native_metric` of the predictions [all rows, outputs] for some of the rows."""
         metric, positive = self.native_metric, 1 if self.positive is None else self.positive
         weights = self.weights if metric in OF_LABELS else self.data_weights
-        own = [] if weights is None else weights.tolist()
-        return float(_core.score(metric, self.targets, outputs, self.classes, own, self.level, positive))
+        own = [] if weights is None else weights[rows].tolist()
+        targets = self.targets[rows]
+        return float(_core.score(metric, targets, outputs[rows], self.classes, own, self.level, positive))
 
     def factor_of(self, counts: NDArray[np.int64]) -> float:
         """Return the factor that calibrates the members of an ensemble together; 1 if they are not calibrated."""
