@@ -250,12 +250,15 @@ class TreeTable:
 
         with self._lock:
             dataset = self._make(_takes_logarithms(params))
-        booster = Booster({**OF_DATA, **self._parameters(params, rate, seed, options)}, dataset)
+        own = self._parameters(params, rate, seed, options)
+        booster = Booster({**OF_DATA, **own}, dataset)
+        is_random = own["bagging_freq"] or params["feature_fraction"] < 1 or params["extra_trees"]
         for _ in range(rounds):
             if is_stopped():
                 return None
-            if booster.update():
-                break  # no leaf can be split any more
+            # A round without a split adds no tree. The next round may draw rows or columns that can be split.
+            if booster.update() and not is_random:
+                break
         return str(booster.model_to_string())
 
     def _boost_by_catboost(
