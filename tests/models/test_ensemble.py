@@ -311,7 +311,7 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
     ("change", "complaint"),
     [
         (changed("format", "ash-network"), "activations is not a list"),
-        (changed("version", 4), "reads up to 3: update ash"),
+        (changed("version", 5), "reads up to 4: update ash"),
         (changed("members", None), "not a list of networks"),
         (changed("members", []), "not a list of networks"),
         (changed("members", [1, 2, 3]), "not a list of networks"),

@@ -13,6 +13,7 @@ models. A header contains only the lines for its model, without these directives
     TREES      the model has boosted trees
     SCALINGS   the networks of an ensemble scale their inputs differently, since each fold has its own scaling
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
+    LEVELS     the model has boosted trees that split the levels of categories
 
 The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
 so each further scaling is applied only once per row.
@@ -25,6 +26,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -92,20 +94,21 @@ def header(description: Description, namespace: str) -> str:
 
 def _conditions(description: Description) -> dict[str, bool]:
     trees, scalings = bool(description.trees), len(description.scalings) > 1
-    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    levels = bool(description.categories)
+    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings, "LEVELS": levels}
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
     """Return the lines of the code whose conditions are true, without the directives."""
-    lines, is_chosen = [], True
+    lines, chosen = [], [True]
     for line in code.splitlines(keepends=True):
         if line.startswith("#if "):
-            is_chosen = conditions[line.split()[1]]
+            chosen.append(conditions[line.split()[1]])
         elif line == "#else\n":
-            is_chosen = not is_chosen
+            chosen[-1] = not chosen[-1]
         elif line == "#endif\n":
-            is_chosen = True
-        elif is_chosen:
+            chosen.pop()
+        elif all(chosen):
             lines.append(line)
     return "".join(lines)
 
@@ -158,6 +161,8 @@ def _details(description: Description) -> Iterator[str]:
     inputs = [len(member.layers[0].weights) for member in description.networks]
     widths = [len(layer.biases) for member in description.networks for layer in member.layers]
     yield f"inline constexpr std::size_t kFeatures = {description.features};"
+    if description.categories:
+        yield f"inline constexpr std::size_t kCategories = {len(description.categories)};"
     yield f"inline constexpr std::size_t kWidest = {max([description.features, *inputs, *widths])};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
@@ -177,7 +182,7 @@ def _details(description: Description) -> Iterator[str]:
         members.append(_member(f"{place}", member, description))
     yield array("Member", "kMembers", members) if members else "inline constexpr std::array<Member, 0> kMembers{};\n"
     if description.trees:
-        yield from _trees(description.trees)
+        yield from _trees(description.trees, bool(description.categories))
 
 
 def _column_arrays(place: int, column: ExportColumn, description: Description) -> Iterator[str]:
@@ -275,25 +280,37 @@ def _units(name: str, member: Member) -> str:
     return ", ".join([*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]])
 
 
-def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
+def _trees(members: Sequence[TreesMember], has_levels: bool) -> Iterator[str]:
     yield f"inline constexpr double kNearlyZero = {floating(NEARLY_ZERO)};"
     models = []
     for place, member in enumerate(members):
         name = f"OfTrees{place}"
         columns = (member.threshold, member.feature, member.left, member.right, member.missing_left)
         nodes = list(map(_node, *(column.tolist() for column in columns)))
+        if has_levels:
+            ends = np.cumsum([0, *map(len, member.levels.values())]).tolist()
+            places = dict(zip(member.levels, pairwise(ends), strict=True))
+            nodes = [_with_levels(each, *places.get(node, (0, 0))) for node, each in enumerate(nodes)]
+            numbers = [f"{level}" for levels in member.levels.values() for level in levels]
+            yield array("std::int32_t", f"kLevels{name}", numbers or ["0"])
         yield array("std::size_t", f"kStarts{name}", map(str, member.leaf_starts.tolist()))
         if nodes:
             yield array("Node", f"kNodes{name}", nodes)
         yield doubles(f"kLeaves{name}", member.leaves)
         yield from _unit_arrays(name, member)
         arrays = f"kStarts{name}, {f'kNodes{name}' if nodes else _NULL}, kLeaves{name}"
+        arrays += f", kLevels{name}" if has_levels else ""
         models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {_units(name, member)}}}")
     yield array("Trees", "kTrees", models)
 
 
 def _node(threshold: float, feature: int, left: int, right: int, missing_left: bool) -> str:
     return f"{{{floating(threshold)}, {feature}, {left}, {right}, {_FLAGS[missing_left]}}}"
+
+
+def _with_levels(node: str, first: int, stop: int) -> str:
+    """Return a node's initializer with the range of its levels, which is empty unless the node splits a category."""
+    return f"{node[:-1]}, {first}, {stop}}}"
 
 
 def check_namespace(name: Any) -> None:

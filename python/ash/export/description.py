@@ -21,6 +21,7 @@ Arrays are read-only views or copies of the model's arrays; a Description does n
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -189,8 +190,9 @@ class NetworkMember(Member):
 class TreesMember(Member):
     """A member that is a boosted-tree model, in the core's tables (cpp/ash/train/trees.hpp).
 
-    At each node a row goes to the left child if its value of the node's feature is at most the threshold. An output is
-    the sum of the leaves that the row reaches in the trees of that output.
+    At each node a row goes to the left child if its value of the node's feature is at most the threshold. A node of a
+    category tests instead whether the number of the row's level is one of its `levels`. An output is the sum of the
+    leaves that the row reaches in the trees of that output.
     """
 
     # [trees + 1], the index of each tree's first leaf, then the number of leaves; tree t's nodes start at
@@ -203,6 +205,7 @@ class TreesMember(Member):
     right: NDArray[np.int32]  # [nodes], the right child in the same form
     missing_left: NDArray[np.bool_]  # [nodes], whether NaN goes left
     leaves: Doubles  # [leaves], the values of all leaves
+    levels: dict[int, list[int]]  # for each node of a category, the numbers of the levels that go left, ascending
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,11 +227,18 @@ class Description:
     refuses_missing: bool
     refuses_unknown: bool
     infinite_is_missing: bool
+    has_level_numbers: bool  # whether the features of trees end with the level numbers of the categories, in order
 
     @cached_property
     def features(self) -> int:
-        """Return the number of features."""
+        """Return the number of features, without level numbers."""
         return len(self.scalings[0].center)
+
+    @property
+    def categories(self) -> list[int]:
+        """Return the indices in `columns` of the columns whose level numbers are features of trees."""
+        is_one = [self.has_level_numbers and column.kind == "category" for column in self.columns]
+        return [place for place, is_category in enumerate(is_one) if is_category]
 
     @cached_property
     def outputs(self) -> int:
@@ -310,7 +320,7 @@ def describe(model: TrainedModel) -> Description:
     return Description(
         tuple(inputs),
         tuple(_columns(model.encoding)),
-        tuple(scalings.values()) or (_no_scaling(model.encoding.features),),
+        tuple(scalings.values()) or (_no_scaling(model.encoding),),
         model.encoding.neighbors,
         tuple(_network(*each, order.index(_scaling_key(each[0]))) for each in networks),
         tuple(_trees(core, weight) for core, weight, _ in members if isinstance(core, _core.Trees)),
@@ -319,6 +329,7 @@ def describe(model: TrainedModel) -> Description:
         schema.missing == "error",
         schema.unknown == "error",
         schema.infinite == "missing",
+        model.encoding.has_level_numbers,
     )
 
 
@@ -331,7 +342,8 @@ def _scaling_key(core: _core.Network) -> bytes:
     return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
 
 
-def _no_scaling(features: int) -> Scaling:
+def _no_scaling(encoding: Encoding) -> Scaling:
+    features = encoding.features - (len(encoding.categories) if encoding.has_level_numbers else 0)
     return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
 
 
@@ -371,7 +383,15 @@ def _trees(core: _core.Trees, weight: float) -> TreesMember:
     trees = np.arange(len(core.leaf_starts) - 1)
     outputs = np.ones_like(trees) if core.classes == 2 else trees % len(core.target_mean)
     nodes = core.feature, core.threshold, core.left, core.right, core.missing == 1
-    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values)
+    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values, _levels(core))
+
+
+def _levels(core: _core.Trees) -> dict[int, list[int]]:
+    """Return, for each node of a category, the numbers of the levels that go left."""
+    words = [core.set_words[first:stop] for first, stop in pairwise(core.set_starts.tolist())]
+    sets = [np.flatnonzero(np.unpackbits(each.view(np.uint8), bitorder="little")).tolist() for each in words]
+    nodes = np.flatnonzero(core.missing == 3)
+    return {node: sets[int(core.threshold[node])] for node in nodes.tolist()}
 
 
 def _units(core: _core.Network | _core.Trees) -> tuple[Doubles, Doubles, Doubles, Doubles, bool]:

@@ -103,6 +103,8 @@ class Ensemble(Model):
         self.validation_score = validation_score
         first = self.members[0]
         self.classes_, self.encoding, self.target_names = first.classes_, first.encoding, first.target_names
+        if any(member.encoding.has_level_numbers for member in self.members):
+            self.encoding = self.encoding.with_level_numbers  # the last features; other members do not get them
         self.quantile = first.quantile
 
     @property
@@ -125,7 +127,12 @@ class Ensemble(Model):
         return ensemble_parts(members, self.weights, self.metric, self.validation_score)
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
-        return average((member.core.predict(rows, threads) for member in self.members), self.weights)
+        widths = [member.encoding.features for member in self.members]
+        parts = {width: np.ascontiguousarray(rows[:, :width]) for width in widths}
+        outputs = (
+            member.core.predict(parts[width], threads) for member, width in zip(self.members, widths, strict=True)
+        )
+        return average(outputs, self.weights)
 
     def __repr__(self) -> str:
         """Return one line with the number of members of each kind, the task and the validation score."""

@@ -11,13 +11,14 @@
                (encoding/target_statistics.py)
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
                (encoding/neighbors.py)
-    metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1, 2, 3 or 4, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
                "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
                targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
+               with "level_numbers": true and version 4, the last features are the level numbers of the categories
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
@@ -49,10 +50,10 @@ from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
-VERSIONS = (1, 2, 3)
-"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
-has the lowest version that can represent its model, so that older versions of ash can read as many files as
-possible."""
+VERSIONS = (1, 2, 3, 4)
+"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees, and
+version 4 adds trees that split categories. A file has the lowest version that can represent its model, so that older
+versions of ash can read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
 """Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
@@ -65,6 +66,8 @@ EXPONENTIAL = "exponential"
 """The metadata entry of a network or trees whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
+LEVEL_NUMBERS = "level_numbers"
+"""The metadata entry of trees whose last features are the level numbers of categories."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -111,9 +114,11 @@ def save(
 
 def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
     """Return the lowest version of the format that can represent a model."""
+    entries = {name for each in (about, *about.get("members", ())) for name in each}
+    if LEVEL_NUMBERS in entries:
+        return 4
     if any(is_trees(name) for name in tensors):
         return 3
-    entries = {name for each in (about, *about.get("members", ())) for name in each}
     return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
 
 
@@ -174,7 +179,7 @@ def network_parts(
 def trees_arguments(core: _core.Trees) -> dict[str, Any]:
     """Return the arguments from which the core builds equal trees."""
     tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
-    return {name: getattr(core, name) for name in (*tables, *UNITS, EXPONENTIAL, *BOUNDS)}
+    return {name: getattr(core, name) for name in (*tables, "set_starts", "set_words", *UNITS, EXPONENTIAL, *BOUNDS)}
 
 
 def trees_parts(

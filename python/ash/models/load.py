@@ -31,6 +31,7 @@ from ash.models.file import (
     FORMAT,
     KEY,
     LABEL_KINDS,
+    LEVEL_NUMBERS,
     QUANTILE,
     TREES,
     TREES_FORMAT,
@@ -43,6 +44,7 @@ from ash.models.file import (
     digest,
     is_trees,
 )
+from ash.models.lightgbm_text import CATEGORY
 from ash.models.network import Network
 from ash.models.trees import Trees, core_of
 from ash.run_record import RunRecord
@@ -52,8 +54,8 @@ FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
 """The metadata entries that each member of an ensemble has separately: those in TREES_KEYS for boosted trees, and those
-in NETWORK_KEYS for networks. EXPONENTIAL and QUANTILE are optional entries of a member. All members share the other
-entries."""
+in NETWORK_KEYS for networks. EXPONENTIAL and QUANTILE are optional entries of a member, and LEVEL_NUMBERS is one of
+trees. All members share the other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
@@ -223,7 +225,12 @@ def _read_trees(
         exponential=EXPONENTIAL in about,
         **{name: tensors[name] for name in units},
     )
+    if LEVEL_NUMBERS in about:
+        encoding = encoding.with_level_numbers
     _check_fit(tensors, about, encoding, classes, features=core.features, outputs=len(core.target_mean))
+    least = encoding.columns_end if encoding.has_level_numbers else core.features
+    splits_numbers = bool((core.feature[core.missing == CATEGORY] < least).any())
+    check_format(not splits_numbers, "trees split a feature into levels that is not a level number")
     return Trees(core, text, encoding=encoding, classes=classes, **_facts(about))
 
 
@@ -296,6 +303,8 @@ def _check_metadata(about: dict[str, Any]) -> None:
     """Raise MalformedError unless the entries are valid for a network or trees; labels are checked later."""
     if about["format"] == TREES_FORMAT:
         check_format(about["version"] > 2, "boosted trees need version 3 of the format")
+        check_format(about.get(LEVEL_NUMBERS, True) is True, "level_numbers is not true")
+        check_format(LEVEL_NUMBERS not in about or about["version"] > 3, "level numbers need version 4 of the format")
     else:
         _check_layer_entries(about)
     names = about.get("target_names")
@@ -355,7 +364,8 @@ def _split_members(
 
 def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     has_trees = TREES in part
-    is_known = own.keys() - {EXPONENTIAL, QUANTILE} == (TREES_KEYS if has_trees else NETWORK_KEYS)
+    optional = {EXPONENTIAL, QUANTILE, *([LEVEL_NUMBERS] if has_trees else [])}
+    is_known = own.keys() - optional == (TREES_KEYS if has_trees else NETWORK_KEYS)
     check_format(is_known, "a member has missing or unexpected entries")
     return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
 

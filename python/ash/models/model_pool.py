@@ -290,7 +290,11 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
         "validation_score": score,
         "quantile": options.quantile,
     }
-    return Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    if not isinstance(core, Boosted):
+        return Network(core, **about)
+    if core.has_level_numbers:
+        about["encoding"] = fold.encoding.predicting.with_level_numbers
+    return Trees(core.core, core.text, **about)
 
 
 def sharpness(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.encoding import Encoding
-from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
+from ash.models.file import LEVEL_NUMBERS, FileParts, MalformedError, check_format, trees_arguments, trees_parts
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
 from ash.models.model import Model
 
@@ -22,6 +22,8 @@ class Boosted(NamedTuple):
     core: _core.Trees
     text: str
     """The trees in LightGBM's text format."""
+    has_level_numbers: bool = False
+    """Whether the features include the level numbers of categories."""
 
 
 class Trees(Model):
@@ -99,7 +101,10 @@ class Trees(Model):
 
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the trees in a file."""
-        return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
+        entries, tensors = trees_parts(
+            self.core, self.text, self.params, self.metric, self.validation_score, self.quantile
+        )
+        return entries | ({LEVEL_NUMBERS: True} if self.encoding.has_level_numbers else {}), tensors
 
     def sharper(self, factor: float) -> "Trees":
         """Return the classifier with its scores multiplied by a factor.

@@ -1,0 +1,129 @@
+"""Tests boosted trees that split the levels of categories: their bits, files, exports, and runs that search them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ash
+import needs
+from ash.models.trees import Trees
+from config_help import configured
+from export_help import MISSING, check_outputs, compile_header, feeds, run_program
+from model_file_help import changed, check_refused, read
+from trees_help import encoded
+
+pytestmark = pytest.mark.core
+
+RANDOM = np.random.default_rng(0)
+ROWS = 1000
+TABLE = pd.DataFrame(
+    {
+        "color": RANDOM.choice(["red", "green", "blue", "pink", None], ROWS),
+        "size": RANDOM.normal(size=ROWS),
+        "city": RANDOM.choice([f"city {number}" for number in range(40)], ROWS),
+    }
+)
+NUMBER = TABLE["city"].str[5:].astype(int)
+SIGNAL = TABLE["size"] + 2.0 * TABLE["color"].isin(["red", "pink"]) + 4.0 * (NUMBER * 7 % 5 < 2)
+ODD = TABLE.assign(
+    color=TABLE["color"].where(TABLE.index % 3 > 0, "never seen"), city=TABLE["city"].where(TABLE.index % 5 > 0, None)
+)
+"""The table with unknown levels and more missing cells."""
+SPACE = {
+    "model": "lightgbm",
+    "categories": ["native", "encoded"],
+    "num_leaves": [4, 8, 16],
+    "shrinkage": ash.log(6.0, 24.0),
+}
+RUN: dict[str, Any] = {"candidates": 8, "validation": 0.3, "min_epochs": 4, "progress": False}
+
+
+def tuned(y: Any = SIGNAL, **given: Any) -> ash.Result:
+    needs.package("lightgbm")
+    return ash.tune(TABLE, y, **configured({**RUN, "models": ["lightgbm"], "space": SPACE, **given}))
+
+
+@pytest.fixture(scope="module")
+def native() -> Trees:
+    """Return trees that split sets of levels."""
+    model = tuned(space={**SPACE, "categories": "native"}).model
+    assert isinstance(model, Trees) and model.encoding.has_level_numbers
+    return model
+
+
+@pytest.fixture(scope="module")
+def mixture(native: Trees) -> ash.Ensemble:
+    """Return an ensemble of a network, of trees on encoded categories, and of trees that split levels."""
+    network = ash.tune(TABLE, SIGNAL, candidates=2, **configured({"validation": 0.3, "progress": False})).model
+    others = tuned(space={**SPACE, "categories": "encoded"}).model
+    members = [network, native, others]
+    assert [len(member.encoding.names) for member in members] == [8, 10, 8]
+    return ash.Ensemble(members, np.array([0.25, 0.5, 0.25]), metric="r2", validation_score=0.5)
+
+
+def test_a_model_predicts_like_lightgbm_on_level_numbers(native: Trees) -> None:
+    lightgbm = needs.package("lightgbm")
+    booster = lightgbm.Booster(model_str=native.text)
+    assert native.encoding.names[-2:] == ("color: level", "city: level")
+    for table in (TABLE, ODD):
+        rows = encoded(native, table)
+        assert set(rows[:, -2]) <= set(range(6)) and np.isfinite(rows[:, -2:]).all()
+        raw = booster.predict(rows, raw_score=True)
+        assert native.core.raw_scores(rows)[:, 0].tobytes() == raw.tobytes()
+        assert np.array_equal(native.predict(table), native.core.predict(rows)[:, 0])
+    split = {native.encoding.names[feature] for feature in native.core.feature}
+    assert split == {"size", "color: level", "city: level"}, "level numbers replace the encoded features"
+
+
+def test_an_ensemble_gives_each_member_its_features(mixture: ash.Ensemble) -> None:
+    parts = [member.predict(ODD) for member in mixture.members]
+    assert mixture.predict(ODD) == pytest.approx(np.average(parts, axis=0, weights=[0.25, 0.5, 0.25]), rel=1e-6)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_files_and_pickles_predict_the_same(native: Trees, mixture: ash.Ensemble, alone: bool, tmp_path: Path) -> None:
+    model, path = native if alone else mixture, tmp_path / "model.safetensors"
+    model.save(path)
+    for twin in (ash.load(path), pickle.loads(pickle.dumps(model))):
+        assert twin.digest == model.digest and np.array_equal(twin.predict(ODD), model.predict(ODD))
+    tensors, about = read(path)
+    assert about["version"] == 4 and not any(name.endswith("level") for name in tensors)
+    check_refused(path, changed("version", 3), "level numbers need version 4")
+    if alone:
+        check_refused(path, changed("level_numbers", False), "level_numbers is not true")
+        check_refused(path, lambda tensors, about: about.pop("level_numbers"), "the model has 10 inputs")
+
+
+def test_onnx_and_cpp_predict_the_same(mixture: ash.Ensemble, tmp_path: Path) -> None:
+    onnxruntime = needs.package("onnxruntime")
+    mixture.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    check_outputs(mixture, session.run(["target"], feeds(mixture, ODD))[0], ODD)
+    mixture.to_cpp(tmp_path / "model.hpp")
+    printed = run_program(compile_header(tmp_path, "g++", "-O1"), ODD)
+    check_outputs(mixture, np.array(printed)[:, :-1], ODD)
+
+
+def test_shuffling_a_category_affects_trees_that_split_its_levels(native: Trees) -> None:
+    falls = tuned(space={**SPACE, "categories": "native"}).feature_importance(native)
+    assert min(falls["color"], falls["city"]) > 0.1
+
+
+@pytest.mark.parametrize("y", [SIGNAL, np.digitize(SIGNAL, [0.5, 2.5])], ids=["targets", "classes"])
+@pytest.mark.parametrize("folds", [{}, {"validation": None, "cv": 3}], ids=["split", "folds"])
+def test_a_run_that_searches_both_is_the_same_on_any_number_of_threads(y: Any, folds: dict[str, Any]) -> None:
+    first, second = (tuned(y, threads=threads, **folds) for threads in (1, 2))
+    assert {params["categories"] for params in first.params} == {"native", "encoded"}
+    assert first.digest == second.digest and first.model.digest == second.model.digest
+    repeated = ash.tune(TABLE, y, record=first.record, progress=False)
+    assert repeated.digest == first.digest and repeated.model.digest == first.model.digest
+
+
+def test_the_default_space_has_the_choice_if_there_are_categories() -> None:
+    for table, expected in ((TABLE, {"encoded", "native"}), (TABLE[["size"]], {"encoded"})):
+        run = ash.tune(table, SIGNAL, **configured({**RUN, "candidates": 12, "models": ["lightgbm"]}))
+        assert {params.get("categories", "encoded") for params in run.params} == expected
