@@ -1,4 +1,4 @@
-"""Tests boosted trees that split the levels of categories: their bits, files, exports, and runs that search them."""
+"""Tests boosted trees that get categories as level numbers: their bits, files, exports, and runs that search them."""
 
 import pickle
 from pathlib import Path
@@ -10,10 +10,11 @@ import pytest
 
 import ash
 import needs
+from ash.models.catboost_model import loaded, pool_of
 from ash.models.trees import Trees
 from config_help import configured
 from export_help import MISSING, check_outputs, compile_header, feeds, run_program
-from model_file_help import changed, check_refused, read
+from model_file_help import changed, check_refused, read, replaced
 from trees_help import encoded
 
 pytestmark = pytest.mark.core
@@ -121,6 +122,81 @@ def test_a_run_that_searches_both_is_the_same_on_any_number_of_threads(y: Any, f
     assert first.digest == second.digest and first.model.digest == second.model.digest
     repeated = ash.tune(TABLE, y, record=first.record, progress=False)
     assert repeated.digest == first.digest and repeated.model.digest == first.model.digest
+
+
+# CatBoost
+
+
+@pytest.fixture(scope="module", params=["targets", "two classes", "classes"])
+def own(request: pytest.FixtureRequest) -> ash.Result:
+    """Return a run in which CatBoost computes statistics of the categories itself."""
+    needs.package("catboost")
+    y = {"targets": SIGNAL, "two classes": SIGNAL > 1, "classes": np.digitize(SIGNAL, [0.5, 2.5])}[request.param]
+    space = {"model": "catboost", "categories": "native", "depth": [3, 4], "shrinkage": ash.log(6.0, 24.0)}
+    return tuned(y, models=["catboost"], space=space, candidates=4)
+
+
+def outputs(model: Any, table: Any) -> Any:
+    return model.predict(table) if model.task == "regression" else model.predict_proba(table)
+
+
+def test_a_model_in_the_format_of_catboost_predicts_like_catboost(own: ash.Result, tmp_path: Path) -> None:
+    model, path = own.model, tmp_path / "model.safetensors"
+    assert isinstance(model.text, bytes) and model.params["categories"] == "native"
+    rows = encoded(model, ODD)
+    reference = needs.package("catboost").CatBoost().load_model(blob=model.text)
+    kind = "RawFormulaVal" if model.task == "regression" else "Probability"
+    expected = reference.predict(pool_of(rows, 2), prediction_type=kind)
+    if model.task == "regression":
+        expected = model.core.target_mean + model.core.target_scale * expected
+    assert outputs(model, ODD) == pytest.approx(expected, abs=1e-5)
+    model.save(path)
+    for twin in (ash.load(path), pickle.loads(pickle.dumps(model))):
+        assert twin.digest == model.digest and np.array_equal(outputs(twin, ODD), outputs(model, ODD))
+
+
+def test_files_in_the_format_of_catboost_are_checked(own: ash.Result, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    own.model.save(path)
+    content = np.frombuffer(own.model.text, np.uint8)
+    for change, complaint in (
+        (changed("version", 3), "level numbers need version 4"),
+        (changed("catboost_format", 1), "catboost_format is not true"),
+        (lambda tensors, about: about.pop("level_numbers"), "lacks level_numbers"),
+        (lambda tensors, about: about.pop("catboost_format"), "not UTF-8 text|does not start like a LightGBM model"),
+        (replaced("trees", content[:100]), "CatBoost cannot read its model"),
+        (replaced("target_scale", np.ones(7)), "target_scale does not match"),
+    ):
+        own.model.save(path)
+        check_refused(path, change, complaint)
+
+
+def test_only_catboost_predicts_with_a_model_in_its_format(
+    own: ash.Result, mixture: ash.Ensemble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = own.model
+    members = [model, mixture.members[0]] if model.task == "regression" else [model]
+    ensemble = ash.Ensemble(members, np.full(len(members), 1 / len(members)), metric=model.metric, validation_score=0.5)
+    for each in (model, ensemble):
+        for export in (each.to_onnx, each.to_cpp):
+            with pytest.raises(ash.SettingError, match="categories='native' cannot be exported, since only CatBoost"):
+                export(tmp_path / "model")
+    ensemble.save(tmp_path / "model.safetensors")
+    assert np.array_equal(outputs(ash.load(tmp_path / "model.safetensors"), ODD), outputs(ensemble, ODD))
+    loaded.cache_clear()
+    monkeypatch.setattr("ash._utils.installation.is_installed", lambda module: module != "catboost")
+    with pytest.raises(ash.MissingExtra, match="needs catboost; install it"):
+        ash.load(tmp_path / "model.safetensors")
+
+
+def test_a_run_of_catboost_on_its_own_categories_is_the_same_on_any_number_of_threads() -> None:
+    needs.package("catboost")
+    space = {"model": "catboost", "categories": ["native", "encoded"], "depth": [3, 4], "shrinkage": ash.log(6.0, 24.0)}
+    for folds in ({}, {"validation": None, "cv": 3}):
+        runs = [tuned(models=["catboost"], space=space, candidates=4, threads=threads, **folds) for threads in (1, 2)]
+        assert runs[0].digest == runs[1].digest and runs[0].model.digest == runs[1].model.digest
+        repeated = ash.tune(TABLE, SIGNAL, record=runs[0].record, progress=False)
+        assert repeated.digest == runs[0].digest and repeated.model.digest == runs[0].model.digest
 
 
 def test_the_default_space_has_the_choice_if_there_are_categories() -> None:

@@ -31,6 +31,7 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
+from ash.models.catboost_model import CatBoostTrees
 from ash.models.trees import Boosted, core_of
 from ash.options import CATBOOST, TREES, Options, core_loss
 from ash.space.hyperparameters import Params, check_params, model_of
@@ -47,6 +48,8 @@ MOST_ROUNDS = 2_000
 """Maximum number of rounds in a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
 """Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
+COST_OF_STATISTICS = 3.0
+"""How much longer a round of CatBoost takes if it computes statistics of categories itself; a rough estimate."""
 NATIVE = "native"
 """The value of the hyperparameter `categories` with which trees split sets of levels."""
 MOST_LEAVES = 200_000
@@ -220,7 +223,7 @@ class TreeTable:
         self._fold, self._data = fold, data
         self._lock = Lock()  # guards the attributes below
         self._datasets: dict[tuple[bool, bool], lightgbm.Dataset] = {}
-        self._catboost_rows: dict[bool, CatBoostRows] = {}
+        self._catboost_rows: dict[tuple[bool, bool], CatBoostRows] = {}
         self._validation: dict[bool, NDArray[np.float64]] = {}
         self._bins: dict[bool, int] = {}
 
@@ -241,6 +244,8 @@ class TreeTable:
         if text is None or is_stopped():
             return None
         units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
+        if isinstance(text, bytes):
+            return Boosted(self._catboost_trees(text, units), text, has_level_numbers=True)
         return Boosted(core_of(text, classes=self._fold.table.classes, **units), text, self._is_native(params))
 
     def _boost_by_lightgbm(
@@ -264,15 +269,27 @@ class TreeTable:
 
     def _boost_by_catboost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> str | None:
-        """Boost with CatBoost, and return the trees in LightGBM's text format, or None if the job was stopped."""
-        log = _takes_logarithms(params)
+    ) -> str | bytes | None:
+        """Boost with CatBoost, and return the trees as `CatBoostRows.boost`, or None if the job was stopped."""
+        key = log, native = _takes_logarithms(params), self._is_native(params)
         with self._lock:
-            if log not in self._catboost_rows:
-                rows, label, weights = self._training(log, False)
-                self._catboost_rows[log] = CatBoostRows(rows, label, weights, self._fold.table.classes)
-            prepared = self._catboost_rows[log]
+            if key not in self._catboost_rows:
+                rows, label, weights = self._training(log, native)
+                categories = len(self._fold.encoding.categories) if native else 0
+                self._catboost_rows[key] = CatBoostRows(rows, label, weights, self._fold.table.classes, categories)
+            prepared = self._catboost_rows[key]
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
+
+    def _catboost_trees(self, content: bytes, units: dict[str, Any]) -> CatBoostTrees:
+        """Return a model in CatBoost's own format, with the units of the fold's targets."""
+        encoding, classes = self._fold.encoding, self._fold.table.classes
+        defaults = {"target_mean": 0.0, "target_scale": 1.0, "target_least": -np.inf, "target_most": np.inf}
+        arrays = {
+            name: np.array(units[name], np.float64) if len(units.get(name, ())) else np.full(max(classes, 1), default)
+            for name, default in defaults.items()
+        }
+        features = encoding.features + len(encoding.categories)
+        return CatBoostTrees(content, features, classes, exponential=units.get("exponential", False), **arrays)
 
     def score(self, outputs: NDArray[np.float32], options: Options) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
@@ -295,7 +312,8 @@ class TreeTable:
         if model_of(params) == CATBOOST:
             share = params["feature_fraction"]
             features, bins = share * fold.encoding.features, share * bins_of(fold)
-            return round_cost_of_catboost(rows, features, bins, params["depth"], trees)
+            cost = round_cost_of_catboost(rows, features, bins, params["depth"], trees)
+            return cost * COST_OF_STATISTICS if self._is_native(params) else cost
         native = self._is_native(params)
         features = fold.encoding.features
         features += len(fold.encoding.categories) - len(self._of_categories) if native else 0
@@ -465,5 +483,5 @@ def _seed(seed: int, candidate: int, fold: int) -> int:
 def _hash_of(folds: Iterable[Boosted]) -> int:
     digest = hashlib.blake2b(digest_size=8)
     for each in folds:
-        digest.update(each.text.encode())
+        digest.update(each.text.encode() if isinstance(each.text, str) else each.text)
     return int.from_bytes(digest.digest(), "little")

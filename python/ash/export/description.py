@@ -288,8 +288,8 @@ class TrainedMember(Protocol):
     params: dict[str, Any]
 
     @property
-    def core(self) -> _core.Network | _core.Trees:
-        """Return the trained member in the core."""
+    def core(self) -> object:
+        """Return the trained member: `_core.Network`, `_core.Trees`, or trees that only CatBoost can predict with."""
 
 
 class TrainedModel(Protocol):
@@ -307,6 +307,11 @@ def describe(model: TrainedModel) -> Description:
     """Return the description of a network, a boosted-tree model or an ensemble."""
     schema = model.encoding.schema
     members = [(member.core, weight, member.params) for member, weight in model.weighted_members()]
+    if any(not isinstance(core, _core.Network | _core.Trees) for core, *_ in members):
+        raise SettingError(
+            "trees that CatBoost trained with categories='native' cannot be exported, since only CatBoost can predict "
+            "with them: search categories='encoded', or take other members of the ensemble"
+        )
     networks = [(core, weight, params) for core, weight, params in members if isinstance(core, _core.Network)]
     scalings: dict[bytes, Scaling] = {}
     for core, *_ in networks:

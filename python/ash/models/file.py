@@ -18,7 +18,8 @@
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
                targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
-               with "level_numbers": true and version 4, the last features are the level numbers of the categories
+               with "level_numbers": true and version 4, the last features are the level numbers of the categories; with
+               "catboost_format": true as well, `trees` holds a model in CatBoost's own format, which CatBoost reads
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
@@ -68,6 +69,8 @@ QUANTILE = "quantile"
 """The metadata entry with the level of the quantile that a model predicts."""
 LEVEL_NUMBERS = "level_numbers"
 """The metadata entry of trees whose last features are the level numbers of categories."""
+CATBOOST_FORMAT = "catboost_format"
+"""The metadata entry of trees that are stored in CatBoost's own format instead of LightGBM's text format."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -183,10 +186,11 @@ def trees_arguments(core: _core.Trees) -> dict[str, Any]:
 
 
 def trees_parts(
-    core: _core.Trees, text: str, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
+    core: Any, text: str | bytes, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
     """Return the trees' metadata entries and tensors, without those of their encoding."""
-    tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(text.encode(), np.uint8)}
+    content = text.encode() if isinstance(text, str) else text
+    tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(content, np.uint8)}
     tensors |= {name: getattr(core, name) for name in UNITS} | _bound_tensors(core)
     own = {"params": dict(params), **_target_entries(core, quantile), **_score_entries(metric, score)}
     return {"format": TREES_FORMAT, **own}, tensors

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.encoding import Encoding
-from ash.models.file import LEVEL_NUMBERS, FileParts, MalformedError, check_format, trees_arguments, trees_parts
+from ash.models.catboost_model import CatBoostTrees
+from ash.models.file import (
+    CATBOOST_FORMAT,
+    LEVEL_NUMBERS,
+    FileParts,
+    MalformedError,
+    check_format,
+    trees_arguments,
+    trees_parts,
+)
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
 from ash.models.model import Model
 
@@ -19,9 +28,9 @@ from ash.models.model import Model
 class Boosted(NamedTuple):
     """Trained trees in two forms: as an object of the core, and as the text from which this object was read."""
 
-    core: _core.Trees
-    text: str
-    """The trees in LightGBM's text format."""
+    core: _core.Trees | CatBoostTrees
+    text: str | bytes
+    """The trees in LightGBM's text format, or in CatBoost's own format if they are `CatBoostTrees`."""
     has_level_numbers: bool = False
     """Whether the features include the level numbers of categories."""
 
@@ -43,10 +52,12 @@ class Trees(Model):
     validation_score : float
         The trees' score in that run; higher is better.
     core : ash._core.Trees
-        The tables of the trees, and the scaling of the target.
-    text : str
+        The tables of the trees, and the scaling of the target. If CatBoost trained the trees with
+        ``categories="native"``, an object with the same methods that predicts with CatBoost, which must be installed.
+    text : str or bytes
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
-        Its features are those of the encoding.
+        Its features are those of the encoding. If CatBoost trained the trees with ``categories="native"``, the model
+        in CatBoost's own format, as bytes.
     record : RunRecord or None
         The record of the run, by which the model can be trained again. None for trees that were not the final model of
         a run, such as those of one fold in cross-validation.
@@ -64,8 +75,8 @@ class Trees(Model):
 
     def __init__(
         self,
-        core: _core.Trees,
-        text: str,
+        core: _core.Trees | CatBoostTrees,
+        text: str | bytes,
         *,
         encoding: Encoding,
         classes: NDArray[Any] | None,
@@ -76,7 +87,7 @@ class Trees(Model):
         quantile: float | None = None,
     ) -> None:
         self.core = core
-        self.text = predicting_part(text)
+        self.text = predicting_part(text) if isinstance(text, str) else text
         self.encoding = encoding
         self.classes_ = classes
         self.target_names = target_names
@@ -104,7 +115,8 @@ class Trees(Model):
         entries, tensors = trees_parts(
             self.core, self.text, self.params, self.metric, self.validation_score, self.quantile
         )
-        return entries | ({LEVEL_NUMBERS: True} if self.encoding.has_level_numbers else {}), tensors
+        entries |= {LEVEL_NUMBERS: True} if self.encoding.has_level_numbers else {}
+        return entries | ({CATBOOST_FORMAT: True} if isinstance(self.core, CatBoostTrees) else {}), tensors
 
     def sharper(self, factor: float) -> "Trees":
         """Return the classifier with its scores multiplied by a factor.
@@ -116,6 +128,8 @@ class Trees(Model):
         """
         if factor == 1:
             return self
+        if isinstance(self.core, CatBoostTrees):
+            return _rebuild(self.core.sharper(factor), vars(self))
         arguments = trees_arguments(self.core)
         arguments["target_scale"] = factor * arguments["target_scale"]
         return _rebuild(arguments, vars(self))
@@ -131,12 +145,14 @@ class Trees(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's trees as arrays."""
-        return _rebuild, (trees_arguments(self.core), {**vars(self), "core": None})
+        parts = self.core if isinstance(self.core, CatBoostTrees) else trees_arguments(self.core)
+        return _rebuild, (parts, {**vars(self), "core": None})
 
 
-def _rebuild(arguments: dict[str, Any], attributes: dict[str, Any]) -> Trees:
+def _rebuild(parts: dict[str, Any] | CatBoostTrees, attributes: dict[str, Any]) -> Trees:
     trees = Trees.__new__(Trees)
-    vars(trees).update(attributes, core=_core.Trees(**arguments))
+    core = parts if isinstance(parts, CatBoostTrees) else _core.Trees(**parts)
+    vars(trees).update(attributes, core=core)
     return trees
 
 
