@@ -48,8 +48,8 @@ MOST_ROUNDS = 2_000
 """Maximum number of rounds in a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
 """Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
-COST_OF_STATISTICS = 3.0
-"""How much longer a round of CatBoost takes if it computes statistics of categories itself; a rough estimate."""
+COST_OF_STATISTICS = 1.5
+"""How much longer a round of CatBoost takes if it computes statistics of categories (0.7 to 2.1 on five tables)."""
 NATIVE = "native"
 """The value of the hyperparameter `categories` with which trees split sets of levels."""
 MOST_LEAVES = 200_000
