@@ -121,7 +121,8 @@ class CatBoostTrees:
     def predict(self, x: NDArray[Any], threads: int = 1) -> NDArray[np.float32] | NDArray[np.float64]:
         """Return probabilities [rows, classes], or targets [rows, 1] in the units of y, as `_core.Trees.predict`."""
         if not len(x):
-            return np.zeros((0, len(self.target_mean)), np.float32 if self.classes else np.float64)
+            nothing = np.zeros((0, len(self.target_mean)))
+            return nothing.astype(np.float32) if self.classes else nothing
         model, categories = self._model, self.categories
         with IN_TURN:
             pool = pool_of(x, categories)
