@@ -274,7 +274,9 @@ class Trees:
         threshold: _Floats,
         left: NDArray[np.int32],  # child for x <= threshold: a node of the tree if at least 0, else the leaf ~left
         right: NDArray[np.int32],
-        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
+        # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right; 3: the node splits categories, and its threshold is
+        # the number of a set: levels in the set go left, all other cells right
+        missing: NDArray[np.uint8],
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
         target_mean: Sequence[float] | _Floats,  # one per output; for classification added to the scores
@@ -282,6 +284,9 @@ class Trees:
         exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
         target_least: Sequence[float] | _Floats = ...,  # lower bounds of targets, one per output
         target_most: Sequence[float] | _Floats = ...,
+        # Set s has the words set_starts[s] to set_starts[s + 1]; bit b of its word w is set if level 32 w + b is in it.
+        set_starts: Sequence[int] | _Integers = ...,
+        set_words: Sequence[int] | NDArray[np.uint32] = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Outputs:
         """Return probabilities [rows, classes] in float32, or targets [rows, outputs] in their units in float64.
@@ -306,6 +311,10 @@ class Trees:
     def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2 per node; each 0 was replaced by the side to which 0.0 goes
     @property
     def leaf_values(self) -> _Floats: ...
+    @property
+    def set_starts(self) -> _Integers: ...
+    @property
+    def set_words(self) -> NDArray[np.uint32]: ...
     @property
     def classes(self) -> int: ...
     @property

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "ash/data/random.hpp"
@@ -149,6 +150,29 @@ TEST_CASE("NaN that counts as zero goes to the side of zero") {
     const Trees trees = made(tables);
     CHECK(trees.nodes()[0].nan == NanGoes::left);
     CHECK(trees.nodes()[1].nan == NanGoes::right);
+}
+
+TEST_CASE("a node of categories sends the levels of its set left, and all other cells right") {
+    const Tables t = {{{1.0, 2, ~0, ~1, NanGoes::category}}, {1.0, 2.0}, {0, 2}};
+    const LevelSets sets{{0, 1, 3}, {1U, 4U, 0x80000000U}};  // the level 0; the levels 2 and 63
+    const Trees trees(t.nodes, t.leaves, t.leaf_starts, kFeatures, 0, plain(1), sets);
+    const std::vector<std::pair<double, double>> cases = {{2, 1},  {2.9, 1}, {63, 1},  {0, 2},    {-0.5, 2}, {62, 2},
+                                                          {64, 2}, {-1, 2},  {-62, 2}, {kNan, 2}, {1e9, 2},  {3e38, 2}};
+    for (const auto& [cell, expected] : cases) {
+        const std::vector<double> rows(11 * kFeatures, cell);
+        std::vector<double> found(11);
+        CHECK(trees.raw_scores(rows.data(), 11, 1, found.data()));
+        CHECK(found == std::vector<double>(11, expected));
+    }
+    const auto with = [&](double set, LevelSets other) {
+        return Trees({{set, 2, ~0, ~1, NanGoes::category}}, t.leaves, t.leaf_starts, kFeatures, 0, plain(1),
+                     std::move(other));
+    };
+    CHECK_NOTHROW(with(0, sets));
+    for (const double set : {-1.0, 0.5, 2.0}) CHECK_THROWS_AS(with(set, sets), std::invalid_argument);
+    for (const LevelSets& wrong : {LevelSets{{}, {}}, LevelSets{{1}, {}}, LevelSets{{0, 2}, {1}}, LevelSets{{0, 0}, {}},
+                                   LevelSets{{0, 1}, {0}}, LevelSets{{0, 2}, {1, 0}}})
+        CHECK_THROWS_AS(with(0, wrong), std::invalid_argument);
 }
 
 TEST_CASE("scores are converted to targets in the units of y and clamped to their bounds") {

@@ -39,6 +39,21 @@ def test_features_are_ordered_by_column() -> None:
         assert np.array_equal(encoding.block(frame, slice(first, stop)), expected[first:stop], equal_nan=True)
 
 
+def test_level_numbers_of_categories_come_last() -> None:
+    frame = mixed([[1.5, "red", 1, "u"], [NAN, "blue", 2, None], [2.0, "red", 3, "v"]])
+    encoding = learned(frame).predicting
+    longer = encoding.with_level_numbers
+    assert longer.names == (*encoding.names, "x1: level", "x3: level") and longer.columns_end == encoding.features
+    assert not longer.scaled[-2:].any() and longer.features_of(3) == [5, 6, 7, 9]
+    others = mixed([[1.0, "red", 1, "v"], [2.0, "green", 2, None], [3.0, None, 3, "w"]])
+    block = longer.block(others, slice(0, 3))
+    assert np.array_equal(block[:, :-2], encoding.block(others, slice(0, 3)))
+    assert block[:, -2:].tolist() == [[1, 1], [3, 2], [2, 3]], "a missing cell has the number after the levels"
+    assert longer.with_level_numbers is longer is encoding.with_level_numbers
+    numeric = learned(mixed([[1.0], [2.0], [3.0]])).predicting
+    assert numeric.with_level_numbers is numeric
+
+
 def test_feature_names_contain_column_names() -> None:
     frame = read_frame(pandas.DataFrame({"age": [1.0, None], "color": ["red", "blue"]}))
     assert learned(frame).names == ("age", "age is missing", "color=blue", "color=red")

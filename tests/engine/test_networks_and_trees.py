@@ -1,6 +1,7 @@
 """Tests runs with boosted trees and networks: the ladder, the ensemble, records, journals, and refused settings."""
 
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -31,6 +32,7 @@ from ash.engine import candidates
 from ash.engine import run as run_module
 from ash.engine.candidates import PRIOR, AdaptiveCandidates, draw
 from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_of_catboost
+from ash.engine.core_data import prepare
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import RECIPE, portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
@@ -47,7 +49,7 @@ from ash.space.hyperparameters import check_params, model_of
 from ash.space.space import Space
 from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c, press_ctrl_c_until
 from config_help import configured
-from data_help import mixed_columns, mixed_target, options
+from data_help import mixed_columns, mixed_target, options, parts_from
 from fault_help import HANG_SECONDS
 from journal_help import change
 
@@ -670,6 +672,26 @@ def test_trees_of_both_libraries_share_one_source_of_candidates() -> None:
         assert ("num_leaves" in params) == (model_of(params) == "lightgbm") != (model_of(params) == "catboost") or (
             model_of(params) == "network"
         )
+
+
+def test_boosting_continues_after_a_round_without_a_split() -> None:
+    random = np.random.default_rng(0)
+    number = random.normal(size=200)
+    X = np.column_stack([number, random.random((200, 6)) < 0.1])
+    fold = parts_from(X, number + 0.1 * random.normal(size=200), task="regression")
+    table, asked = TreeTable(fold, prepare(fold)), itertools.count()
+
+    def boosted(**params: Any) -> int:
+        """Return the number of trees after 60 rounds."""
+        given = check_params({"model": "lightgbm", "min_data_in_leaf": 60, **params})
+        found = table.boost(given, 60, 3, options(task="regression"), lambda: next(asked) < 0)
+        assert found is not None
+        return len(found.core.leaf_starts) - 1
+
+    assert boosted(feature_fraction=0.15) >= 5, "most rounds draw only columns that have no split"
+    before = next(asked)
+    assert boosted(min_data_in_leaf=100) == 1
+    assert next(asked) - before < 5, "all rounds would be equal, since nothing is drawn at random"
 
 
 def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:

@@ -86,7 +86,10 @@ def about(classes: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def random_trees(random: Random, **fixed: Any) -> ash.Trees:
-    """Return random, untrained boosted trees; `fixed` may set the encoding, the classes and the targets."""
+    """Return random, untrained boosted trees; `fixed` may set the encoding, the classes and the targets.
+
+    If there are categories, about every second model splits their levels.
+    """
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
     classes = LABELS[classes] if isinstance(classes, int) else classes
@@ -94,22 +97,35 @@ def random_trees(random: Random, **fixed: Any) -> ash.Trees:
     leaves = random.choice([1, 2, 5, 31], int(random.integers(1, 6)) * (1 if outputs == 2 else outputs))
     sides = [random_tree(random, count) for count in leaves.tolist()]
     nodes = int(leaves.sum()) - len(leaves)
+    encoding = encoding.with_level_numbers if nodes % 2 else encoding
     mean, scale = fixed.get("targets") or random_targets(random, outputs, classes is None)
     exponential = classes is None and bool(random.random() < 0.5)
     bounds = {} if classes is not None else {"target_least": mean - 0.1 * scale, "target_most": mean + 2 * scale}
+    feature = random.integers(0, encoding.features, nodes).astype(np.int32)
+    threshold = random.choice([0.0, 0.5, 1e-35, -7.25, *random.normal(size=9)], nodes)
+    children = [np.array([side[place] for tree in sides for side in tree], np.int32) for place in (0, 1)]
+    missing = random.integers(0, 3, nodes).astype(np.uint8)
+    sets: list[NDArray[np.uint32]] = []
+    if encoding.has_level_numbers:
+        for node in np.flatnonzero(feature >= encoding.columns_end).tolist():
+            levels = len(encoding.schema.columns[encoding.categories[feature[node] - encoding.columns_end]].levels)
+            missing[node], threshold[node] = 3, len(sets)
+            sets.append(random.integers(1, 2**31, 1 + levels // 32, np.uint32))
     core = _core.Trees(
         encoding.features,
         np.cumsum([0, *leaves]),
-        random.integers(0, encoding.features, nodes).astype(np.int32),
-        random.choice([0.0, 0.5, 1e-35, -7.25, *random.normal(size=9)], nodes),
-        *(np.array([side[place] for tree in sides for side in tree], np.int32) for place in (0, 1)),
-        random.integers(0, 3, nodes).astype(np.uint8),
+        feature,
+        threshold,
+        *children,
+        missing,
         random.normal(size=int(leaves.sum())),
         0 if classes is None else outputs,
         np.abs(mean) if exponential else mean,
         random.uniform(0.5, 2) * scale if classes is not None else 0.1 * scale if exponential else scale,
         exponential,
         **(bounds if random.random() < 0.5 else {}),
+        set_starts=np.cumsum([0, *map(len, sets)]),
+        set_words=np.concatenate([*sets, np.zeros(0, np.uint32)]),
     )
     return ash.Trees(core, "", encoding=encoding, classes=classes, **about(classes, {}))
 
@@ -245,7 +261,7 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
     refused = model.encoding.schema
     members = model.members if isinstance(model, ash.Ensemble) else [model]
     limits = [member.core.input_limit for member in members if isinstance(member, ash.Network)]
-    limit = np.min([np.ones(model.encoding.features), *limits], axis=0)  # trees accept numbers of any size
+    limit = np.min(limits or [np.ones(model.encoding.features)], axis=0)  # trees accept numbers of any size
     for place, column in enumerate(model.encoding.schema.columns):
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []

@@ -39,6 +39,8 @@ def test_the_tables_match_the_text() -> None:
         "right": [-2, -3, -2, -3],
         "missing": [0, 2, 1, 0],
         "leaf_values": [0.5, -0.25, 1.5, 4.0, 0.5, -0.25, 1.5],
+        "set_starts": [0],
+        "set_words": [],
     }
     assert {name: table.tolist() for name, table in read.tables.items()} == expected
 
@@ -93,10 +95,13 @@ def test_unsupported_models_are_refused(complaint: str, params: dict[str, Any]) 
         read_trees(trained(labels, **params))
 
 
-def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("test_lightgbm_text.X", RANDOM.integers(0, 5, (300, 4)).astype(float))
-    with pytest.raises(MalformedError, match="categorical splits"):
-        read_trees(trained(data={"categorical_feature": [0, 1, 2, 3]}, min_data_per_group=1, cat_smooth=0.0))
+def test_the_sets_of_categories_of_all_trees_are_read() -> None:
+    sets = {"num_cat": "2", "cat_boundaries": "0 1 3", "cat_threshold": "5 0 2147483648"}
+    split = {**TREE, **sets, "decision_type": "1 9", "threshold": "1 0"}
+    read = read_trees(text_of([split, LEAF, {**split, "decision_type": "2 1"}]))
+    tables = {name: table.tolist() for name, table in read.tables.items()}
+    assert tables["threshold"] == [1, 0, 1, 2] and tables["missing"] == [3, 3, 0, 3]
+    assert tables["set_starts"] == [0, 1, 3, 4, 6] and tables["set_words"] == [5, 0, 2**31] * 2
 
 
 # Malformed texts
@@ -151,8 +156,14 @@ MALFORMED = [
     (text_of([TREE, without(TREE, "threshold")]), "tree 1 has the entries num_leaves, num_cat, split_feature, split_g"),
     (text_of([TREE, {**TREE, "leaf_const": "1 2 3"}]), "tree 1 has the entries"),
     (GOOD.replace("shrinkage=0.1", "num_cat=000.0"), "tree 0 has an entry twice"),
-    (of_tree(num_cat="1"), "tree 1 has categorical splits"),
-    (text_of([without(TREE, "num_cat")]), "tree 0 has categorical splits"),
+    (of_tree(num_cat="1"), "tree 1 has the entries"),
+    (of_tree(cat_boundaries="0 1", cat_threshold="1"), "tree 1 has the entries"),
+    (of_tree(num_cat="1", cat_boundaries="0 2", cat_threshold="1"), "cat_boundaries of tree 1 do not match"),
+    (of_tree(num_cat="1", cat_boundaries="1 1", cat_threshold="1"), "cat_boundaries of tree 1 do not match"),
+    (of_tree(num_cat="2", cat_boundaries="0 1", cat_threshold="1"), "cat_boundaries of tree 1 do not match"),
+    (of_tree(num_cat="1", cat_boundaries="0 -1", cat_threshold="1"), "cat_boundaries of tree 1 is '-1'"),
+    (of_tree(num_cat="1", cat_boundaries="0 1", cat_threshold="-1"), "cat_threshold holds a value that is not"),
+    (text_of([without(TREE, "num_cat")]), "num_cat of tree 0 is ''"),
     (of_tree(is_linear="1"), "tree 1 has linear leaves"),
     (text_of([without(TREE, "is_linear")]), "tree 0 has linear leaves"),
     (of_tree(num_leaves="4"), "split_feature of tree 1 has 2 numbers instead of 3"),
@@ -182,8 +193,7 @@ MALFORMED = [
     (of_tree(left_child="1 -"), "left_child holds a value that is not a 32-bit integer"),
     (of_tree(left_child="1 1e0"), "left_child holds 'e'"),
     (of_tree(right_child="-2 "), "right_child holds a value that is not a 32-bit integer"),
-    (of_tree(decision_type="2 1"), "categorical splits"),
-    (of_tree(decision_type="2 9"), "categorical splits"),
+    (of_tree(decision_type="2 3"), "decision_type 3 is unknown"),
     (of_tree(decision_type="2 4"), "zero_as_missing"),
     (of_tree(decision_type="2 6"), "zero_as_missing"),
     (of_tree(decision_type="2 12"), "decision_type 12 is unknown"),

@@ -126,6 +126,20 @@ def test_the_bits_do_not_depend_on_threads_or_on_how_rows_are_divided(classes: i
         assert np.concatenate(parts).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("levels", [3, 40, 2000])
+def test_scores_of_splits_by_category_have_the_bits_of_lightgbm(levels: int) -> None:
+    lightgbm, random = needs.package("lightgbm"), np.random.default_rng(levels)
+    rows = np.column_stack([random.integers(0, levels, (3000, 2)).astype(float), random.normal(size=3000)])
+    target = random.normal(size=levels)[rows[:, 0].astype(int)] + (rows[:, 1] < levels / 2) * rows[:, 2]
+    params = {"objective": "regression", "verbose": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1.0}
+    model = lightgbm.train(params, lightgbm.Dataset(rows, target, categorical_feature=[0, 1]), 20)
+    core = core_of(model.model_to_string(), classes=0)
+    assert (core.missing == 3).any() and (core.missing < 3).any() and len(core.set_words) >= len(core.set_starts) - 1
+    odd_cells = [np.nan, -1.0, -0.5, 0.5, levels - 0.5, levels, levels + 64.0, 1e6]  # gaps, and levels never seen
+    for each in (rows, np.where(random.random(rows.shape) < 0.3, random.choice(odd_cells, rows.shape), rows)):
+        assert core.raw_scores(each)[:, 0].tobytes() == model.predict(each, raw_score=True).tobytes()
+
+
 def test_predictions_are_in_the_units_of_y() -> None:
     text, rows = text_of([TREE, LEAF]), np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [np.nan, np.nan]])
     units = {"target_mean": [10.0], "target_scale": [2.0]}
@@ -155,6 +169,10 @@ def test_the_core_refuses_invalid_rows() -> None:
 def test_the_tables_of_a_model_make_the_same_trees() -> None:
     core = core_of(random_text(5, 0), classes=0)
     tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
+    sets = {"set_starts": [0, 1], "set_words": [6]}
+    for wrong in ({"set_starts": [0, 2]}, {"set_starts": [1, 1]}, {"set_starts": []}, {"set_words": [0]}):
+        with pytest.raises(ValueError, match="sets: "):
+            _core.Trees(*(getattr(core, name) for name in tables), [0.0], [1.0], **{**sets, **wrong})
     twin = _core.Trees(
         *(getattr(core, name) for name in tables), target_mean=core.target_mean, target_scale=core.target_scale
     )
@@ -285,7 +303,8 @@ def as_text(text: str) -> NDArray[np.uint8]:
         (replaced("trees", as_text(random_text(13, 4))), "does not fit 3 classes"),
         (replaced("trees", as_text(random_text(12, 3))), "12 inputs, but its columns give 13"),
         (text_edited("end of trees", "end of threes"), "'end of trees' is missing after"),
-        (text_edited("num_cat=0", "num_cat=1"), "categorical splits"),
+        (text_edited("num_cat=0", "num_cat=1"), "tree 0 has the entries"),
+        (changed("level_numbers", True), "level numbers need version 4"),
         (text_edited("left_child=", "left_child=0 "), "does not begin or end"),
         (text_edited("max_feature_idx=12", "max_feature_idx=11"), "feature_names"),
     ],

@@ -77,6 +77,7 @@ REFUSED: dict[str, list[Any]] = {
     "precision": ["fp16", 16, None],
     "target_transform": ["sqrt", True, None],
     "model": ["forest", None, ("network",)],
+    "categories": ["one-hot", None, True],
     "shrinkage": [0, -1.0, NAN, "1"],
     "num_leaves": [1, 2.5, 131_073, True],
     "min_data_in_leaf": [0, 2**31],

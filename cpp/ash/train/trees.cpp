@@ -44,19 +44,35 @@ bool copy_cells(const Value* from, std::int64_t count, double* to) {
     return !beyond;
 }
 
-std::int32_t child(const TreeNode& node, double x) {
+bool contains(const LevelSets& sets, double set, double x) {
+    const auto number = static_cast<std::size_t>(set);
+    const std::int64_t first = sets.starts[number];
+    const std::int64_t words = sets.starts[number + 1] - first;
+    if (!(x > -1.0 && x < 32.0 * static_cast<double>(words))) return false;  // also if x is NaN
+    const auto level = static_cast<std::uint32_t>(x);                        // truncated as in LightGBM
+    return ((sets.words[static_cast<std::size_t>(first + level / 32)] >> (level % 32)) & 1U) != 0;
+}
+
+// Without kSets there are no nodes of categories.
+template <bool kSets>
+std::int32_t child(const TreeNode& node, double x, const LevelSets& sets) {
+    if constexpr (kSets) {
+        if (node.nan == NanGoes::category) return contains(sets, node.threshold, x) ? node.left : node.right;
+    }
     const bool left = (x <= node.threshold) | (std::isnan(x) & (node.nan == NanGoes::left));
     return left ? node.left : node.right;
 }
 
-std::int32_t leaf_of(const TreeNode* nodes, const double* row) {
+template <bool kSets>
+std::int32_t leaf_of(const TreeNode* nodes, const double* row, const LevelSets& sets) {
     std::int32_t at = 0;
-    while (at >= 0) at = child(nodes[at], row[nodes[at].feature]);
+    while (at >= 0) at = child<kSets>(nodes[at], row[nodes[at].feature], sets);
     return ~at;
 }
 
 // Finds the leaf that each of kTogether rows reaches in a tree. Successive rows are `stride` numbers apart.
-void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
+template <bool kSets>
+void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride, const LevelSets& sets,
                std::array<std::int32_t, kTogether>& at) {
     at.fill(0);
     bool walking = true;
@@ -65,7 +81,7 @@ void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
         const double* row = rows;
         for (std::int32_t& place : at) {
             const TreeNode& node = nodes[std::max(place, 0)];
-            const std::int32_t next = child(node, row[node.feature]);
+            const std::int32_t next = child<kSets>(node, row[node.feature], sets);
             place = place < 0 ? place : next;
             walking |= place >= 0;
             row += stride;
@@ -77,13 +93,14 @@ void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
 }  // namespace
 
 Trees::Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts,
-             int features, int classes, OutputUnits targets)
+             int features, int classes, OutputUnits targets, LevelSets sets)
     : nodes_(std::move(nodes)),
       leaves_(std::move(leaves)),
       leaf_starts_(std::move(leaf_starts)),
       features_(features),
       classes_(classes),
-      targets_(std::move(targets)) {
+      targets_(std::move(targets)),
+      sets_(std::move(sets)) {
     require(features >= 1, "features: at least 1 is required");
     require(outputs() >= 1, "targets: at least 1 is required");
     check_units(targets_, outputs(), classes);
@@ -94,8 +111,18 @@ Trees::Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vecto
                 std::ranges::adjacent_find(leaf_starts_, std::ranges::greater_equal{}) == leaf_starts_.end(),
             "trees: wrong numbers of leaves");
     require(all_finite(leaves_), "leaves: not finite");
+    check_sets();
     for (std::int64_t tree = 0; tree < trees(); ++tree) check_tree(tree);
     for (TreeNode& node : nodes_) node.nan = side_of_nan(node);
+}
+
+void Trees::check_sets() const {
+    const std::vector<std::int64_t>& starts = sets_.starts;
+    require(!starts.empty() && starts.front() == 0 && starts.back() == std::ssize(sets_.words) &&
+                std::ranges::adjacent_find(starts, std::ranges::greater_equal{}) == starts.end(),
+            "sets: wrong numbers of words");
+    for (std::size_t set = 1; set < starts.size(); ++set)
+        require(sets_.words[static_cast<std::size_t>(starts[set] - 1)] != 0, "sets: the last word is 0");
 }
 
 void Trees::check_tree(std::int64_t tree) const {
@@ -114,13 +141,17 @@ void Trees::check_tree(std::int64_t tree) const {
         const TreeNode& node = nodes_[static_cast<std::size_t>(first - tree + place)];
         require(node.feature >= 0 && node.feature < features_, "trees: a feature that does not exist");
         require(std::isfinite(node.threshold), "thresholds: not finite");
-        require(node.nan <= NanGoes::right, "trees: missing must be 0, 1 or 2");
+        require(node.nan <= NanGoes::category, "trees: missing must be 0, 1, 2 or 3");
+        require(node.nan != NanGoes::category || (node.threshold >= 0 && node.threshold == std::floor(node.threshold) &&
+                                                  node.threshold < static_cast<double>(sets_.starts.size() - 1)),
+                "trees: a set that does not exist");
         reach(place, node.left);
         reach(place, node.right);
     }
 }
 
 // Adds the values of the leaves that each row reaches, one leaf per tree, to the scores of at most kRows rows.
+template <bool kSets>
 void Trees::add_leaves(const double* rows, std::int64_t count, double* scores) const {
     const std::int64_t stride = features_;
     const std::int64_t columns = this->scores();
@@ -135,11 +166,11 @@ void Trees::add_leaves(const double* rows, std::int64_t count, double* scores) c
         const TreeNode* nodes = nodes_.data() + (first - tree);
         std::int64_t row = 0;
         for (std::array<std::int32_t, kTogether> at; row + kTogether <= count; row += kTogether) {
-            leaves_of(nodes, rows + row * stride, stride, at);
+            leaves_of<kSets>(nodes, rows + row * stride, stride, sets_, at);
             for (std::int64_t i = 0; i < kTogether; ++i)
                 score[(row + i) * columns] += leaves[at[static_cast<std::size_t>(i)]];
         }
-        for (; row < count; ++row) score[row * columns] += leaves[leaf_of(nodes, rows + row * stride)];
+        for (; row < count; ++row) score[row * columns] += leaves[leaf_of<kSets>(nodes, rows + row * stride, sets_)];
     }
 }
 
@@ -163,7 +194,10 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
                 return;
             }
             std::ranges::fill(scores, 0.0);
-            add_leaves(cells.data(), count, scores.data());
+            if (sets_.words.empty())
+                add_leaves<false>(cells.data(), count, scores.data());
+            else
+                add_leaves<true>(cells.data(), count, scores.data());
             put(first, count, scores.data());
         }
     });

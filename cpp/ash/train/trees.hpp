@@ -1,6 +1,7 @@
 // trees.hpp: boosted trees stored as flat tables. They compute the same scores as LightGBM.
 //
 //     a row goes to the left child if its cell x <= threshold, else to the right; if x is NaN, the node gives the side
+//     in a node of categories, a row goes left if its level's number is in the node's set, else, or if x is NaN, right
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree (k + K) + ..., in double, in this order; K scores per row
 //
 //     regression      the scores, converted to units of y (output_units.hpp)
@@ -16,9 +17,9 @@
 // Promise:    scores are bit-identical to LightGBM's raw scores. As in LightGBM, cells within +-1e-35 count as 0.
 // Threads:    const after construction. Any number of threads may predict at once, and results do not depend on their
 //             number.
-// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A block of rows passes through one
-//             tree at a time, so the tree stays in the L1 cache. Several rows descend a tree together, so their
-//             look-ups overlap.
+// Cost:       24 bytes per node, 8 per leaf, 1 bit per level of a set; one look-up per row, tree and level. A block of
+//             rows passes through one tree at a time, so the tree stays in the L1 cache. Several rows descend a tree
+//             together, so their look-ups overlap.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +30,21 @@
 
 namespace ash {
 
-enum class NanGoes : std::uint8_t { as_zero, left, right };
+enum class NanGoes : std::uint8_t { as_zero, left, right, category };  // category: a node of categories
 
 struct TreeNode {
-    double threshold;
+    double threshold;  // in a node of categories, the number of its set
     std::int32_t feature;
     std::int32_t left;  // left child: if at least 0, node `left` of the tree, else its leaf ~left
     std::int32_t right;
     NanGoes nan;
+};
+
+// Sets of levels: set s has the words from starts[s] up to but not including starts[s + 1]. Bit b of the set's word w
+// says whether level 32 w + b is in the set. The last word of a set is not 0.
+struct LevelSets {
+    std::vector<std::int64_t> starts{0};
+    std::vector<std::uint32_t> words;
 };
 
 class Trees {
@@ -46,7 +54,7 @@ class Trees {
     // side to which 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers are finite, features
     // are below `features` and each score has the same number of trees.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
-          int classes, OutputUnits targets);
+          int classes, OutputUnits targets, LevelSets sets = {});
 
     // results [rows][outputs()], double or float: probabilities, or targets in the units of y, which need double if they
     // are far from 0. x: [rows][features()], double or float, with NaN as a missing value. Returns false, without
@@ -68,9 +76,12 @@ class Trees {
     int outputs() const { return static_cast<int>(targets_.least.size()); }
     int scores() const { return classes_ == 2 ? 1 : outputs(); }
     const OutputUnits& targets() const { return targets_; }
+    const LevelSets& sets() const { return sets_; }
 
   private:
+    void check_sets() const;
     void check_tree(std::int64_t tree) const;
+    template <bool kSets>
     void add_leaves(const double* rows, std::int64_t count, double* scores) const;
     template <typename Result>
     void to_results(const double* scores, std::int64_t rows, const Kernels& kernels, Result* results) const;
@@ -83,6 +94,7 @@ class Trees {
     int features_;
     int classes_;
     OutputUnits targets_;
+    LevelSets sets_;
 };
 
 }  // namespace ash

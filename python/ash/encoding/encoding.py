@@ -8,8 +8,10 @@
     category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
     category with more levels          target statistics of its level; log(1 + weight of the level's training rows)
     table of numbers, if rows recur    the mean target of the most similar rows, and how close these are (neighbors.py)
+    category, with level numbers       in addition to the features above: the number of its level
 
-Features are in the order of the table's columns; neighbor features come last. An unknown level is encoded as zeros, or,
+Features are in the order of the table's columns; neighbor features and level numbers come last. Only boosted trees that
+split categories themselves use level numbers (`Encoding.with_level_numbers`). An unknown level is encoded as zeros, or,
 in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing cells have a
 separate level.
 
@@ -18,7 +20,7 @@ computes them (training_encoding.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -127,12 +129,38 @@ class Encoding:
     targets : tuple of int
         The outputs or classes that the k statistics describe.
     neighbors : Neighbors or None
+    plain : Encoding or None
+        If the last features are the level numbers of the categories, the same encoding without them. Level numbers are
+        in order of the levels from 0, then one for missing cells and one for unknown levels.
     """
 
     schema: Schema
     statistics: tuple[NDArray[np.float64] | None, ...]
     targets: tuple[int, ...]
     neighbors: Neighbors | None = None
+    plain: "Encoding | None" = None
+
+    @property
+    def has_level_numbers(self) -> bool:
+        """Whether the last features are the level numbers of the categories."""
+        return self.plain is not None
+
+    @property
+    def base(self) -> "Encoding":
+        """The encoding without level numbers."""
+        return self.plain or self
+
+    @cached_property
+    def with_level_numbers(self) -> "Encoding":
+        """The encoding with level numbers as additional features; the encoding itself if there are no categories."""
+        if self.has_level_numbers or not self.categories:
+            return self
+        return replace(self, plain=self)
+
+    @cached_property
+    def categories(self) -> tuple[int, ...]:
+        """The indices of the columns that are categories."""
+        return tuple(place for place, column in enumerate(self.schema.columns) if column.kind == "category")
 
     @cached_property
     def features(self) -> int:
@@ -145,6 +173,8 @@ class Encoding:
         names = [name for place in range(len(self.schema.columns)) for name in self._names_of(place)]
         if self.neighbors is not None:
             names += [*(f"neighbors: target mean{which}" for which in self._which), "neighbors: closeness"]
+        if self.has_level_numbers:
+            names += [f"{self._name_of(place)}: level" for place in self.categories]
         return tuple(names)
 
     @cached_property
@@ -156,7 +186,7 @@ class Encoding:
             if column.kind != "category":
                 scaled[self.starts[place]] = True
             scaled[[first for part, first in self.parts_of(place) if part not in LEVELS]] = True
-        scaled[self.columns_end :] = True
+        scaled[self.columns_end :] = self.neighbors is not None
         return scaled
 
     @cached_property
@@ -167,8 +197,9 @@ class Encoding:
 
     @property
     def columns_end(self) -> int:
-        """Number of features that encode single columns; the neighbor features follow them."""
-        return self.features - (0 if self.neighbors is None else self.neighbors.features)
+        """Number of features that encode single columns; neighbor features or level numbers follow them."""
+        levels = len(self.categories) if self.has_level_numbers else 0
+        return self.features - levels - (0 if self.neighbors is None else self.neighbors.features)
 
     def statistics_of(self, place: int) -> slice:
         """Return the slice of features that are statistics of a column; the slice is empty if there are none."""
@@ -176,9 +207,12 @@ class Encoding:
         first = start + 1 + column.missing if column.kind == "number" else start
         return slice(first, first if table is None else first + table.shape[1])
 
-    def features_of(self, place: int) -> slice:
-        """Return the slice of features of a column, without neighbor features."""
-        return slice(self.starts[place], self.starts[place] + self.width(place))
+    def features_of(self, place: int) -> list[int]:
+        """Return the indices of the features of a column, without neighbor features."""
+        own = list(range(self.starts[place], self.starts[place] + self.width(place)))
+        if self.has_level_numbers and place in self.categories:
+            own.append(self.columns_end + self.categories.index(place))
+        return own
 
     def width(self, place: int) -> int:
         """Return how many features a column has."""
@@ -240,6 +274,8 @@ class Encoding:
             else:
                 block[:, self.statistics_of(place)] = table[codes]
                 found[place] = codes
+            if self.has_level_numbers:
+                block[:, self.columns_end + self.categories.index(place)] = codes
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64], found: dict[int, Codes]) -> None:
@@ -311,10 +347,11 @@ class Encoding:
         """The part of each statistic's name that says which target the statistic describes."""
         return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
 
+    def _name_of(self, place: int) -> str:
+        return f"x{place}" if self.schema.names is None else self.schema.names[place]
+
     def _names_of(self, place: int) -> list[str]:
-        column, name = self.schema.columns[place], f"x{place}"
-        if self.schema.names is not None:
-            name = self.schema.names[place]
+        column, name = self.schema.columns[place], self._name_of(place)
         statistics = [*(f"{name}: target mean{which}" for which in self._which), f"{name}: log count"]
         if self.statistics[place] is None:
             statistics = []

@@ -12,12 +12,12 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.models.catboost_model import IN_TURN, content_of, pool_of
 from ash.models.catboost_trees import lightgbm_text
 from ash.options import Options
 from ash.space.hyperparameters import Params
@@ -35,6 +35,10 @@ ALWAYS = {
     **{"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent", "allow_const_label": True},
     **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "leaf_estimation_iterations": 1},
 }
+OF_CATEGORIES = {name: value for name, value in ALWAYS.items() if name != "leaf_estimation_iterations"} | {
+    "border_count": BORDERS
+}
+"""With level numbers, CatBoost chooses the number of its leaf estimation steps."""
 LOSSES = {
     "squared_error": ("RMSE", "regression"),
     "absolute_error": ("MAE", "regression_l1"),
@@ -44,10 +48,6 @@ LOSSES = {
 """CatBoost's name and LightGBM's name for each regression loss, keyed by ash's name."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 """CatBoost's losses for which boosting can start from the best constant."""
-
-
-_in_turn = Lock()
-"""The lock that is held while CatBoost runs a fit or creates a pool."""
 
 
 class CatBoostRows:
@@ -62,17 +62,25 @@ class CatBoostRows:
     weights : array of shape (rows,) or None
     classes : int
         Number of classes; 0 for regression.
+    categories : int
+        How many of the last features are level numbers, from which CatBoost computes its own statistics of categories.
     """
 
     def __init__(
-        self, rows: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any] | None, classes: int
+        self,
+        rows: NDArray[np.float64],
+        targets: NDArray[Any],
+        weights: NDArray[Any] | None,
+        classes: int,
+        categories: int = 0,
     ) -> None:
         from catboost import Pool
 
-        self.shape, self.classes = rows.shape, classes
+        self.shape, self.classes, self.categories = rows.shape, classes, categories
         self._dimensions: list[int | None] = [0]
         if classes > 2:  # CatBoost gives no output for a class without rows
-            present, targets = np.unique(targets.astype(np.int64), return_inverse=True)
+            present, places_of = np.unique(targets.astype(np.int64), return_inverse=True)
+            targets = targets.astype(np.int64) if categories else places_of
             places = {number: place for place, number in enumerate(present.tolist())}
             self._dimensions = [places.get(number) for number in range(classes)]
         self._is_constant = bool((targets == targets[0]).all())
@@ -80,15 +88,22 @@ class CatBoostRows:
             self._is_constant = True  # CatBoost rounds the share of class 1 to 1 in float32, so its logit is infinite
         cells = rows.astype(np.float32)
         if bool((cells == cells[:1]).all()):
-            cells[:] = np.nan  # CatBoost refuses a table if all columns are constant, but not if all cells are missing
-        with _in_turn:
-            self._pool: catboost.Pool = Pool(cells, targets, weight=weights, thread_count=1)
-            self._pool.quantize(border_count=BORDERS)
+            # CatBoost refuses a table if all columns are constant, but not if all numbers are missing.
+            cells[:, : rows.shape[1] - categories] = np.nan
+        with IN_TURN:
+            if categories:
+                self._pool: catboost.Pool = pool_of(cells, categories, targets, weights)
+            else:
+                self._pool = Pool(cells, targets, weight=weights, thread_count=1)
+                self._pool.quantize(border_count=BORDERS)
 
     def boost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> str | None:
-        """Boost for `rounds` rounds, and return the trees in LightGBM's format, or None if the job was stopped."""
+    ) -> str | bytes | None:
+        """Boost for `rounds` rounds, and return the trees, or None if the job was stopped.
+
+        The trees are in LightGBM's text format, or in CatBoost's own format if there are level numbers.
+        """
         from catboost import CatBoost
 
         loss, objective = self._loss(options)
@@ -99,16 +114,19 @@ class CatBoostRows:
         }
         if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:
             own["boost_from_average"] = True
-        model = CatBoost({**ALWAYS, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
-        while not _in_turn.acquire(timeout=WAIT_SECONDS):
+        always = OF_CATEGORIES if self.categories else ALWAYS
+        model = CatBoost({**always, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
+        while not IN_TURN.acquire(timeout=WAIT_SECONDS):
             if is_stopped():
                 return None
         try:
             model.fit(self._pool, callbacks=[_Stop(is_stopped)])
         finally:
-            _in_turn.release()
+            IN_TURN.release()
         if is_stopped():
             return None
+        if self.categories:
+            return content_of(model)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.json")
             model.save_model(str(path), format="json")

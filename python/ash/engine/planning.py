@@ -458,6 +458,7 @@ def space_of(folds: Sequence[Fold], options: Options) -> Space:
         metric=str(options.metric),
         models=usable_models(fold, options),
         skewed=without_logarithms(folds, options) is None and _is_skewed(fold.y[fold.training, 0]),
+        has_categories=bool(encoding.categories),
     )
 
 

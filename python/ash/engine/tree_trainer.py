@@ -12,7 +12,7 @@ is kept.
 Threads: any thread may use `__call__`; a lock guards the shared data. Only the calling thread uses the other methods;
          `complete` and `refit` start additional threads.
 Memory:  per fold, the encoded validation rows in float64, and a table of bins (one byte per cell) for each combination
-         of library and target transform in use.
+         of library, target transform and encoding of categories in use.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
+from ash.models.catboost_model import CatBoostTrees
 from ash.models.model import Outputs, joined
 from ash.models.trees import Boosted, core_of
 from ash.options import CATBOOST, TREES, Options, core_loss
@@ -48,6 +49,10 @@ MOST_ROUNDS = 2_000
 """Maximum number of rounds in a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
 """Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
+COST_OF_STATISTICS = 1.5
+"""How much longer a round of CatBoost takes if it computes statistics of categories (0.7 to 2.1 on five tables)."""
+NATIVE = "native"
+"""The value of the hyperparameter `categories` with which trees split sets of levels."""
 MOST_LEAVES = 200_000
 """Maximum number of leaves of a model. A model of this size takes about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
@@ -175,7 +180,7 @@ class TreeTrainer:
             boosted = table.boost(params, rounds, seed, self._options, is_stopped)
             if boosted is None:
                 return None
-            outputs = boosted.core.predict(table.validation, 1)
+            outputs = boosted.core.predict(table.validation(boosted.has_level_numbers), 1)
             scorer = self._scorers[place] if self._scorers else None
             scores.append(table.score(outputs, self._options) if scorer is None else scorer(boosted, outputs))
             losses.append(table.loss(outputs))
@@ -218,18 +223,17 @@ class TreeTable:
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
         self._lock = Lock()  # guards the attributes below
-        self._datasets: dict[bool, lightgbm.Dataset] = {}
-        self._catboost_rows: dict[bool, CatBoostRows] = {}
-        self._validation: NDArray[np.float64] | None = None
+        self._datasets: dict[tuple[bool, bool], lightgbm.Dataset] = {}
+        self._catboost_rows: dict[tuple[bool, bool], CatBoostRows] = {}
+        self._validation: dict[bool, NDArray[np.float64]] = {}
+        self._bins: dict[bool, int] = {}
 
-    @property
-    def validation(self) -> NDArray[np.float64]:
-        """Return the encoded validation rows."""
+    def validation(self, native: bool) -> NDArray[np.float64]:
+        """Return the encoded validation rows; if `native`, with the level numbers of the categories."""
         with self._lock:
-            if self._validation is None:
-                self._encoded()
-            assert self._validation is not None
-            return self._validation
+            if native not in self._validation:
+                self._encoded(native)
+            return self._validation[native]
 
     def boost(
         self, params: Params, rounds: int, seed: int, options: Options, is_stopped: Callable[[], bool]
@@ -241,7 +245,9 @@ class TreeTable:
         if text is None or is_stopped():
             return None
         units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
-        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text)
+        if isinstance(text, bytes):
+            return Boosted(self._catboost_trees(text, units), text, has_level_numbers=True)
+        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text, self._is_native(params))
 
     def _boost_by_lightgbm(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
@@ -250,26 +256,41 @@ class TreeTable:
         from lightgbm import Booster
 
         with self._lock:
-            dataset = self._make(_takes_logarithms(params))
-        booster = Booster({**OF_DATA, **self._parameters(params, rate, seed, options)}, dataset)
+            dataset = self._make(_takes_logarithms(params), self._is_native(params))
+        own = self._parameters(params, rate, seed, options)
+        booster = Booster({**OF_DATA, **own}, dataset)
+        is_random = own["bagging_freq"] or params["feature_fraction"] < 1 or params["extra_trees"]
         for _ in range(rounds):
             if is_stopped():
                 return None
-            if booster.update():
-                break  # no leaf can be split any more
+            # A round without a split adds no tree. The next round may draw rows or columns that can be split.
+            if booster.update() and not is_random:
+                break
         return str(booster.model_to_string())
 
     def _boost_by_catboost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> str | None:
-        """Boost with CatBoost, and return the trees in LightGBM's text format, or None if the job was stopped."""
-        log = _takes_logarithms(params)
+    ) -> str | bytes | None:
+        """Boost with CatBoost, and return the trees as `CatBoostRows.boost`, or None if the job was stopped."""
+        key = log, native = _takes_logarithms(params), self._is_native(params)
         with self._lock:
-            if log not in self._catboost_rows:
-                rows, label, weights = self._training(log)
-                self._catboost_rows[log] = CatBoostRows(rows, label, weights, self._fold.table.classes)
-            prepared = self._catboost_rows[log]
+            if key not in self._catboost_rows:
+                rows, label, weights = self._training(log, native)
+                categories = len(self._fold.encoding.categories) if native else 0
+                self._catboost_rows[key] = CatBoostRows(rows, label, weights, self._fold.table.classes, categories)
+            prepared = self._catboost_rows[key]
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
+
+    def _catboost_trees(self, content: bytes, units: dict[str, Any]) -> CatBoostTrees:
+        """Return a model in CatBoost's own format, with the units of the fold's targets."""
+        encoding, classes = self._fold.encoding, self._fold.table.classes
+        defaults = {"target_mean": 0.0, "target_scale": 1.0, "target_least": -np.inf, "target_most": np.inf}
+        arrays = {
+            name: np.array(units[name], np.float64) if len(units.get(name, ())) else np.full(max(classes, 1), default)
+            for name, default in defaults.items()
+        }
+        features = encoding.features + len(encoding.categories)
+        return CatBoostTrees(content, features, classes, exponential=units.get("exponential", False), **arrays)
 
     def score(self, outputs: Outputs, options: Options) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
@@ -294,8 +315,12 @@ class TreeTable:
         if model_of(params) == CATBOOST:
             share = params["feature_fraction"]
             features, bins = share * fold.encoding.features, share * bins_of(fold)
-            return round_cost_of_catboost(rows, features, bins, params["depth"], trees)
-        return trees * tree_cost(rows, fold.encoding.features, self.leaves(params) // trees, self._bins)
+            cost = round_cost_of_catboost(rows, features, bins, params["depth"], trees)
+            return cost * COST_OF_STATISTICS if self._is_native(params) else cost
+        native = self._is_native(params)
+        features = fold.encoding.features
+        features += len(fold.encoding.categories) - len(self._of_categories) if native else 0
+        return trees * tree_cost(rows, features, self.leaves(params) // trees, self._bins_of(native))
 
     def leaves(self, params: Params) -> int:
         """Return the maximum number of leaves that a round adds."""
@@ -318,32 +343,56 @@ class TreeTable:
         weights = self._fold.weights
         return [] if weights is None else weights[self._fold.validation].tolist()
 
+    def _is_native(self, params: Params) -> bool:
+        """Return whether a candidate's trees split the categories themselves."""
+        return params.get("categories") == NATIVE and bool(self._fold.encoding.categories)
+
     @cached_property
-    def _bins(self) -> int:
+    def _of_categories(self) -> list[int]:
+        """Return the indices of the features of categories, which level numbers replace."""
+        encoding = self._fold.encoding
+        return [feature for place in encoding.categories for feature in encoding.features_of(place)]
+
+    def _bins_of(self, native: bool) -> int:
         """Return the total number of bins of all features."""
         with self._lock:
-            dataset = self._make(False)
-            return sum(dataset.feature_num_bin(feature) for feature in range(self._fold.encoding.features))
+            if native not in self._bins:
+                dataset = self._make(False, native)
+                self._bins[native] = sum(map(dataset.feature_num_bin, range(dataset.num_feature())))
+            return self._bins[native]
 
-    def _make(self, log: bool) -> "lightgbm.Dataset":
+    def _make(self, log: bool, native: bool) -> "lightgbm.Dataset":
         """Return the training rows in LightGBM's bins, with their targets or, if `log`, the targets' logarithms."""
-        if log not in self._datasets:
+        if (log, native) not in self._datasets:
             from lightgbm import Dataset
 
-            rows, label, weights = self._training(log)
-            self._datasets[log] = Dataset(rows, label, weight=weights, params=OF_DATA).construct()
-        return self._datasets[log]
+            rows, label, weights = self._training(log, native)
+            levels = list(range(self._fold.encoding.features, rows.shape[1]))
+            dataset = Dataset(rows, label, weight=weights, categorical_feature=levels, params=OF_DATA)
+            self._datasets[log, native] = dataset.construct()
+        return self._datasets[log, native]
 
-    def _training(self, log: bool) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]:
+    def _training(
+        self, log: bool, native: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]:
         """Return the encoded training rows, their targets (logarithms if `log`), and their weights."""
         weights = self._data.training_weights()
         label = self._data.training_targets(log).ravel()
-        return self._encoded()[self._fold.training], label, weights if len(weights) else None
+        rows = self._encoded(native)[self._fold.training]
+        if native:
+            rows[:, self._of_categories] = 0.0  # LightGBM ignores constant features
+        return rows, label, weights if len(weights) else None
 
-    def _encoded(self) -> NDArray[np.float64]:
-        """Return all encoded rows, and store those of the validation part."""
-        rows = np.concatenate(list(self._fold.blocks(BLOCK_CELLS)))
-        self._validation = rows[self._fold.validation]
+    def _encoded(self, native: bool) -> NDArray[np.float64]:
+        """Return all encoded rows, and store those of the validation part; if `native`, with level numbers."""
+        fold = self._fold
+        rows = np.concatenate(list(fold.blocks(BLOCK_CELLS)))
+        if native:
+            frames = [fold.table.frame, *([] if fold.held_out is None else [fold.held_out])]
+            places = fold.encoding.categories
+            parts = [[fold.encoding.level_codes(frame, place) for frame in frames] for place in places]
+            rows = np.column_stack([rows, *map(np.concatenate, parts)])
+        self._validation[native] = rows[fold.validation]
         return rows
 
     def _parameters(self, params: Params, rate: float, seed: int, options: Options) -> dict[str, Any]:
@@ -391,13 +440,17 @@ def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
 
 def table_bytes_of_trees(fold: Fold) -> int:
     """Return the approximate peak memory, in bytes, of a fold's table while its bins are created."""
-    return 17 * len(fold.y) * fold.encoding.features
+    encoding = fold.encoding
+    native = encoding.features + 17 * len(encoding.categories) if encoding.categories else 0
+    return len(fold.y) * (17 * encoding.features + native)
 
 
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
     """Return the approximate bytes of a job: its leaves' histograms, and the scores and gradients of all rows."""
-    rows = len(fold.y)
-    return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
+    rows, encoding = len(fold.y), fold.encoding
+    levels = sum(len(encoding.schema.columns[place].levels) for place in encoding.categories)
+    bins = bins_of(fold) + min(levels, rows)
+    return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins + 24 * rows * max(1, fold.table.classes)
 
 
 def bins_of(fold: Fold) -> int:
@@ -433,5 +486,5 @@ def _seed(seed: int, candidate: int, fold: int) -> int:
 def _hash_of(folds: Iterable[Boosted]) -> int:
     digest = hashlib.blake2b(digest_size=8)
     for each in folds:
-        digest.update(each.text.encode())
+        digest.update(each.text.encode() if isinstance(each.text, str) else each.text)
     return int.from_bytes(digest.digest(), "little")

@@ -16,6 +16,7 @@ models. A header contains only the lines for its model, without these directives
     ZONES      the parts of a date are those of a time zone other than UTC
     ENCODINGS  the members of an ensemble have different target statistics, since each fold has its own
     WEIGHED    labels are decided by weights of the classes
+    LEVELS     the model has boosted trees that split the levels of categories
 
 The arrays of the columns contain features of the first scaling and its encoding. Networks are ordered by their scaling,
 so each further scaling is applied only once per row. Networks of one encoding follow each other, and so do trees.
@@ -28,6 +29,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -97,8 +99,8 @@ def header(description: Description, namespace: str) -> str:
 def _conditions(description: Description) -> dict[str, bool]:
     trees, scalings = bool(description.trees), len(description.scalings) > 1
     zones = any(column.zone is not None for column in description.columns)
-    encodings = description.encodings > 1
-    conditions = {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+    encodings, levels = description.encodings > 1, bool(description.categories)
+    conditions = {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings, "LEVELS": levels}
     weighed = description.decision_weights is not None
     return {**conditions, "ENCODINGS": encodings, "ZONES": zones, "WEIGHED": weighed}
 
@@ -168,6 +170,8 @@ def _details(description: Description) -> Iterator[str]:
     inputs = [len(member.layers[0].weights) for member in description.networks]
     widths = [len(layer.biases) for member in description.networks for layer in member.layers]
     yield f"inline constexpr std::size_t kFeatures = {description.features};"
+    if description.categories:
+        yield f"inline constexpr std::size_t kCategories = {len(description.categories)};"
     yield f"inline constexpr std::size_t kWidest = {max([description.features, *inputs, *widths])};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
@@ -311,17 +315,24 @@ def _units(name: str, member: Member) -> str:
 
 def _trees(members: Sequence[TreesMember], description: Description) -> Iterator[str]:
     yield f"inline constexpr double kNearlyZero = {floating(NEARLY_ZERO)};"
-    models = []
+    models, has_levels = [], bool(description.categories)
     for place, member in enumerate(members):
         name = f"OfTrees{place}"
         columns = (member.threshold, member.feature, member.left, member.right, member.missing_left)
         nodes = list(map(_node, *(column.tolist() for column in columns)))
+        if has_levels:
+            ends = np.cumsum([0, *map(len, member.levels.values())]).tolist()
+            places = dict(zip(member.levels, pairwise(ends), strict=True))
+            nodes = [_with_levels(each, *places.get(node, (0, 0))) for node, each in enumerate(nodes)]
+            numbers = [f"{level}" for levels in member.levels.values() for level in levels]
+            yield array("std::int32_t", f"kLevels{name}", numbers or ["0"])
         yield array("std::size_t", f"kStarts{name}", map(str, member.leaf_starts.tolist()))
         if nodes:
             yield array("Node", f"kNodes{name}", nodes)
         yield doubles(f"kLeaves{name}", member.leaves)
         yield from _unit_arrays(name, member)
         arrays = f"kStarts{name}, {f'kNodes{name}' if nodes else _NULL}, kLeaves{name}"
+        arrays += f", kLevels{name}" if has_levels else ""
         encoding = f", {member.encoding}" if _conditions(description)["ENCODINGS"] else ""
         units = f"{_units(name, member)}{encoding}"
         models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {units}}}")
@@ -330,6 +341,11 @@ def _trees(members: Sequence[TreesMember], description: Description) -> Iterator
 
 def _node(threshold: float, feature: int, left: int, right: int, missing_left: bool) -> str:
     return f"{{{floating(threshold)}, {feature}, {left}, {right}, {_FLAGS[missing_left]}}}"
+
+
+def _with_levels(node: str, first: int, stop: int) -> str:
+    """Return a node's initializer with the range of its levels, which is empty unless the node splits a category."""
+    return f"{node[:-1]}, {first}, {stop}}}"
 
 
 def check_namespace(name: Any) -> None:

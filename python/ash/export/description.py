@@ -24,6 +24,7 @@ Arrays are read-only views or copies of the model's arrays; a Description does n
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -203,8 +204,9 @@ class NetworkMember(Member):
 class TreesMember(Member):
     """A member that is a boosted-tree model, in the core's tables (cpp/ash/train/trees.hpp).
 
-    At each node a row goes to the left child if its value of the node's feature is at most the threshold. An output is
-    the sum of the leaves that the row reaches in the trees of that output.
+    At each node a row goes to the left child if its value of the node's feature is at most the threshold. A node of a
+    category tests instead whether the number of the row's level is one of its `levels`. An output is the sum of the
+    leaves that the row reaches in the trees of that output.
     """
 
     # [trees + 1], the index of each tree's first leaf, then the number of leaves; tree t's nodes start at
@@ -217,7 +219,8 @@ class TreesMember(Member):
     right: NDArray[np.int32]  # [nodes], the right child in the same form
     missing_left: NDArray[np.bool_]  # [nodes], whether NaN goes left
     leaves: Doubles  # [leaves], the values of all leaves
-    encoding: int = 0  # the number of the encoding of the features
+    levels: dict[int, list[int]]  # for each node of a category, the numbers of the levels that go left, ascending
+    encoding: int  # the number of the encoding of the features
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,11 +246,18 @@ class Description:
     """The label is the class with the largest product of this weight [classes] and its probability, the first one in a
     tie; None for equal weights."""
     positive: int | None
+    has_level_numbers: bool  # whether the features of trees end with the level numbers of the categories, in order
 
     @cached_property
     def features(self) -> int:
-        """Return the number of features."""
+        """Return the number of features, without level numbers."""
         return len(self.scalings[0].center)
+
+    @property
+    def categories(self) -> list[int]:
+        """Return the indices in `columns` of the columns whose level numbers are features of trees."""
+        is_one = [self.has_level_numbers and column.kind == "category" for column in self.columns]
+        return [place for place, is_category in enumerate(is_one) if is_category]
 
     @cached_property
     def outputs(self) -> int:
@@ -303,8 +313,8 @@ class TrainedMember(Protocol):
     encoding: Encoding
 
     @property
-    def core(self) -> _core.Network | _core.Trees:
-        """Return the trained member in the core."""
+    def core(self) -> object:
+        """Return the trained member: `_core.Network`, `_core.Trees`, or trees that only CatBoost can predict with."""
 
 
 class TrainedModel(Protocol):
@@ -326,11 +336,16 @@ class TrainedModel(Protocol):
 
 def describe(model: TrainedModel) -> Description:
     """Return the description of a network, a boosted-tree model or an ensemble."""
-    schema, encodings = model.encoding.schema, model.encodings
+    schema, bases = model.encoding.schema, [encoding.base for encoding in model.encodings]
     members = [
-        (member.core, weight, member.params, encodings.index(member.encoding))
+        (member.core, weight, member.params, bases.index(member.encoding.base))
         for member, weight in model.weighted_members()
     ]
+    if any(not isinstance(core, _core.Network | _core.Trees) for core, *_ in members):
+        raise SettingError(
+            "trees that CatBoost trained with categories='native' cannot be exported, since only CatBoost can predict "
+            "with them: search categories='encoded', or take other members of the ensemble"
+        )
     networks = [
         (core, weight, params, encoding)
         for core, weight, params, encoding in members
@@ -347,8 +362,8 @@ def describe(model: TrainedModel) -> Description:
     )
     return Description(
         tuple(inputs),
-        tuple(_columns(encodings)),
-        tuple(scalings.values()) or (_no_scaling(model.encoding.features),),
+        tuple(_columns(bases)),
+        tuple(scalings.values()) or (_no_scaling(bases[0].features),),
         model.encoding.neighbors,
         tuple(
             _network(core, weight, params, order.index((_scaling_key(core), encoding)))
@@ -362,6 +377,7 @@ def describe(model: TrainedModel) -> Description:
         schema.infinite == "missing",
         model.decision_weights,
         model.positive,
+        model.encoding.has_level_numbers,
     )
 
 
@@ -428,7 +444,16 @@ def _trees(core: _core.Trees, weight: float, encoding: int) -> TreesMember:
     trees = np.arange(len(core.leaf_starts) - 1)
     outputs = np.ones_like(trees) if core.classes == 2 else trees % len(core.target_mean)
     nodes = core.feature, core.threshold, core.left, core.right, core.missing == 1
-    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values, encoding)
+    last = core.leaf_values, _levels(core), encoding
+    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, *last)
+
+
+def _levels(core: _core.Trees) -> dict[int, list[int]]:
+    """Return, for each node of a category, the numbers of the levels that go left."""
+    words = [core.set_words[first:stop] for first, stop in pairwise(core.set_starts.tolist())]
+    sets = [np.flatnonzero(np.unpackbits(each.view(np.uint8), bitorder="little")).tolist() for each in words]
+    nodes = np.flatnonzero(core.missing == 3)
+    return {node: sets[int(core.threshold[node])] for node in nodes.tolist()}
 
 
 def _units(core: _core.Network | _core.Trees) -> tuple[Doubles, Doubles, Doubles, Doubles, bool]:

@@ -15,7 +15,7 @@ The angles of an embedding are computed in double and rounded once, like the cor
 imports onnx, so it is imported only on demand.
 
 Boosted trees take the features unscaled, in double, and have double thresholds, so onnxruntime compares and adds in
-double. It returns the sums in float.
+double. It returns the sums in float. A node of a category becomes a chain of nodes, one per level that goes left.
 
 Memory: when the graph is evaluated, neighbors take 16 bytes per pair of a row and a distinct training row. Predict a
 few thousand rows at a time.
@@ -183,6 +183,14 @@ class _Writer:
             return features
         return self.graph.add("Gather", features, np.argsort(order), axis=1)
 
+    def _unscaled(self, encoding: int) -> str:
+        """Return the name of the features of trees, double [rows, features], with level numbers if trees use them."""
+        features, parts = self._features(None, encoding), []
+        for place in self.description.categories:
+            numbers = self.graph.add("Unsqueeze", self._code(place), np.array([1]))
+            parts.append(self._cast(numbers, TensorProto.DOUBLE))
+        return self.graph.add("Concat", features, *parts, axis=1) if parts else features
+
     @cached_property
     def _numbers(self) -> str:
         """Return the name of all numbers, double [rows, n]; add the mask of rows with a refused number to `refused`."""
@@ -296,7 +304,7 @@ class _Writer:
         for network in networks:
             yield network, network_outputs(self.graph, network, features[network.scaling], classifies)
         unscaled = {
-            encoding: nearly_zero_as_zero(self.graph, self._features(None, encoding))
+            encoding: nearly_zero_as_zero(self.graph, self._unscaled(encoding))
             for encoding in dict.fromkeys(each.encoding for each in trees)
         }
         for each in trees:
@@ -499,23 +507,36 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
     split_tree, leaf_tree = np.repeat(trees, leaves - 1), np.repeat(trees, leaves)
     split_number = np.arange(len(split_tree)) - (starts - trees)[split_tree]
     leaf_number = np.arange(len(leaf_tree)) - (starts - (leaves - 1))[leaf_tree]
-    order = np.argsort(np.concatenate([split_tree, leaf_tree]), kind="stable")
+    left, right = (np.where(side < 0, (leaves - 1)[split_tree] + ~side, side) for side in (member.left, member.right))
+    modes, threshold = np.full(len(split_tree), "BRANCH_LEQ"), member.threshold.copy()
+    # A node of a category tests one level. The chain of its other levels follows the leaves; all go to its left child.
+    nodes = list(member.levels)
+    modes[nodes], threshold[nodes] = "BRANCH_EQ", [levels[0] for levels in member.levels.values()]
+    more = np.array([len(levels) - 1 for levels in member.levels.values()], np.int64)
+    links = np.repeat(np.array(nodes, np.int64), more)  # the node of each additional test
+    link_tree = split_tree[links]
+    link_number = (2 * leaves - 1)[link_tree] + np.arange(len(links)) - np.searchsorted(link_tree, link_tree)
+    is_last = np.append(links[1:] != links[:-1], True)[: len(links)]
+    link_right = np.where(is_last, right[links], link_number + 1)
+    first = np.cumsum(more) - more
+    has_more = np.flatnonzero(more)
+    right[np.array(nodes, np.int64)[has_more]] = link_number[first[has_more]]
+    link_level = [level for levels in member.levels.values() for level in levels[1:]]
+    order = np.argsort(np.concatenate([split_tree, leaf_tree, link_tree]), kind="stable")
 
-    def column(of_splits: NDArray[Any], of_leaves: Any) -> NDArray[Any]:
-        return np.concatenate([of_splits, np.broadcast_to(of_leaves, leaf_tree.shape)])[order]
-
-    def children(side: NDArray[np.int32]) -> NDArray[Any]:
-        return column(np.where(side < 0, (leaves - 1)[split_tree] + ~side, side), 0)
+    def column(of_splits: NDArray[Any], of_leaves: Any, of_links: Any) -> NDArray[Any]:
+        parts = [np.broadcast_to(of_leaves, leaf_tree.shape), np.broadcast_to(of_links, link_tree.shape)]
+        return np.concatenate([of_splits, *parts])[order]
 
     return {
-        "nodes_treeids": column(split_tree, leaf_tree).tolist(),
-        "nodes_nodeids": column(split_number, leaf_number).tolist(),
-        "nodes_modes": column(np.full(len(split_tree), "BRANCH_LEQ"), "LEAF").tolist(),
-        "nodes_featureids": column(member.feature, 0).tolist(),
-        "nodes_values_as_tensor": tensor(column(member.threshold, 0.0)),
-        "nodes_truenodeids": children(member.left).tolist(),
-        "nodes_falsenodeids": children(member.right).tolist(),
-        "nodes_missing_value_tracks_true": column(member.missing_left.astype(int), 0).tolist(),
+        "nodes_treeids": column(split_tree, leaf_tree, link_tree).tolist(),
+        "nodes_nodeids": column(split_number, leaf_number, link_number).tolist(),
+        "nodes_modes": column(modes, "LEAF", "BRANCH_EQ").tolist(),
+        "nodes_featureids": column(member.feature, 0, member.feature[links]).tolist(),
+        "nodes_values_as_tensor": tensor(column(threshold, 0.0, np.array(link_level, np.float64))),
+        "nodes_truenodeids": column(left, 0, left[links]).tolist(),
+        "nodes_falsenodeids": column(right, 0, link_right).tolist(),
+        "nodes_missing_value_tracks_true": column(member.missing_left.astype(int), 0, 0).tolist(),
         "target_treeids": leaf_tree.tolist(),
         "target_nodeids": leaf_number.tolist(),
         "target_ids": member.outputs[leaf_tree].tolist(),

@@ -105,12 +105,19 @@ struct Member {
 
 #if TREES
 // A row goes to the left child if its feature is at most the threshold; for NaN, missing_left decides.
+#if LEVELS
+// In a node with levels, it goes left if its feature is one of them.
+#endif
 struct Node {
     double threshold;
     std::int32_t feature;
     std::int32_t left;  // if at least 0, a node of the same tree, else its leaf ~left
     std::int32_t right;
     bool missing_left;
+#if LEVELS
+    std::int32_t first_level;  // the range of the node's levels in Trees::levels
+    std::int32_t last_level;
+#endif
 };
 
 // Each output is the sum of the leaves of its trees. Tree t adds to output t % kOutputs; for two classes to the second.
@@ -120,6 +127,9 @@ struct Trees {
     const std::size_t* starts;  // [count + 1], the first leaf of each tree; the nodes of tree t start at starts[t] - t
     const Node* nodes;          // null if no tree has a node
     const double* leaves;
+#if LEVELS
+    const std::int32_t* levels;  // the numbers of levels, ascending in each node
+#endif
     const double* mean;   // [outputs], the mean of each target
     const double* scale;  // [outputs], the scale of each target or logit
     const double* least;
@@ -187,7 +197,11 @@ namespace detail {
 using Features = std::array<float, kFeatures>;
 using Values = std::array<float, kWidest>;
 #if UNSCALED
+#if LEVELS
+using Unscaled = std::array<double, kFeatures + kCategories>;
+#else
 using Unscaled = std::array<double, kFeatures>;
+#endif
 #endif
 
 inline constexpr double kLargest = static_cast<double>(std::numeric_limits<float>::max());
@@ -323,6 +337,9 @@ inline bool encode(const Row& row, float* features, double* unscaled) noexcept {
 #else
 inline bool encode(const Row& row, float* features) noexcept {
 #endif
+#if LEVELS
+    double* numbers = unscaled + kFeatures;
+#endif
     for (const Column& column : kTable) {
 #if ZONES
         const double moment = column.zone == nullptr ? row[column.source] : local(*column.zone, row[column.source]);
@@ -341,6 +358,9 @@ inline bool encode(const Row& row, float* features) noexcept {
         } else if (kRefusesUnknown && code > column.levels) {
             return false;
         }
+#if LEVELS
+        if (column.texts != nullptr) *numbers++ = static_cast<double>(code);
+#endif
         const float* from = column.table + code * column.width;
         for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
 #if UNSCALED
@@ -471,6 +491,14 @@ inline double leaf_of(const Trees& trees, std::size_t tree, const Unscaled& feat
     while (at >= 0) {
         const Node& node = nodes[at];
         const double x = features[static_cast<std::size_t>(node.feature)];
+#if LEVELS
+        if (node.first_level != node.last_level) {
+            const std::int32_t* first = trees.levels + node.first_level;
+            const std::int32_t* last = trees.levels + node.last_level;
+            at = std::binary_search(first, last, static_cast<std::int32_t>(x)) ? node.left : node.right;
+            continue;
+        }
+#endif
         at = x <= node.threshold || (node.missing_left && std::isnan(x)) ? node.left : node.right;
     }
     return trees.leaves[start + static_cast<std::size_t>(~at)];

@@ -78,7 +78,7 @@ class Ensemble(Model):
     task, classes_, feature_names, target_names, n_features_in_, n_outputs_, positive
         As in each member; all members have the same values.
     encoding : ash.encoding.encoding.Encoding
-        The encoding of the first member.
+        The encoding of the first member, with level numbers if any member has them.
     decision_weights : ndarray of shape (classes,), float64, or None
         The weights of the classes in the decision (see `decision_threshold`); None if the most probable class wins.
     metric : str
@@ -123,14 +123,21 @@ class Ensemble(Model):
         self.metric = metric
         self.validation_score = validation_score
         first = self.members[0]
-        self.classes_, self.encoding, self.target_names = first.classes_, first.encoding, first.target_names
+        self.classes_, self.encoding, self.target_names = first.classes_, self.encodings[0], first.target_names
         self.quantile, self.positive = first.quantile, first.positive
         self.decision_weights = decision_weights
 
     @property
     def encodings(self) -> tuple[Encoding, ...]:
-        """Return the distinct encodings of the members, in the order of the first members that have them."""
-        return tuple(dict.fromkeys(member.encoding for member in self.members))
+        """Return the distinct encodings of the members, in the order of the first members that have them.
+
+        If any member has level numbers, all encodings have them; they are the last features, so that the features of
+        other members are the first features of their encoding.
+        """
+        bases = dict.fromkeys(member.encoding.base for member in self.members)
+        if not any(member.encoding.has_level_numbers for member in self.members):
+            return tuple(bases)
+        return tuple(base.with_level_numbers for base in bases)
 
     @property
     def n_outputs_(self) -> int:
@@ -154,15 +161,18 @@ class Ensemble(Model):
     @property
     def _places(self) -> list[int]:
         """The index of each member's encoding in `encodings`."""
-        encodings = self.encodings
-        return [encodings.index(member.encoding) for member in self.members]
+        bases = [encoding.base for encoding in self.encodings]
+        return [bases.index(member.encoding.base) for member in self.members]
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self._predict_blocks([rows] * len(self.encodings), threads)
 
     def _predict_blocks(self, blocks: Sequence[NDArray[Any]], threads: int) -> Outputs:
-        pairs = zip(self.members, self._places, strict=True)
-        return average((member.core.predict(blocks[place], threads) for member, place in pairs), self.weights)
+        widths = [member.encoding.features for member in self.members]
+        keys = list(zip(self._places, widths, strict=True))
+        parts = {(place, width): np.ascontiguousarray(blocks[place][:, :width]) for place, width in keys}
+        outputs = (member.core.predict(parts[key], threads) for member, key in zip(self.members, keys, strict=True))
+        return average(outputs, self.weights)
 
     def __repr__(self) -> str:
         """Return one line with the number of members of each kind, the task and the score."""

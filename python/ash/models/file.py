@@ -20,6 +20,8 @@
 
     trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
                targets, statistics and neighbors as above; format "ash-trees", version 3; no "activations" or "numbers"
+               with "level_numbers": true and version 4, the last features are the level numbers of the categories; with
+               "catboost_format": true as well, `trees` holds a model in CatBoost's own format, which CatBoost reads
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member.
@@ -57,9 +59,9 @@ from ash.run_record import RunRecord
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
 VERSIONS = (1, 2, 3, 4)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees; version 4
-adds the statistics of several folds, decision weights, positive classes and shifts of the class scores of trees. A file
-has the lowest version that can represent its model, so that older versions of ash can read as many files as
-possible."""
+adds the statistics of several folds, decision weights, positive classes, shifts of the class scores of trees, and trees
+that split categories. A file has the lowest version that can represent its model, so that older versions of ash can
+read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
 """Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
@@ -78,6 +80,10 @@ FOLD, FOLDS = "fold", "folds"
 """The metadata entries for members with the statistics of several folds. Names of these tensors start with FOLD."""
 ESTIMATE = "estimated_score"
 """The metadata entry with the estimated score and its standard error, each null if unknown; older files lack it."""
+LEVEL_NUMBERS = "level_numbers"
+"""The metadata entry of trees whose last features are the level numbers of categories."""
+CATBOOST_FORMAT = "catboost_format"
+"""The metadata entry of trees that are stored in CatBoost's own format instead of LightGBM's text format."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -129,11 +135,11 @@ def save(
 
 def _version(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the lowest version of the format that can represent a model."""
-    if {FOLDS, DECISION, POSITIVE} & about.keys() or _has_shifts(tensors):
+    entries = {name for each in (about, *about.get("members", ())) for name in each}
+    if {FOLDS, DECISION, POSITIVE, LEVEL_NUMBERS} & entries or _has_shifts(tensors):
         return 4
     if any(is_trees(name) for name in tensors):
         return 3
-    entries = {name for each in (about, *about.get("members", ())) for name in each}
     return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
 
 
@@ -209,14 +215,15 @@ def network_parts(
 def trees_arguments(core: _core.Trees) -> dict[str, Any]:
     """Return the arguments from which the core builds equal trees."""
     tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
-    return {name: getattr(core, name) for name in (*tables, *UNITS, EXPONENTIAL, *BOUNDS)}
+    return {name: getattr(core, name) for name in (*tables, "set_starts", "set_words", *UNITS, EXPONENTIAL, *BOUNDS)}
 
 
 def trees_parts(
-    core: _core.Trees, text: str, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
+    core: Any, text: str | bytes, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
     """Return the trees' metadata entries and tensors, without those of their encoding."""
-    tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(text.encode(), np.uint8)}
+    content = text.encode() if isinstance(text, str) else text
+    tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(content, np.uint8)}
     tensors |= {name: getattr(core, name) for name in UNITS} | _bound_tensors(core)
     own = {"params": dict(params), **_target_entries(core, quantile), **_score_entries(metric, score)}
     return {"format": TREES_FORMAT, **own}, tensors

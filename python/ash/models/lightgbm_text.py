@@ -2,6 +2,8 @@
 
     header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
     each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
+                   a node of categories has the number of a set as its threshold; cat_boundaries and cat_threshold hold
+                   the sets of the tree
     end of trees   the rest of the text (importances, training settings) does not affect predictions
 
 A text may be from an untrusted source. It is only split, and its numbers are converted, so memory is proportional to
@@ -34,13 +36,17 @@ TREE_KEYS = {
     *("num_leaves", "num_cat", *NODE_KEYS, "split_gain", "leaf_value", "leaf_weight", "leaf_count"),
     *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
 }
+SET_KEYS = ("cat_boundaries", "cat_threshold")
+"""Additional entries of a tree that has nodes of categories."""
 MOST = repr(sys.float_info.max)
 """Replaces a threshold of "inf": every finite number is at most MOST, so only missing cells can take the other
 branch."""
-MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
+MISSING = {0: 0, 2: 0, 8: 2, 10: 1, 1: 3, 9: 3}
 """The side to which NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1:
 the node splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without bits 4 and 8,
-NaN counts as zero."""
+NaN counts as zero. In a node of categories, NaN always goes right."""
+CATEGORY = 3
+"""The core's NanGoes of a node of categories."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +58,8 @@ class TreesText:
     """The number of classes; 0 for regression."""
     features: int
     tables: dict[str, NDArray[Any]]
-    """leaf_starts, feature, threshold, left, right, missing and leaf_values, as `_core.Trees` accepts them."""
+    """leaf_starts, feature, threshold, left, right, missing, leaf_values, set_starts and set_words, as `_core.Trees`
+    accepts them."""
 
 
 def predicting_part(text: str) -> str:
@@ -74,13 +81,15 @@ def read_trees(text: str) -> TreesText:
     for names in ("feature_names", "feature_infos"):
         check_format(len(header[names].split(" ")) == features, f"{names} are not those of {features} feature(s)")
     classes = _classes(header)
-    columns: dict[str, list[str]] = {name: [] for name in (*NODE_KEYS, "leaf_value")}
-    leaf_starts, place = [0], 0
+    columns: dict[str, list[str]] = {name: [] for name in (*NODE_KEYS, "leaf_value", *SET_KEYS)}
+    leaf_starts, set_counts, place = [0], [], 0
     for number, size in enumerate(map(_count, header["tree_sizes"].split(" "), itertools.repeat("tree_sizes"))):
-        leaf_starts.append(leaf_starts[-1] + _read_tree(rest[place : place + size], number, columns))
+        leaves, sets = _read_tree(rest[place : place + size], number, columns)
+        leaf_starts.append(leaf_starts[-1] + leaves)
+        set_counts.append(sets)
         place += size
     check_format(rest.startswith(END, place), f"{END.strip()!r} is missing after {len(leaf_starts) - 1} tree(s)")
-    return TreesText(header["objective"], classes, features, _tables(columns, leaf_starts))
+    return TreesText(header["objective"], classes, features, _tables(columns, leaf_starts, set_counts))
 
 
 def _classes(header: dict[str, str]) -> int:
@@ -98,39 +107,57 @@ def _classes(header: dict[str, str]) -> int:
     return classes
 
 
-def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> int:
-    """Append a tree's numbers, still as text, to the columns; return the number of leaves."""
+def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> tuple[int, int]:
+    """Append a tree's numbers, still as text, to the columns; return the numbers of leaves and of sets."""
     name = f"tree {number}"
     is_whole = tree.startswith(f"Tree={number}\n") and tree.endswith("\n\n\n")
     check_format(is_whole, f"{name} does not begin or end where tree_sizes says")
     entries = _entries(tree[:-3].split("\n")[1:], name)
-    check_format(entries.get("num_cat") == "0", f"{name} has categorical splits, which are not supported")
+    sets = _count(entries.get("num_cat", ""), f"num_cat of {name}")
     check_format(entries.get("is_linear") == "0", f"{name} has linear leaves, which are not supported")
-    check_format(entries.keys() == TREE_KEYS, f"{name} has the entries {', '.join(entries)}")
+    keys = TREE_KEYS.union(SET_KEYS) if sets else TREE_KEYS
+    check_format(entries.keys() == keys, f"{name} has the entries {', '.join(entries)}")
     leaves = _count(entries["num_leaves"], f"num_leaves of {name}")
-    for key, column in columns.items():
+    for key in (*NODE_KEYS, "leaf_value"):
         values = entries[key].split(" ") if entries[key] else []
         wanted = leaves if key == "leaf_value" else leaves - 1
         check_format(len(values) == wanted, f"{key} of {name} has {len(values)} numbers instead of {wanted}")
-        column += values
-    return leaves
+        columns[key] += values
+    if sets:
+        _read_sets(entries, sets, name, columns)
+    return leaves, sets
 
 
-def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, NDArray[Any]]:
+def _read_sets(entries: Mapping[str, str], sets: int, name: str, columns: dict[str, list[str]]) -> None:
+    """Append the words of a tree's sets, and the end of each set in the words of all trees, to the columns."""
+    ends, words = (entries[key].split(" ") for key in SET_KEYS)
+    numbers = [_count(end, f"cat_boundaries of {name}") for end in ends]
+    fits = len(numbers) == sets + 1 and numbers[0] == 0 and numbers[-1] == len(words)
+    check_format(fits, f"cat_boundaries of {name} do not match num_cat and cat_threshold")
+    before = len(columns["cat_threshold"])
+    columns["cat_boundaries"] += [str(before + number) for number in numbers[1:]]
+    columns["cat_threshold"] += words
+
+
+def _tables(columns: dict[str, list[str]], leaf_starts: list[int], set_counts: list[int]) -> dict[str, NDArray[Any]]:
     kinds, places = np.unique(_integers(columns["decision_type"], "decision_type"), return_inverse=True)
     for kind in kinds.tolist():
-        check_format(kind & 1 == 0, "it has categorical splits, which are not supported")
         check_format(kind & 12 != 4, "it treats zeros as missing (zero_as_missing), which is not supported")
         check_format(kind in MISSING, f"decision_type {kind} is unknown")
-    missing = np.array([MISSING[kind] for kind in kinds.tolist()], np.uint8)
+    missing = np.array([MISSING[kind] for kind in kinds.tolist()], np.uint8)[places]
+    threshold = _floats(columns["threshold"], "threshold", {"inf": MOST})
+    of_sets = missing == CATEGORY
+    threshold[of_sets] += np.repeat(np.cumsum([0, *set_counts[:-1]]), np.diff(leaf_starts) - 1)[of_sets]
     return {
         "leaf_starts": np.array(leaf_starts, np.int64),
         "feature": _integers(columns["split_feature"], "split_feature"),
-        "threshold": _floats(columns["threshold"], "threshold", {"inf": MOST}),
+        "threshold": threshold,
         "left": _integers(columns["left_child"], "left_child"),
         "right": _integers(columns["right_child"], "right_child"),
-        "missing": missing[places],
+        "missing": missing,
         "leaf_values": _floats(columns["leaf_value"], "leaf_value"),
+        "set_starts": np.array([0, *map(int, columns["cat_boundaries"])], np.int64),
+        "set_words": _integers(columns["cat_threshold"], "cat_threshold", np.uint32),
     }
 
 
@@ -148,10 +175,10 @@ def _count(value: str, what: str) -> int:
     return int(value)
 
 
-def _integers(values: list[str], name: str) -> NDArray[np.int32]:
+def _integers(values: list[str], name: str, dtype: type[np.integer[Any]] = np.int32) -> NDArray[Any]:
     _check_characters(values, name, "-0123456789")
     try:
-        return np.array(list(map(int, values)), np.int32)
+        return np.array(list(map(int, values)), dtype)
     except (ValueError, OverflowError) as error:
         raise MalformedError(f"{name} holds a value that is not a 32-bit integer") from error
 

@@ -3,7 +3,8 @@
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
 A file may be from an untrusted source, so no memory is allocated merely because the file states a size. Tensors are
-read before they are checked, but in total they are no larger than the file. Labels are bounded by LARGEST_LABELS.
+read before they are checked, but in total they are no larger than the file. Labels are bounded by LARGEST_LABELS. Trees
+in CatBoost's own format are read by CatBoost.
 """
 
 import itertools
@@ -23,9 +24,11 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts, with_statistics
 from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
+from ash.models.catboost_model import CatBoostTrees
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     BOUNDS,
+    CATBOOST_FORMAT,
     DECISION,
     DIGEST,
     ENSEMBLE_FORMAT,
@@ -36,6 +39,7 @@ from ash.models.file import (
     FORMAT,
     KEY,
     LABEL_KINDS,
+    LEVEL_NUMBERS,
     POSITIVE,
     QUANTILE,
     TREES,
@@ -49,6 +53,7 @@ from ash.models.file import (
     digest,
     is_trees,
 )
+from ash.models.lightgbm_text import CATEGORY
 from ash.models.network import Network
 from ash.models.trees import Trees, core_of
 from ash.run_record import RunRecord
@@ -58,8 +63,8 @@ FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
 """The metadata entries that each member of an ensemble has separately: those in TREES_KEYS for boosted trees, and those
-in NETWORK_KEYS for networks. EXPONENTIAL, QUANTILE and FOLD are optional entries of a member. All members share the
-other entries."""
+in NETWORK_KEYS for networks. EXPONENTIAL, QUANTILE and FOLD are optional entries of a member, and LEVEL_NUMBERS and
+CATBOOST_FORMAT are optional entries of trees. All members share the other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
@@ -89,6 +94,8 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     ------
     ModelFormatError
         The file is not an ash model, is damaged, or was written in a newer version of the format.
+    MissingExtra
+        The file contains trees that CatBoost trained with ``categories="native"``, and CatBoost is not installed.
     SettingError
         `path` is not a path.
     OSError
@@ -265,6 +272,10 @@ def _read_trees(
     units = dict.fromkeys((*UNITS, *bounds), ("float64", 1))
     _check_tensors(tensors, {TREES: ("uint8", 1), **units}, "boosted trees")
     _check_units(tensors)
+    if LEVEL_NUMBERS in about:
+        encoding = encoding.with_level_numbers
+    if CATBOOST_FORMAT in about:
+        return _read_catboost(tensors, about, encoding, classes)
     try:
         text = tensors[TREES].tobytes().decode()
     except UnicodeDecodeError as error:
@@ -276,7 +287,26 @@ def _read_trees(
         **{name: tensors[name] for name in units},
     )
     _check_fit(tensors, about, encoding, classes, features=core.features, outputs=len(core.target_mean))
+    least = encoding.columns_end if encoding.has_level_numbers else core.features
+    splits_numbers = bool((core.feature[core.missing == CATEGORY] < least).any())
+    check_format(not splits_numbers, "trees split a feature into levels that is not a level number")
     return Trees(core, text, encoding=encoding, classes=classes, **_facts(about))
+
+
+def _read_catboost(
+    tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
+) -> Trees:
+    outputs, content = len(tensors["target_mean"]), tensors[TREES].tobytes()
+    units = {
+        name: tensors.get(name, np.full(outputs, bound)) for name, bound in zip(BOUNDS, (-np.inf, np.inf), strict=True)
+    }
+    units |= {name: tensors[name] for name in UNITS}
+    count = 0 if classes is None else len(classes)
+    core = CatBoostTrees(content, encoding.features, count, exponential=EXPONENTIAL in about, **units)
+    check_format(outputs == max(count, 1), f"target_mean has {outputs} numbers")
+    core.check()
+    _check_fit(tensors, about, encoding, classes, features=core.features, outputs=outputs)
+    return Trees(core, content, encoding=encoding, classes=classes, **_facts(about))
 
 
 def _check_fit(
@@ -348,6 +378,10 @@ def _check_metadata(about: dict[str, Any]) -> None:
     """Raise MalformedError unless the entries are valid for a network or trees; labels are checked later."""
     if about["format"] == TREES_FORMAT:
         check_format(about["version"] > 2, "boosted trees need version 3 of the format")
+        check_format(about.get(LEVEL_NUMBERS, True) is True, "level_numbers is not true")
+        check_format(LEVEL_NUMBERS not in about or about["version"] > 3, "level numbers need version 4 of the format")
+        is_known = CATBOOST_FORMAT not in about or (about[CATBOOST_FORMAT] is True and LEVEL_NUMBERS in about)
+        check_format(is_known, "catboost_format is not true, or lacks level_numbers")
     else:
         _check_layer_entries(about)
     names = about.get("target_names")
@@ -407,7 +441,8 @@ def _split_members(
 
 def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     has_trees = TREES in part
-    is_known = own.keys() - {EXPONENTIAL, QUANTILE, FOLD} == (TREES_KEYS if has_trees else NETWORK_KEYS)
+    optional = {EXPONENTIAL, QUANTILE, FOLD, *([LEVEL_NUMBERS, CATBOOST_FORMAT] if has_trees else [])}
+    is_known = own.keys() - optional == (TREES_KEYS if has_trees else NETWORK_KEYS)
     check_format(is_known, "a member has missing or unexpected entries")
     return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
 

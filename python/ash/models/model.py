@@ -56,7 +56,8 @@ class Model(ABC):
     ----------
     classes_ : ndarray of shape (classes,) or None
     encoding : ash.encoding.encoding.Encoding
-        The encoding of the columns; for an ensemble, that of its first member.
+        The encoding of the columns; for an ensemble, that of its first member, with level numbers if any member
+        has them.
     target_names : tuple of str or None
     metric : str
     validation_score : float
@@ -91,7 +92,10 @@ class Model(ABC):
 
     @property
     def encodings(self) -> tuple[Encoding, ...]:
-        """Return the distinct encodings of the members; they differ only in the target statistics of their folds."""
+        """Return the distinct encodings of the members; they differ only in the target statistics of their folds.
+
+        If any member has level numbers, they all have, and the other members get the features before these.
+        """
         return (self.encoding,)
 
     @property

@@ -446,8 +446,11 @@ def member_of(
     encoding: Encoding | None = None,
 ) -> Member:
     """Wrap a core network or boosted trees in the public model; by default it predicts with the fold's own encoding."""
+    encoding = encoding or fold.encoding.predicting
+    if isinstance(core, Boosted) and core.has_level_numbers:
+        encoding = encoding.with_level_numbers
     about: dict[str, Any] = {
-        "encoding": encoding or fold.encoding.predicting,
+        "encoding": encoding,
         "classes": fold.table.classes_,
         "target_names": fold.table.target_names,
         "params": params,
@@ -455,7 +458,7 @@ def member_of(
         "validation_score": score,
         "quantile": options.quantile,
     }
-    member = Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
+    member = Network(core, **about) if isinstance(core, _core.Network) else Trees(core.core, core.text, **about)
     member.positive = fold.table.positive
     return member
 

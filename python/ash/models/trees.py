@@ -4,6 +4,7 @@ Trees get the same encoded rows as networks, but with unscaled numbers. They are
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.encoding import Encoding
-from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
+from ash.models.catboost_model import CatBoostTrees
+from ash.models.file import (
+    CATBOOST_FORMAT,
+    LEVEL_NUMBERS,
+    FileParts,
+    MalformedError,
+    check_format,
+    trees_arguments,
+    trees_parts,
+)
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
 from ash.models.model import Model, Outputs
 
@@ -19,9 +29,11 @@ from ash.models.model import Model, Outputs
 class Boosted(NamedTuple):
     """Trained trees in two forms: as an object of the core, and as the text from which this object was read."""
 
-    core: _core.Trees
-    text: str
-    """The trees in LightGBM's text format."""
+    core: _core.Trees | CatBoostTrees
+    text: str | bytes
+    """The trees in LightGBM's text format, or in CatBoost's own format if they are `CatBoostTrees`."""
+    has_level_numbers: bool = False
+    """Whether the features include the level numbers of categories."""
 
 
 class Trees(Model):
@@ -41,11 +53,12 @@ class Trees(Model):
     validation_score : float
         The trees' score in that run; higher is better.
     core : ash._core.Trees
-        The tables of the trees, and the scaling of the target.
-    text : str
+        The tables of the trees, and the scaling of the target. If CatBoost trained the trees with
+        ``categories="native"``, an object with the same methods that predicts with CatBoost, which must be installed.
+    text : str or bytes
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
         Its features are those of the encoding. Calibration, and the correction for weights of classes, are not part of
-        it.
+        it. If CatBoost trained the trees with ``categories="native"``, the model in CatBoost's own format, as bytes.
     record : RunRecord or None
         The record of the run, by which the model can be trained again. None for trees that were not the final model of
         a run, such as those of one fold in cross-validation.
@@ -63,8 +76,8 @@ class Trees(Model):
 
     def __init__(
         self,
-        core: _core.Trees,
-        text: str,
+        core: _core.Trees | CatBoostTrees,
+        text: str | bytes,
         *,
         encoding: Encoding,
         classes: NDArray[Any] | None,
@@ -75,7 +88,7 @@ class Trees(Model):
         quantile: float | None = None,
     ) -> None:
         self.core = core
-        self.text = predicting_part(text)
+        self.text = predicting_part(text) if isinstance(text, str) else text
         self.encoding = encoding
         self.classes_ = classes
         self.target_names = target_names
@@ -100,7 +113,11 @@ class Trees(Model):
 
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the trees in a file."""
-        return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
+        entries, tensors = trees_parts(
+            self.core, self.text, self.params, self.metric, self.validation_score, self.quantile
+        )
+        entries |= {LEVEL_NUMBERS: True} if self.encoding.has_level_numbers else {}
+        return entries | ({CATBOOST_FORMAT: True} if isinstance(self.core, CatBoostTrees) else {}), tensors
 
     def sharper(self, factor: float) -> "Trees":
         """Return the classifier with its scores multiplied by a factor.
@@ -112,9 +129,7 @@ class Trees(Model):
         """
         if factor == 1:
             return self
-        arguments = trees_arguments(self.core)
-        arguments["target_scale"] = factor * arguments["target_scale"]
-        return _rebuild(arguments, vars(self))
+        return self._with_units(target_scale=factor * self.core.target_scale)
 
     def shifted(self, shift: NDArray[np.float64]) -> "Trees":
         """Return the classifier with numbers added to the scores of its classes, before `sharper` multiplies them.
@@ -123,9 +138,12 @@ class Trees(Model):
         ----------
         shift : ndarray of shape (classes,), float64
         """
-        arguments = trees_arguments(self.core)
-        arguments["target_mean"] = arguments["target_mean"] + shift
-        return _rebuild(arguments, vars(self))
+        return self._with_units(target_mean=self.core.target_mean + shift)
+
+    def _with_units(self, **units: Any) -> "Trees":
+        core = self.core
+        parts = replace(core, **units) if isinstance(core, CatBoostTrees) else {**trees_arguments(core), **units}
+        return _rebuild(parts, vars(self))
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
         return self.core.predict(rows, threads)
@@ -138,12 +156,14 @@ class Trees(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy, with the core's trees as arrays."""
-        return _rebuild, (trees_arguments(self.core), {**vars(self), "core": None})
+        parts = self.core if isinstance(self.core, CatBoostTrees) else trees_arguments(self.core)
+        return _rebuild, (parts, {**vars(self), "core": None})
 
 
-def _rebuild(arguments: dict[str, Any], attributes: dict[str, Any]) -> Trees:
+def _rebuild(parts: dict[str, Any] | CatBoostTrees, attributes: dict[str, Any]) -> Trees:
     trees = Trees.__new__(Trees)
-    vars(trees).update(attributes, core=_core.Trees(**arguments))
+    core = parts if isinstance(parts, CatBoostTrees) else _core.Trees(**parts)
+    vars(trees).update(attributes, core=core)
     return trees
 
 

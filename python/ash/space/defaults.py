@@ -46,6 +46,7 @@ def default_space(
     metric: str,
     skewed: bool = False,
     models: Sequence[str] = (NETWORK,),
+    has_categories: bool = False,
 ) -> Space:
     """Return the default space for a table.
 
@@ -66,6 +67,8 @@ def default_space(
         Whether the target is positive and skewed, so that its logarithm is worth trying.
     models : sequence of str
         The kinds of model; each configuration has one of them.
+    has_categories : bool
+        Whether the table has columns of categories.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def default_space(
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {
         NETWORK: lambda: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
-        LIGHTGBM: lambda: _lightgbm(rows),
+        LIGHTGBM: lambda: _lightgbm(rows, has_categories),
         CATBOOST: _catboost,
     }
     parts = {model: makers[model]() for model in models}
@@ -93,7 +96,7 @@ def default_space(
     return Space(model=choice(*models), **several, **transform)
 
 
-def _lightgbm(rows: int) -> dict[str, Any]:
+def _lightgbm(rows: int, has_categories: bool) -> dict[str, Any]:
     """Return the domains of LightGBM's trees."""
     return {
         "shrinkage": log(3.0, 60.0, default=12.0),
@@ -103,6 +106,7 @@ def _lightgbm(rows: int) -> dict[str, Any]:
         "bagging_fraction": uniform(0.5, 1.0, default=0.9),
         "lambda_l2": log(1e-3, 30.0, default=0.1),
         "extra_trees": choice(False, True),
+        **({"categories": choice("encoded", "native")} if has_categories else {}),
     }
 
 

@@ -8,6 +8,9 @@ increases the error on tables by 2 % (classification) and 23 % (regression) (Hol
 tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``f`` is the
 activation, and ``a`` is learned, starting from 1 (same source).
 
+``categories`` says how trees get the columns that are categories: as the features that networks get ("encoded"), or as
+level numbers ("native"). With level numbers, LightGBM splits sets of levels, and CatBoost computes statistics itself.
+
 ``model`` is the kind of a candidate: a network, or boosted trees of LightGBM or CatBoost. Hyperparameters of trees have
 LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. Hyperparameters of trees do not affect
 networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate of trees: a job of R
@@ -118,6 +121,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "precision": Hyperparameter("fp32", *_name("fp32", "bf16")),
     "target_transform": Hyperparameter("none", *_name("none", "log"), MODELS),
     "model": Hyperparameter(NETWORK, *_name(*MODELS), MODELS),
+    "categories": Hyperparameter("encoded", *_name("encoded", "native"), TREES),
     "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
     "num_leaves": Hyperparameter(31, *_integer(2, 131_072), (LIGHTGBM,)),
     "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), (LIGHTGBM,)),
