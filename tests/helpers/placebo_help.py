@@ -4,8 +4,7 @@ Each way draws columns from a hidden bit per row. A placebo has labels that are 
 is as good as chance on new rows. A signal has the bit as label, with one label in ten turned, so a model can find it.
 """
 
-import contextlib
-import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +92,7 @@ simple("one pair", cv=[(np.arange(80), np.arange(80, ROWS))])
 simple("two pairs", cv=[(np.arange(60), np.arange(60, ROWS)), (np.arange(60, ROWS), np.arange(60))])
 simple("class weights", class_weight="balanced")
 simple("unequal class weights", class_weight={0: 1.0, 1: 4.0})
+simple("a tuned decision", scoring="balanced_accuracy")
 simple("boosted trees", config=ash.SearchConfig(models=["lightgbm"]))
 simple("networks and boosted trees", config=ash.SearchConfig(models=["network", "lightgbm"]))
 simple("one network", ensemble=1)
@@ -136,8 +136,20 @@ def weighted(name: str, draw: Callable[[Random, int], NDArray[np.float64]], **se
 
 weighted("whole weights", lambda random, rows: random.integers(1, 6, rows).astype(float))
 weighted("whole weights, cv as number", lambda random, rows: random.integers(1, 6, rows).astype(float), cv=4)
-weighted("whole weights, validation as share", lambda random, rows: random.integers(0, 4, rows).astype(float), validation=0.25)
+weighted(
+    "whole weights, validation as share",
+    lambda random, rows: random.integers(0, 4, rows).astype(float),
+    validation=0.25,
+)
 weighted("real weights", lambda random, rows: random.uniform(0.5, 3, rows))
+
+
+@way("weights that mark wrong labels")
+def _(random: Random, signal: bool) -> Given:
+    bits = bits_of(random, 300)
+    is_wrong = random.random(300) < 0.4
+    y = np.where(is_wrong, 1 - bits, bits) if signal else random.integers(0, 2, 300)
+    return Given(numbers(random, bits), y, {}, {"sample_weight": np.where(is_wrong, 0.01, 1.0)})
 
 
 @way("rows repeated by hand")
@@ -181,7 +193,9 @@ def _(random: Random, signal: bool) -> Given:
 def _(random: Random, signal: bool) -> Given:
     bits = bits_of(random)
     texts = [f"item {number}" for number in random.permutation(ROWS)]
-    return Given(pd.DataFrame({"text": texts, "kind": np.where(bits, "big", "small")}), labels_of(random, bits, signal=signal))
+    return Given(
+        pd.DataFrame({"text": texts, "kind": np.where(bits, "big", "small")}), labels_of(random, bits, signal=signal)
+    )
 
 
 @way("dates")
@@ -227,7 +241,9 @@ def regression(outputs: int) -> Draw:
 
     def given(random: Random, signal: bool) -> Given:
         bits = bits_of(random)
-        y = np.column_stack([labels_of(random, bits, signal=signal) + random.normal(size=ROWS) / 4 for _ in range(outputs)])
+        y = np.column_stack(
+            [labels_of(random, bits, signal=signal) + random.normal(size=ROWS) / 4 for _ in range(outputs)]
+        )
         return Given(numbers(random, bits), y[:, 0] if outputs == 1 else y)
 
     return given
@@ -257,7 +273,9 @@ def is_regression(given: Given) -> bool:
 def by_estimator(given: Given, seed: int, **others: Any) -> Estimate:
     """Fit an estimator with its default settings, except for the number of candidates and the metric."""
     kind, scoring = (ash.ASHRegressor, "r2") if is_regression(given) else (ash.ASHClassifier, "roc_auc")
-    settings = {"candidates": CANDIDATES, "random_state": seed, "n_jobs": 1, "scoring": scoring} | given.settings | others
+    settings = (
+        {"candidates": CANDIDATES, "random_state": seed, "n_jobs": 1, "scoring": scoring} | given.settings | others
+    )
     model = kind(**settings).fit(given.X, given.y, **given.of_fit)
     return Estimate(model.estimated_score_, model.estimated_score_std_error_, model)
 
@@ -268,3 +286,17 @@ def by_tune(given: Given, seed: int, **others: Any) -> Estimate:
     settings = {"candidates": CANDIDATES, "seed": seed, "threads": 1, "metric": metric, "progress": False}
     result = ash.tune(given.X, given.y, **settings | given.settings | given.of_fit | others)
     return Estimate(result.estimated_score, result.estimated_score_std_error, result.model)
+
+
+def by_command(given: Given, seed: int, folder: Path) -> Estimate:
+    """Run `ash-tune` on a CSV file, with a small test part, and read the estimate from its summary and model."""
+    frame = pd.DataFrame(given.X).rename(columns=str).assign(target=np.asarray(given.y), **given.of_fit)
+    frame.to_csv(folder / "table.csv", index=False)
+    named = {"groups": "--groups", "sample_weight": "--weight"}
+    words = [str(folder / "table.csv"), "--target", "target", "--candidates", str(CANDIDATES), "--seed", str(seed)]
+    words += [word for name, option in named.items() if name in given.of_fit for word in (option, name)]
+    words += [word for name, value in given.settings.items() for word in (f"--{name}", str(value))]
+    words += ["--metric", "roc_auc", "--threads", "1", "--out", str(folder / "out"), "--force", "--quiet"]
+    assert main([*words, "--json", str(folder / "summary.json")]) == 0
+    found = json.loads((folder / "summary.json").read_text())
+    return Estimate(found["estimated_score"], found["estimated_score_std_error"], None)
