@@ -283,8 +283,9 @@ def by_estimator(given: Given, seed: int, **others: Any) -> Estimate:
 def by_tune(given: Given, seed: int, **others: Any) -> Estimate:
     """Call `ash.tune`, which has no class weights and no ensemble."""
     metric = "r2" if is_regression(given) else "roc_auc"
-    settings = {"candidates": CANDIDATES, "seed": seed, "threads": 1, "metric": metric, "progress": False}
-    result = ash.tune(given.X, given.y, **settings | given.settings | given.of_fit | others)
+    own = {"metric" if name == "scoring" else name: value for name, value in given.settings.items()}
+    settings = {"candidates": CANDIDATES, "seed": seed, "threads": 1, "metric": metric, "progress": False} | own
+    result = ash.tune(given.X, given.y, **settings | given.of_fit | others)
     return Estimate(result.estimated_score, result.estimated_score_std_error, result.model)
 
 

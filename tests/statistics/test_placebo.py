@@ -4,7 +4,7 @@ Three families of tests need no knowledge of the code. Placebo: if labels are in
 score is that of chance. Signal: if labels follow from the columns, each way of giving the table finds this. Same
 quality: it depends neither on the order of rows and columns, nor on the names of labels or the unit of a column.
 
-The mean of a placebo's deviations has a standard error of about 0.22 over 20 runs. All seeds are fixed, so no test
+The mean of a placebo's deviations has a standard error of about 0.25 over 20 runs. All seeds are fixed, so no test
 fails by chance. test_planted_faults.py plants faults that these tests find.
 """
 
@@ -28,7 +28,8 @@ from placebo_help import (
     is_regression,
 )
 
-RUNS = 20
+RUNS, SLOW_RUNS = 20, 40
+"""The number of runs per way of giving a table, in quick and in slow tests."""
 MOST = 0.7
 """The maximum of the mean deviation from chance, in standard errors."""
 LEAST_OF_SIGNAL, LEAST_OF_NUMBERS = 0.75, 0.5
@@ -72,14 +73,14 @@ def chance(name: str, random: np.random.Generator, found: Estimate) -> float:
     return float(np.mean([found.model.score(each.X, each.y) for each in more]))
 
 
-def mean_deviation(name: str, fit: Fit) -> float:
-    """Return the mean deviation of RUNS runs."""
-    return float(np.mean([deviation(name, seed, fit) for seed in range(RUNS)]))
+def mean_deviation(name: str, fit: Fit, runs: int = SLOW_RUNS) -> float:
+    """Return the mean deviation of this many runs."""
+    return float(np.mean([deviation(name, seed, fit) for seed in range(runs)]))
 
 
 @pytest.mark.parametrize("name", all_ways(WAYS))
 def test_the_estimated_score_of_a_placebo_is_that_of_chance(name: str) -> None:
-    assert abs(mean_deviation(name, by_estimator)) <= MOST
+    assert abs(mean_deviation(name, by_estimator, RUNS if name in QUICK else SLOW_RUNS)) <= MOST
 
 
 @pytest.mark.slow
