@@ -105,9 +105,21 @@ std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
     return labels;
 }
 
+// Returns whether float holds values [rows][outputs] of this output exactly.
+template <typename Value>
+bool are_floats(std::span<const Value> values, std::size_t outputs, std::size_t output) {
+    for (std::size_t i = output; i < values.size(); i += outputs) {
+        if (Value{static_cast<float>(values[i])} != values[i]) return false;
+    }
+    return true;
+}
+
 // Returns a number that is subtracted from targets y [rows][outputs] and their predictions before both are rounded to
-// float. It is 0 unless all targets of the output are closer to each other than to 0.
-double shift_of(std::span<const double> y, std::size_t outputs, std::size_t output) {
+// float. It is 0 if float holds all of them, and unless all targets of the output are closer to each other than to 0.
+template <typename Value>
+double shift_of(std::span<const double> y, std::span<const Value> predictions, std::size_t outputs,
+                std::size_t output) {
+    if (are_floats(y, outputs, output) && are_floats(predictions, outputs, output)) return 0.0;
     double least = std::numeric_limits<double>::infinity();
     double most = -least;
     for (std::size_t i = output; i < y.size(); i += outputs) {
@@ -143,7 +155,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<V
     const auto given = view(y);
     std::vector<double> shifts(static_cast<std::size_t>(outputs), 0.0);
     for (std::size_t o = 0; classes == 0 && parsed != Metric::poisson && o < shifts.size(); ++o)
-        shifts[o] = shift_of(given, shifts.size(), o);
+        shifts[o] = shift_of<Value>(given, view(predictions), shifts.size(), o);
     const std::vector<float> predicted = shifted<Value>(view(predictions), shifts);
     const Predictions rows{predicted.data(), predictions.shape(0), outputs, outputs};
     Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights, .positive = positive};

@@ -639,7 +639,7 @@ class TestTuner:
         with pytest.raises(ValueError, match="candidate 99 has no network that is kept"):
             ran.refit(data(), [99], [plain], [1], 0, 10.0)
         with pytest.raises(ValueError, match="candidate 99 has no network that is kept"):
-            ran.retrain(data(), 99)
+            ran.retrain(data(), [99], 10.0)
         with pytest.raises(ValueError, match="seconds"):
             ran.refit(data(), [best], [plain], [1], 0, NAN)
         constant = np.hstack([X[:, :2], np.ones((40, 1))])

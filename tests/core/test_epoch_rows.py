@@ -154,7 +154,8 @@ def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.Mo
     bits = set()
     for threads in (1, 2, 3):
         monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
-        fitted = estimator(space(), candidates=12, random_state=2, config=ash.SearchConfig(epoch_rows=100)).fit(X, y)
+        given = {"candidates": 12, "random_state": 2, "epoch_rows": 100, "validation": 0.2}
+        fitted = estimator(space(), **configured(given)).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
     assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # a pass of 360 rows has 4 epochs
     assert fitted.result_.settings["epoch_rows"] == 100

@@ -87,6 +87,15 @@ def test_regression(metric, sign, expected, rows, outputs):
     assert native(metric, y, predictions) == pytest.approx(sign * expected(*wide), rel=1e-12)
 
 
+def test_predictions_of_64_bits_are_not_rounded_to_float_where_targets_are_far_from_zero():
+    draw = np.random.default_rng(7)
+    y = 2.0**30 + 128.0 * draw.integers(0, 9, size=(50, 1))  # float holds all of them
+    predictions = y + draw.normal(size=y.shape)  # float rounds them to multiples of 64 or 128
+    expected = metrics.mean_absolute_error(y, predictions)
+    found = _core.score("neg_mean_absolute_error", y, predictions, 0)
+    assert found == pytest.approx(-expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("met", [True, False])
 def test_r2_of_a_constant_output(met):
     y = np.column_stack([np.full(50, 0.1, dtype=np.float32), np.arange(50, dtype=np.float32)])

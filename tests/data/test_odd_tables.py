@@ -202,9 +202,13 @@ def test_any_metric_works_with_and_without_weights(
     metric: str, weighted: bool, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ["--weight", "w"] if weighted else ["--ignore", "w"]
+    more += ["--positive", "yes"] if metric == "f1" else []
     assert main([table, "--metric", metric, "--candidates", "4", "--out", str(tmp_path / "out"), *more]) == 0
-    found = re.search(rf"^{metric}: validation (\d\.\d+), test (\d\.\d+)$", capsys.readouterr().out, re.MULTILINE)
-    assert found is not None and all(0.4 < float(score) <= 1 for score in found.groups())
+    shown = rf"^{metric}: estimated (\d\.\d+) \(standard error (\d\.\d+)\), test (\d\.\d+)$"
+    found = re.search(shown, capsys.readouterr().out, re.MULTILINE)
+    assert found is not None
+    estimated, error, score = map(float, found.groups())
+    assert all(0.4 < each <= 1 for each in (estimated, score)) and 0 < error < 0.2
 
 
 def test_invalid_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

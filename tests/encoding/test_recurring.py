@@ -196,7 +196,7 @@ def lumpy_table(rows: int = ROWS, seed: int = 8) -> tuple[NDArray[np.float64], N
 
 def test_a_network_learns_the_meaning_of_the_values(tmp_path: Path) -> None:
     x, y = lumpy_table(3 * ROWS)
-    given: dict[str, Any] = {"candidates": 4, "min_epochs": 16, "max_rungs": 1, "random_state": 0}
+    given: dict[str, Any] = {"candidates": 4, "min_epochs": 16, "max_rungs": 1, "random_state": 0, "validation": 0.2}
     fitted = ash.ASHClassifier(**configured(given)).fit(x[:2000], y[:2000])
     later, labels = x[2000:], y[2000:]
     rare = later[:, 0] > 0
