@@ -39,7 +39,7 @@ def test_all_jobs_together_stay_within_the_epoch_limit():
     for limit in (1, 2, 17, 63):
         result = quick(epoch_limit=limit)
         assert result.ended == "epoch_limit" and 0 < result.epochs <= limit
-        assert "epoch" in repr(result).splitlines()[1]
+        assert "epoch" in repr(result).splitlines()[2]
     assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
 
 
@@ -65,7 +65,7 @@ def test_no_job_starts_once_the_work_limit_is_reached():
     assert whole.work == sum(costs)
     for share in (1e-6, 0.3, 0.6):
         result = quick(work_limit=share * whole.work)
-        assert result.ended == "work_limit" and "work limit reached" in repr(result).splitlines()[1]
+        assert result.ended == "work_limit" and "work limit reached" in repr(result).splitlines()[2]
         assert share * whole.work <= result.work < share * whole.work + max(costs)
         assert result.digest == quick(work_limit=share * whole.work, threads=1).digest
         assert result.digest == quick(work_limit=result.work).digest
@@ -102,7 +102,7 @@ def test_the_first_score_that_reaches_the_stop_score_ends_the_run():
     whole = quick()
     stop_score = sorted(job.score for job in whole.jobs)[-3]
     result = quick(stop_score=stop_score)
-    assert result.ended == "stop_score" and "stop score reached" in repr(result).splitlines()[1]
+    assert result.ended == "stop_score" and "stop score reached" in repr(result).splitlines()[2]
     decided = list(itertools.takewhile(lambda job: job.score < stop_score, whole.jobs))
     assert [(job.candidate, job.rung, job.score) for job in result.jobs[:-1]] == [
         (job.candidate, job.rung, job.score) for job in decided
@@ -138,7 +138,7 @@ def test_a_run_without_improvement_ends_by_patience():
     patience = max(without)
     assert patience > 2
     result = quick(patience=patience)
-    assert result.ended == "patience" and "no better score" in repr(result).splitlines()[1]
+    assert result.ended == "patience" and "no better score" in repr(result).splitlines()[2]
     assert len(result.jobs) == without.index(patience) + 1
     assert [job.score for job in result.jobs] == [job.score for job in whole.jobs[: len(result.jobs)]]
     assert quick(patience=patience + 1).digest == whole.digest

@@ -118,6 +118,7 @@ def test_cv_results_has_the_fold_scores_of_the_best_job() -> None:
     assert found.tolist() == [folds[row["candidate"], row["score"], row["loss"]] for row in result.candidates]
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 def test_weights_equal_repeated_rows_in_the_folds_of_a_splitter() -> None:
     times = np.random.default_rng(2).integers(0, 3, len(WINES))
     place = np.arange(len(WINES)) % 3
@@ -198,7 +199,7 @@ def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))
-        network = ALL_ROWS.member_of(core, parts, kept.networks[place].params, options, 0.0)
+        network = ALL_ROWS.data_member_of(core, parts, kept.networks[place].params, options, 0.0)
         rows = X[parts.table.frame.numbers_of(parts.validation)]
         found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
     return np.concatenate(found)

@@ -239,10 +239,10 @@ def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
     x = daily()
     for table in (x, x[::-1].reset_index(drop=True), x.assign(day=x.day.dt.strftime("%Y-%m-%d"))):
         with pytest.warns(UserWarning, match=r"order of the dates in column 'day', .* cv=TimeSeriesSplit\(\)") as told:
-            ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number)
+            ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number.abs())
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
         with pytest.warns(UserWarning, match="order of the dates") as told:
-            ash.tune(table, x.number, candidates=1, progress=False)
+            ash.tune(table, x.number.abs(), candidates=1, progress=False)
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
 
 
@@ -252,8 +252,8 @@ def test_no_warning_if_the_rows_are_shuffled_or_the_split_is_given() -> None:
     shuffled = x.sample(frac=1, random_state=0)
     same_day = x.assign(day=x.day.dt.to_period("M").dt.to_timestamp())
     for table in (shuffled, same_day, x[:10]):
-        ash.ASHRegressor(**given).fit(table, table.number)
+        ash.ASHRegressor(**given).fit(table, table.number.abs())
     for cv in (IN_TIME, 3):
-        ash.ASHRegressor(**given, cv=cv).fit(x, x.number)
-    for validation in (0.2, (x[40:], x.number[40:])):
-        ash.ASHRegressor(**given, validation=validation).fit(x[:40], x.number[:40])
+        ash.ASHRegressor(**given, cv=cv).fit(x, x.number.abs())
+    for validation in (0.2, (x[40:], x.number[40:].abs())):
+        ash.ASHRegressor(**given, validation=validation).fit(x[:40], x.number[:40].abs())

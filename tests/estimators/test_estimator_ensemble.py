@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 
 import ash
-from config_help import configured
+from config_help import configured, split_once
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from fault_help import table
 
@@ -23,11 +23,11 @@ SETTINGS = {"space": space(), "candidates": 24, "min_epochs": 4, "random_state":
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    return ash.ASHClassifier(**configured({**SETTINGS, **changes}))
+    return ash.ASHClassifier(**configured(split_once({**SETTINGS, **changes})))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(**configured({**SETTINGS, **changes}))
+    return ash.ASHRegressor(**configured(split_once({**SETTINGS, **changes})))
 
 
 def members(estimator: Estimator) -> tuple[ash.Network, ...]:
@@ -66,6 +66,7 @@ def test_invalid_ensemble_sizes_are_refused_before_training(ensemble: Any) -> No
     assert not hasattr(estimator, "result_")
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
 def test_the_bits_do_not_depend_on_threads_row_order_or_repetition() -> None:
     order = np.random.default_rng(0).permutation(len(X))
     for make, y in ((classifier, Y), (regressor, YR)):

@@ -58,8 +58,7 @@ def tune(
     space : Space or dict of domains by name, optional
         The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
-        The number of candidates. "auto": 128, or as many as fit into `time_limit` (see `ash.plan`). None: an endless
-        stream, ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
+        "auto": 128, or as many as fit into `time_limit`; see `ash.plan`. None: endless, until a limit or `patience`.
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
@@ -109,8 +108,7 @@ def tune(
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
-        No candidate has a finite loss (AllDiverged), the executor is broken (ExecutorFailed), or the journal cannot be
-        used or holds another run (JournalError).
+        No candidate has a finite loss, the executor is broken, or the journal cannot be used or holds another run.
 
     Examples
     --------

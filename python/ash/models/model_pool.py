@@ -305,13 +305,13 @@ def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
 
 
 def prediction_bytes(kept: int, cells: int, classifies: bool) -> int:
-    """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
+    """Return the bytes that the predictions of `kept` networks take until the score of an ensemble is estimated.
 
     `cells` is the number of validation rows times outputs. For each network there are predictions (float32 if the
-    run `classifies`, else float64) and float64 errors. In addition, `sharpness` or `select` temporarily needs five
-    float64 arrays for one network.
+    run `classifies`, else float64), a copy of them in parts (`cross_fitted`), and float64 errors. In addition,
+    `sharpness` or `select` temporarily needs five float64 arrays for one network.
     """
-    return ((12 if classifies else 16) * kept + 40) * cells
+    return ((16 if classifies else 24) * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
