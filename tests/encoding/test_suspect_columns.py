@@ -47,3 +47,18 @@ def test_useful_columns_are_not_told_of() -> None:
         ash.tune(frame, LABELS, candidates=2, progress=False, threads=1)
         ash.tune(frame, X["x"] ** 3, candidates=2, progress=False, threads=1)
         ash.tune(frame[:31].assign(name=[f"n{row}" for row in range(31)]), LABELS[:31], candidates=2, progress=False)
+
+
+def test_a_column_is_not_taken_for_a_copy_because_rows_are_repeated_for_their_weight() -> None:
+    frame = X.assign(price=RANDOM.normal(size=ROWS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "the ladder has one rung")
+        estimator = ash.ASHRegressor(candidates=2, n_jobs=1, random_state=0, verbose=False)
+        estimator.fit(frame, VALUES, np.arange(ROWS) % 3 + 1)
+
+
+def test_a_copy_is_told_of_although_its_rows_are_in_few_groups() -> None:
+    frame = X.assign(odd=np.where(LABELS == "stay", "A", "B"))
+    with pytest.warns(UserWarning, match=COPY):
+        ash.tune(frame, LABELS, candidates=2, groups=np.arange(ROWS) % 3, progress=False, threads=1)

@@ -43,7 +43,10 @@ def test_the_json_document_contains_the_whole_run(result: ash.Result, tmp_path: 
     assert set(document) == {
         *("format", "version", "task", "metric", "ended", "digest", "best", "settings", "space", "candidates", "rungs"),
         *("jobs", "memory", "record", "epochs", "wall_seconds", "core_seconds", "utilization", "started", "versions"),
+        "estimated",
     }
+    estimated = {"score": result.estimated_score, "std_error": result.estimated_score_std_error}
+    assert document["estimated"] == estimated and None not in estimated.values()
     assert document["digest"] == result.digest and document["versions"] == ash.versions()
     assert document["best"]["candidate"] == result.best_candidate and document["best"]["score"] == result.best_score
     assert document["settings"] == json.loads(json.dumps(result.settings))

@@ -171,7 +171,7 @@ def _columns(frame: Frame, schema: Schema, table: Table | None) -> Iterator[Colu
     targets = 1 if table is None else max(1, min(table.classes - 1, 16) if table.classes else table.y.shape[1])
     statistics = tuple(np.zeros((2, targets + 1)) if is_many_level(column) else None for column in schema.columns)
     encoding = Encoding(schema, statistics, tuple(range(targets)))
-    notes = _notes(frame, schema, None if table is None else table.y)
+    notes = _notes(frame, schema, table)
     for place, given in enumerate(frame.columns):
         column = schema.columns[place]
         missing = _count_missing(given, column) if column.missing else 0
@@ -211,11 +211,13 @@ def _count_missing(given: Column, column: ColumnSchema) -> int:
     return sum(int(missing.sum()) for missing in found)
 
 
-def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[list[str]]:
+def _notes(frame: Frame, schema: Schema, table: Table | None) -> list[list[str]]:
     """Return, for each column, a list of notes about oddities, such as "constant: tells nothing"."""
     chosen = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     rows = frame.numbers_of(chosen)
-    targets = None if y is None or y.shape[1] > 1 else y[:, 0]
+    targets = None if table is None or table.y.shape[1] > 1 else table.y[:, 0]
+    groups = None if table is None else table.groups
+    chosen_groups = None if groups is None else groups[chosen]
     notes: list[list[str]] = []
     first: dict[Any, int] = {}
     for place, (given, column) in enumerate(zip(frame.columns, schema.columns, strict=True)):
@@ -228,9 +230,9 @@ def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[
         twin = first.setdefault(tuple(cells) if cells.dtype.kind == "O" else cells.tobytes(), place)
         if twin != place and not found and _are_equal(frame, schema, twin, place):
             found.append(f"copy of {f'x{twin}' if schema.names is None else schema.names[twin]}")
-        if targets is not None and not found and _tell(cells, targets[chosen], column.kind):
+        if targets is not None and not found and _tell(cells, targets[chosen], column.kind, chosen_groups):
             everything = _cells(given, column.kind) if len(cells) < frame.rows else cells
-            if len(cells) == frame.rows or _tell(everything, targets, column.kind):
+            if len(cells) == frame.rows or _tell(everything, targets, column.kind, groups):
                 found.append("copy of the target")
         notes.append(found)
     return notes
@@ -246,12 +248,13 @@ def warn_of_suspects(table: Table, schema: Schema) -> None:
         return
     chosen = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     rows = frame.numbers_of(chosen)
+    chosen_groups = None if table.groups is None else table.groups[chosen]
     facts = []
     for given, column in zip(frame.columns, schema.columns, strict=True):
         cells = _cells(given.with_order(rows), column.kind)
-        if any(_is_copy(cells, target[chosen], column.kind) for target in table.y.T):
+        if any(_is_copy(cells, target[chosen], column.kind, chosen_groups) for target in table.y.T):
             everything = cells if len(cells) == frame.rows else _cells(given, column.kind)
-            if any(_is_copy(everything, target, column.kind) for target in table.y.T):
+            if any(_is_copy(everything, target, column.kind, table.groups) for target in table.y.T):
                 facts.append(f"{given.label} is a copy of the target")
         elif column.kind == "category" and len(column.levels) in (frame.rows, MOST_LEVELS):
             facts += [f"{given.label} has a different text in each row"] * _is_id(cells, column.kind)
@@ -260,11 +263,11 @@ def warn_of_suspects(table: Table, schema: Schema) -> None:
         warn_user(f"X has columns that cannot help with new rows ({'; '.join(at_most(facts))}): {todo}")
 
 
-def _is_copy(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
+def _is_copy(cells: NDArray[Any], targets: NDArray[np.float64], kind: str, groups: NDArray[np.int64] | None) -> bool:
     """Return whether cells equal the targets, or correspond to them one to one and each occurs twice on average."""
     if kind != "category" and np.array_equal(cells, targets):
         return True
-    return _tell(cells, targets, kind) and len(np.unique(targets)) <= len(targets) / 2
+    return _tell(cells, targets, kind, groups) and len(np.unique(targets)) <= _count_evidence(targets, groups) / 2
 
 
 def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> NDArray[Any]:
@@ -307,7 +310,12 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
     return True
 
 
-def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
+def _count_evidence(targets: NDArray[np.float64], groups: NDArray[np.int64] | None) -> int:
+    """Return the number of rows without those of the same group and target, which may be copies of one row."""
+    return len(targets) if groups is None else len(set(zip(groups.tolist(), targets.tolist(), strict=True)))
+
+
+def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str, groups: NDArray[np.int64] | None) -> bool:
     """Return whether values and targets correspond one to one.
 
     If values occur less than twice on average, a one-to-one match is no evidence by itself. In that case, the result is
@@ -318,7 +326,7 @@ def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
     for cell, target in zip(cells.tolist(), targets.tolist(), strict=True):
         if there.setdefault(cell, target) != target or back.setdefault(target, cell) != cell:
             return False
-    if len(there) <= len(cells) / 2:
+    if len(there) <= _count_evidence(targets, groups) / 2:
         return True
     steps = np.diff([there[cell] for cell in sorted(there)]) if kind != "category" else np.zeros(1)
     return bool(np.all(steps > 0) or np.all(steps < 0))
