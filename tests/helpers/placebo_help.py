@@ -4,11 +4,8 @@ Each way draws columns from a hidden bit per row. A placebo has labels that are 
 is as good as chance on new rows. A signal has the bit as label, with one label in ten turned, so a model can find it.
 """
 
-import contextlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,6 @@ from scipy import sparse
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
 
 import ash
-from ash.cli.cli import main
 
 Random = np.random.Generator
 ROWS = 120
@@ -136,7 +132,11 @@ def weighted(name: str, draw: Callable[[Random, int], NDArray[np.float64]], **se
 
 weighted("whole weights", lambda random, rows: random.integers(1, 6, rows).astype(float))
 weighted("whole weights, cv as number", lambda random, rows: random.integers(1, 6, rows).astype(float), cv=4)
-weighted("whole weights, validation as share", lambda random, rows: random.integers(0, 4, rows).astype(float), validation=0.25)
+weighted(
+    "whole weights, validation as share",
+    lambda random, rows: random.integers(0, 4, rows).astype(float),
+    validation=0.25,
+)
 weighted("real weights", lambda random, rows: random.uniform(0.5, 3, rows))
 
 
@@ -181,7 +181,9 @@ def _(random: Random, signal: bool) -> Given:
 def _(random: Random, signal: bool) -> Given:
     bits = bits_of(random)
     texts = [f"item {number}" for number in random.permutation(ROWS)]
-    return Given(pd.DataFrame({"text": texts, "kind": np.where(bits, "big", "small")}), labels_of(random, bits, signal=signal))
+    return Given(
+        pd.DataFrame({"text": texts, "kind": np.where(bits, "big", "small")}), labels_of(random, bits, signal=signal)
+    )
 
 
 @way("dates")
@@ -227,7 +229,9 @@ def regression(outputs: int) -> Draw:
 
     def given(random: Random, signal: bool) -> Given:
         bits = bits_of(random)
-        y = np.column_stack([labels_of(random, bits, signal=signal) + random.normal(size=ROWS) / 4 for _ in range(outputs)])
+        y = np.column_stack(
+            [labels_of(random, bits, signal=signal) + random.normal(size=ROWS) / 4 for _ in range(outputs)]
+        )
         return Given(numbers(random, bits), y[:, 0] if outputs == 1 else y)
 
     return given
@@ -257,7 +261,9 @@ def is_regression(given: Given) -> bool:
 def by_estimator(given: Given, seed: int, **others: Any) -> Estimate:
     """Fit an estimator with its default settings, except for the number of candidates and the metric."""
     kind, scoring = (ash.ASHRegressor, "r2") if is_regression(given) else (ash.ASHClassifier, "roc_auc")
-    settings = {"candidates": CANDIDATES, "random_state": seed, "n_jobs": 1, "scoring": scoring} | given.settings | others
+    settings = (
+        {"candidates": CANDIDATES, "random_state": seed, "n_jobs": 1, "scoring": scoring} | given.settings | others
+    )
     model = kind(**settings).fit(given.X, given.y, **given.of_fit)
     return Estimate(model.estimated_score_, model.estimated_score_std_error_, model)
 

@@ -4,20 +4,16 @@ Three families of tests need no knowledge of the code. Placebo: if labels are in
 score is that of chance. Signal: if labels follow from the columns, each way of giving the table finds this. Same
 quality: it depends neither on the order of rows and columns, nor on the names of labels or the unit of a column.
 
-The mean of a placebo's deviations has a standard error of about 0.22 over 20 runs. All seeds are fixed, so no test fails
-by chance.
+The mean of a placebo's deviations has a standard error of about 0.22 over 20 runs. All seeds are fixed, so no test
+fails by chance.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer
 
-import ash
 from placebo_help import (
     NEW_ROWS,
     WAYS,
