@@ -481,7 +481,8 @@ class Result(RunResult):
                 "an ensemble needs folds that each train on all rows but their own part, unlike the cv of this run; "
                 "use ASHClassifier or ASHRegressor with this cv, which train the ensemble on all rows"
             )
-        ensemble, refit = self.kept.ensemble(size), ()
+        ensemble = self.kept.ensemble(size)
+        refit: tuple[int, ...] = ()
         if size == 1 and len(self.kept.members[0]) > 1:
             score, weights = ensemble.validation_score, self.model.decision_weights
             ensemble = Ensemble(

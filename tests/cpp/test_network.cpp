@@ -133,7 +133,8 @@ TEST_CASE("predictions do not depend on the number of threads") {
 
 TEST_CASE("a prediction of no rows has no results") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
-    Network(layers, {}, 0, kThree, kPlain).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
+    Network(layers, {}, 0, kThree, kPlain)
+        .predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), static_cast<float*>(nullptr));
 }
 
 TEST_CASE("floats predict like doubles and missing values like the center; numbers beyond float32 are refused") {

@@ -232,7 +232,7 @@ TEST_CASE("scores that are far apart give probabilities of 0 and 1") {
 
 TEST_CASE("trees return no results for no rows, and refuse numbers beyond float32") {
     const Trees trees = made(chain());
-    CHECK(trees.predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr));
+    CHECK(trees.predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), static_cast<float*>(nullptr)));
     std::vector<double> x(600 * kFeatures, 0.0);
     std::vector<float> found(600);
     for (const double bad : {1e39, -1e39, std::numeric_limits<double>::infinity()}) {

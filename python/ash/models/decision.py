@@ -50,7 +50,7 @@ KERNEL = (1.0, 2.0, 3.0, 2.0, 1.0)
 _ROOT = math.sqrt(math.sqrt(2.0))  # square roots are exact on all platforms, other powers are not
 
 
-def read_threshold(name: str, value: Any) -> Any:
+def read_threshold(name: str, value: Any) -> str | float | None:
     """Return the argument `decision_threshold`: "auto", None, or a float between 0 and 1."""
     if value is None or (isinstance(value, str) and value == AUTO):
         return value
@@ -59,7 +59,7 @@ def read_threshold(name: str, value: Any) -> Any:
     return float(value)
 
 
-def decide(probabilities: NDArray[np.float32], decision_weights: Numbers | None) -> NDArray[np.int64]:
+def decide(probabilities: NDArray[np.floating[Any]], decision_weights: Numbers | None) -> NDArray[np.int64]:
     """Return the class number of each row: the largest product of weight and probability, the first one in a tie."""
     if decision_weights is None:
         return np.asarray(probabilities.argmax(axis=1))
@@ -69,7 +69,7 @@ def decide(probabilities: NDArray[np.float32], decision_weights: Numbers | None)
 def decision_of(
     threshold: str | float | None,
     metric: str,
-    probabilities: NDArray[np.float32],
+    probabilities: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     weights: Numbers | None,
     positive: int | None,
@@ -107,7 +107,7 @@ def factors_of(octaves: int) -> Numbers:
 
 
 def tune_decision(
-    probabilities: NDArray[np.float32],
+    probabilities: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     weights: Numbers | None,
     metric: str,

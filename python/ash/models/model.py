@@ -242,7 +242,7 @@ class Model(ABC):
         self,
         metric: str,
         targets: NDArray[np.float64],
-        outputs: NDArray[np.float32],
+        outputs: Outputs,
         weights: NDArray[np.float64] | None = None,
         positive: int | None = None,
     ) -> float:
@@ -254,7 +254,8 @@ class Model(ABC):
             A metric of the task.
         targets : ndarray of shape (rows, outputs), float64
             Class numbers in one column, or targets.
-        outputs : ndarray of shape (rows, outputs), float32
+        outputs : ndarray of shape (rows, outputs)
+            Probabilities in float32, or targets in float64.
         weights : ndarray of shape (rows,), optional
         positive : int, optional
             Of two classes, the number of the positive class; by default that of the model.

@@ -166,7 +166,7 @@ class Kept:
             candidates=tuple(self.candidates[place] for place in places),
             rungs=tuple(self.rungs[place] for place in places),
             factors=tuple(self.factors[place] for place in places),
-            predictions=self.predictions[np.ix_(places, rows)],
+            predictions=self.predictions[np.ix_(np.asarray(places, np.int64), rows)],
             targets=self.targets[rows],
             weights=None if self.weights is None else self.weights[rows],
             folds=self.folds[rows],

@@ -1,6 +1,7 @@
 """Draws the report's first section (task and outcome) and last section (settings, versions, digest of the run)."""
 
 import math
+from typing import Any
 
 from ash._utils.display import counted, show, show_seconds, shown_estimate
 from ash._utils.installation import versions
@@ -41,8 +42,9 @@ def headline(facts: Facts) -> str:
 
 def _estimated(facts: Facts) -> str:
     """Return the estimated score with its standard error; empty for functions, during a run or if it is unknown."""
-    score = getattr(facts.history, "estimated_score", math.nan)
-    return "" if math.isnan(score) else shown_estimate(score, facts.history.estimated_score_std_error)
+    history: Any = facts.history  # a history during a run has no estimate
+    score = getattr(history, "estimated_score", math.nan)
+    return "" if math.isnan(score) else shown_estimate(score, history.estimated_score_std_error)
 
 
 def overview(facts: Facts) -> Section:

@@ -127,15 +127,17 @@ class ValidationScorer:
 
 def scorer_of(name: str, pos_label: Any) -> Scorer:
     """Return scikit-learn's scorer of this name, for the positive class `pos_label` if the scorer has such a class."""
-    scorer: Any = get_scorer(name)
-    function, settings = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    scorer: Scorer = get_scorer(name)
+    own: Any = scorer
+    function, settings = getattr(own, "_score_func", None), getattr(own, "_kwargs", {})
     parameters = inspect.signature(function).parameters if function is not None else {}
     if pos_label is None or "pos_label" not in parameters or settings.get("average", "binary") != "binary":
         return scorer
     settings = {**settings, "pos_label": pos_label}
-    return make_scorer(
-        function, response_method=scorer._response_method, greater_is_better=scorer._sign > 0, **settings
+    made: Scorer = make_scorer(
+        function, response_method=own._response_method, greater_is_better=own._sign > 0, **settings
     )
+    return made
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:

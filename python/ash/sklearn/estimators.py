@@ -143,7 +143,7 @@ class _Estimator(Configured):
 
     def _new_run(self, journal: Journal | None) -> dict[str, Any]:
         """Return the settings of a new run, as given by the estimator's parameters."""
-        about = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
+        about: dict[str, Any] = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
         metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "metric": metric, "task": self._task}
