@@ -473,7 +473,7 @@ class TuningRun:
     def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
         """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
         size = 1 if self._final is None else self._final.ensemble
-        folds, count = self._split.folds, np.shape(self._y)[0]
+        folds, count = self._split.folds, len(np.asarray(self._y))
         oof = np.empty(0, np.int64)  # rows of a separate validation table are not rows of X
         if folds[0].held_out is None:
             oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
