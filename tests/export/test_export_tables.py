@@ -19,6 +19,8 @@ from export_help import MISSING, check_labels, check_outputs, compile_header, fe
 
 PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*rows are equal to other rows")  # winequality has copies
+
 
 def sample(name: str) -> tuple[Any, Any]:
     table = pandas.read_csv(SAMPLES / f"{name}.csv.gz")

@@ -268,7 +268,7 @@ def _tables() -> dict[str, Any]:
         "size": X[:, 0],
         "color": ["red", "green", "blue"] * 20,
         "sold": [True, False] * 30,
-        "day": pd.date_range("2026-01-01", periods=ROWS),
+        "day": pd.date_range("2026-01-01", periods=ROWS)[np.arange(ROWS) * 7 % ROWS],  # in no order
     }
 
     def with_cell(value: float) -> Any:

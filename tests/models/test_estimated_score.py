@@ -52,7 +52,7 @@ def best_per_candidate(scores: dict[tuple[int, int], float]) -> list[tuple[int, 
 
 def oracle(kept: Kept, size: int, fold_scores: Any) -> tuple[Any, float]:
     """Return the cross-fitted outputs, and the gain of the search, by the rules of the module in plain Python."""
-    outputs, gains = np.zeros(kept.predictions.shape[1:], np.float32), []
+    outputs, gains = np.zeros(kept.predictions.shape[1:], kept.predictions.dtype), []
     folds = sorted(set(kept.folds.tolist()))
     for fold in folds:
         others = [each for each in folds if each != fold]
@@ -67,7 +67,7 @@ def oracle(kept: Kept, size: int, fold_scores: Any) -> tuple[Any, float]:
                 for place, count in zip(places, chosen, strict=True)
                 if count
             ]
-            outputs[row] = np.float32(sum(total[1:], total[0]))
+            outputs[row] = sum(total[1:], total[0])
         count = int((chosen > 0).sum())
         best = best_per_candidate(by)[:count]
         gains.append(

@@ -13,6 +13,8 @@ import ash
 from ash.errors import SettingError
 from ash.models.inspection import MOST_COLUMNS, MOST_ROWS, REPEATS
 
+pytestmark = pytest.mark.filterwarnings("ignore:the rows are in the order of the dates in column 'day'")
+
 ROWS = 300
 RANDOM = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -76,7 +78,7 @@ def test_importance_with_a_scoring_function_uses_the_log_loss() -> None:
 
 
 def test_partial_dependence_matches_scikit_learn() -> None:
-    fit = ash.ASHClassifier(candidates=8, ensemble=1, refit=False, random_state=0).fit(FRAME, LABEL)
+    fit = ash.ASHClassifier(candidates=8, ensemble=1, refit=False, random_state=0, validation=0.2).fit(FRAME, LABEL)
     rows, _ = validated(fit.result_)
     for name in ("strong", "gaps"):
         found = fit.result_.partial_dependence(name)
@@ -95,16 +97,17 @@ def test_partial_dependence_matches_scikit_learn() -> None:
 
 
 def test_the_importance_of_an_estimators_model_is_computed() -> None:
-    fit = ash.ASHRegressor(candidates=8, random_state=0).fit(FRAME, NUMBER)
+    fit = ash.ASHRegressor(candidates=8, random_state=0, validation=0.2).fit(FRAME, NUMBER)
     found = fit.result_.feature_importance(fit.model_)
     assert next(iter(found)) == "strong" and found != fit.result_.feature_importance()
-    alone = ash.ASHRegressor(candidates=8, random_state=0, ensemble=1, refit=False).fit(FRAME, NUMBER)
+    alone = ash.ASHRegressor(candidates=8, random_state=0, ensemble=1, refit=False, validation=0.2).fit(FRAME, NUMBER)
     assert alone.result_.feature_importance(alone.model_) == alone.result_.feature_importance()
     values, predictions = fit.result_.partial_dependence("strong", fit.model_)
     rows, _ = validated(fit.result_)
     np.testing.assert_allclose(predictions[0, 0], fit.predict(rows.assign(strong=values[0])).mean(), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows")
 def test_importance_works_with_neighbor_features() -> None:
     """Check that rows are encoded again after a column has changed, since neighbor features depend on all columns."""
     x = RANDOM.normal(size=(ROWS, 3)).round(2)
@@ -144,7 +147,7 @@ def test_impossible_inspections_are_refused() -> None:
     wide = ash.tune(RANDOM.normal(size=(20, MOST_COLUMNS + 1)), np.arange(20) % 2, **{**RUN, "candidates": 1})
     with pytest.raises(SettingError, match=r"feature_importance needs validation rows, .* at most 200 columns"):
         wide.feature_importance()
-    fit = pickle.loads(pickle.dumps(ash.ASHClassifier(candidates=2, random_state=0).fit(FRAME, LABEL)))
+    fit = pickle.loads(pickle.dumps(ash.ASHClassifier(candidates=2, random_state=0, validation=0.2).fit(FRAME, LABEL)))
     with pytest.raises(SettingError, match=r"which the pickle of an estimator leaves out; use sklearn\.inspection"):
         fit.result_.feature_importance()
 

@@ -282,6 +282,7 @@ def test_a_refit_keeps_the_calibration_factor(digits: tuple[Any, ...]) -> None:
     space = ash.Space(hidden=(64,), label_smoothing=0.3, optimizer="adamw")
     config = ash.SearchConfig(min_epochs=8)
     settings: dict[str, Any] = {"space": space, "candidates": 1, "config": config, "random_state": 0}
+    settings["validation"] = 0.2
     found = [ash.ASHClassifier(refit=refit, **settings).fit(x, y).predict_proba(x_test) for refit in (False, True)]
     assert not np.array_equal(*found)
     even = ash.ASHClassifier(refit=False, scoring="f1_micro", **settings).fit(x, y).predict_proba(x_test)
