@@ -547,10 +547,10 @@ def test_a_journal_of_a_function_is_resumed(tmp_path: Path) -> None:
 
 
 def write() -> None:
-    """Write records and files."""
-    shutil.rmtree(GOLDEN, ignore_errors=True)
-    GOLDEN.mkdir()
-    write_files(FILES)
+    """Write the records, and files if there are none: files of earlier versions must stay readable."""
+    if not FILES.exists():
+        FILES.mkdir(parents=True)
+        write_files(FILES)
     runs = {}
     for name, run in RUNS.items():
         with TemporaryDirectory() as scratch:
