@@ -492,7 +492,7 @@ def test_every_record_has_a_run() -> None:
 
 def write_files(folder: Path) -> None:
     """Write models, and journals of runs that ended at a limit."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name, (data, space) in MODELS.items():
         result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False)
         (result.ensemble(8) if name == "ensemble" else result.model).save(folder / f"{name}.safetensors")
@@ -549,7 +549,6 @@ def test_a_journal_of_a_function_is_resumed(tmp_path: Path) -> None:
 def write() -> None:
     """Write the records, and files if there are none: files of earlier versions must stay readable."""
     if not FILES.exists():
-        FILES.mkdir(parents=True)
         write_files(FILES)
     runs = {}
     for name, run in RUNS.items():
