@@ -40,6 +40,15 @@ def fitted(**given: Any) -> ash.ASHClassifier:
 # The tuned decision of estimators
 
 
+@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
+@pytest.mark.parametrize("split", [{"validation": 0.2}, {"cv": 5}])
+def test_the_estimate_by_a_function_decides_as_the_model_does(split: dict[str, Any]) -> None:
+    """With weights of classes, the most probable class is rarely the rare one, whose recall would be about 0."""
+    model = fitted(class_weight={0: 1.0, 1: 9.0}, candidates=4, scoring="recall", **split)
+    assert model.best_score_ > 0.3
+    assert model.estimated_score_ == pytest.approx(model.best_score_, abs=0.3)
+
+
 def test_labels_for_f1_are_decided_by_a_tuned_threshold() -> None:
     """With 6 % positive rows, the most probable class has an F1 score of about 0.1, the best threshold of 0.43."""
     tuned, usual = fitted(scoring="f1"), fitted(scoring="f1", decision_threshold=None)

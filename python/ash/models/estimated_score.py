@@ -123,7 +123,8 @@ def estimate(kept: Kept, size: int, fold_scores: FoldScores, scorers: Sequence[S
     def scores(outputs: Outputs) -> list[float]:
         if not scorers:
             return [kept.native_score(outputs)]
-        return [score(kept.networks[0], outputs[kept.folds == fold]) for fold, score in enumerate(scorers)]
+        # The decision of a user's metric follows from the weights of the classes, not from the rows.
+        return [score(kept.best(), outputs[kept.folds == fold]) for fold, score in enumerate(scorers)]
 
     found = scores(fitted.outputs)
     mean, gain = _mean(found), fitted.gain
