@@ -126,8 +126,8 @@ EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
-SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
-QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
+SEARCHES = {"candidates": 24, "validation": 0.2, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
+QUICK_SEARCHES = {"candidates": 8, "validation": 0.2, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
 HELD_OUT = 1  # validation rows of a single network: ash requires at least one, although nothing is selected
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95

@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 import needs
-from bench import honest, quality
+from bench import quality
 from bench.figures import Picture
 from bench.machine import CORE
 from bench.quality.compare import main as compare
@@ -484,17 +484,6 @@ def test_rows_recur_in_one_table_as_its_page_states() -> None:
 
 
 # The estimated score
-
-
-def test_estimates_are_compared_with_held_out_errors_in_standard_errors() -> None:
-    run = {"error": 2.0, "deviation": 0.3, "estimated": 2.2, "estimated_deviation": 0.4, "best": 1.5, "rows": 400}
-    runs = {honest.key_of("diabetes", seed): {**run, "error": 2.0 + 0.5 * seed} for seed in (0, 1, 2)}
-    values = {**runs, honest.key_of("wine", 0): {"skipped": "sklearn"}}
-    found = table(honest.sections(values), "Estimated and best score, above the held-out one")
-    assert list(row(found, "estimated score").values())[1:] == ["+0.60", "1.00", "NO"]
-    assert list(row(found, "best score").values())[1:] == ["+2.00", "1.00", "NO"]
-    own = row(table(honest.sections(values), "Table by table"), "diabetes")
-    assert list(own.values())[1:] == ["400", "2.2", "1.5", "2.5", "+0.60", "+2.00"]
 
 
 def test_estimated_errors_are_measured_in_the_compared_metric() -> None:
