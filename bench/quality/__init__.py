@@ -41,7 +41,7 @@ def cases(options: Namespace) -> Sequence[Case]:
     return [
         Case(
             fit.key,
-            partial(run_fit, fit, options.data),
+            partial(_run, fit, options.data),
             measures=CORE if fit.contender in (OURS, PLAIN) else (),
             packages=CONTENDERS[fit.contender].packages,
         )
@@ -53,7 +53,7 @@ def cases(options: Namespace) -> Sequence[Case]:
     ]
 
 
-def run_fit(fit: Fit, folder: str | None) -> dict[str, Any]:
+def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
     """Measure a fit; return its values, or why it has none. If `ash` fails, the bench ends; a peer may fail."""
     missing = CONTENDERS[fit.contender].missing() or TABLES[fit.table].missing(folder)
     if missing is not None:

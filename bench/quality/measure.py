@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figures import timed
-from bench.quality.contenders import CONTENDERS, OURS, Task
+from bench.quality.contenders import CONTENDERS, Task
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, split
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
@@ -43,15 +43,7 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
     chosen.fit(replace(task, limit=min(limit, FEW_SECONDS), few=True), rows.x[:FEW_ROWS], rows.y[:FEW_ROWS])
     seconds, used, model = timed_use(lambda: chosen.fit(task, rows.x, rows.y), threads)
     found = {**scores(model, rows), **facts(rows), "seconds": seconds, "utilization": used}
-    found |= estimates(model, task.kind) if contender == OURS else {}
     return {**found, "ms": prediction_ms(model, rows), "bytes": saved_bytes(model)}
-
-
-def estimates(model: Any, kind: str) -> dict[str, float]:
-    """Return the estimated error, its standard error, and the error of the best score, as `COMPARED` defines errors."""
-    perfect = 1.0 if kind == BINARY else 0.0
-    estimated, best = perfect - model.estimated_score_, perfect - model.best_score_
-    return {"estimated": estimated, "estimated_deviation": model.estimated_score_std_error_, "best": best}
 
 
 def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:

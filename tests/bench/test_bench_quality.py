@@ -27,7 +27,6 @@ from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, 
 from bench.quality.measure import (
     LEAST_PROBABILITY,
     auc_error,
-    estimates,
     log_losses,
     measure,
     prediction_ms,
@@ -481,13 +480,3 @@ def test_rows_recur_in_one_table_as_its_page_states() -> None:
         held = zip(rows.x_test.to_numpy().tolist(), rows.y_test, strict=True)
         known[name] = np.mean([(*each, y) in before for each, y in held])
     assert 0.2 < known["winequality_white"] < 0.3 and known["california"] == 0
-
-
-# The estimated score
-
-
-def test_estimated_errors_are_measured_in_the_compared_metric() -> None:
-    model = SimpleNamespace(estimated_score_=0.9, best_score_=0.95, estimated_score_std_error_=0.02)
-    found = estimates(model, BINARY)
-    assert (found["estimated"], found["best"]) == pytest.approx((0.1, 0.05))
-    assert estimates(model, REGRESSION)["estimated"] == -0.9
