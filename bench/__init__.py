@@ -22,6 +22,7 @@ SUBJECTS = {
     "quality": Subject(
         "How good is the model that a minute brings? Beside AutoML, trees and another network.", "hours"
     ),
+    "honest": Subject("Is the estimated score right? Beside the score on held-out rows.", "30 min"),
     "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
     "ablation": Subject("What is each part of the default recipe worth?", "2 h"),
     "repeats": Subject("Are timed runs repeated bit for bit, and what does it cost?", "2 h"),

@@ -46,10 +46,10 @@ from bench.quality.page import geometric_mean, shown_mean, smoothed
 from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
-PROOF, PLACES, PRICE, SEARCH = "proof", "places", "price", "search"
-PARTS = (PROOF, PLACES, PRICE, SEARCH)
+PROOF, PLACES, PRICE = "proof", "places", "price"
+PARTS = (PROOF, PLACES, PRICE)
 THREADS, MOST_SEEDS = 2, 3
-PRICE_LIMIT, SEARCH_LIMIT, PLACE_LIMIT = 20.0, 30.0, 5.0  # seconds
+PRICE_LIMIT, PLACE_LIMIT = 20.0, 5.0  # seconds
 QUICK_LIMIT = 2.0
 LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
@@ -78,9 +78,6 @@ VARIANTS = {
 }
 SHAPES = ((5.0, 1), (5.0, 2), (15.0, 1), (15.0, 2), (60.0, 2))
 """Time limits (seconds) and numbers of threads of the fits that are repeated."""
-
-
-# Proof that repeated fits are equal
 
 
 def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | None) -> dict[str, Any]:
@@ -155,9 +152,6 @@ def _load() -> Iterator[None]:
             other.wait()
 
 
-# Fits repeated elsewhere: through executors, and after a process was killed
-
-
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
     """Fit in this process and repeat through an executor, or in reverse if not `here_first`; return the outcome."""
     warnings.simplefilter("ignore")
@@ -189,9 +183,6 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
         return {**_about(first), "equal": is_equal(first, fit.again(first, n_jobs=THREADS))}
 
 
-# What a repeatable fit costs
-
-
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:
     """Return the errors of a timed fit, the decided share of its epochs, and the used share of the cores' time."""
     from ash import SearchConfig
@@ -221,43 +212,9 @@ def _keys(columns: Mapping[str, Any]) -> tuple[list[int], list[int]]:
     return columns["candidate"].tolist(), columns["rung"].tolist()
 
 
-def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Search over LightGBM with a limit; return the highest rung, and whether a repeated search has the same result."""
-    from lightgbm import LGBMClassifier
-
-    import ash
-
-    warnings.simplefilter("ignore")
-    rows = split("magic", data, seed, categories=False)
-    space = {
-        "num_leaves": ash.integers(4, 256, log=True),
-        "learning_rate": ash.log(0.01, 0.3),
-        "min_child_samples": ash.integers(1, 100, log=True),
-        "subsample": ash.uniform(0.5, 1.0),
-    }
-    given: dict[str, Any] = {"cv": 3, "time_limit": limit, "candidates": None, "random_state": seed}
-
-    def fitted(**changes: Any) -> Any:
-        estimator = LGBMClassifier(verbose=-1, subsample_freq=1)
-        return ash.ASHSearchCV(estimator, space, **given, **changes).fit(rows.x, rows.y)
-
-    first = fitted(n_jobs=THREADS)
-    again = fitted(n_jobs=1, record=first.result_.record)
-    return {
-        "rungs": first.result_.options.max_rungs,
-        "reached": 1 + max(first.result_.columns["rung"].tolist()),
-        "jobs": len(first.result_.jobs),
-        "equal": first.result_.record == again.result_.record
-        and bool(np.array_equal(first.predict_proba(rows.x_test), again.predict_proba(rows.x_test))),
-    }
-
-
-# The cases
-
-
 def cases(options: Namespace) -> Sequence[Case]:
     """Return the cases of the chosen parts."""
-    plan = {PROOF: _proofs, PLACES: _places, PRICE: _prices, SEARCH: _searches}
+    plan = {PROOF: _proofs, PLACES: _places, PRICE: _prices}
     return [case for part in options.parts or PARTS for case in plan[part](options, options.data)]
 
 
@@ -293,13 +250,6 @@ def _prices(options: Namespace, data: str | None) -> Iterator[Case]:
                 yield _case(f"{PRICE}: {table}, {schedule}, seed {seed}", table, "price", told)
 
 
-def _searches(options: Namespace, data: str | None) -> Iterator[Case]:
-    limit = QUICK_LIMIT if options.quick else SEARCH_LIMIT
-    for seed in range(1 if options.quick else MOST_SEEDS):
-        told = {"seed": seed, "limit": limit, "data": data}
-        yield _case(f"{SEARCH}: LightGBM on magic, seed {seed}", "magic", "search", told, "lightgbm")
-
-
 def _case(key: str, table: str, function: str, told: Mapping[str, Any], package: str | None = None) -> Case:
     packages = ("scikit-learn", *([package] if package else []))
     return Case(key, partial(_run, table, function, told, package), packages=packages)
@@ -312,9 +262,6 @@ def _run(table: str, function: str, told: Mapping[str, Any], package: str | None
     return {"skipped": missing} if missing else dict(call("bench.repeats", function, told))
 
 
-# The page
-
-
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
     """Return one table per measured part."""
     parts: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
@@ -322,7 +269,7 @@ def sections(values: Mapping[str, Any]) -> Sequence[Section]:
         part, _, rest = key.partition(": ")
         if "skipped" not in value:
             parts[part][rest] = value
-    made = (_proof_table, _place_table, _price_table, _search_table)
+    made = (_proof_table, _place_table, _price_table)
     return [make(found) for make, found in zip(made, parts.values(), strict=True) if found]
 
 
@@ -385,16 +332,6 @@ def _price_table(found: Mapping[str, Any]) -> Table:
         )
     header = ["table", "rows", "seeds", "ratio", "decided", "busy"]
     return Table(f"The price: {PRICE_LIMIT:g} s on {THREADS} threads", header, rows, note)
-
-
-def _search_table(found: Mapping[str, Any]) -> Table:
-    rows = [
-        [name, f"{value['reached']} of {value['rungs']}", f"{value['jobs']:,}", _word(value)]
-        for name, value in found.items()
-    ]
-    reached = all(value["reached"] == value["rungs"] for value in found.values())
-    note = f"Required: the top rung is reached, {'yes' if reached else 'NO'}. {_count(found)}"
-    return Table(f"ASHSearchCV, {SEARCH_LIMIT:g} s", ["search", "rungs", "jobs", "equal"], rows, note)
 
 
 def arguments(parser: Parser) -> None:

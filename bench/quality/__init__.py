@@ -26,7 +26,7 @@ from typing import Any
 from bench.arguments import Parser, folder, integer, names
 from bench.machine import CORE, cpus
 from bench.processes import ONE_THREAD, call
-from bench.quality.contenders import CONTENDERS, OURS, PLAIN
+from bench.quality.contenders import CONTENDERS, OURS
 from bench.quality.page import readme, sections
 from bench.quality.plan import SECONDS, SEEDS, Fit, fits
 from bench.quality.tables import TABLES, split
@@ -42,7 +42,7 @@ def cases(options: Namespace) -> Sequence[Case]:
         Case(
             fit.key,
             partial(_run, fit, options.data),
-            measures=CORE if fit.contender in (OURS, PLAIN) else (),
+            measures=CORE if fit.contender == OURS else (),
             packages=CONTENDERS[fit.contender].packages,
         )
         for fit in fits(options.quick)
@@ -64,7 +64,7 @@ def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
         with _own_core():
             return dict(call("bench.quality.measure", "measure", told, environment, MOST_SECONDS))
     except SystemExit as error:
-        if fit.contender in (OURS, PLAIN):
+        if fit.contender == OURS:
             raise
         return {"failed": str(error.code)}
 
@@ -117,12 +117,7 @@ def arguments(parser: Parser) -> None:
 
 BENCHES = (
     Bench(
-        "quality",
-        "How good a model a minute brings",
-        CORE,
-        cases,
-        sections,
-        check,
+        *("quality", "How good a model a minute brings", CORE, cases, sections, check),
         anywhere=True,
         at_once=cpus,
         readme=readme,

@@ -47,12 +47,12 @@ class Task:
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
-def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
+def ash(task: Task, x: Any, y: Any, **others: Any) -> Any:
     """Search until the limit with all defaults; if `task.few`, only train a few candidates per kind of model."""
     from ash import ASHClassifier, ASHRegressor, SearchConfig
 
     estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)
-    scoring = task.metric("roc_auc", "neg_log_loss", "neg_root_mean_squared_error") if told else None
+    scoring = task.metric("roc_auc", "neg_log_loss", "neg_root_mean_squared_error")
     for kind in KINDS if task.few else ():
         estimator(candidates=FEW_CANDIDATES, config=SearchConfig(models=kind)).fit(x, y)
     return None if task.few else estimator(time_limit=task.limit, scoring=scoring).fit(x, y)
@@ -269,10 +269,9 @@ class Contender:
         return tuple(module.replace("autogluon", "autogluon.tabular") for module in self.modules)
 
 
-OURS, PLAIN, TUNED, REALMLP, AUTOGLUON = "ash", "ash-default", "lightgbm-tuned", "realmlp", "autogluon-best"
+OURS, TUNED, REALMLP, AUTOGLUON = "ash", "lightgbm-tuned", "realmlp", "autogluon-best"
 CONTENDERS = {
     OURS: Contender("ash", ash, ("lightgbm",), categories=False, seeds=(0, 1, 2)),
-    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), ("lightgbm",), categories=False),
     TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna")),
     "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
     REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False),

@@ -6,7 +6,7 @@
     worse    the number of tables whose 90 % interval, from a jackknife over parts of the held-out rows, is above 1.02
     all      the geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of the tables
 
-Below 1, `ash` is better. Elo (bencheval) ratings cover the contenders that have fitted all tables with the first seed.
+Below 1, `ash` is better.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from bench.figures import Line, Picture, Plot, Section, Table, Text
-from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
+from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS
 from bench.quality.measure import COMPARED, PARTS, PREDICTED
 from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, SEEDS, fits
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
-PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
+PEERS = [each for each in CONTENDERS if each != OURS]
 SAMPLES, INTERVAL = 2_000, (5, 95)
 RISE = 2.0  # rises of the error with a longer time limit are counted if they exceed this many standard errors
 WORSE, STUDENT = 1.02, 1.833  # limit of "worse" (see above); t quantile of 90 % intervals, PARTS - 1 degrees of freedom
@@ -142,7 +142,6 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
         peers_table(fits),
         kinds_table(fits),
         errors_table(fits),
-        scoring_table(fits),
         *curve_sections(fits),
     ]
 
@@ -165,15 +164,13 @@ def losses_table(fits: Fits) -> Table:
 
 
 def peers_table(fits: Fits) -> Table:
-    """Return the ratio of our error to each contender's over all tables, the wins, the worst table, and Elo."""
-    ratings = elo(fits)
+    """Return the ratio of our error to each contender's over all tables, the wins, and the worst table."""
     rows = []
     for each, limit in [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]:
         ratios = {t: ratio for t in fits.tables if (ratio := fits.ratio(t, each, limit)) is not None}
         runs = [run for t in fits.tables for run in fits.of(t, each, limit).values()]
         facts = [[run[name] for run in runs if name in run] for name in FACTS]
         medians = [f"{median(own):{'.3g' if median(own) < 1_000 else ',.0f'}}" if own else "-" for own in facts]
-        rating = f"{ratings[each]:.0f}" if limit == LIMIT and each in ratings else "-"
         if each == OURS:
             cells = ["", "", "", ""]
         elif not ratios:
@@ -183,29 +180,14 @@ def peers_table(fits: Fits) -> Table:
             wins = f"{sum(ratio < 1 for ratio in ratios.values())} of {len(ratios)}"
             shares = [wins, fits.worse(list(ratios), each, limit)]
             cells = [shown_mean(list(ratios.values())), *shares, f"{ratios[worst]:.3f}, {worst}"]
-        rows.append([_name(each, limit), str(len(ratios)), *cells, *medians, rating])
+        rows.append([_name(each, limit), str(len(ratios)), *cells, *medians])
     note = (
         "By theirs: geometric mean with its 90 % interval over the tables. Ash worse: tables whose 90 % interval of "
         f"the ratio, paired by held-out rows, is above {WORSE:g}. Medians of the fits: seconds; ms to predict "
         f"{PREDICTED:,} rows on one core (of classes their probabilities); bytes of the saved model. -: not measured."
     )
-    header = ["ash against", "tables", "by theirs", "ash better", "ash worse", "worst", *FACTS, "Elo"]
+    header = ["ash against", "tables", "by theirs", "ash better", "ash worse", "worst", *FACTS]
     return Table("ash by each peer", header, rows, note)
-
-
-def elo(fits: Fits) -> dict[str, float]:
-    """Return the Elo ratings of the contenders that have fitted all our tables with the first seed."""
-    import pandas as pd
-    from bencheval.evaluator import BenchmarkEvaluator
-
-    tables = [table for table in fits.tables if 0 in fits.of(table, OURS)]
-    present = [each for each in CONTENDERS if tables and all(0 in fits.of(table, each) for table in tables)]
-    if len(present) < 2:
-        return {}
-    lines = [(each, table, error_of(table, fits.of(table, each)[0])) for each in present for table in tables]
-    frame = pd.DataFrame(lines, columns=["method", "task", "metric_error"])
-    evaluator = BenchmarkEvaluator(columns_to_agg_extra=None)
-    return dict(evaluator.compute_elo(frame, include_quantiles=False)["elo"])
 
 
 def kinds_table(fits: Fits) -> Table:
@@ -248,23 +230,6 @@ def _name(contender: str, limit: float) -> str:
     return CONTENDERS[contender].name + (f", {limit:g} s" if contender == AUTOGLUON and limit != LIMIT else "")
 
 
-def scoring_table(fits: Fits) -> Table:
-    """Return the effect of passing the compared metric instead of scoring=None, on classification tables."""
-    rows, ratios = [], []
-    for table in fits.tables:
-        ratio = fits.ratio(table, PLAIN)
-        if ratio is not None:
-            own, plain = (fits.of(table, each)[SEEDS[0]] for each in (OURS, PLAIN))
-            apart = in_deviations(table, own, plain)
-            ratios.append(ratio)
-            errors = [f"{error_of(table, own):.4g}", f"{error_of(table, plain):.4g}"]
-            rows.append((apart, [table, *errors, f"{ratio:.3f}", f"{apart:+.2f}"]))
-    ordered = [row for _, row in sorted(rows, reverse=True)]
-    note = f"Geometric mean {shown_mean(ratios)}. Apart: in standard errors of the error with scoring=None."
-    header = ["table", "scoring=metric", "scoring=None", "ratio", "apart"]
-    return Table("The metric that is compared as scoring, and scoring=None", header, ordered, note)
-
-
 def curve_sections(fits: Fits) -> list[Section]:
     """Return our errors by time limit, and a picture of their ratios to our errors at LIMIT; [] for a single limit."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
@@ -291,14 +256,10 @@ def curve_sections(fits: Fits) -> list[Section]:
     return [Table("Error against time", header, rows, note), Picture("quality", [plot], "A line per table.")]
 
 
-def in_deviations(table: str, one: Run, other: Run) -> float:
-    """Return how far the first error is above the second, in standard errors of the second (which may be 0)."""
-    return (error_of(table, one) - error_of(table, other)) / max(other["deviation"], 1e-12)
-
-
 def largest_rise(table: str, points: Mapping[float, Run]) -> float:
     """Return the largest rise of the error from a limit to a longer one, in standard errors of the first error."""
-    return max(in_deviations(table, points[late], points[early]) for early, late in combinations(sorted(points), 2))
+    pairs = [(points[early], points[late]) for early, late in combinations(sorted(points), 2)]
+    return max((error_of(table, two) - error_of(table, one)) / max(one["deviation"], 1e-12) for one, two in pairs)
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
+from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS
 from bench.quality.tables import TABLES
 
 LIMIT, QUICK_LIMIT, LONG_LIMIT = 60.0, 5.0, 300.0  # seconds
@@ -33,12 +33,11 @@ class Fit:
 
 
 def fits(quick: bool = False) -> Iterator[Fit]:
-    """Yield all fits, by seed and then by table; fits with other limits come last. PLAIN fits only classes."""
+    """Yield all fits, by seed and then by table; fits with other limits come last."""
     tables, seeds, limit = (QUICK_TABLES, QUICK_SEEDS, QUICK_LIMIT) if quick else (tuple(TABLES), SEEDS, LIMIT)
     for seed in seeds:
         for table in tables:
-            names = [name for name in CONTENDERS if name != PLAIN or TABLES[table].classes]
-            yield from (Fit(table, name, limit, seed) for name in names if seed in CONTENDERS[name].seeds)
+            yield from (Fit(table, name, limit, seed) for name in CONTENDERS if seed in CONTENDERS[name].seeds)
     if not quick:
         yield from (Fit(table, OURS, limit, SEEDS[0]) for limit in CURVE_LIMITS for table in tables)
         yield from (Fit(table, each, LONG_LIMIT, SEEDS[0]) for table in tables[::EVERY] for each in (OURS, AUTOGLUON))

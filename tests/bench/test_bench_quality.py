@@ -19,14 +19,16 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 import needs
-from bench import quality
+from ash import ASHRegressor
+from bench import honest, quality
 from bench.figures import Picture
 from bench.machine import CORE
 from bench.quality.compare import main as compare
-from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, Task, stopping_at, tuned
+from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, TUNED, Task, stopping_at, tuned
 from bench.quality.measure import (
     LEAST_PROBABILITY,
     auc_error,
+    facts,
     log_losses,
     measure,
     prediction_ms,
@@ -53,7 +55,7 @@ def test_contenders_fit_all_tables_and_two_contenders_have_other_limits() -> Non
     planned = list(fits())
     assert len({fit.key for fit in planned}) == len(planned), "a case is planned once"
     usual = [fit for fit in planned if fit.limit == 60]
-    pairs = {(table, each) for table in TABLES for each in CONTENDERS if each != PLAIN or TABLES[table].classes}
+    pairs = {(table, each) for table in TABLES for each in CONTENDERS}
     assert {(fit.table, fit.contender) for fit in usual} == pairs
     assert {fit.seed for fit in usual if fit.contender == OURS} == {0, 1, 2}
     others = {(fit.contender, fit.limit, fit.seed) for fit in planned if fit.limit != 60}
@@ -121,8 +123,9 @@ def test_our_classification_fits_are_measured_on_held_out_rows() -> None:
 
 
 def test_regression_errors_are_in_units_of_the_target() -> None:
-    found = measure(PLAIN, "diabetes", None, seed=0, limit=3.0, threads=1)
-    assert 40 < found["error"] < 80 and "log_loss" not in found and 0.3 < found["skew"] < 0.6
+    rows = split("diabetes", None, 0, categories=False)
+    found = scores(ASHRegressor(candidates=8, random_state=0).fit(rows.x, rows.y), rows)
+    assert 40 < found["error"] < 80 and "log_loss" not in found and 0.3 < facts(rows)["skew"] < 0.6
 
 
 class Known:
@@ -398,14 +401,6 @@ def test_fits_from_another_processor_are_not_compared_with_ours() -> None:
     assert Fits(values).of("digits", "catboost"), "there is no fit of ours"
 
 
-def test_only_contenders_that_fitted_all_tables_are_rated() -> None:
-    values = made("wine", OURS, (0.1,)) | made("wine", TUNED, (0.2,)) | made("digits", OURS, (0.3,))
-    values |= made("digits", TUNED, (0.4,)) | made("wine", "flaml", (0.05,))
-    found = table(sections(values), "ash by each peer")
-    ratings = [float(row(found, name)["Elo"]) for name in ("ash", "LightGBM, tuned")]
-    assert ratings[0] > ratings[1] and row(found, "FLAML")["Elo"] == "-"
-
-
 def test_tables_are_grouped_by_kind() -> None:
     values = made("letter", OURS, (0.01,), rows=20_000) | made("letter", TUNED, (0.02,))
     values |= made("crx", OURS, (0.1,), text=0.6) | made("crx", TUNED, (0.05,))
@@ -434,14 +429,6 @@ def test_skipped_and_failed_fits_are_reported() -> None:
     assert row(peers, "RealMLP-TD-S")["by theirs"] == "not measured"
     assert table(sections(values), "Losses first").note.endswith("Failed: LightGBM, tuned on digits.")
     assert sections({})[0].as_text() == "No fit of ash is on record."
-
-
-def test_selection_by_the_metric_is_compared_with_selection_by_accuracy() -> None:
-    values = made("crx", OURS, (0.3, 0.1)) | made("crx", PLAIN, (0.2,), deviation=0.05)
-    values |= made("diabetes", OURS, (50.0,)) | made("diabetes", PLAIN, (50.0,))
-    values |= made("chess", OURS, (0.0, 0.0)) | made("chess", PLAIN, (0.0,))
-    found = table(sections(values), "The metric that is compared")
-    assert found.rows == [["crx", "0.3", "0.2", "1.400", "+2.00"], ["chess", "0", "0", "1.000", "+0.00"]]
 
 
 def test_curves_show_the_largest_rise() -> None:
@@ -480,3 +467,24 @@ def test_rows_recur_in_one_table_as_its_page_states() -> None:
         held = zip(rows.x_test.to_numpy().tolist(), rows.y_test, strict=True)
         known[name] = np.mean([(*each, y) in before for each, y in held])
     assert 0.2 < known["winequality_white"] < 0.3 and known["california"] == 0
+
+
+# The estimated score
+
+
+def test_estimated_scores_are_compared_with_held_out_ones_in_standard_errors() -> None:
+    run = {"rows": 300, "held out": -2.0, "estimated": -2.2, "best": -1.5, "std_error": 0.5}
+    values = {f"diabetes, seed {seed}": {**run, "held out": -2.0 - 0.5 * seed} for seed in (0, 1, 2)}
+    summary, each = honest.sections({**values, "wine, seed 0": {"skipped": "sklearn"}})
+    assert row(summary, "estimated score").values() >= {"+0.60", "1.00", "NO"}
+    assert [*row(each, "diabetes").values()] == ["diabetes", "300", "-2.2", "-1.5", "-2.5", "+0.60", "+2.00"]
+    assert honest.sections({})[0].as_text() == "Fewer than two fits are on record."
+
+
+def test_an_estimated_score_is_measured_beside_the_held_out_one() -> None:
+    found = honest.measure("wine", 0, honest.QUICK_WORK, None)
+    assert found["rows"] == 133 and -1 < found["estimated"] < 0 and -1 < found["held out"] < 0
+    assert 0 < found["std_error"] < 0.5
+    assert {case.key for case in honest.cases(Namespace(quick=True, tables=None, seeds=None, data=None))} == {
+        "wine, seed 0", "diabetes, seed 0"
+    }  # fmt: skip

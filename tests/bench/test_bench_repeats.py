@@ -21,13 +21,13 @@ def test_all_cases_are_planned() -> None:
     keys = [case.key for case in repeats.cases(options())]
     assert len(set(keys)) == len(keys)
     parts = [key.partition(":")[0] for key in keys]
-    assert (parts.count("proof"), parts.count("places"), parts.count("search")) == (40, 20, 3)
+    assert (parts.count("proof"), parts.count("places")) == (40, 20)
     assert sum("loaded" in key for key in keys) == 20
     prices = [case.key for case in repeats.cases(options(parts=("price",), tables=("letter",)))]
     assert prices == [
         f"price: letter, {schedule}, seed {seed}" for seed in range(3) for schedule in ("greedy", "reproducible")
     ]
-    assert len(repeats.cases(options(quick=True))) == 4
+    assert len(repeats.cases(options(quick=True))) == 3
 
 
 def test_a_case_without_its_package_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,10 +125,3 @@ def test_the_cost_is_a_ratio_of_errors() -> None:
     found = table(list(sections(values)), "The price")
     assert found.rows == [["california", "4000", "1", "1.020", "0.980", "0.960"]]
     assert "upper bound <= 1.01 NO. Decided: 0.980, >= 0.97 yes. Busy: 0.960, >= 0.95 yes." in found.note
-
-
-def test_a_search_must_reach_its_top_rung() -> None:
-    run = {"rungs": 3, "jobs": 90, "equal": True}
-    values = {"search: one": {**run, "reached": 3}, "search: other": {**run, "reached": 2}}
-    assert "the top rung is reached, NO" in table(list(sections(values)), "ASHSearchCV").note
-    assert "yes" in table(list(sections({"search: one": values["search: one"]})), "ASHSearchCV").note
