@@ -385,6 +385,9 @@ class Result(RunResult):
         choice among many candidates is subtracted. ash/models/estimated_score.py has the method and its sources. A
         group counts once in the standard error. With a user's function, the standard error follows from the
         differences between the folds, and is NaN without folds. Both are NaN if fewer than two groups were held out.
+    decision_weights : ndarray of shape (classes,), or None
+        The weights of the classes in the decision of the same model as for `estimated_score`; None if the most
+        probable class is predicted.
 
     Notes
     -----
@@ -411,6 +414,7 @@ class Result(RunResult):
     oof_prediction: NDArray[np.float64]
     estimated_score: float
     estimated_score_std_error: float
+    decision_weights: NDArray[np.float64] | None = None  # absent in pickles of earlier versions
 
     @property
     def best_score(self) -> float:

@@ -422,6 +422,9 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     # Estimators
     "classifier": fitted(ash.ASHClassifier(SMALL, candidates=24), digits),
     "classifier of categories": fitted(ash.ASHClassifier(candidates=6), holes),
+    "classifier of many levels": fitted(
+        ash.ASHClassifier(candidates=6, categorical_features=["age"]), lambda: sample("adult", 400)
+    ),
     "classifier without refit": fitted(ash.ASHClassifier(SMALL, candidates=24, refit=False), digits),
     "classifier of one network": fitted(ash.ASHClassifier(SMALL, candidates=24, ensemble=1), digits),
     "classifier by folds": fitted(ash.ASHClassifier(SMALL, candidates=6, cv=3), digits),

@@ -129,6 +129,46 @@ def test_a_class_of_a_single_group_is_in_training() -> None:
         grouped_split(WHO, WHO.astype(float), 0.5, 0)
 
 
+SOLE = "^all rows of class 2 are in one group or are copies of one row, so they are used for training only"
+
+
+@pytest.mark.parametrize("split", [{}, {"cv": 4}, {"validation": 0.3}])
+@pytest.mark.parametrize("door", ["estimator", "tune"])
+def test_a_class_in_one_group_is_named_by_one_warning_and_the_scores_are_finite(door: str, split: Any) -> None:
+    y = np.where(WHO == 7, 2, Y)
+    with pytest.warns(UserWarning, match=SOLE) as said:
+        if door == "tune":
+            result = ash.tune(X, y, candidates=4, seed=0, groups=WHO, threads=1, progress=False, **split)
+        else:
+            model = ash.ASHClassifier(candidates=4, random_state=0, n_jobs=1, **split).fit(X, y, groups=WHO)
+            result = model.result_
+            assert np.isfinite(model.predict_proba(X)).all()
+    assert len(said) == 1
+    assert np.isfinite([result.best_score, result.estimated_score, result.estimated_score_std_error]).all()
+    held_out = ~np.isnan(result.oof_prediction).any(axis=1)
+    assert not held_out[WHO == 7].any()
+    assert not split.get("cv") or held_out[WHO != 7].all()
+
+
+def test_folds_hold_out_only_groups_that_leave_each_class_in_training() -> None:
+    y = np.where(WHO % 10 == 0, WHO // 10 + 2, Y)  # six groups have a class of their own
+    folds = grouped_folds(WHO, y.astype(float), 54, 0)
+    assert (folds[WHO % 10 == 0] == -1).all() and set(folds[WHO % 10 > 0]) == set(range(54))
+    fit = ash.ASHClassifier(cv=55, candidates=2, random_state=0)
+    with pytest.raises(ash.SettingError, match="from 2 to 54"):
+        fit.fit(X, y, groups=WHO)
+    for cv in (None, 5):
+        with pytest.raises(ash.DataError, match="groups leave no rows to validate on, since each group has all rows"):
+            fit.set_params(cv=cv).fit(X, WHO, groups=WHO)
+
+
+def test_a_class_whose_only_row_is_repeated_for_its_weight_has_a_single_row() -> None:
+    y, weights = np.where(np.arange(len(X)) == 7, 2, Y), np.where(np.arange(len(X)) == 7, 3, 1)
+    with pytest.warns(UserWarning, match="^class 2 has a single row, which is used for training only$") as said:
+        ash.ASHClassifier(candidates=4, random_state=0, n_jobs=1).fit(X, y, sample_weight=weights)
+    assert len(said) == 1
+
+
 def test_names_of_groups_do_not_matter_and_neither_does_the_order_of_rows() -> None:
     def fit(x: Any, y: Any, groups: Any) -> str:
         return ash.ASHClassifier(small_space(), **FIT).fit(x, y, groups=groups).result_.digest

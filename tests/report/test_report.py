@@ -298,6 +298,31 @@ def test_the_report_needs_no_matplotlib(wine, monkeypatch):
     assert page(wine)
 
 
+def figures(text):
+    return dict(re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", section(text, "overview")))
+
+
+def test_the_positive_class_and_the_threshold_are_beside_the_estimated_score():
+    X, y = load_wine(return_X_y=True)
+    labels = np.where(y == 0, "left", "stay")
+    fit = {"candidates": 4, "cv": 3, "random_state": 0, "n_jobs": 1}
+    model = ash.ASHClassifier(scoring="f1", pos_label="left", **fit).fit(X, labels)
+    shown = figures(page(model.result_))
+    assert [*shown][:3] == ["estimated f1", "positive class", "decision threshold"]
+    assert shown["positive class"] == "left" and shown["decision threshold"] == show(model.decision_threshold_)
+    copy = figures(page(pickle.loads(pickle.dumps(model)).result_))
+    assert copy["decision threshold"] == shown["decision threshold"]
+
+    usual = ash.ASHClassifier(scoring="f1", pos_label="left", decision_threshold=None, **fit).fit(X, labels)
+    assert figures(page(usual.result_))["decision threshold"] == show(0.5)
+    plain = ash.ASHClassifier(scoring="neg_log_loss", **fit).fit(X, labels)
+    assert not {"positive class", "decision threshold", "decision weights"} & figures(page(plain.result_)).keys()
+
+    several = ash.ASHClassifier(scoring="f1_macro", **fit).fit(X, y)
+    weights = [f"{label} {show(weight)}" for label, weight in enumerate(several.decision_threshold_.tolist())]
+    assert figures(page(several.result_))["decision weights"] == ", ".join(weights)
+
+
 # Positions in charts match the numbers of the run
 
 

@@ -109,20 +109,32 @@ def grouped_split(groups: Codes, labels: NDArray[np.float64] | None, share: floa
     if table.absent(parts, (1,)):
         parts = _best(table, shares, random, sole | table.of_each_class(random), validating=(1,))
     if not parts.any():
-        raise DataError(
-            "groups leave no rows to validate on, since each group has all rows of a class: pass more groups"
-        )
+        raise no_other_groups()
     return np.asarray(parts[groups] == 1)
 
 
-def grouped_folds(groups: Codes, labels: NDArray[np.float64] | None, count: int, state: int) -> Codes:
-    """Return the fold in which each row validates; the folds have about the same number of rows of each class.
+def no_other_groups() -> DataError:
+    """Return the error for groups of which none can be held out."""
+    return DataError("groups leave no rows to validate on, since each group has all rows of a class: pass more groups")
 
-    The parameters are those of `grouped_split`; there must be at least `count` groups.
+
+def grouped_folds(groups: Codes, labels: NDArray[np.float64] | None, count: int, state: int) -> Codes:
+    """Return the fold in which each row validates, or -1; the folds have about the same number of rows of each class.
+
+    The parameters are those of `grouped_split`. A group that has all rows of a class validates in no fold; there must
+    be at least `count` other groups.
     """
-    table, shares = _Counts(groups, labels), (1.0 / count,) * count
+    folds, others = np.full(len(groups), -1, np.int64), ~of_sole_classes(groups, labels)[groups]
+    own, classes = groups if others.all() else numbered(groups[others]), None if labels is None else labels[others]
+    table, shares = _Counts(own, classes), (1.0 / count,) * count
     nowhere = np.zeros(table.groups, bool)
-    return _best(table, shares, np.random.default_rng(state), nowhere, tuple(range(count)))[groups]
+    folds[others] = _best(table, shares, np.random.default_rng(state), nowhere, tuple(range(count)))[own]
+    return folds
+
+
+def of_sole_classes(groups: Codes, labels: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    """Return which groups have all rows of a class, although other groups have other classes; none without labels."""
+    return _Counts(groups, labels).of_sole_classes()
 
 
 class _Counts:
@@ -142,7 +154,7 @@ class _Counts:
     def of_sole_classes(self) -> NDArray[np.bool_]:
         """Return which groups have all rows of a class, although other groups have other classes."""
         found = np.zeros(self.groups, bool)
-        if self.classes > 1:
+        if self.classes > 1 and self.groups > 1:
             found[self.group[np.bincount(self.class_, minlength=self.classes)[self.class_] == 1]] = True
         return found
 

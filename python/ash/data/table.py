@@ -210,7 +210,7 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
     factors, known = np.ones(table.classes), table.classes_.tolist()
     for label, factor in class_weight:
         if label not in known:
-            shown = ", ".join(map(repr, known[:MOST_NAMED])) + ", ..." * (len(known) > MOST_NAMED)
+            shown = named(table.classes_)
             raise SettingError(f"class_weight has {label!r}, which is not a class of y; the classes are {shown}")
         factors[known.index(label)] = factor
     return factors
@@ -245,23 +245,44 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     Warns
     -----
     UserWarning
-        There are classes with a single row; these rows go to training.
+        There are classes with a single row or in a single group; these rows go to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
-    warn_of_single_rows(table)
-    return split_rows(labels, table.rows, validation, seed, table.groups)
+    parts = split_rows(labels, table.rows, validation, seed, table.groups)
+    warn_of_sole_rows(table)
+    return parts
 
 
-def warn_of_single_rows(table: Table) -> None:
-    """Warn about classes that have only one row."""
+def warn_of_sole_rows(table: Table) -> None:
+    """Warn about classes whose only row, or only group, is in each training part."""
     if table.classes_ is None:
         return
-    classes = table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1]
-    names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
-    if len(classes) == 1:
-        warn_user(f"class {names} has a single row, which is used for training only")
-    elif len(classes):
-        warn_user(f"{len(classes)} classes ({names}) have a single row each, which is used for training only")
+    labels = table.y[:, 0].astype(np.int64)
+
+    def are_sole(numbers: Rows) -> NDArray[np.bool_]:
+        distinct = np.unique(numbers * table.classes + labels)
+        return np.asarray(np.bincount(distinct % table.classes, minlength=table.classes) == 1)
+
+    is_single = are_sole(table.frame.numbers_of(np.arange(table.rows)))  # copies that stand for a weight count once
+    if count := int(is_single.sum()):
+        which = named(table.classes_[is_single])
+        have = f"class {which} has a single row" if count == 1 else f"{count} classes ({which}) have a single row each"
+        warn_user(f"{have}, which is used for training only")
+    if table.groups is None:
+        return
+    is_sole = are_sole(table.groups) & ~is_single
+    if count := int(is_sole.sum()):
+        which = named(table.classes_[is_sole])
+        whose = f"class {which} are in one group" if count == 1 else f"{count} classes ({which}) are in one group each"
+        warn_user(
+            f"all rows of {whose} or are copies of one row, so they are used for training only: how well "
+            f"{'this class is' if count == 1 else 'these classes are'} predicted is not estimated"
+        )
+
+
+def named(labels: NDArray[Any]) -> str:
+    """Return the first labels as text."""
+    return ", ".join(map(repr, labels[:MOST_NAMED].tolist())) + ", ..." * (len(labels) > MOST_NAMED)
 
 
 def split_rows(

@@ -31,7 +31,7 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.group_split import count_groups, divided, grouped_folds, is_apart
+from ash.data.group_split import count_groups, divided, grouped_folds, is_apart, no_other_groups, of_sole_classes
 from ash.data.table import (
     Rows,
     Table,
@@ -41,7 +41,7 @@ from ash.data.table import (
     read_weights,
     split,
     split_state,
-    warn_of_single_rows,
+    warn_of_sole_rows,
 )
 from ash.data.targets import positive_class, read_targets
 from ash.encoding.canonical_order import sort_rows
@@ -249,7 +249,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     if cv is None and validation is None:
         count = options.folds or (FOLDS if has_folds(table, options) else 1)
         if table.groups is not None:
-            count = min(count, count_groups(table.groups))
+            count = min(count, _most_folds(table))
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
         if given.get("groups") is not None:
@@ -265,7 +265,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # see _beside_rare_kinds
             pairs = _beside_rare_kinds(table, options, list(_drawn(table, cv, options.seed)))
-        warn_of_single_rows(table)
+        warn_of_sole_rows(table)
     else:
         pairs = list(_given(table, cv, **given))
     copies, stored = len(pairs) + 1, table.frame.stored
@@ -403,9 +403,14 @@ def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
     """Yield the training and validation rows of `cv` shuffled folds of the table, without dividing groups."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    most = table.rows if table.groups is None else count_groups(table.groups)
+    most = _most_folds(table)
     if not 2 <= cv <= most:
-        which = "" if table.groups is None else " (the number of groups)"
+        which = ""
+        if table.groups is not None:
+            own = count_groups(table.groups)
+            if most < 2 <= own:
+                raise no_other_groups()
+            which = f" (the number of groups{' without those that have all rows of a class' * (most < own)})"
         raise SettingError(
             f"cv must be a number of folds from 2 to {most}{which}, a splitter, or pairs of row numbers, got {cv}"
         )
@@ -420,6 +425,13 @@ def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
             yield np.asarray(training, np.int64), np.asarray(validation, np.int64)
     except ValueError as error:
         raise SettingError(f"cv={cv} cannot split this table: {error}") from None
+
+
+def _most_folds(table: Table) -> int:
+    """Return the number of rows; with groups, that of the groups that need not train in every fold."""
+    if table.groups is None:
+        return table.rows
+    return int((~of_sole_classes(table.groups, table.y[:, 0] if table.classes else None)).sum())
 
 
 def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]:

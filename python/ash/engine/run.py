@@ -468,7 +468,8 @@ class TuningRun:
         if self._asked["by"] == TUNE and self._final is not None and self._split.whole is not None:
             # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
             best = finish(tuner, kept, self._split, self._here, Final(1, refit=False), **last).best
-        return self._result(tuner, columns, kept, best, ending, model.record, honest), model
+        result = self._result(tuner, columns, kept, best, ending, model.record, honest)
+        return replace(result, decision_weights=model.decision_weights), model
 
     def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
         """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""

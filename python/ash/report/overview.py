@@ -6,6 +6,7 @@ from typing import Any
 from ash._utils.display import counted, show, show_seconds, shown_estimate
 from ash._utils.installation import versions
 from ash.encoding.table_summary import HEADER, model_summary, table_row
+from ash.metrics import POSITIVE
 from ash.options import RunOptions
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, folded, join, pairs, table, tag
@@ -31,6 +32,9 @@ ENDED = {
     "running": "The search is still running.",
 }
 
+MOST_LABELS = 10
+"""The maximum number of classes whose weights in the decision are listed."""
+
 
 def headline(facts: Facts) -> str:
     """Return the outcome in a few words."""
@@ -45,6 +49,26 @@ def _estimated(facts: Facts) -> str:
     history: Any = facts.history  # a history during a run has no estimate
     score = getattr(history, "estimated_score", math.nan)
     return "" if math.isnan(score) else shown_estimate(score, history.estimated_score_std_error)
+
+
+def _decision(facts: Facts) -> list[tuple[str, str]]:
+    """Return the positive class and the threshold of the decision, or the weights of more than two classes, as text.
+
+    The list is empty if the most probable class is predicted and the metric has no positive class.
+    """
+    model, weights = getattr(facts.history, "model", None), getattr(facts.history, "decision_weights", None)
+    if model is None or model.classes_ is None:
+        return []
+    labels = [str(label) for label in model.classes_.tolist()]
+    if len(labels) == 2 and (weights is not None or facts.history.metric in POSITIVE):
+        positive = 1 if model.positive is None else model.positive
+        threshold = 0.5 if weights is None else float(1 - weights[positive])
+        return [("positive class", labels[positive]), ("decision threshold", show(threshold))]
+    if weights is None:
+        return []
+    shown = [f"{label} {show(weight)}" for label, weight in zip(labels, weights.tolist(), strict=True)]
+    more = ", ..." if len(shown) > MOST_LABELS else ""
+    return [("decision weights", ", ".join(shown[:MOST_LABELS]) + more)]
 
 
 def overview(facts: Facts) -> Section:
@@ -115,6 +139,7 @@ def _figures(facts: Facts) -> Markup:
     digest = facts.history.digest[:SHORT_DIGEST] if facts.over else None
     figures: list[tuple[str, str]] = [
         *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(facts)) else []),
+        *_decision(facts),
         (f"best {history.metric}", show(history.best_score)),
         ("candidates", f"{len(facts.ranked):,}"),
         ("jobs", f"{len(history.columns['rung']):,}"),
