@@ -14,7 +14,8 @@ import ash
 import ash.callbacks
 import ash.errors
 import ash.optuna
-from ash.metrics import METRICS
+from ash.metrics import METRICS, POSITIVE
+from ash.models.decision import TUNED
 from docstring_help import Public, entries, public, sections
 
 NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(module)]
@@ -141,14 +142,38 @@ def test_the_estimators_list_the_metrics_of_the_core(estimator: Any, task: str) 
     assert f"The core computes {', '.join(names)} and {last}." in " ".join(estimator.__doc__.split())
 
 
-def test_no_list_of_metrics_is_written_by_hand() -> None:
+def pages_and_code() -> dict[Path, str]:
+    """Return the texts of the docs and of the code except metrics.py, without pages that quote earlier versions."""
     root = Path(__file__).parents[2]
+    pages = [*root.glob("docs/**/*.md"), *root.glob("docs/examples/*.py"), root / "README.md"]
+    code = [path for path in root.glob("python/ash/**/*.py*") if path.name != "metrics.py" and "pyc" not in path.suffix]
+    history = root / "docs" / "project"
+    return {path: path.read_text(encoding="utf-8") for path in (*pages, *code) if history not in path.parents}
+
+
+def test_no_list_of_metrics_is_written_by_hand() -> None:
     names = "|".join(name for each in METRICS.values() for name in each)
     listed = re.compile(rf"(?:[`'\"]*\b(?:{names})\b[`'\"]*(?:,| and| or)\s+){{2,}}")
-    pages = [*root.glob("docs/**/*.md"), *root.glob("docs/examples/*.py"), root / "README.md"]
-    code = [path for path in root.glob("python/ash/**/*.py") if path.name != "metrics.py"]
-    history = root / "docs" / "project"  # pages that quote what earlier versions said
-    for path in (*pages, *code):
-        if history not in path.parents:
-            found = listed.search(path.read_text(encoding="utf-8"))
-            assert found is None, f"{path}: {found}"
+    for path, text in pages_and_code().items():
+        found = listed.search(text)
+        assert found is None, f"{path}: {found}"
+
+
+def test_metrics_of_the_positive_class_are_those_of_the_core_and_two_of_scikit_learn() -> None:
+    listed = re.compile(r"\bf1(?:, | and )[\w, \n]*?average[_ ]precision")
+    found = {path: listed.findall(text) for path, text in pages_and_code().items()}
+    assert sum(map(len, found.values())) >= 5
+    for path, lists in found.items():
+        for text in lists:
+            names = {name.strip().replace(" ", "_") for name in re.split(r",\s|\sand\s", " ".join(text.split()))}
+            assert names in (set(POSITIVE), {*POSITIVE, "precision", "recall"}), path
+
+
+def test_the_guide_names_the_metrics_whose_decision_is_tuned() -> None:
+    def words(text: str) -> set[str]:
+        return set(re.findall(r"[a-z0-9]+", text))
+
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "decisions.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| (.*) \| tuned \|$", page, re.MULTILINE)
+    every = words(" ".join(name for names in METRICS.values() for name in names))
+    assert words(row) & every == words(" ".join(TUNED))
