@@ -409,8 +409,8 @@ class Result(RunResult):
     fold_scores: Columns
     record: RunRecord
     oof_prediction: NDArray[np.float64]
-    estimated_score: float
-    estimated_score_std_error: float
+    estimated_score: float = math.nan  # these defaults are for pickles of earlier versions
+    estimated_score_std_error: float = math.nan
 
     @property
     def best_score(self) -> float:
