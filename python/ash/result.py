@@ -412,9 +412,9 @@ class Result(RunResult):
     fold_scores: Columns
     record: RunRecord
     oof_prediction: NDArray[np.float64]
-    estimated_score: float
-    estimated_score_std_error: float
-    decision_weights: NDArray[np.float64] | None = None  # absent in pickles of earlier versions
+    estimated_score: float = math.nan  # these defaults are for pickles of earlier versions
+    estimated_score_std_error: float = math.nan
+    decision_weights: NDArray[np.float64] | None = None
 
     @property
     def best_score(self) -> float:

@@ -131,6 +131,14 @@ def test_a_single_group_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "--groups needs at least 2 groups" in refused(capsys, *words)
 
 
+@pytest.mark.filterwarnings("ignore:.*holds text that")
+def test_rows_without_a_group_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = mixed(False)
+    table.assign(who=["a", None] * (len(table) // 2)).to_csv(tmp_path / "a.csv", index=False)
+    words = [str(tmp_path / "a.csv"), "--target", "target", "--groups", "who", "--quiet"]
+    assert f"the group 'who' is missing in {len(table) // 2} of {len(table)} rows" in refused(capsys, *words)
+
+
 def test_outputs_are_checked_before_training_and_models_are_not_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

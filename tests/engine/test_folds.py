@@ -199,7 +199,7 @@ def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))
-        network = ALL_ROWS.data_member_of(core, parts, kept.networks[place].params, options, 0.0)
+        network = ALL_ROWS.member_of(core, parts, kept.networks[place].params, options, 0.0)
         rows = X[parts.table.frame.numbers_of(parts.validation)]
         found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
     return np.concatenate(found)
@@ -366,6 +366,14 @@ def test_larger_tables_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
         assert folds_of(x, y, time_limit=101) == 1
+
+
+@pytest.mark.parametrize(("scoring", "folds"), [("neg_brier_score", 1), ("roc_auc_ovo", 1), ("jaccard_macro", 5)])
+def test_a_rare_class_turns_folds_off_only_for_scorers_of_probabilities(scoring: str, folds: int) -> None:
+    y = np.arange(90) % 2
+    y[:4] = 2
+    fit = ash.ASHClassifier(candidates=2, random_state=0, scoring=scoring).fit(X[:90], y)
+    assert len(fit.result_.fold_scores["scores"][0]) == folds
 
 
 @pytest.mark.parametrize("rare", [1, 2, 4])

@@ -81,8 +81,8 @@ def test_selection_and_gain_match_plain_python(monkeypatch: pytest.MonkeyPatch) 
     _, kept, scores = caught(monkeypatch, ash.ASHRegressor(cv=4, **FEW), y=YR)
     found = cross_fitted(kept, 16, scores)
     outputs, gain = oracle(kept, 16, scores)
-    assert found is not None and np.array_equal(found.outputs, outputs)
-    assert found.gain == pytest.approx(gain, abs=1e-12)
+    assert found is not None and np.array_equal(found[0], outputs)
+    assert found[1] == pytest.approx(gain, abs=1e-12)
     estimated = estimate(kept, 16, scores)
     assert estimated.score == pytest.approx(kept.native_score(outputs) - gain)
     assert estimated.std_error == pytest.approx(math.hypot(std_error(kept, outputs), gain))
@@ -159,6 +159,15 @@ def test_files_and_pickles_keep_the_estimate_and_older_files_have_none(tmp_path:
     del about["estimated_score"]
     write(tmp_path / "model.safetensors", tensors, about)
     assert math.isnan(ash.load(tmp_path / "model.safetensors").estimated_score)
+    for name in ("estimated_score", "estimated_score_std_error"):
+        del vars(twin.result_)[name]
+    assert str(pickle.loads(pickle.dumps(twin.result_))).startswith("best accuracy")
+
+
+def test_an_estimated_share_is_not_below_zero() -> None:
+    x, y = np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) >= 197
+    fitted = ash.ASHClassifier(scoring="roc_auc", candidates=4, random_state=0).fit(x, y)
+    assert fitted.best_score_ > fitted.estimated_score_ == 0
 
 
 def test_the_estimate_is_shown_before_the_best_score(tmp_path: Any) -> None:

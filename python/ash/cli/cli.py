@@ -154,16 +154,17 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _positive(text: str | None, classes: NDArray[Any], metric: str | None) -> Any:
-    """Return the label that `text` spells; raise SettingError if it is none of two labels, or is missing."""
+    """Return the label that `text` spells; raise SettingError if it is none of two labels, or is needed but missing."""
     labels = {str(label): label for label in classes.tolist()}
     if text is None:
         if native_metric(metric) in POSITIVE and positive_class(classes, None) is None and len(labels) == 2:
             todo = " or ".join(f"--positive {label}" for label in labels)
             raise SettingError(f"--metric {metric} needs a positive class, and neither label is 1: give {todo}")
         return None
-    if text not in labels or len(labels) != 2:
-        allowed = "one of two labels" if len(labels) != 2 else " or ".join(labels)
-        raise SettingError(f"--positive must be {allowed}, got {text}")
+    if len(labels) != 2:
+        raise SettingError(f"--positive {text} names one of two labels, but there are {len(labels)}: leave it out")
+    if text not in labels:
+        raise SettingError(f"--positive must be {' or '.join(labels)}, got {text}")
     return labels[text]
 
 

@@ -78,7 +78,7 @@ class HeldOut:
     @property
     def groups(self) -> NDArray[Any] | None:
         """The groups of the rows to tune on, or None if rows have no groups."""
-        return None if self.data.groups is None else np.array(self.data.groups, str)[self.rest]
+        return None if self.data.groups is None else self.data.groups[self.rest]
 
 
 def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
@@ -87,11 +87,11 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
     The rows are drawn at random, for classification stratified by class. Groups are held out as a whole, and so are
     copies of a row.
     """
-    table = read_training(data.X, data.y, task, groups=None if data.groups is None else np.array(data.groups, str))
+    table = read_training(data.X, data.y, task, groups=data.groups)
     if data.groups is None:
         frame, schema = learn_schema(table.frame, missing="indicator")
         table = replace(table, groups=copied_rows(replace(table, frame=frame), schema, tell=False))
-    elif len(set(data.groups)) == 1:
+    elif len(np.unique(data.groups)) == 1:
         raise DataError("--groups needs at least 2 groups, since whole groups are held out, but there is only 1")
     rest, test = split(table, TEST_SHARE, seed)
     # `table` has parsed a text target as numbers if it has no classes.
@@ -203,8 +203,7 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
-    groups = None if data.groups is None else np.array(data.groups, str)
-    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=groups, **run)
+    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=data.groups, **run)
     if not row_differences(record, whole.identity()):
         return whole, False
     part = held_out(data, run["options"].task, run["options"].seed)

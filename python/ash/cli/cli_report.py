@@ -48,16 +48,16 @@ class Report:
         return result
 
 
-def decision_line(model: Model) -> str:
-    """Return a line about the decision of a classifier."""
+def shown_decision(model: Model) -> str:
+    """Return a text about how a classifier with decision weights decides."""
     assert model.classes_ is not None and model.decision_weights is not None
     labels = [str(label) for label in model.classes_.tolist()]
     if len(labels) == 2:
         positive = labels[1 if model.positive is None else model.positive]
-        return f"decision: {positive!r} if its probability is above {show(model.decision_threshold)}"
+        return f"{positive!r} if its probability is above {show(model.decision_threshold)}"
     weights = map(show, model.decision_weights.tolist())
     pairs = ", ".join(f"{label} {weight}" for label, weight in zip(labels, weights, strict=True))
-    return f"decision: the largest product of probability and weight ({pairs})"
+    return f"the largest product of probability and weight ({pairs})"
 
 
 def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
@@ -155,7 +155,7 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     estimated = shown_estimate(result.estimated_score, result.estimated_score_std_error)
     print(f"{result.metric}: estimated {estimated}, test {show(report.test_score)}")
     if report.estimator.model_.decision_weights is not None:
-        print(decision_line(report.estimator.model_))
+        print(f"decision: {shown_decision(report.estimator.model_)}")
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
         again = "the same command"

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ash._utils.display import counted, format_table, printable, show, show_params, show_seconds, shown_estimate
+from ash._utils.display import counted, format_table, printable, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
-from ash.cli.cli_report import decision_line
+from ash.cli.cli_report import shown_decision
 from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
@@ -56,7 +56,7 @@ def _model_lines(path: str) -> Iterator[str]:
     facts = {
         "task": _task(model),
         "score": _scored(model),
-        **_decision(model),
+        **({} if model.decision_weights is None else {"labels": shown_decision(model)}),
         "layers": _layers(members[0]) if len(members) == 1 else f"those of {len(members)} {_noun(members)}s, see below",
         "size": f"{_size(members)}, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -64,12 +64,6 @@ def _model_lines(path: str) -> Iterator[str]:
     }
     lines = [path, *(f"{name:8}{fact}" for name, fact in facts.items())]
     return map(printable, [*lines, "", *_hyperparameters(model), "", *_columns(model)])
-
-
-def _decision(model: Model) -> dict[str, str]:
-    if model.decision_weights is None:
-        return {}
-    return {"labels": decision_line(model).removeprefix("decision: ")}
 
 
 def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:
@@ -97,10 +91,7 @@ def _task(model: Model) -> str:
 def _scored(model: Model) -> str:
     """Return the estimated score of a model, and its optimistic score on the rows by which it was selected."""
     validation = f"validation {model.metric} {_score(model.validation_score)}"
-    if math.isnan(model.estimated_score):
-        return validation
-    estimated = shown_estimate(model.estimated_score, model.estimated_score_std_error)
-    return f"estimated {model.metric} {estimated}, {validation}"
+    return validation if math.isnan(model.estimated_score) else f"{model.shown_score()}, {validation}"
 
 
 def _score(score: float) -> str:

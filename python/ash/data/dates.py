@@ -68,9 +68,7 @@ class DateSpelling(Spelling):
             if is_number_gap(text):
                 return float("nan")
             raise ValueError(f"{text!r} is not a date in this spelling")
-        parts = found.groupdict()
-        days, rest = divmod(_microseconds(_date(parts), parts), DAY)
-        return days + rest / DAY
+        return _days(found.groupdict())
 
     def offset(self, text: str) -> int | None:
         """Return by how many seconds the zone of a date that this spelling reads is ahead of UTC; None for no zone."""
@@ -81,9 +79,7 @@ class DateSpelling(Spelling):
         """Return the days since 1970-01-01 on the wall clock of a date that this spelling reads."""
         found = self._pattern.fullmatch(text.strip())
         assert found is not None
-        parts = {**found.groupdict(), "zone": None}
-        days, rest = divmod(_microseconds(_date(parts), parts), DAY)
-        return days + rest / DAY
+        return _days({**found.groupdict(), "zone": None})
 
     @property
     def example(self) -> str:
@@ -93,6 +89,11 @@ class DateSpelling(Spelling):
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(rf"{_DATES[self.order]}(?:[T ] *{_TIME}{_ZONE})?")
+
+
+def _days(parts: dict[str, Any]) -> float:
+    days, rest = divmod(_microseconds(_date(parts), parts), DAY)
+    return days + rest / DAY
 
 
 def _date(parts: dict[str, Any]) -> datetime.date:

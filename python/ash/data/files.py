@@ -98,7 +98,7 @@ class DataTable:
     y: NDArray[Any]
     target: str
     task: str | None = None  # the task, if the table is one of scikit-learn's; otherwise None
-    groups: list[str | None] | None = None
+    groups: NDArray[np.str_] | None = None
     weights: NDArray[np.float64] | None = None
 
 
@@ -191,7 +191,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
         labels.values if decimal is None else _with_comma(labels.values),
         target,
         BUILT_IN.get(name),
-        None if roles.groups is None else known[roles.groups].cells(slice(None)),
+        None if roles.groups is None else _groups(known[roles.groups], roles.groups, name),
         None if roles.weight is None else _weights(known[roles.weight], roles.weight, name),
     )
 
@@ -207,6 +207,14 @@ def _with_comma(y: NDArray[Any]) -> NDArray[Any]:
 def _numbers_rows(column: Column) -> bool:
     """Return whether the cells of a column are the row numbers 0, 1, 2, ..."""
     return column.natural == "number" and bool((column.numbers(slice(None)) == np.arange(column.rows)).all())
+
+
+def _groups(column: Column, name: str, where: str) -> NDArray[np.str_]:
+    cells = column.cells(slice(None))
+    if missing := sum(cell is None or is_gap(cell) for cell in cells):
+        fact = f"the group {name!r} is missing in {missing} of {len(cells)} rows"
+        raise DataError(f"{where}: {fact}; give each of these rows a group, if necessary one of its own")
+    return np.array(cells, str)
 
 
 def _weights(column: Column, name: str, where: str) -> NDArray[np.float64] | None:

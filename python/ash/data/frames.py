@@ -253,24 +253,19 @@ def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Co
     if values.dtype.kind == "M":
         return DateColumn(label, dtype, len(values), lambda rows: days_of_datetimes(values[rows]))
     if values.dtype.kind == "O" and _are_dates(values):
-        return _column_of_moments(values, label, dtype, name)
+        zone = zone_of_objects((cell for cell in values.tolist() if not is_missing(cell)), f"{name} in {label}")
+        return DateColumn(
+            label,
+            dtype,
+            len(values),
+            lambda rows: days_of_objects(values[rows].tolist()),
+            zone=zone,
+            read_clock=lambda rows: clocks_of_objects(values[rows].tolist()),
+        )
     column = CellColumn(label, dtype, len(values), lambda rows: values[rows].tolist())
     if values.dtype.kind == "O":
         column.check_cells(name)
     return column
-
-
-def _column_of_moments(values: NDArray[Any], label: str, dtype: str, name: str) -> Column:
-    """Return an array of date objects and missing cells as a column."""
-    zone = zone_of_objects((cell for cell in values.tolist() if not is_missing(cell)), f"{name} in {label}")
-    return DateColumn(
-        label,
-        dtype,
-        len(values),
-        lambda rows: days_of_objects(values[rows].tolist()),
-        zone=zone,
-        read_clock=lambda rows: clocks_of_objects(values[rows].tolist()),
-    )
 
 
 def _are_dates(values: NDArray[Any]) -> bool:

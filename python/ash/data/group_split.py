@@ -26,17 +26,8 @@ GROUPS_DRAWN = 20_000
 def read_groups(groups: Any, rows: int) -> Codes | None:
     """Return the group of each row as a number from 0, in order of first occurrence; None without groups.
 
-    Parameters
-    ----------
-    groups : array-like [rows] or None
-        One label per row: text, or a number. Rows with equal labels are in the same group.
-    rows : int
-        The number of rows of the table.
-
-    Raises
-    ------
-    DataError
-        The shape is wrong, or a label is missing.
+    `groups` has one label per row of the table: text, or a number. DataError is raised if the shape is wrong or a label
+    is missing.
     """
     if groups is None:
         return None
@@ -75,32 +66,20 @@ def is_apart(groups: Codes, training: NDArray[np.int64], validation: NDArray[np.
     return not trains[groups[validation]].any()
 
 
-def divided(cv: Any, fold: int) -> SettingError:
+def divided(fold: int) -> SettingError:
     """Return the error for a splitter, or pairs of row numbers, that divide a group."""
     return SettingError(
-        f"cv={cv!r} has rows of one group in both parts of fold {fold}: pass a splitter that keeps groups together, "
-        "such as GroupKFold(), or a number of folds, such as cv=5"
+        f"fold {fold} of cv has rows of one group in both parts: pass a splitter that keeps groups together, such as "
+        "GroupKFold(), or a number of folds, such as cv=5"
     )
 
 
 def grouped_split(groups: Codes, labels: NDArray[np.float64] | None, share: float, state: int) -> NDArray[np.bool_]:
     """Return which rows validate: about a `share` of the rows, in whole groups.
 
-    Parameters
-    ----------
-    groups : int64 array [rows]
-        Group numbers 0, 1, ...; at least 2 groups.
-    labels : array [rows] or None
-        Class numbers, by which the split is stratified. Each class keeps a training row.
-    share : float
-        Between 0 and 1.
-    state : int
-        The seed. The same seed gives the same split.
-
-    Raises
-    ------
-    DataError
-        No group is left to validate on, since each of them has the only rows of a class.
+    `groups` [rows] are the numbers 0, 1, ... of at least two groups. The split is stratified by the class numbers
+    `labels` [rows], and each class keeps a training row. `state` is the seed. DataError is raised if no group is left
+    to validate on, since each of them has the only rows of a class.
     """
     table = _Counts(groups, labels)
     shares, random = (1.0 - share, share), np.random.default_rng(state)

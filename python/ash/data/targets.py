@@ -80,21 +80,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
 def positive_class(classes: NDArray[Any] | None, pos_label: Any) -> int | None:
     """Return the number of the positive class: of `pos_label`, or by default of the label 1 (True), as in scikit-learn.
 
-    Parameters
-    ----------
-    classes : array [classes] or None
-        The sorted labels; None for regression.
-    pos_label : label or None
-
-    Returns
-    -------
-    int or None
-        None if there are not two classes, or if none of them is 1 and `pos_label` is None.
-
-    Raises
-    ------
-    SettingError
-        `pos_label` is not one of two labels.
+    The result is None if there are not two classes, or if none of them is 1 and `pos_label` is None. SettingError is
+    raised if `pos_label` is not one of two labels. `classes` are the sorted labels; None for regression.
     """
     labels = [] if classes is None else classes.tolist()
     if len(labels) != 2:

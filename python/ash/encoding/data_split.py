@@ -227,7 +227,16 @@ def read_table(
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
-def split_table(table: Table, schema: Schema, options: Options, validation: Any, cv: Any = None, **given: Any) -> Split:
+def split_table(
+    table: Table,
+    schema: Schema,
+    options: Options,
+    validation: Any,
+    cv: Any = None,
+    *,
+    needs_all_classes: bool = False,
+    **given: Any,
+) -> Split:
     """Decide which rows train and which validate, and learn the encoding of each fold.
 
     Parameters
@@ -238,6 +247,8 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
         By default `options.folds` folds; if that is None, five folds for a small table (`has_folds`), else a fifth of
         the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
+    needs_all_classes : bool
+        Whether a user's scorer may be undefined on a fold without one of the classes.
     **given
         The user's X, y and groups, which are passed to a splitter.
 
@@ -247,7 +258,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
         `validation` or `cv` is not allowed, or a fold has an empty part.
     """
     if cv is None and validation is None:
-        count = options.folds or (FOLDS if has_folds(table, options) else 1)
+        count = options.folds or (FOLDS if has_folds(table, options, needs_all_classes) else 1)
         if table.groups is not None:
             count = min(count, _most_folds(table))
         cv = count if count > 1 else None
@@ -363,11 +374,11 @@ def _learn_encoding(
     )
 
 
-def has_folds(table: Table, options: Options) -> bool:
+def has_folds(table: Table, options: Options, needs_all_classes: bool) -> bool:
     """Return whether a table gets five folds by default: it has at least five rows, and fewer than `FEW_ROWS`.
 
     A run that is planned for a short `time_limit` has no time for folds (see `ROWS_A_SECOND`). At least one class must
-    have a row for each fold, or all classes if the chosen metric is undefined on a fold without one of them.
+    have a row for each fold, or all classes if the chosen score may be undefined on a fold without one of them.
     """
     seconds = options.time_limit if options.planned else None
     if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * (math.inf if seconds is None else seconds)):
@@ -375,7 +386,8 @@ def has_folds(table: Table, options: Options) -> bool:
     if not table.classes:
         return True
     counts = np.bincount(table.y[:, 0].astype(np.int64))
-    return int(counts.min() if options.metric in NEED_ALL_CLASSES else counts.max()) >= FOLDS
+    needs_all_classes |= options.metric in NEED_ALL_CLASSES
+    return int(counts.min() if needs_all_classes else counts.max()) >= FOLDS
 
 
 def _beside_rare_kinds(table: Table, options: Options, pairs: list[Pair]) -> list[Pair]:
@@ -451,7 +463,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
         training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
         if table.groups is not None and not is_apart(table.groups, training, validation):
             if groups is not None:
-                raise divided(cv, place)
+                raise divided(place)
             if place == 0:
                 warn_user(
                     "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, "

@@ -369,17 +369,11 @@ def blocks_for(encodings: Sequence[Encoding], frame: Frame, rows: slice, unknown
     """
     found: dict[int, Codes] = {}
     first = encodings[0].block(frame, rows, unknown, found)
-    return [first, *(_restated(first, found, encoding) for encoding in encodings[1:])]
-
-
-def _restated(block: Block, found: dict[int, Codes], encoding: Encoding) -> Block:
-    """Return a copy of a block with the statistics of another encoding."""
-    block = block.copy()
-    for place, codes in found.items():
-        table = encoding.statistics[place]
-        assert table is not None
-        block[:, encoding.statistics_of(place)] = table[codes]
-    return block
+    several = [first, *(first.copy() for _ in encodings[1:])]
+    for encoding, block in zip(encodings[1:], several[1:], strict=True):
+        for place, codes in found.items():
+            block[:, encoding.statistics_of(place)] = cast(Block, encoding.statistics[place])[codes]
+    return several
 
 
 def is_many_level(column: ColumnSchema) -> bool:

@@ -56,17 +56,8 @@ _COMPARED = 2**28  # cells that are compared in all
 def copied_rows(table: Table, schema: Schema, *, tell: bool = True) -> NDArray[np.int64] | None:
     """Return a group for each row, the same for equal rows; None unless rows were copied.
 
-    None is returned for a table with neighbor features as well (neighbors.py), since it assumes that rows recur.
-
-    Parameters
-    ----------
-    tell : bool
-        Whether a warning tells of copied rows.
-
-    Warns
-    -----
-    UserWarning
-        There are equal rows that chance does not explain.
+    None is returned for a table with neighbor features as well (neighbors.py), since it assumes that rows recur. If
+    `tell`, a warning says how many rows chance does not explain.
     """
     groups = _copies(table, schema)
     if groups is None:

@@ -21,7 +21,7 @@ from ash.data.columns import CellColumn, Column, DateColumn, Kind, blocks
 from ash.data.dates import DateSpelling, date_spelling_from_json
 from ash.data.frames import Frame, at_most, checked_numbers, natural_kinds
 from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
-from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, TimeZone, offset_name, zone_from_json, zone_named
+from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, TimeZone, zone_from_json, zone_named
 from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
 from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown
@@ -68,6 +68,10 @@ class ColumnSchema:
     parts: tuple[str, ...] = field(default=(), repr=False)
     zone: TimeZone | OwnOffsets | None = field(default=None, repr=False)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; a column of dates in a pickle of an earlier version has the zone `ANY_ZONE`."""
+        vars(self).update({"zone": ANY_ZONE if state["kind"] == "date" else None} | state)
+
     @property
     def has_plain_level(self) -> bool:
         """Whether a number or a boolean can be one of the column's levels."""
@@ -108,21 +112,16 @@ class ColumnSchema:
             if isinstance(zone, OwnOffsets):
                 least, most = _offsets(given)
                 if least < zone.least or most > zone.most:
-                    allowed = f"between {offset_name(zone.least)} and {offset_name(zone.most)}"
-                    fact = f"times with offsets from {offset_name(least)} to {offset_name(most)}"
-                    raise DataError(
-                        f"{where} holds {fact}, but those of training were {allowed}: give their local times"
-                    )
+                    fact = f"times with {OwnOffsets(least, most).name}, but training had {zone.name}"
+                    raise DataError(f"{where} holds {fact}: give their local times")
             return
         if np.isnan(given.numbers(slice(None))).all():
             return
         if zone is None:
             todo = "drop the zone, for example by .dt.tz_localize(None), if they are on the clock of training"
-            raise DataError(f"{where} holds times with a time zone, but was trained on times without: {todo}")
-        todo = "give them a zone, for example by .dt.tz_localize"
-        raise DataError(
-            f"{where} holds times without a time zone, but was trained on times with one ({zone.name}): {todo}"
-        )
+            raise DataError(f"{where} holds times with a time zone, but the model was trained on times without: {todo}")
+        facts = f"times without a time zone, but the model was trained on times with one ({zone.name})"
+        raise DataError(f"{where} holds {facts}: give them a zone, for example by .dt.tz_localize")
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON that `_column_from_json` reads."""

@@ -19,10 +19,7 @@ NEARLY_ALL = 0.9
 def warn_of_time_order(table: Table, schema: Schema) -> None:
     """Warn if the user's rows are in the order of a date column, ascending or descending, with few repeated dates.
 
-    Parameters
-    ----------
-    table, schema
-        As `read_table` returns them; the rows may have been sorted and repeated.
+    `table` and `schema` are as `read_table` returns them; the rows may have been sorted and repeated.
     """
     _, rows = np.unique(table.frame.numbers_of(np.arange(table.rows)), return_index=True)
     if len(rows) < FEWEST_IN_ORDER:

@@ -53,7 +53,7 @@ from ash.models.decision import AUTO
 from ash.models.ensemble import Member
 from ash.models.estimated_score import PARTS
 from ash.models.model import Model
-from ash.models.model_pool import Kept, data_member_of, read_kept
+from ash.models.model_pool import Kept, member_of, of_data, read_kept
 from ash.models.trees import Boosted, Trees
 from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
@@ -429,8 +429,8 @@ class Refit:
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                found = data_member_of(core, fold, old.params, self.options, old.validation_score)
-                networks[place] = found.sharper(self.kept.factors[place])
+                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                networks[place] = of_data(found, fold.table).sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
 
 

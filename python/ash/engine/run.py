@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.display import format_table, show_seconds
@@ -55,7 +56,7 @@ from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
 from ash.models.ensemble import Member
-from ash.models.estimated_score import Honest, estimate, held_out_prediction
+from ash.models.estimated_score import Estimate, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
@@ -203,10 +204,11 @@ class TuningRun:
         self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort, self._groups)
         announce(self._options, lambda: summary_of(table, schema).lines())
-        if self._is_split_at_random:
+        if self._validation is self._cv is self._groups is self._record is None:  # the user leaves the split to ash
             warn_of_time_order(table, schema)
         warn_of_suspects(table, schema)
-        given = {"X": self._X, "y": self._y, "groups": self._groups}
+        needs_all = self._scoring is not None and self._scoring.needs_all_classes
+        given = {"X": self._X, "y": self._y, "groups": self._groups, "needs_all_classes": needs_all}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
         self._sample = sample_of(self._split)
@@ -220,11 +222,6 @@ class TuningRun:
     def _threshold(self) -> str | float | None:
         """Return how a classifier decides, as `decision_threshold` of `ASHClassifier`."""
         return AUTO if self._final is None else self._final.threshold
-
-    @property
-    def _is_split_at_random(self) -> bool:
-        """Whether the user leaves the split to ash."""
-        return self._validation is None and self._cv is None and self._groups is None and self._record is None
 
     def _metric(self) -> str:
         if self._scoring is not None:
@@ -443,9 +440,9 @@ class TuningRun:
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
-        honest = self._honest(kept, _in_order(tuner.fold_scores(), columns))
+        held_out, estimated = self._honest(kept, _in_order(tuner.fold_scores(), columns))
         if model.metric == self._options.metric:
-            model.estimated_score, model.estimated_score_std_error = honest.estimate
+            model.estimated_score, model.estimated_score_std_error = estimated
         model.record = record_of(
             asked=self._asked,
             options=self._options,
@@ -468,10 +465,10 @@ class TuningRun:
         if self._asked["by"] == TUNE and self._final is not None and self._split.whole is not None:
             # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
             best = finish(tuner, kept, self._split, self._here, Final(1, refit=False), **last).best
-        result = self._result(tuner, columns, kept, best, ending, model.record, honest)
+        result = self._result(tuner, columns, kept, best, ending, model.record, held_out, estimated)
         return replace(result, decision_weights=model.decision_weights), model
 
-    def _honest(self, kept: Kept, fold_scores: Columns) -> Honest:
+    def _honest(self, kept: Kept, fold_scores: Columns) -> tuple[NDArray[np.float64], Estimate]:
         """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
         size = 1 if self._final is None else self._final.ensemble
         folds, count = self._split.folds, len(np.asarray(self._y))
@@ -479,10 +476,10 @@ class TuningRun:
         if folds[0].held_out is None:
             oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
         prediction = held_out_prediction(kept, size, oof, count)
-        found = estimate(kept, size, fold_scores, [scorer.score_of for scorer in self._scorers])
+        estimated = estimate(kept, size, fold_scores, [scorer.score_of for scorer in self._scorers])
         if self._has_failed():
             warn_user(f"{self._scoring} failed for the final model, so its score is not estimated")
-        return Honest(prediction, found)
+        return prediction, estimated
 
     def _refuse_part(self, is_interrupted: bool) -> None:
         """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
@@ -513,7 +510,8 @@ class TuningRun:
         best: Member,
         ending: Ending,
         record: RunRecord,
-        honest: Honest,
+        held_out: NDArray[np.float64],
+        estimated: Estimate,
     ) -> Result:
         """Return the result, with the kept models as they were scored, and the model of the best candidate."""
         params, ladder = self._candidates.params, tuner.rungs
@@ -537,9 +535,9 @@ class TuningRun:
             started=ending.started,
             wall_seconds=ending.wall_seconds,
             record=record,
-            oof_prediction=honest.prediction,
-            estimated_score=honest.estimate.score,
-            estimated_score_std_error=honest.estimate.std_error,
+            oof_prediction=held_out,
+            estimated_score=estimated.score,
+            estimated_score_std_error=estimated.std_error,
         )
 
 

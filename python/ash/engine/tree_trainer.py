@@ -31,7 +31,7 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
-from ash.models.catboost_model import CatBoostTrees
+from ash.models.catboost_model import with_units
 from ash.models.model import Outputs, joined
 from ash.models.trees import Boosted, core_of
 from ash.options import CATBOOST, TREES, Options, core_loss
@@ -246,7 +246,9 @@ class TreeTable:
             return None
         units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
         if isinstance(text, bytes):
-            return Boosted(self._catboost_trees(text, units), text, has_level_numbers=True)
+            encoding = self._fold.encoding
+            core = with_units(text, encoding.features + len(encoding.categories), self._fold.table.classes, units)
+            return Boosted(core, text, has_level_numbers=True)
         return Boosted(core_of(text, classes=self._fold.table.classes, **units), text, self._is_native(params))
 
     def _boost_by_lightgbm(
@@ -280,17 +282,6 @@ class TreeTable:
                 self._catboost_rows[key] = CatBoostRows(rows, label, weights, self._fold.table.classes, categories)
             prepared = self._catboost_rows[key]
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
-
-    def _catboost_trees(self, content: bytes, units: dict[str, Any]) -> CatBoostTrees:
-        """Return a model in CatBoost's own format, with the units of the fold's targets."""
-        encoding, classes = self._fold.encoding, self._fold.table.classes
-        defaults = {"target_mean": 0.0, "target_scale": 1.0, "target_least": -np.inf, "target_most": np.inf}
-        arrays = {
-            name: np.array(units[name], np.float64) if len(units.get(name, ())) else np.full(max(classes, 1), default)
-            for name, default in defaults.items()
-        }
-        features = encoding.features + len(encoding.categories)
-        return CatBoostTrees(content, features, classes, exponential=units.get("exponential", False), **arrays)
 
     def score(self, outputs: Outputs, options: Options) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""

@@ -323,7 +323,8 @@ def _trees(members: Sequence[TreesMember], description: Description) -> Iterator
         if has_levels:
             ends = np.cumsum([0, *map(len, member.levels.values())]).tolist()
             places = dict(zip(member.levels, pairwise(ends), strict=True))
-            nodes = [_with_levels(each, *places.get(node, (0, 0))) for node, each in enumerate(nodes)]
+            ranges = [places.get(node, (0, 0)) for node in range(len(nodes))]  # empty unless a node splits a category
+            nodes = [f"{each[:-1]}, {first}, {stop}}}" for each, (first, stop) in zip(nodes, ranges, strict=True)]
             numbers = [f"{level}" for levels in member.levels.values() for level in levels]
             yield array("std::int32_t", f"kLevels{name}", numbers or ["0"])
         yield array("std::size_t", f"kStarts{name}", map(str, member.leaf_starts.tolist()))
@@ -341,11 +342,6 @@ def _trees(members: Sequence[TreesMember], description: Description) -> Iterator
 
 def _node(threshold: float, feature: int, left: int, right: int, missing_left: bool) -> str:
     return f"{{{floating(threshold)}, {feature}, {left}, {right}, {_FLAGS[missing_left]}}}"
-
-
-def _with_levels(node: str, first: int, stop: int) -> str:
-    """Return a node's initializer with the range of its levels, which is empty unless the node splits a category."""
-    return f"{node[:-1]}, {first}, {stop}}}"
 
 
 def check_namespace(name: Any) -> None:

@@ -8,6 +8,7 @@ of the rows. Such splits have no counterpart in LightGBM's text format, so the m
 Threads: one thread per call, and one call of CatBoost at a time (`IN_TURN`): CatBoost's logger is not thread-safe.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -30,6 +31,16 @@ CHANGING = ("train_finish_time", "model_guid")
 """Entries of CatBoost's metadata that differ between two equal models."""
 LEAST = -1000.0
 """The lower bound of logits, as in the core."""
+
+
+def with_units(content: bytes, features: int, classes: int, units: Mapping[str, Any]) -> "CatBoostTrees":
+    """Return trees with these units of their targets; units that are absent or empty have no effect."""
+    defaults = {"target_mean": 0.0, "target_scale": 1.0, "target_least": -np.inf, "target_most": np.inf}
+    arrays = {
+        name: np.array(units[name], np.float64) if len(units.get(name, ())) else np.full(max(classes, 1), default)
+        for name, default in defaults.items()
+    }
+    return CatBoostTrees(content, features, classes, exponential=units.get("exponential", False), **arrays)
 
 
 def pool_of(rows: NDArray[Any], categories: int, label: Any = None, weights: Any = None) -> Any:

@@ -77,16 +77,8 @@ def decision_of(
 ) -> Numbers | None:
     """Return the weights of the decision that the argument `decision_threshold` asks for; None for equal weights.
 
-    Parameters
-    ----------
-    threshold : "auto", float or None
-    metric : str
-        The metric of the run. "auto" tunes for metrics of labels; for accuracy only if there are weights of classes.
-        For other metrics, the weights are those of the classes.
-    probabilities, labels, weights, positive
-        As for `tune_decision`.
-    factors : array [classes] or None
-        The weights of the classes (`class_weight`).
+    "auto" tunes for metrics of labels, but for accuracy only if there are `factors` [classes] (`class_weight`). For
+    other metrics the factors are the weights. The other arguments are those of `tune_decision`.
     """
     found = None
     if threshold == AUTO:
@@ -113,31 +105,16 @@ def tune_decision(
     metric: str,
     positive: int | None,
 ) -> Numbers:
-    """Return the weights of the classes by which the labels of held-out rows score best.
+    """Return the weights [classes], with the sum 1, by which the labels of held-out rows score best.
 
-    Parameters
-    ----------
-    probabilities : array [rows, classes]
-        Predictions for rows that have not taken part in training.
-    labels : array [rows]
-        Class numbers.
-    weights : array [rows] or None
-        Weights of the rows in the metric.
-    metric : str
-        The name of a metric of labels, such as "f1".
-    positive : int or None
-        Of two classes, the number of the positive class; None for the second class.
-
-    Returns
-    -------
-    array [classes]
-        Weights above 0 with the sum 1.
+    `probabilities` [rows, classes] are predictions for these rows, `labels` [rows] their class numbers, and `weights`
+    [rows] their weights in the `metric`, a metric of labels. Of two classes, `positive` is the number of the positive
+    one, by default 1.
     """
     classes = probabilities.shape[1]
     step = -(-probabilities.size // MOST_CELLS)
     probabilities, labels = probabilities[::step], labels[::step]
-    weights = None if weights is None else weights[::step]
-    row_weights = np.ones(len(labels)) if weights is None else weights
+    row_weights = np.ones(len(labels)) if weights is None else weights[::step]
     counts = np.bincount(labels, minlength=classes)
     sums = np.asarray(np.bincount(labels, row_weights, classes), np.float64)
     start = _start(metric, counts, sums)

@@ -3,16 +3,16 @@ r"""Estimates the score of the final model on new rows, from the kept candidates
     rows of part p --> predicted by the ensemble that is selected, weighted and calibrated on the other parts
     all rows, so predicted --> score - gain of the search = estimated score; jackknife = its standard error
 
-All that is decided on the held-out rows is decided again without a part before this part is scored: the rank of the
-candidates, the members and weights of the ensemble, and its calibration (cross-fitting). The parts are the folds. With
-one fold, they are five parts of its validation rows, stratified by the target.
+Whatever is decided on the held-out rows is decided again without a part before this part is scored (cross-fitting): the
+rank of the candidates, the members and weights of the ensemble, its calibration and its decision. The parts are the
+folds. With one fold, they are five parts of its validation rows, stratified by the target.
 
 The candidates were kept because of their scores on all held-out rows. With several folds, the scores of all jobs in
 each fold show how much this gains: for each part, the best candidates by the other parts are found, once among the kept
 ones and once among all, and scored in this part. The mean difference is subtracted. With one fold there are no such
 scores. Then the gain is taken to be as large as that of selection among the kept candidates: the score of the final
 model on the rows by which it was selected, less the cross-fitted score. On few rows this is too little if many
-candidates are right on all of them; folds are better.
+candidates are right on all of them; folds are better. A score from 0 to 1 is not estimated to be below 0.
 
 The estimate is slightly pessimistic, since the predictions are from models that were trained on fewer rows than the
 final model: the models of single folds, or those before the refit on all rows.
@@ -62,54 +62,13 @@ class Estimate(NamedTuple):
     std_error: float = math.nan
 
 
-class Honest(NamedTuple):
-    """What the held-out rows tell about the final model of a run.
-
-    Attributes
-    ----------
-    prediction : float64 array [rows of X], or [rows of X, outputs]
-        As `held_out_prediction` returns it.
-    estimate : Estimate
-    """
-
-    prediction: NDArray[np.float64]
-    estimate: Estimate
-
-
-class CrossFitted(NamedTuple):
-    """Predictions of held-out rows by ensembles that were selected without these rows.
-
-    Attributes
-    ----------
-    outputs : array [rows, outputs]
-    gain : float or None
-        By how much their score is too high, since the candidates were kept for their scores on these rows; None if the
-        scores of jobs cannot tell, since there is one fold.
-    """
-
-    outputs: Outputs
-    gain: float | None
-
-
 def estimate(kept: Kept, size: int, fold_scores: FoldScores, scorers: Sequence[Scorer] = ()) -> Estimate:
     """Return the estimated score, in the metric of the run, of the ensemble of at most `size` draws from `kept`.
 
-    Parameters
-    ----------
-    kept : Kept
-    size : int
-        The maximum number of draws; 1 for the best candidate alone.
-    fold_scores : dict of str to ndarray
-        The scores of the decided jobs in each fold, as in `Result`.
-    scorers : sequence of callable
-        If a user's function scored the run, a function per fold, which takes a model and predictions of the fold's
-        validation rows. The estimate is the mean over the folds, and its standard error follows from the differences
-        between folds; with one fold it is NaN.
-
-    Returns
-    -------
-    Estimate
-        Unknown if all rows are of one group, or if a user's function scored the run and `scorers` is empty.
+    `fold_scores` are the scores of the decided jobs in each fold, as in `Result`. If a user's function scored the run,
+    `scorers` has a function per fold, which takes a model and predictions of the fold's validation rows. Then the
+    estimate is the mean over the folds, and its standard error follows from the differences between folds; with one
+    fold it is NaN. The score is unknown if all rows are of one group, or if such functions are needed but not given.
     """
     if not scorers and kept.native_metric != kept.networks[0].metric:
         return Estimate()
@@ -126,30 +85,21 @@ def estimate(kept: Kept, size: int, fold_scores: FoldScores, scorers: Sequence[S
         # The decision of a user's metric follows from the weights of the classes, not from the rows.
         return [score(kept.best(), outputs[kept.folds == fold]) for fold, score in enumerate(scorers)]
 
-    found = scores(fitted.outputs)
-    mean, gain = _mean(found), fitted.gain
+    outputs, gain = fitted
+    found = scores(outputs)
+    mean = _mean(found)
     if gain is None:
         gain = _mean(scores(predicted(kept, kept, kept.best_counts(size)))) - mean
-    error = _error_of_mean(found) if scorers else std_error(kept, fitted.outputs)
-    return Estimate(mean - gain, math.hypot(error, gain))
+    error = _error_of_mean(found) if scorers else std_error(kept, outputs)
+    least = 0.0 if _is_share(kept) and not scorers else -math.inf
+    return Estimate(max(mean - gain, least), math.hypot(error, gain))
 
 
 def held_out_prediction(kept: Kept, size: int, rows: Rows, count: int) -> NDArray[np.float64]:
-    """Return the predictions for held-out rows by the ensemble of at most `size` draws, by row of the user's table.
+    """Return the predictions for held-out rows by the ensemble of at most `size` draws, as `Result.oof_prediction`.
 
-    Parameters
-    ----------
-    kept : Kept
-    size : int
-    rows : int64 array [held-out rows]
-        The index of each held-out row in the user's table; empty if the rows are not from that table.
-    count : int
-        The number of rows of the user's table.
-
-    Returns
-    -------
-    float64 array [count, classes], or [count] or [count, targets]
-        Probabilities or targets. The mean for rows that were held out more than once, NaN for rows that never were.
+    The user's table has `count` rows. `rows` are the indices of the held-out rows in it, or empty if they are not from
+    this table.
     """
     counts = kept.best_counts(size)
     outputs = kept.outputs_of(counts, kept.factor_of(counts))[: len(rows)]
@@ -160,9 +110,13 @@ def held_out_prediction(kept: Kept, size: int, rows: Rows, count: int) -> NDArra
     return np.stack(means, axis=1) if kept.classes or len(means) > 1 else means[0]
 
 
-def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> CrossFitted | None:
-    """Return the predictions of each part's rows by an ensemble selected on the other parts; None for a single part."""
-    parts = parts_of(kept)
+def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> tuple[Outputs, float | None] | None:
+    """Return the predictions of each part's rows by an ensemble selected on the other parts; None for a single part.
+
+    With several folds, the gain is returned too: by how much the score of these predictions is too high, since the
+    candidates were kept for their scores on these rows.
+    """
+    parts, has_folds = parts_of(kept), kept.folds.max() > 0
     outputs, gains = np.empty(kept.predictions.shape[1:], kept.predictions.dtype), []
     numbers = np.unique(parts).tolist()
     if len(numbers) < 2:
@@ -171,15 +125,14 @@ def cross_fitted(kept: Kept, size: int, fold_scores: FoldScores) -> CrossFitted 
         rows = np.flatnonzero(parts == part)
         is_known = np.isin(kept.units, kept.units[rows])
         others = np.flatnonzero(parts != part if is_known.all() else ~is_known)
-        jobs = _Jobs(kept, fold_scores, rows, is_known) if kept.folds.max() > 0 else None
-        ranked = jobs.ranked() if jobs else _ranked([_score(kept, each, others) for each in kept.predictions])
+        jobs = _Jobs(kept, fold_scores, rows, is_known) if has_folds else None
+        ranked = jobs.ranked() if jobs else _ranked([kept.native_score(each, others) for each in kept.predictions])
         selected, held_out = (kept.restricted(ranked.tolist(), each) for each in (others, rows))
         counts = selected.best_counts(size)
         outputs[rows] = predicted(selected, held_out, counts)
-        gains.append(jobs.gain(int(np.count_nonzero(counts))) if jobs else 0.0)
-    if kept.folds.max() > 0:
-        return CrossFitted(outputs, _mean(gains))
-    return CrossFitted(outputs, None)
+        if jobs:
+            gains.append(jobs.gain(int(np.count_nonzero(counts))))
+    return outputs, _mean(gains) if has_folds else None
 
 
 def predicted(selected: Kept, held_out: Kept, counts: Rows) -> Outputs:
@@ -208,10 +161,14 @@ def std_error(kept: Kept, outputs: Outputs) -> float:
     units, inverse = np.unique(kept.units, return_inverse=True)
     count = min(BLOCKS, len(units))
     blocks = (np.random.default_rng(0).permutation(len(units)) % count)[inverse]
-    scores = [_score(kept, outputs, np.flatnonzero(blocks != block)) for block in range(count)]
+    scores = [kept.native_score(outputs, np.flatnonzero(blocks != block)) for block in range(count)]
     error = (count - 1) * _error_of_mean(scores)
-    is_bounded = kept.classes > 0 and kept.native_metric != LOSSES["classification"]
-    return max(error, 1 / len(units)) if is_bounded else error
+    return max(error, 1 / len(units)) if _is_share(kept) else error
+
+
+def _is_share(kept: Kept) -> bool:
+    """Return whether scores are from 0 to 1, as those of labels and ranks are."""
+    return kept.classes > 0 and kept.native_metric != LOSSES["classification"]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -223,11 +180,6 @@ def _error_of_mean(values: Sequence[float]) -> float:
     mean, count = _mean(values), len(values)
     squares = math.fsum((value - mean) ** 2 for value in values)
     return math.sqrt(squares / (count * (count - 1))) if count > 1 else math.nan
-
-
-def _score(kept: Kept, outputs: Outputs, rows: Rows) -> float:
-    """Return the score of predictions [all rows, outputs] on some of the rows."""
-    return kept.restricted([0], rows).native_score(outputs[rows])
 
 
 def _ranked(scores: Any) -> Rows:

@@ -24,7 +24,7 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts, with_statistics
 from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
-from ash.models.catboost_model import CatBoostTrees
+from ash.models.catboost_model import with_units
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     BOUNDS,
@@ -297,12 +297,8 @@ def _read_catboost(
     tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
 ) -> Trees:
     outputs, content = len(tensors["target_mean"]), tensors[TREES].tobytes()
-    units = {
-        name: tensors.get(name, np.full(outputs, bound)) for name, bound in zip(BOUNDS, (-np.inf, np.inf), strict=True)
-    }
-    units |= {name: tensors[name] for name in UNITS}
     count = 0 if classes is None else len(classes)
-    core = CatBoostTrees(content, encoding.features, count, exponential=EXPONENTIAL in about, **units)
+    core = with_units(content, encoding.features, count, {**tensors, EXPONENTIAL: EXPONENTIAL in about})
     check_format(outputs == max(count, 1), f"target_mean has {outputs} numbers")
     core.check()
     _check_fit(tensors, about, encoding, classes, features=core.features, outputs=outputs)

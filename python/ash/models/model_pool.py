@@ -34,6 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.data.group_split import numbered
+from ash.data.table import Table
 from ash.encoding.data_split import Fold, Split
 from ash.encoding.encoding import Encoding
 from ash.metrics import METRICS, NEED_ALL_CLASSES, OF_LABELS, native_or_loss
@@ -106,10 +108,6 @@ class Kept:
         The group of each row; copies of a row have the same group, and independent rows have different groups.
     loss : str
         The core's name for the training loss.
-    level : float
-        The quantile level, if the loss is "pinball".
-    positive : int or None
-        Of two classes, the number of the positive class, if it is known.
     class_factors : float64 array [classes] or None
         The weights of the classes (`class_weight`), which `weights` includes. The predictions are probabilities for
         rows without them.
@@ -129,8 +127,6 @@ class Kept:
     folds: NDArray[np.int64]
     units: NDArray[np.int64]
     loss: str = "squared_error"
-    level: float = 0.5
-    positive: int | None = None
     class_factors: Numbers | None = None
     threshold: str | float | None = AUTO
     tiled: bool = True
@@ -143,16 +139,7 @@ class Kept:
     def of(self, candidates: Sequence[int]) -> "Kept":
         """Return a copy with only these candidates, in their current order; if none of them is kept, return all."""
         places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
-        if not places:
-            return self
-        return replace(
-            self,
-            members=tuple(self.members[place] for place in places),
-            candidates=tuple(self.candidates[place] for place in places),
-            rungs=tuple(self.rungs[place] for place in places),
-            factors=tuple(self.factors[place] for place in places),
-            predictions=self.predictions[places],
-        )
+        return self.restricted(places, np.arange(len(self.targets))) if places else self
 
     def of_fold(self, fold: int) -> "Kept":
         """Return a copy with the models of only one fold, given by its index."""
@@ -180,10 +167,9 @@ class Kept:
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn in at most `size` draws; for size 1, only the best is drawn."""
         terms, losses = self._terms()
-        weights = self.data_weights
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
-        return select(terms, weights, size, losses, others)
+        return select(terms, self.data_weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of candidates weighted by `counts`, or the best model if it is the only member."""
@@ -199,7 +185,7 @@ class Kept:
         best = self.networks[0]
         if best.classes_ is None:
             return None
-        about = (self.labels, self.weights, self.positive, self.class_factors)
+        about = (self.labels, self.weights, best.positive, self.class_factors)
         return decision_of(self.threshold, best.metric, predictions, *about)
 
     @property
@@ -223,7 +209,7 @@ class Kept:
         if self.loss == "poisson":
             return self.predictions.astype(np.float64), poisson_losses(self.targets)
         if best.classes_ is None:
-            losses = pinball_losses(self.level) if self.loss == "pinball" else row_losses
+            losses = pinball_losses(best.quantile or 0.5) if self.loss == "pinball" else row_losses
             # A single target needs no scaling relative to other targets.
             scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
             return target_errors(self.predictions, self.targets, scale), losses
@@ -245,8 +231,7 @@ class Kept:
             validation_score=math.nan,
             decision_weights=self.decision(outputs),
         )
-        weights = self.weights if self.native_metric in OF_LABELS else self.data_weights
-        ensemble.validation_score = ensemble.score_outputs(self.native_metric, self.targets, outputs, weights)
+        ensemble.validation_score = self._score_of(ensemble, outputs)
         return ensemble
 
     @property
@@ -261,27 +246,27 @@ class Kept:
         labels = self.networks[0].classes_
         return 0 if labels is None else len(labels)
 
-    def native_score(self, outputs: Outputs) -> float:
-        """Return the score of these predictions [rows, outputs] of the validation rows in `native_metric`.
+    def native_score(self, outputs: Outputs, rows: NDArray[np.int64] | None = None) -> float:
+        """Return the score in `native_metric` of predictions [all rows, outputs], for all or some validation rows.
 
         Metrics of ranks are computed per fold and averaged, weighted by the folds' rows: the predictions of different
         folds are not on one scale, since the shares of the classes differ between their training rows.
         """
-        rows = [np.arange(len(outputs))]
+        rows = np.arange(len(outputs)) if rows is None else rows
+        parts = [rows]
         if self.native_metric in NEED_ALL_CLASSES:
-            rows = [np.flatnonzero(self.folds == fold) for fold in np.unique(self.folds)]
-        scores = [self._score_of(each, outputs) for each in rows]
-        known = [(score, len(each)) for score, each in zip(scores, rows, strict=True) if not math.isnan(score)]
+            parts = [rows[self.folds[rows] == fold] for fold in np.unique(self.folds[rows])]
+        scores = [self._score_of(self.networks[0], outputs, part) for part in parts]
+        known = [(score, len(part)) for score, part in zip(scores, parts, strict=True) if not math.isnan(score)]
         total = sum(count for _, count in known)
         return math.fsum(score * count for score, count in known) / total if known else math.nan
 
-    def _score_of(self, rows: NDArray[np.int64], outputs: Outputs) -> float:
-        """Return the score in `native_metric` of the predictions [all rows, outputs] for some of the rows."""
-        metric, positive = self.native_metric, 1 if self.positive is None else self.positive
+    def _score_of(self, model: Model, outputs: Outputs, rows: NDArray[np.int64] | slice = slice(None)) -> float:
+        """Return the score in `native_metric` of a model's predictions [all rows, outputs] for some of the rows."""
+        metric = self.native_metric
         weights = self.weights if metric in OF_LABELS else self.data_weights
-        own = [] if weights is None else weights[rows].tolist()
-        targets = self.targets[rows]
-        return float(_core.score(metric, targets, outputs[rows], self.classes, own, self.level, positive))
+        own = None if weights is None else weights[rows]
+        return model.score_outputs(metric, self.targets[rows], outputs[rows], own)
 
     def factor_of(self, counts: NDArray[np.int64]) -> float:
         """Return the factor that calibrates the members of an ensemble together; 1 if they are not calibrated."""
@@ -346,7 +331,6 @@ def read_kept(
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
-    loss, level = core_loss(options)
     for place, candidate in enumerate(candidates):
         if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
             own = predictions[place : place + 1]
@@ -357,7 +341,7 @@ def read_kept(
     return Kept(
         members=tuple(
             tuple(
-                data_member_of(core, folds[0], params[candidate], options, score, encoding).sharper(factor)
+                of_data(member_of(core, folds[0], params[candidate], options, score, encoding), table).sharper(factor)
                 for core, encoding in zip(own, split.predicting, strict=True)
             )
             for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
@@ -370,9 +354,7 @@ def read_kept(
         weights=weights,
         folds=np.repeat(np.arange(len(folds)), [len(fold.validation) for fold in folds]),
         units=np.concatenate([_units(fold) for fold in folds]),
-        loss=loss,
-        level=level,
-        positive=table.positive,
+        loss=core_loss(options)[0],
         class_factors=table.factors,
         tiled=split.is_tiled,
     )
@@ -416,25 +398,15 @@ def _units(fold: Fold) -> NDArray[np.int64]:
     table, rows = fold.table, fold.validation
     if fold.held_out is not None:
         return rows
-    codes = table.frame.numbers_of(np.arange(table.rows)) if table.groups is None else table.groups
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse][rows], np.int64)
+    return numbered(table.frame.numbers_of(np.arange(table.rows)) if table.groups is None else table.groups)[rows]
 
 
-def data_member_of(
-    core: _core.Network | Boosted,
-    fold: Fold,
-    params: Params,
-    options: Options,
-    score: float,
-    encoding: Encoding | None = None,
-) -> Member:
-    """Return `member_of` with the probabilities of the data: those of training, without the weights of the classes.
+def of_data(member: Member, table: Table) -> Member:
+    """Return a model with the probabilities of the data: those of training, without the weights of the classes.
 
     Training on rows whose weights were multiplied by the factor f of their class multiplies the odds of the class by f.
     """
-    member, factors = member_of(core, fold, params, options, score, encoding), fold.table.factors
-    return member if factors is None else member.shifted(-elementary("log", factors))
+    return member if table.factors is None else member.shifted(-elementary("log", table.factors))
 
 
 def member_of(

@@ -56,6 +56,11 @@ class Scoring:
         return f"{self.argument}={self.name!r}"
 
     @property
+    def needs_all_classes(self) -> bool:
+        """Whether it scores probabilities by scikit-learn, which refuses most such scores if a class has no row."""
+        return getattr(self.scorer, "_response_method", "predict") != "predict"
+
+    @property
     def identity(self) -> str:
         """Return a text by which the scoring function is recognized.
 

@@ -146,6 +146,7 @@ class _Estimator(Configured):
         about: dict[str, Any] = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
         metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
+        threshold = read_threshold("decision_threshold", getattr(self, "decision_threshold", AUTO))
         given = {**self._given(), "metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
         return {
@@ -157,12 +158,8 @@ class _Estimator(Configured):
             "asked": asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
             "sort": True,
             "scoring": scoring,
-            "final": Final(size, yes_or_no("refit", self.refit), self._threshold()),
+            "final": Final(size, yes_or_no("refit", self.refit), threshold),
         }
-
-    def _threshold(self) -> str | float | None:
-        """Return the checked `decision_threshold`, which only the classifier has."""
-        return AUTO
 
     def _recorded_run(self) -> dict[str, Any]:
         """Return the settings of a repeated run, as given by the record."""
@@ -304,9 +301,6 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def _given(self) -> dict[str, Any]:
         own = ("class_weight", "pos_label", "decision_threshold")
         return {**super()._given(), **{name: getattr(self, name) for name in own}}
-
-    def _threshold(self) -> str | float | None:
-        return read_threshold("decision_threshold", self.decision_threshold)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.

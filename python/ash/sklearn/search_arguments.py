@@ -191,7 +191,7 @@ def splits_of(cv: Any, X: Any, y: Any, params: Mapping[str, Any], *, classifies:
         raise SettingError(f"cv must give at least one pair of training and test rows, got {cv!r}")
     for fold, (training, test) in enumerate(splits):
         if codes is not None and not is_apart(codes, training, test):
-            raise divided(cv, fold)
+            raise divided(fold)
     return splits
 
 
