@@ -64,8 +64,8 @@ FEW_ROWS = 5_000
 """If a table has fewer rows, a fifth of them is too few to select candidates. So folds are the default."""
 ROWS_A_SECOND = 250
 """A run whose ladder is planned from `time_limit` has folds only for tables with fewer rows than this number times the
-seconds of its limit, since with five folds a candidate takes five times as long. On eight tables of 1,700 to 4,800 rows,
-the errors with folds were 1.25 times those of a single split after about 2 seconds, and 1.13 times after 5."""
+seconds of its limit, since with five folds a candidate takes five times as long. On eight tables of 1,700 to 4,800
+rows, the errors with folds were 1.25 times those of a single split after about 2 seconds, and 1.13 times after 5."""
 MOST_UNEQUAL = 2
 """Folds are of similar size if the largest validation part has at most this many times the rows of the smallest."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
