@@ -131,6 +131,11 @@ class Kept:
     threshold: str | float | None = AUTO
     tiled: bool = True
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; in one of an earlier version, there is one fold and each row is independent."""
+        rows = np.arange(len(state["targets"]))
+        vars(self).update({"folds": np.zeros_like(rows), "units": rows} | state)
+
     @property
     def networks(self) -> tuple[Member, ...]:
         """Return the model of each candidate in the first fold: a network or boosted trees."""
@@ -224,13 +229,9 @@ class Kept:
         if factor != 1:
             members = [member.sharper(factor) for member in members]
         outputs = self.outputs_of(counts, factor)
-        ensemble = Ensemble(
-            members,
-            np.repeat(shares / folds, folds),
-            metric=self.native_metric,
-            validation_score=math.nan,
-            decision_weights=self.decision(outputs),
-        )
+        weights, metric = np.repeat(shares / folds, folds), self.native_metric
+        ensemble = Ensemble(members, weights, metric=metric, validation_score=math.nan)
+        ensemble = ensemble.with_decision(self.decision(outputs))
         ensemble.validation_score = self._score_of(ensemble, outputs)
         return ensemble
 
