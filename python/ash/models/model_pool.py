@@ -328,7 +328,7 @@ def read_kept(
     if not networks:
         return None
     folds, table = split.folds, split.table
-    predictions = _of_data(predictions, table.factors)
+    predictions = _unweighted(predictions, table.factors)
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
@@ -361,7 +361,7 @@ def read_kept(
     )
 
 
-def _of_data(predictions: Outputs, factors: Numbers | None) -> Outputs:
+def _unweighted(predictions: Outputs, factors: Numbers | None) -> Outputs:
     """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
     if factors is None:
         return predictions
