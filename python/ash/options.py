@@ -448,6 +448,10 @@ class RunOptions:
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; options that an earlier version did not have get their defaults."""
+        vars(self).update({name: option.default for name, option in option_table(type(self)).items()} | state)
+
     @property
     def least_score(self) -> float | None:
         """Return the score that ends the run, with the sign of scores in results: higher is better."""

@@ -488,14 +488,8 @@ class Result(RunResult):
         ensemble = self.kept.ensemble(size)
         refit: tuple[int, ...] = ()
         if size == 1 and len(self.kept.members[0]) > 1:
-            score, weights = ensemble.validation_score, self.model.decision_weights
-            ensemble = Ensemble(
-                [self.model],
-                np.ones(1),
-                metric=ensemble.metric,
-                validation_score=score,
-                decision_weights=weights,
-            )
+            about: dict[str, Any] = {"metric": ensemble.metric, "validation_score": ensemble.validation_score}
+            ensemble = Ensemble([self.model], np.ones(1), **about).with_decision(self.model.decision_weights)
             refit = self.record.refit
         found = estimate(self.kept, size, self.fold_scores)
         ensemble.estimated_score, ensemble.estimated_score_std_error = found

@@ -86,11 +86,11 @@ def test_missing_cells_are_equal_and_so_are_signed_zeros() -> None:
 
 def hashes_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     read = table(x, y)
-    return canonical_order._row_hashes(read, learn_schema(read.frame, missing="indicator")[1])
+    return canonical_order.row_hashes(read.frame, learn_schema(read.frame, missing="indicator")[1], read.y)
 
 
 def test_rows_with_equal_hashes_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical_order, "_row_hashes", lambda table, schema: np.zeros(table.rows, np.uint64))
+    monkeypatch.setattr(canonical_order, "row_hashes", lambda frame, schema, y: np.zeros(frame.rows, np.uint64))
     assert ordered(X, Y).y[:, 0].tolist() == Y.tolist()
     weights = [3, 1.5, 3, 1, 1, 2, 1, 3]
     assert ordered(X, Y, weights).y[:, 0].tolist() == [3, 3, 5, 1, 4, 0.5, 2, 6]

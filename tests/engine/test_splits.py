@@ -238,7 +238,7 @@ def daily(rows: int = 60) -> pd.DataFrame:
 def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
     x = daily()
     for table in (x, x[::-1].reset_index(drop=True), x.assign(day=x.day.dt.strftime("%Y-%m-%d"))):
-        with pytest.warns(UserWarning, match=r"order of the dates in column 'day', .* cv=TimeSeriesSplit\(\)") as told:
+        with pytest.warns(UserWarning, match=r"dates in column 1 \('day'\), .* cv=TimeSeriesSplit\(\)") as told:
             ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number.abs())
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
         with pytest.warns(UserWarning, match="order of the dates") as told:

@@ -177,9 +177,8 @@ def decided(ensemble: ash.Ensemble) -> ash.Ensemble:
     shift, weights = np.linspace(-1.5, 0.5, classes), np.geomspace(1, 4, classes)
     members = [member.shifted(shift) for member in ensemble.members]
     weights /= weights.sum()
-    return ash.Ensemble(
-        members, ensemble.weights, metric=ensemble.metric, validation_score=0.0, decision_weights=weights
-    )
+    weighed = ash.Ensemble(members, ensemble.weights, metric=ensemble.metric, validation_score=0.0)
+    return weighed.with_decision(weights)
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:

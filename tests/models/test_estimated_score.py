@@ -159,9 +159,18 @@ def test_files_and_pickles_keep_the_estimate_and_older_files_have_none(tmp_path:
     del about["estimated_score"]
     write(tmp_path / "model.safetensors", tensors, about)
     assert math.isnan(ash.load(tmp_path / "model.safetensors").estimated_score)
-    for name in ("estimated_score", "estimated_score_std_error"):
-        del vars(twin.result_)[name]
-    assert str(pickle.loads(pickle.dumps(twin.result_))).startswith("best accuracy")
+
+
+def test_results_pickled_by_earlier_versions_are_shown_and_give_ensembles() -> None:
+    result = ash.tune(X, Y, space(), candidates=4, seed=2, progress=False)
+    wanted = result.ensemble(4)
+    new = {result: ["estimated_score", "estimated_score_std_error"], result.options: ["pos_label"]}
+    for holder, names in {**new, result.kept: ["folds", "units"]}.items():
+        for name in names:
+            del vars(holder)[name]
+    old = pickle.loads(pickle.dumps(result))
+    assert str(old).startswith("best accuracy") and "pos_label" in str(old.to_json())
+    assert np.array_equal(old.ensemble(4).predict_proba(X), wanted.predict_proba(X))
 
 
 def test_an_estimated_share_is_not_below_zero() -> None:

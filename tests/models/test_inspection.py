@@ -13,7 +13,7 @@ import ash
 from ash.errors import SettingError
 from ash.models.inspection import MOST_COLUMNS, MOST_ROWS, REPEATS
 
-pytestmark = pytest.mark.filterwarnings("ignore:the rows are in the order of the dates in column 'day'")
+pytestmark = pytest.mark.filterwarnings("ignore:the rows are in the order of the dates in")
 
 ROWS = 300
 RANDOM = np.random.default_rng(0)

@@ -42,7 +42,7 @@ def sort_rows(table: Table, schema: Schema) -> Table:
 
     The copies of a row are one group, unless the table has groups already.
     """
-    hashes = _row_hashes(table, schema)
+    hashes = row_hashes(table.frame, schema, table.y)
     keys = [each for each in (table.groups, table.weights) if each is not None]
     order, weights = np.lexsort((*keys, hashes)), table.weights
     if weights is not None:
@@ -55,11 +55,6 @@ def sort_rows(table: Table, schema: Schema) -> Table:
             order = np.repeat(order, times)
     groups = None if table.groups is None else numbered(table.groups[order])
     return replace(table, frame=table.frame.take(order), y=table.y[order], weights=weights, groups=groups)
-
-
-def _row_hashes(table: Table, schema: Schema) -> NDArray[np.uint64]:
-    """Return a hash of each row's numbers, levels and target."""
-    return row_hashes(table.frame, schema, table.y)
 
 
 def row_hashes(frame: Frame, schema: Schema, y: Matrix | None = None) -> NDArray[np.uint64]:

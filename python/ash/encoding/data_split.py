@@ -68,6 +68,10 @@ seconds of its limit, since with five folds a candidate takes five times as long
 rows, the errors with folds were 1.25 times those of a single split after about 2 seconds, and 1.13 times after 5."""
 MOST_UNEQUAL = 2
 """Folds are of similar size if the largest validation part has at most this many times the rows of the smallest."""
+FEWEST_IN_ORDER = 20
+"""Tables with fewer rows may be in the order of a date column by chance."""
+NEARLY_ALL = 0.9
+"""The minimum share of rows that have a date, and of dates that differ from the previous one."""
 _STREAM = 3  # spawn key of the row order for target statistics; drawing candidates uses 1, the split 2
 
 
@@ -225,6 +229,30 @@ def read_table(
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
         schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
+
+
+def warn_of_time_order(table: Table, schema: Schema) -> None:
+    """Warn if the user's rows are in the order of a date column, ascending or descending, with few repeated dates.
+
+    A random split scores a candidate on rows between its training rows. If the rows to predict are later than all of
+    these, the score is too good, and the candidates that follow the last weeks best may lose.
+    """
+    _, rows = np.unique(table.frame.numbers_of(np.arange(table.rows)), return_index=True)  # in the user's order
+    if len(rows) < FEWEST_IN_ORDER:
+        return
+    for given, column in zip(table.frame.columns, schema.columns, strict=True):
+        if column.kind != "date":
+            continue
+        days = given.numbers(slice(None))[rows]
+        steps = np.diff(days[~np.isnan(days)])
+        is_in_order = bool((steps >= 0).all() or (steps <= 0).all())
+        if is_in_order and np.count_nonzero(steps) >= NEARLY_ALL * len(rows) - 1:
+            warn_user(
+                f"the rows are in the order of the dates in {given.label}, but they are split at random. If the model "
+                "has to predict later dates, pass cv=TimeSeriesSplit() of scikit-learn; otherwise pass cv=5 or "
+                "validation=0.2"
+            )
+            return
 
 
 def split_table(

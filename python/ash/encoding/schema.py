@@ -278,9 +278,7 @@ def _with_parts(learned: ColumnSchema, column: DateColumn) -> ColumnSchema:
     zone: TimeZone | OwnOffsets | None = None
     if column.zone is not None:
         zone = OwnOffsets(*_offsets(column)) if column.zone == OWN else zone_named(column.zone)
-    learned = replace(learned, zone=zone)
-    every = slice(None)
-    return replace(learned, parts=varying_parts(learned.clock(column, every, column.numbers(every))))
+    return replace(learned, zone=zone, parts=varying_parts(column.clock(slice(None))))
 
 
 def _offsets(column: DateColumn) -> tuple[int, int]:

@@ -26,9 +26,8 @@ from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import read_table, split_table, user_numbers
+from ash.encoding.data_split import read_table, split_table, user_numbers, warn_of_time_order
 from ash.encoding.table_summary import summary_of, warn_of_suspects
-from ash.encoding.time_order import warn_of_time_order
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, RESERVE_FROM_SCRATCH, REST, SELECTION, Deadline

@@ -184,7 +184,7 @@ def _decided(predictor: Any, description: Description, parts: list[_Part]) -> An
     positive = 1 if description.positive is None else description.positive
     decided = FixedThresholdClassifier(
         FrozenEstimator(predictor),
-        threshold=float(1 - description.decision_weights[positive]),
+        threshold=float(description.decision_weights[1 - positive]),
         pos_label=description.classes[positive],
         response_method="predict_proba",
     )

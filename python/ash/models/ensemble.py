@@ -108,15 +108,7 @@ class Ensemble(Model):
 
     _called = "the ensemble"
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        weights: Numbers,
-        *,
-        metric: str,
-        validation_score: float,
-        decision_weights: Numbers | None = None,
-    ) -> None:
+    def __init__(self, members: Sequence[Member], weights: Numbers, *, metric: str, validation_score: float) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.weights.setflags(write=False)
@@ -125,7 +117,6 @@ class Ensemble(Model):
         first = self.members[0]
         self.classes_, self.encoding, self.target_names = first.classes_, self.encodings[0], first.target_names
         self.quantile, self.positive = first.quantile, first.positive
-        self.decision_weights = decision_weights
 
     @property
     def encodings(self) -> tuple[Encoding, ...]:
@@ -212,9 +203,8 @@ def _rebuild(
     decision_weights: Numbers | None = None,  # absent in pickles of earlier versions
     estimate: tuple[float, float] = (math.nan, math.nan),
 ) -> Ensemble:
-    ensemble = Ensemble(
-        members, weights, metric=metric, validation_score=validation_score, decision_weights=decision_weights
-    )
+    ensemble = Ensemble(members, weights, metric=metric, validation_score=validation_score)
+    ensemble = ensemble.with_decision(decision_weights)
     ensemble.record = record
     ensemble.estimated_score, ensemble.estimated_score_std_error = estimate
     return ensemble

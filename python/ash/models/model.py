@@ -290,7 +290,7 @@ class Model(ABC):
             raise AttributeError("a regression model has no decision_threshold")
         classes = len(self.classes_)
         weights = np.full(classes, 1 / classes) if self.decision_weights is None else self.decision_weights
-        return float(1 - weights[1 if self.positive is None else self.positive]) if classes == 2 else weights.copy()
+        return float(weights[0 if self.positive is None else 1 - self.positive]) if classes == 2 else weights.copy()
 
     def with_decision(self, weights: NDArray[np.float64] | None) -> Self:
         """Return the same model with other `decision_weights`.

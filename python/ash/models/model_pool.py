@@ -131,6 +131,11 @@ class Kept:
     threshold: str | float | None = AUTO
     tiled: bool = True
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; in one of an earlier version, there is one fold and each row is independent."""
+        rows = np.arange(len(state["targets"]))
+        vars(self).update({"folds": np.zeros_like(rows), "units": rows} | state)
+
     @property
     def networks(self) -> tuple[Member, ...]:
         """Return the model of each candidate in the first fold: a network or boosted trees."""
@@ -224,13 +229,9 @@ class Kept:
         if factor != 1:
             members = [member.sharper(factor) for member in members]
         outputs = self.outputs_of(counts, factor)
-        ensemble = Ensemble(
-            members,
-            np.repeat(shares / folds, folds),
-            metric=self.native_metric,
-            validation_score=math.nan,
-            decision_weights=self.decision(outputs),
-        )
+        weights, metric = np.repeat(shares / folds, folds), self.native_metric
+        ensemble = Ensemble(members, weights, metric=metric, validation_score=math.nan)
+        ensemble = ensemble.with_decision(self.decision(outputs))
         ensemble.validation_score = self._score_of(ensemble, outputs)
         return ensemble
 
@@ -327,7 +328,7 @@ def read_kept(
     if not networks:
         return None
     folds, table = split.folds, split.table
-    predictions = _of_data(predictions, table.factors)
+    predictions = _unweighted(predictions, table.factors)
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
@@ -360,7 +361,7 @@ def read_kept(
     )
 
 
-def _of_data(predictions: Outputs, factors: Numbers | None) -> Outputs:
+def _unweighted(predictions: Outputs, factors: Numbers | None) -> Outputs:
     """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
     if factors is None:
         return predictions

@@ -80,18 +80,15 @@ class ValidationScorer:
 
     def __call__(self, core: _core.Network | Boosted, outputs: Outputs) -> float:
         """Return the score; NaN if outputs are not finite, or if this or an earlier call has failed."""
-        return self._checked(lambda: self._network(core), outputs)
+        return self.score_of(self._network(core), outputs)
 
     def score_of(self, network: Member, outputs: Outputs) -> float:
         """Return the score of these outputs, as `__call__` does; `network` predicts rows other than `X`."""
-        return self._checked(lambda: network, outputs)
-
-    def _checked(self, network: Callable[[], Member], outputs: Outputs) -> float:
         with self._lock:  # needed despite the GIL, since a scorer may release the GIL while it waits
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:
-                score = self._score(network(), outputs)
+                score = self._score(network, outputs)
             except BaseException as error:  # a user's function may raise anything; the run stops and raises it
                 self.error = error
                 return math.nan
