@@ -105,6 +105,11 @@ CASES = {
         ),
         Case("Text `true` and `false`", "kinds(text('true', 'false', 'true'), y)"),
         Case(
+            "Datetimes without a time zone, for a model of times with one",
+            "fit(zoned, y).predict(zoned.apply(lambda day: day.dt.tz_localize(None)))",
+        ),
+        Case("Datetimes with and without a time zone in one column", "fit(mixed, y)"),
+        Case(
             "A date is predicted that training did not have the like of",
             "fit(frame, y).predict(frame.assign(day='soon'))",
         ),
@@ -183,6 +188,9 @@ CASES = {
         Case("One fold", "fit(X, y, cv=1)"),
         Case("More folds than rows of a class", "fit(X, np.arange(60) < 3, cv=5).classes_"),
         Case("Groups that have all rows of a class", "fit(X, y, groups=y)"),
+        Case("A class whose rows are all in one group", "fit(X, rare, groups=who) and 'fitted'"),
+        Case("Pairs of row numbers that divide groups", "fit(X, y, groups=who, cv=[(range(30), range(28, 60))])"),
+        Case("Rows in the order of a date, split at random", "fit(frame.sort_values('day'), y) and 'fitted'"),
         Case("`cv` and `validation` together", "fit(X, y, cv=3, validation=0.2)"),
     ),
     "Arguments": (
@@ -191,6 +199,8 @@ CASES = {
         Case("A parameter that moved into the config", "ash.tune(X, y, eta=3)"),
         Case("A misspelt score", "fit(X, y, scoring='acuracy')"),
         Case("A score of the other task", "fit(X, y, scoring='r2')"),
+        Case("F1 of labels that are text", "fit(X, np.array(['left', 'stay'])[y], scoring='f1')"),
+        Case("A positive class that is not there", "fit(X, y, scoring='f1', pos_label='left')"),
         Case("No time", "fit(X, y, time_limit=0)"),
         Case("No candidates", "fit(X, y, candidates=0)"),
         Case("A run without an end", "fit(X, y, candidates=None)"),
@@ -281,6 +291,10 @@ def _tables() -> dict[str, Any]:
         "numbers": pd.DataFrame(X, columns=["a", "b", "c"]),
         "codes": pd.DataFrame({"code": [101, 205, 317] * 20}),
         "twins": pd.DataFrame(X, columns=["a", "a", "b"]),
+        "zoned": pd.DataFrame({"day": frame["day"].tz_localize("Europe/Berlin")}),
+        "mixed": pd.DataFrame({"day": [frame["day"][0].tz_localize("UTC"), *frame["day"][1:]]}, dtype=object),
+        "who": np.arange(ROWS) // 6,
+        "rare": np.where(np.arange(ROWS) < 6, 2, X[:, 0] > 0),
         **{"CSV": CSV, "MODEL": "ash-tune-out/model.safetensors"},
     }
 
