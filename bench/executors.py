@@ -51,7 +51,9 @@ def once(candidates: int, **where: Any) -> dict[str, Any]:
 
     x, y = load_digits(return_X_y=True)
     space = SPACES["small networks"].ours()
-    seconds, result = timed(lambda: ash.tune(x, y, space, candidates=candidates, seed=0, progress=False, **where))
+    seconds, result = timed(
+        lambda: ash.tune(x, y, space, candidates=candidates, validation=0.2, seed=0, progress=False, **where)
+    )
     return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
 
 

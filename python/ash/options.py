@@ -272,16 +272,16 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or
-        if an estimator has neither a limit nor a number of candidates. The default is only networks if LightGBM is not
+        if neither a limit nor a number of candidates is given. The default is only networks if LightGBM is not
         installed, if the number of candidates is given, if there is a `work_limit` or an executor, or if the table is
         sparse or has several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
         Tables only.
     draws : {"random", "adaptive"}, optional
-        How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit` or `work_limit`, or
-        for the default work of an estimator), else "random". "random" draws from the space regardless of the results.
-        "adaptive" starts with the default configuration and a few configurations that were good on other tables, if the
-        space has them. Then every second candidate is drawn near a good candidate, and the better of networks and trees
-        gets more candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
+        How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
+        the default work), else "random". "random" draws from the space regardless of the results. "adaptive" starts
+        with the default configuration and a few configurations that were good on other tables, if the space has them.
+        Then every second candidate is drawn near a good candidate, and the better of networks and trees gets more
+        candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
@@ -599,10 +599,9 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked = _checked(Options, {**given, **config.given()})
     planned = False
     if checked["candidates"] == AUTO:
-        limits = [checked[name] is not None for name in ("time_limit", "work_limit", "epoch_limit")]
-        # An estimator without a limit fills an amount of work that depends only on the table (planning.py).
-        is_limited = any(limits[:2]) or (caller == "estimators" and not any(limits))
-        fills = is_limited and checked["algorithm"] == "ash"
+        # Without a limit, a run fills an amount of work that depends only on the table (planning.py).
+        limits = [name for name in ("time_limit", "work_limit", "epoch_limit") if checked[name] is not None]
+        fills = limits != ["epoch_limit"] and checked["algorithm"] == "ash"
         planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
