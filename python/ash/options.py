@@ -297,7 +297,7 @@ class SearchConfig:
         The promotion rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` candidates of a rung.
         "paper" is Algorithm 2 of Li et al. (MLSys 2020). "improving" is "paper", but only for candidates that did
         better than in the rung below. Default "capped"; "paper" for an endless stream; "improving" if the ladder is
-        planned from a limit.
+        planned.
     training : {"resume", "restart"}, optional
         Whether a promoted candidate is trained further from its state ("resume", the default) or from scratch.
     schedule : {"reproducible", "greedy"}, optional
@@ -308,7 +308,7 @@ class SearchConfig:
         The number of jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It affects the
         outcome, unlike the number of threads. If there are more threads than workers, the excess threads can only join
         running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
-        `work_limit`. For functions with a `time_limit`: four per thread.
+        `work_limit` or the default work. For functions with a `time_limit`: four per thread.
     teams : bool, optional
         Whether threads without a job join running jobs, which never changes the outcome of a reproducible run. Default
         True. Tables only.

@@ -60,7 +60,7 @@ def test_100_000_classes_on_200_000_rows_are_refused_at_once(monkeypatch: pytest
     for metric in ("accuracy", "neg_log_loss", "neg_brier_score"):  # the last metric is a scorer of scikit-learn
         tracemalloc.start()
         with pytest.raises(DataError, match=r"needs about (19|2[0-9])\d GiB .*only 64 GiB are left: validate on fewer"):
-            ash.tune(X, y, task="classification", metric=metric, progress=False)
+            ash.tune(X, y, task="classification", candidates=128, metric=metric, progress=False)
         assert tracemalloc.get_traced_memory()[1] < 2**28
         tracemalloc.stop()
 

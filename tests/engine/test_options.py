@@ -385,9 +385,10 @@ def test_virtual_workers_depend_on_the_threads_in_a_planned_run(threads: int) ->
     assert planned.workers is None and virtual_workers(planned) == 4 * threads
     assert virtual_workers(options(time_limit=60, threads=threads, workers=5)) == 5
     assert virtual_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
-    for given in ({}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
+    for given in ({"candidates": 64}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
         assert virtual_workers(options(threads=threads, **given)) == 32
-    assert virtual_workers(options(work_limit=1e9, threads=threads)) == 8
+    for given in ({}, {"work_limit": 1e9}):
+        assert virtual_workers(options(threads=threads, **given)) == 8
 
 
 def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
             ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number.abs())
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
         with pytest.warns(UserWarning, match="order of the dates") as told:
-            ash.tune(table, x.number.abs(), candidates=1, progress=False, validation=0.2)
+            ash.tune(table, x.number.abs(), candidates=1, progress=False)
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
 
 
