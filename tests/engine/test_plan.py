@@ -245,6 +245,9 @@ def test_without_a_limit_ash_tune_is_planned_for_a_fixed_work(tmp_path: Path, mo
     low, high = (ash.SearchConfig(stop_score=score) for score in (0.5, 2.0))
     part = ash.tune(X, y, journal=path, progress=False, config=low)
     assert part.ended == "stop_score" and len(part.jobs) < len(one.jobs)
+    for given in ({"candidates": 64}, {"candidates": None}, {"config": ash.SearchConfig(epoch_limit=99)}):
+        with pytest.raises(SettingError, match="cannot extend a run whose ladder is planned for a limit"):
+            ash.resume(path, X, y, progress=False, **given)
     for resumed in (ash.resume(path, X, y, progress=False, config=high), ash.tune(X, y, journal=path, progress=False)):
         assert (resumed.digest, resumed.model.digest) == (one.digest, one.model.digest)
 
