@@ -42,7 +42,7 @@ def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
 @pytest.mark.parametrize("given", [{}, {"validation": (FRAME[200:], NUMBER[200:])}, {"cv": 3}])
 def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
     X, y = (FRAME[:200], NUMBER[:200]) if "validation" in given else (FRAME, NUMBER)
-    result = ash.tune(X, y, metric="rmse", **given, **RUN)
+    result = ash.tune(X, y, metric="rmse", **{**RUN, "validation": None if "cv" in given else 0.2, **given})
     rows, places = validated(result)
     assert len(places) == {"validation": 100, "cv": 300}.get(next(iter(given), ""), 60)
 
