@@ -49,9 +49,8 @@ def once(candidates: int, **where: Any) -> dict[str, Any]:
     """Run `ash.tune` once, on the executor or threads in `where`; return its seconds, digest and number of jobs."""
     from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
-    space = SPACES["small networks"].ours()
-    seconds, result = timed(lambda: ash.tune(x, y, space, candidates=candidates, seed=0, progress=False, **where))
+    given = *load_digits(return_X_y=True), SPACES["small networks"].ours()
+    seconds, result = timed(lambda: ash.tune(*given, candidates=candidates, validation=0.2, progress=False, **where))
     return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
 
 

@@ -32,7 +32,9 @@ JOBS = 90
 
 def tune(*callbacks: ash.Callback) -> ash.Result:
     """Run the search that the pictures show, and return its result."""
-    return ash.tune(*load_digits(return_X_y=True), candidates=128, seed=0, progress=False, callbacks=[*callbacks])
+    return ash.tune(
+        *load_digits(return_X_y=True), candidates=128, seed=0, progress=False, callbacks=[*callbacks], validation=0.2
+    )
 
 
 def keep(name: str, picture: bytes) -> None:

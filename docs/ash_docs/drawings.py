@@ -121,6 +121,7 @@ def clock() -> str:
         threads=2,
         progress=False,
         config=ash.SearchConfig(min_epochs=8, workers=3, teams=False),
+        validation=0.2,
     )
     virtual = [(f"worker {job.worker}", job.virtual_start, job.virtual_end) for job in run.jobs]
     real = [(f"thread {job.thread}", job.start, job.end) for job in run.jobs]

@@ -272,16 +272,16 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or
-        if an estimator has neither a limit nor a number of candidates. The default is only networks if LightGBM is not
+        if neither a limit nor a number of candidates is given. The default is only networks if LightGBM is not
         installed, if the number of candidates is given, if there is a `work_limit` or an executor, or if the table is
         sparse or has several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
         Tables only.
     draws : {"random", "adaptive"}, optional
-        How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit` or `work_limit`, or
-        for the default work of an estimator), else "random". "random" draws from the space regardless of the results.
-        "adaptive" starts with the default configuration and a few configurations that were good on other tables, if the
-        space has them. Then every second candidate is drawn near a good candidate, and the better of networks and trees
-        gets more candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
+        How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
+        the default work), else "random". "random" draws from the space regardless of the results. "adaptive" starts
+        with the default configuration and a few configurations that were good on other tables, if the space has them.
+        Then every second candidate is drawn near a good candidate, and the better of networks and trees gets more
+        candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
@@ -297,7 +297,7 @@ class SearchConfig:
         The promotion rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` candidates of a rung.
         "paper" is Algorithm 2 of Li et al. (MLSys 2020). "improving" is "paper", but only for candidates that did
         better than in the rung below. Default "capped"; "paper" for an endless stream; "improving" if the ladder is
-        planned from a limit.
+        planned.
     training : {"resume", "restart"}, optional
         Whether a promoted candidate is trained further from its state ("resume", the default) or from scratch.
     schedule : {"reproducible", "greedy"}, optional
@@ -308,7 +308,7 @@ class SearchConfig:
         The number of jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It affects the
         outcome, unlike the number of threads. If there are more threads than workers, the excess threads can only join
         running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
-        `work_limit`. For functions with a `time_limit`: four per thread.
+        `work_limit` or the default work. For functions with a `time_limit`: four per thread.
     teams : bool, optional
         Whether threads without a job join running jobs, which never changes the outcome of a reproducible run. Default
         True. Tables only.
@@ -603,10 +603,9 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked = _checked(Options, {**given, **config.given()})
     planned = False
     if checked["candidates"] == AUTO:
-        limits = [checked[name] is not None for name in ("time_limit", "work_limit", "epoch_limit")]
-        # An estimator without a limit fills an amount of work that depends only on the table (planning.py).
-        is_limited = any(limits[:2]) or (caller == "estimators" and not any(limits))
-        fills = is_limited and checked["algorithm"] == "ash"
+        # Without a limit, a run fills an amount of work that depends only on the table (planning.py).
+        limits = [name for name in ("time_limit", "work_limit", "epoch_limit") if checked[name] is not None]
+        fills = limits != ["epoch_limit"] and checked["algorithm"] == "ash"
         planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1

@@ -53,7 +53,7 @@ def test_the_order_of_events_does_not_depend_on_threads() -> None:
 def test_on_start_receives_a_description_of_the_run() -> None:
     diary, wine = Diary(), load_wine()
     frame = pandas.DataFrame(wine.data, columns=wine.feature_names)
-    result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary])
+    result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary], validation=0.2)
     run = diary.pages[0][1]
     assert isinstance(run, ash.Run) and not run.stopped
     assert (run.task, run.metric, run.seed) == ("classification", "accuracy", result.seed)
@@ -318,7 +318,7 @@ def test_ctrl_c_during_the_callbacks_for_the_last_jobs_interrupts_the_run() -> N
 def test_a_single_callback_needs_no_list() -> None:
     x, y = table(200)
     diaries = [Diary() for _ in range(3)]
-    result = ash.tune(x, y, small_space(), candidates=2, progress=False, callbacks=diaries[0])
+    result = ash.tune(x, y, small_space(), candidates=2, progress=False, callbacks=diaries[0], validation=0.2)
     fitted = classifier(callbacks=diaries[1]).fit(x, y)
     found = ash.tune_function(
         lambda params, epochs, state: params["a"], {"a": [1, 2]}, candidates=2, progress=False, callbacks=diaries[2]

@@ -95,7 +95,9 @@ def test_an_ensemble_and_a_regression_are_repeated(tmp_path: Path, capfd: pytest
     frame.assign(unused=1.0).to_csv(tmp_path / "table.csv", index=False)
     frame = pd.read_csv(tmp_path / "table.csv")
     features = frame.drop(columns=["price", "unused"])
-    ash.tune(features, frame["price"], candidates=8, task="regression").ensemble(4).save(tmp_path / "m.safetensors")
+    ash.tune(features, frame["price"], candidates=8, task="regression", validation=0.2).ensemble(4).save(
+        tmp_path / "m.safetensors"
+    )
     status, said = run(capfd, "repeat", tmp_path / "m.safetensors", tmp_path / "table.csv")
     assert (status, said.splitlines()[0]) == (0, "identical")
 
@@ -147,7 +149,7 @@ def test_a_comparison_that_is_impossible_is_an_error(
     frame = pd.read_csv(table)
     X, y = frame.drop(columns="label"), frame["label"]
     ash.tune(X, y, candidates=4, cv=KFold(3)).model.save(tmp_path / "folds.safetensors")
-    alone = ash.tune(X, y, candidates=4).model
+    alone = ash.tune(X, y, candidates=4, validation=0.2).model
     alone.record = None
     alone.save(tmp_path / "alone.safetensors")
     for model, text in (
@@ -158,7 +160,7 @@ def test_a_comparison_that_is_impossible_is_an_error(
         status, said = run(capfd, command, tmp_path / model, table)
         assert status == 2 and text in said
     frame.drop(columns=X.columns[0]).to_csv(tmp_path / "narrow.csv", index=False)
-    ash.tune(X, y, candidates=4).model.save(tmp_path / "whole.safetensors")
+    ash.tune(X, y, candidates=4, validation=0.2).model.save(tmp_path / "whole.safetensors")
     status, said = run(capfd, command, tmp_path / "whole.safetensors", tmp_path / "narrow.csv")
     assert status == 2 and f"lacks 1 of the columns of the model: {X.columns[0]}" in said
 

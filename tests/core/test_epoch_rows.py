@@ -13,7 +13,7 @@ from ash import _core
 from ash.encoding.data_split import Split
 from ash.engine.planning import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
 from ash.engine.refit import SHARE, Refit
-from config_help import configured
+from config_help import configured, split_once
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
 from reference_epochs import order_of_pass
@@ -95,7 +95,7 @@ def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
 
 def run(y: Any = Y, **changes: Any) -> ash.Result:
     given = {"candidates": 16, "threads": 2, "seed": 2, "progress": False, "epoch_rows": 100, **changes}
-    return ash.tune(X, y, space(), **configured(given))
+    return ash.tune(X, y, space(), **configured(split_once(given)))
 
 
 @pytest.mark.parametrize("limit", [{}, {"epoch_limit": 37}, {"training": "restart"}, {"cv": 3}], ids=str)

@@ -35,7 +35,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import ash
-from config_help import configured
+from config_help import configured, split_once
 from function_help import FAILURES
 
 pytestmark = pytest.mark.core
@@ -157,7 +157,7 @@ def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Pa
     def run(folder: Path) -> Record:
         X, y = data()
         settings = {"space": SMALL, "candidates": 24, "threads": 2, "progress": False, **arguments}
-        result = ash.tune(X, y, **configured(settings))
+        result = ash.tune(X, y, **configured(split_once(settings)))
         return model_record({**run_record(result), "score": result.best_score}, result.model, X, folder)
 
     return run
@@ -181,7 +181,7 @@ def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> C
 def ensemble(folder: Path) -> Record:
     """Record a run and the ensemble of its best networks."""
     X, y = diabetes()
-    result = ash.tune(X, y, SMALL, candidates=24, progress=False)
+    result = ash.tune(X, y, SMALL, candidates=24, progress=False, validation=0.2)
     model = result.ensemble(8)
     exact = {"digest": result.digest, "members": len(model.members), "score": model.validation_score}
     return model_record(exact, model, X, folder)
@@ -191,7 +191,16 @@ def resumed(folder: Path) -> Record:
     """Record a run that ended at a limit, was continued by `ash.resume`, and was then extended."""
     X, y = digits()
     journal = folder / "run.journal"
-    ash.tune(X, y, SMALL, candidates=24, progress=False, journal=journal, config=ash.SearchConfig(epoch_limit=30))
+    ash.tune(
+        X,
+        y,
+        SMALL,
+        candidates=24,
+        progress=False,
+        journal=journal,
+        config=ash.SearchConfig(epoch_limit=30),
+        validation=0.2,
+    )
     result = ash.resume(journal, X, y, progress=False, config=ash.SearchConfig(epoch_limit=1000))
     more = ash.resume(journal, X, y, candidates=40, progress=False)
     return model_record({**run_record(result), "extended": more.digest}, more.model, X, folder)
@@ -211,7 +220,7 @@ def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Ca
 
     def run(folder: Path) -> Record:
         X, y = data()
-        model = ash.tune(X, y, space, candidates=6, progress=False).model
+        model = ash.tune(X, y, space, candidates=6, progress=False, validation=0.2).model
         record = model_record({}, model, X, folder)
         record["bytes"]["features"] = sha256(model.encode(X).tobytes())
         for name, export in (("model.onnx", model.to_onnx), ("model.hpp", model.to_cpp)):
@@ -497,7 +506,7 @@ def write_files(folder: Path) -> None:
     """Write models, and journals of runs that ended at a limit."""
     folder.mkdir(parents=True)
     for name, (data, space) in MODELS.items():
-        result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False)
+        result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False, validation=0.2)
         (result.ensemble(8) if name == "ensemble" else result.model).save(folder / f"{name}.safetensors")
     ash.tune(
         *diabetes(),
@@ -506,6 +515,7 @@ def write_files(folder: Path) -> None:
         progress=False,
         journal=folder / "table.ash",
         config=ash.SearchConfig(epoch_limit=30),
+        validation=0.2,
     )
     function_run(journal=folder / "function.ash", epoch_limit=30)(folder)
     for lock in folder.glob("*-lock"):

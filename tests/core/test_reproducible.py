@@ -13,7 +13,7 @@ from conftest import Data
 
 import ash
 from ash import _core
-from config_help import configured
+from config_help import configured, split_once
 from data_help import mixed_columns, mixed_target
 from fault_help import python
 from training_help import FMA_SETS, parameters
@@ -51,9 +51,8 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
             return core(*given, **{**named, "threads": threads, "instruction_set": instruction_set})
 
         monkeypatch.setattr(_core, "Tuner", tuner)
-        return ash.tune(
-            *data, **configured({"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
-        )
+        settings = split_once({"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
+        return ash.tune(*data, **configured(settings))
 
     return run
 
@@ -114,7 +113,8 @@ X = np.random.default_rng(0).normal(size=(40, 524_800)).astype(np.float32)
 space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
-print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
+given = {"space": space, "candidates": 1, "validation": 0.2, "config": search}
+print(ash.tune(X, y, **given, threads=int(sys.argv[1]), progress=False).digest)
 """  # each step has more blocks of weights than a 16-bit number can count
 
 
@@ -216,14 +216,14 @@ import sys
 from sklearn.datasets import load_diabetes
 import ash
 X, y = load_diabetes(return_X_y=True)
-print(ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest)
+print(ash.tune(X[:300], y[:300], candidates=8, validation=0.2, seed=3, progress=False).digest)
 """
 
 
 @pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}, {"OMP_NUM_THREADS": ""}])
 def test_another_process_has_the_same_outcome(diabetes: Data, environment: dict[str, str]) -> None:
     X, y = diabetes
-    here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest
+    here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False, validation=0.2).digest
     there = python(ELSEWHERE, **environment)
     assert there.stdout.strip() == here, there.stderr
 

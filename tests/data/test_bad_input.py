@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import ash
 from ash.errors import AshError
+from config_help import split_once
 from fault_help import small_space
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -27,7 +28,9 @@ class Weird:
 
 
 def tune(X: Any = X, y: Any = Y, space: Any = None, **given: Any) -> object:
-    return ash.tune(X, y, space or small_space(), **{"candidates": 2, "threads": 1, "progress": False, **given})
+    return ash.tune(
+        X, y, space or small_space(), **split_once({"candidates": 2, "threads": 1, "progress": False, **given})
+    )
 
 
 def tune_function(train: Any = lambda params, epochs, state: params["a"], space: Any = None, **given: Any) -> object:

@@ -20,7 +20,7 @@ from ash.errors import DataError, SettingError
 
 ROWS = 80
 RANDOM = np.random.default_rng(0)
-RUN: dict[str, Any] = {"candidates": 2, "progress": False, "threads": 1}
+RUN: dict[str, Any] = {"candidates": 2, "validation": 0.2, "progress": False, "threads": 1}
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
@@ -267,7 +267,7 @@ def test_infinite_numbers_in_validation_rows_and_row_subsets_are_handled() -> No
     y, config = x[:, 0] > 0, ash.SearchConfig(infinite="missing")
     weights = np.arange(ROWS) % 4 > 0
     with pytest.warns(UserWarning, match="validation X holds infinite numbers"):
-        ash.tune(x, y, validation=(infinite(x), y), config=config, **RUN)
+        ash.tune(x, y, config=config, **{**RUN, "validation": (infinite(x), y)})
     with pytest.warns(UserWarning, match="X holds infinite numbers"):
         found = ash.tune(infinite(x), y, sample_weight=weights, config=config, **RUN)
     with pytest.warns(UserWarning, match="X holds infinite numbers"):

@@ -22,7 +22,7 @@ RANDOM = np.random.default_rng(0)
 ROWS, COLUMNS = 120, 12
 DENSE = np.where(RANDOM.random((ROWS, COLUMNS)) < 0.8, 0.0, RANDOM.normal(size=(ROWS, COLUMNS)).round(3))
 Y = (DENSE.sum(axis=1) > 0).astype(int)
-RUN: dict[str, Any] = {"candidates": 4, "seed": 0, "threads": 1, "progress": False}
+RUN: dict[str, Any] = {"candidates": 4, "validation": 0.2, "seed": 0, "threads": 1, "progress": False}
 FORMATS = ("csr", "csc", "coo", "bsr", "dok", "lil", "dia")
 pytestmark = pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
 
@@ -199,7 +199,7 @@ def test_no_dense_copy_is_made() -> None:
     wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
     y = np.asarray(wide.sum(axis=1) > 0).astype(int)
     tracemalloc.start()
-    model = ash.tune(wide, y, candidates=1, threads=1, progress=False).model
+    model = ash.tune(wide, y, candidates=1, threads=1, progress=False, validation=0.2).model
     model.predict(wide)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -20,6 +20,7 @@ from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, MOST_CELLS, NEAREST, SOFT
 from ash.encoding.schema import Schema, learn_schema, schema_from_json
 from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
+from config_help import split_once
 
 Doubles = NDArray[np.float64]
 ROWS = 600
@@ -101,7 +102,7 @@ def test_tables_with_weights_have_no_neighbors() -> None:
     for fit in (
         ash.ASHRegressor(candidates=2, random_state=0).fit(x, y, sample_weight=weights).result_,
         ash.ASHRegressor(candidates=2, random_state=0).fit(*recurring(), sample_weight=weights).result_,
-        ash.tune(*recurring(), candidates=2, sample_weight=weights, progress=False),
+        ash.tune(*recurring(), candidates=2, sample_weight=weights, progress=False, validation=0.2),
     ):
         assert not fit.model.encoding.schema.neighbors
     estimator = ash.ASHRegressor(candidates=2, random_state=0)
@@ -209,7 +210,9 @@ def test_huge_numbers_and_constant_columns_give_finite_features() -> None:
 
 def fitted(**settings: Any) -> ash.Result:
     x, y = recurring()
-    return ash.tune(x, y, candidates=8, progress=False, seed=0, config=ash.SearchConfig(max_rungs=2), **settings)
+    return ash.tune(
+        x, y, candidates=8, progress=False, seed=0, config=ash.SearchConfig(max_rungs=2), **split_once(settings)
+    )
 
 
 def test_known_rows_are_predicted_better_with_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +222,7 @@ def test_known_rows_are_predicted_better_with_neighbors(monkeypatch: pytest.Monk
     assert 40 < known.sum() < 200
 
     def error(rows: NDArray[np.bool_]) -> float:
-        model = ash.tune(x[train], y[train], candidates=16, progress=False, seed=0).model
+        model = ash.tune(x[train], y[train], candidates=16, progress=False, seed=0, validation=0.2).model
         return float(np.mean((model.predict(x[test])[rows] - y[test][rows]) ** 2))
 
     told = error(known)
@@ -265,7 +268,7 @@ def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
 
 
 def test_show_says_that_training_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = ash.tune(*recurring(), candidates=2, progress=False).model
+    model = ash.tune(*recurring(), candidates=2, progress=False, validation=0.2).model
     model.save(tmp_path / "model.safetensors")
     assert main(["show", str(tmp_path / "model.safetensors")]) == 0
     assert model.encoding.neighbors is not None

@@ -16,7 +16,7 @@ from ash.engine import deadline, run
 from ash.engine.deadline import Deadline
 from ash.engine.refit import Refit
 from callback_help import TimeIsUp, shifted_clock
-from config_help import configured
+from config_help import configured, split_once
 
 pytestmark = pytest.mark.core
 
@@ -27,7 +27,9 @@ SPACE = ash.Space(
 
 
 def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
-    return ash.tune(X, y, space, **configured({"candidates": 16, "threads": 2, "progress": False, **settings}))
+    return ash.tune(
+        X, y, space, **configured(split_once({"candidates": 16, "threads": 2, "progress": False, **settings}))
+    )
 
 
 # Epochs
@@ -294,9 +296,8 @@ def test_time_is_counted_from_the_call(clock: list[float]) -> None:
 
 def wide(X=WINE[0], y=WINE[1], **settings):
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
-    return ash.tune(
-        X, y, space, **configured({"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
-    )
+    settings = split_once({"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
+    return ash.tune(X, y, space, **configured(settings))
 
 
 @pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])

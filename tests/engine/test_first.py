@@ -18,7 +18,7 @@ FIRST: list[dict[str, Any]] = [
     {"hidden": (8,), "learning_rate": 0.0123456},
 ]
 READ = [{"hidden": (8,), "learning_rate": 0.0123456}, {"hidden": (4,), "learning_rate": 0.05}]
-GIVEN: dict[str, Any] = {"candidates": 8, "threads": 1, "progress": False}
+GIVEN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "threads": 1, "progress": False}
 
 
 def test_given_configurations_come_first_and_only_once() -> None:

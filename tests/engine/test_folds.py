@@ -358,6 +358,19 @@ def test_a_timed_run_on_a_small_table_uses_folds() -> None:
         assert folds_of(x, y, time_limit=None, epoch_limit=None, work_limit=1e6) == 5
 
 
+@pytest.mark.parametrize("given", [{"candidates": 2}, {"time_limit": 60.0, "epoch_limit": 4}, {}], ids=str)
+def test_ash_tune_uses_folds_on_a_small_table(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.engine.planning.WORK", 1e8)
+    x, y = load_breast_cancer(return_X_y=True)
+    folds, once = (ash.tune(x, y, space(), progress=False, **configured(given | split)) for split in ({}, {"cv": 2}))
+    assert [each.fold_scores["scores"].shape[1] for each in (folds, once)] == [5, 2]
+    assert np.isfinite(folds.oof_prediction).all() and folds.model.score(x, y) > 0.5
+    with monkeypatch.context() as patch:
+        patch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
+        whole = ash.tune(x, y, space(), progress=False, **configured(given))
+    assert whole.fold_scores["scores"].shape[1] == 1
+
+
 def test_larger_tables_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(ROWS_A_SECOND, 3))
     y = (x[:, 0] > 0).astype(int)

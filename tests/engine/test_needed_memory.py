@@ -16,7 +16,7 @@ from ash.engine import run
 from ash.engine.needed_memory import Needs, fitted
 from ash.errors import DataError
 from ash.models.model_pool import prediction_bytes
-from config_help import configured
+from config_help import configured, split_once
 from fault_help import python
 
 pytestmark = pytest.mark.core
@@ -45,7 +45,7 @@ def leave(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
 
 def quick(X: Any = WINE[0], y: Any = WINE[1], **changes: Any) -> ash.Result:
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
-    given = {"candidates": 8, "threads": 2, "progress": False, **changes}
+    given = split_once({"candidates": 8, "threads": 2, "progress": False, **changes})
     return ash.tune(X, y, **configured({"space": space, **given}))
 
 
@@ -60,7 +60,7 @@ def test_100_000_classes_on_200_000_rows_are_refused_at_once(monkeypatch: pytest
     for metric in ("accuracy", "neg_log_loss", "neg_brier_score"):  # the last metric is a scorer of scikit-learn
         tracemalloc.start()
         with pytest.raises(DataError, match=r"needs about (19|2[0-9])\d GiB .*only 64 GiB are left: validate on fewer"):
-            ash.tune(X, y, task="classification", metric=metric, progress=False)
+            ash.tune(X, y, task="classification", candidates=128, metric=metric, progress=False)
         assert tracemalloc.get_traced_memory()[1] < 2**28
         tracemalloc.stop()
 
@@ -201,7 +201,8 @@ run.fitted = fitted
 def tune(rows, **changes):
     draw = np.random.default_rng(0)
     X, y = draw.normal(size=(rows, 4)), draw.integers(3, size=rows)
-    result = ash.tune(X, y, {"hidden": [(256,), (255,)], **changes}, candidates=2, threads=2, progress=False)
+    space = {"hidden": [(256,), (255,)], **changes}
+    result = ash.tune(X, y, space, candidates=2, validation=0.2, threads=2, progress=False)
     return len({job.thread for job in result.jobs})  # 1 if the other thread was not scheduled in time
 def most():
     return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])

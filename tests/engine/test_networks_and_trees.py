@@ -48,7 +48,7 @@ from ash.space.domains import key_of
 from ash.space.hyperparameters import check_params, model_of
 from ash.space.space import Space
 from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c, press_ctrl_c_until
-from config_help import configured
+from config_help import configured, split_once
 from data_help import mixed_columns, mixed_target, options, parts_from
 from fault_help import HANG_SECONDS
 from journal_help import change
@@ -452,7 +452,9 @@ def test_a_timed_run_searches_lightgbm_if_installed_and_shows_it(
 
 
 def test_a_given_space_determines_the_kinds_of_model() -> None:
-    result = ash.tune(*WINE, {"hidden": [(8,), (16,)]}, time_limit=60, seed=0, config=ash.SearchConfig(epoch_limit=8))
+    result = ash.tune(
+        *WINE, {"hidden": [(8,), (16,)]}, time_limit=60, seed=0, config=ash.SearchConfig(epoch_limit=8), validation=0.2
+    )
     assert result.record.settings["models"] == ["network"]
 
 
@@ -783,7 +785,7 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
 
 def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], **given: Any) -> ash.Result:
     config = {"draws": "adaptive", "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
-    return ash.tune(X, WINE[1], space, progress=False, **configured({**config, **given}))
+    return ash.tune(X, WINE[1], space, progress=False, **configured(split_once({**config, **given})))
 
 
 @pytest.mark.parametrize("space", [TWO_DOMAINS, None])
@@ -853,7 +855,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 config = ash.SearchConfig(models=[sys.argv[1]], min_epochs=16)
 for load in (load_wine, load_breast_cancer, load_diabetes):
     X, y = load(return_X_y=True)
-    result = ash.tune(X, y, candidates=4, config=config, progress=False, seed=3)
+    result = ash.tune(X, y, candidates=4, validation=0.2, config=config, progress=False, seed=3)
     print(result.digest, result.model.digest)
 """
 

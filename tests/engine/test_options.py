@@ -268,7 +268,7 @@ def test_an_explicit_schedule_is_kept_in_a_planned_run():
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
     arguments = {"time_limit": 60, "epoch_limit": 4, "threads": 1, "progress": False}
     kept, own, usual = (
-        ash.tune(X, Y, space, **configured({**arguments, **given}))
+        ash.tune(X, Y, space, validation=0.2, **configured({**arguments, **given}))
         for given in ({"schedule": "greedy"}, {"workers": 2}, {})
     )
     assert [each.options.schedule for each in (kept, own, usual)] == ["greedy", "reproducible", "reproducible"]
@@ -342,7 +342,7 @@ def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
 def test_a_work_limit_that_allows_only_one_rung_causes_a_warning():
     told = "the ladder has one rung, since work_limit=1000.0 holds no more: .* raise work_limit"
     with pytest.warns(UserWarning, match=told):
-        ash.tune(X, Y, progress=False, config=ash.SearchConfig(work_limit=1e3))
+        ash.tune(X, Y, validation=0.2, progress=False, config=ash.SearchConfig(work_limit=1e3))
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,8 @@ def test_a_work_limit_that_allows_only_one_rung_causes_a_warning():
 def test_a_requested_ladder_with_one_rung_causes_no_warning(arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8]), progress=False, **configured(arguments))
+        space = ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8])
+        ash.tune(X, Y, space, validation=0.2, progress=False, **configured(arguments))
 
 
 @pytest.mark.parametrize(
@@ -384,9 +385,10 @@ def test_virtual_workers_depend_on_the_threads_in_a_planned_run(threads: int) ->
     assert planned.workers is None and virtual_workers(planned) == 4 * threads
     assert virtual_workers(options(time_limit=60, threads=threads, workers=5)) == 5
     assert virtual_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
-    for given in ({}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
+    for given in ({"candidates": 64}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
         assert virtual_workers(options(threads=threads, **given)) == 32
-    assert virtual_workers(options(work_limit=1e9, threads=threads)) == 8
+    for given in ({}, {"work_limit": 1e9}):
+        assert virtual_workers(options(threads=threads, **given)) == 8
 
 
 def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tmp_path: Path) -> None:

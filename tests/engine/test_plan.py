@@ -1,5 +1,6 @@
-"""Tests the ladder planned for a time limit: its arithmetic, the effect of the machine, and that runs fill the time."""
+"""Tests the ladder planned for a limit of time or work: its arithmetic, the effect of the machine, and its use."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ash.encoding.data_split import FEW_ROWS
 from ash.engine import planning as plans
 from ash.engine.planning import WORK, default_epoch_rows, default_work, rows_of_epoch
 from ash.errors import SettingError
-from ash.options import read_options
+from ash.options import Caller, read_options
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import to_settings
 from callback_help import TimeIsUp
@@ -156,7 +157,9 @@ def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -
 def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that only the time limit ends the run."""
     up = TimeIsUp(monkeypatch, 60, 30)
-    result = ash.tune(*load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up])
+    result = ash.tune(
+        *load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up], validation=0.2
+    )
     assert result.ended == "time_limit" and len(result.jobs) >= 30
     options = result.options
     assert options.planned and options.candidates is None
@@ -166,8 +169,10 @@ def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> None:
     wine, work = load_wine(return_X_y=True), 3e9
-    assert ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work)).options.min_epochs > 1
-    result = ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work, epoch_limit=1))
+    assert (
+        ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work), validation=0.2).options.min_epochs > 1
+    )
+    result = ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work, epoch_limit=1), validation=0.2)
     assert result.options.planned and result.ended == "epoch_limit" and result.epochs == 1
 
 
@@ -175,20 +180,22 @@ def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> Non
     "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
 )
 def test_explicit_arguments_prevent_planning(given: dict[str, object]) -> None:
-    settings = {"time_limit": 60, "epoch_limit": 4, "progress": False, **given}
+    settings = {"time_limit": 60, "epoch_limit": 4, "validation": 0.2, "progress": False, **given}
     result = ash.tune(*load_digits(return_X_y=True), **configured(settings))  # type: ignore[arg-type]
     assert not result.options.planned
     assert result.options.candidates == given.get("candidates", 128)
 
 
-@pytest.mark.parametrize(("cv", "rows", "expected"), [(None, 1437, 479), (2, 898, 449)])
+@pytest.mark.parametrize(
+    ("split", "rows", "expected"), [({"validation": 0.2}, 1437, 479), ({"cv": 2}, 898, 449)], ids=["share", "folds"]
+)
 def test_rows_per_epoch_are_planned_unless_given(
-    cv: int | None, rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
+    split: dict[str, float], rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1000.0)
     monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
-    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False, "cv": cv}
+    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False, **split}
     found = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **configured({**given, "epoch_rows": 300}))
@@ -201,13 +208,13 @@ def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
-    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False}
+    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "validation": 0.2, "progress": False}
     for changes, keep in (({}, expected), ({"keep": 3}, 3)):
         found = ash.tune(*load_wine(return_X_y=True), space, **configured({**given, **changes}))
         assert found.settings["keep"] == keep
 
 
-# Without a limit, an estimator's ladder is planned for an amount of work
+# Without a limit, the ladder is planned for an amount of work
 
 
 def test_without_a_limit_an_estimator_is_planned_for_a_fixed_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +231,27 @@ def test_without_a_limit_an_estimator_is_planned_for_a_fixed_work(monkeypatch: p
     assert again.result_.digest == result.digest
 
 
+def test_without_a_limit_ash_tune_is_planned_for_a_fixed_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "WORK", 3e9)
+    X, y = (each[:400] for each in load_breast_cancer(return_X_y=True))
+    one, two = (ash.tune(X, y, threads=threads, progress=False) for threads in (1, 2))
+    assert one.digest == two.digest and one.model.digest == two.model.digest
+    assert (one.ended, one.options.planned, one.options.work_limit) == ("work_limit", True, 3e9)
+    assert {params["model"] for params in one.params} == {"network", "lightgbm"}
+    assert one.fold_scores["scores"].shape[1] == 5
+    again = ash.tune(X, y, record=one.record, progress=False)
+    assert (again.record, again.digest) == (one.record, one.digest)
+    path = tmp_path / "run.ash"
+    low, high = (ash.SearchConfig(stop_score=score) for score in (0.5, 2.0))
+    part = ash.tune(X, y, journal=path, progress=False, config=low)
+    assert part.ended == "stop_score" and len(part.jobs) < len(one.jobs)
+    for given in ({"candidates": 64}, {"candidates": None}, {"config": ash.SearchConfig(epoch_limit=99)}):
+        with pytest.raises(SettingError, match="cannot extend a run whose ladder is planned for a limit"):
+            ash.resume(path, X, y, progress=False, **given)
+    for resumed in (ash.resume(path, X, y, progress=False, config=high), ash.tune(X, y, journal=path, progress=False)):
+        assert (resumed.digest, resumed.model.digest) == (one.digest, one.model.digest)
+
+
 def test_the_default_work_grows_with_a_large_table() -> None:
     assert default_work(10) == default_work(FEW_ROWS) == WORK
     assert default_work(10 * FEW_ROWS) == 10 * WORK
@@ -232,9 +260,10 @@ def test_the_default_work_grows_with_a_large_table() -> None:
 @pytest.mark.parametrize(
     "given", [{"candidates": 4}, {"epoch_limit": 4}, {"min_epochs": 1}, {"max_rungs": 1}, {"algorithm": "sh"}]
 )
-def test_a_given_size_is_not_planned(given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("caller", ["tune", "estimators"])
+def test_a_given_size_is_not_planned(caller: Caller, given: dict[str, Any]) -> None:
     estimator = ash.ASHClassifier(random_state=0)
-    options = read_options("estimators", configured({**estimator._given(), **given, "task": "classification"}))
+    options = read_options(caller, configured({**estimator._given(), **given, "task": "classification"}))
     assert not options.planned and options.candidates == given.get("candidates", 128)
     assert options.models == ("network",)
 

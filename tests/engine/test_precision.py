@@ -24,7 +24,9 @@ SPACE: dict[str, Any] = {
 
 def tuned(given: dict[str, Any], **places: Any) -> ash.Result:
     config = ash.SearchConfig(max_rungs=3)
-    return ash.tune(*WINE, {**SPACE, **given}, candidates=8, seed=0, progress=False, config=config, **places)
+    return ash.tune(
+        *WINE, {**SPACE, **given}, candidates=8, validation=0.2, seed=0, progress=False, config=config, **places
+    )
 
 
 def weights(result: ash.Result) -> dict[tuple[int, int], int]:

@@ -14,7 +14,7 @@ from ash._utils import machine
 from ash.engine import core_data
 from ash.engine.core_data import prepare
 from ash.errors import DataError
-from config_help import configured
+from config_help import configured, split_once
 from data_help import LAYOUTS, ROWS, mixed_columns, mixed_target, parts_from, start
 from fault_help import small_space
 from training_help import quartiles, reference, robust, settings
@@ -41,7 +41,8 @@ def sheet(columns: dict[str, list[Any]]) -> np.ndarray:
 
 
 def quick(X: Any, y: Any, **changes: Any) -> ash.Result:
-    return ash.tune(X, y, small_space(), **configured({"candidates": 4, "threads": 1, "progress": False, **changes}))
+    given = split_once({"candidates": 4, "threads": 1, "progress": False, **changes})
+    return ash.tune(X, y, small_space(), **configured(given))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])

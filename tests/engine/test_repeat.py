@@ -82,7 +82,7 @@ def test_a_timed_fit_is_repeated_bit_for_bit(
 
 
 def test_a_record_is_the_same_on_any_number_of_threads() -> None:
-    record = ash.tune(*WINE, candidates=16, threads=2).record
+    record = ash.tune(*WINE, candidates=16, threads=2, validation=0.2).record
     assert all(ash.tune(*WINE, record=record, threads=threads).record == record for threads in (1, 2))
     with ThreadPoolExecutor(2) as pool:
         assert ash.tune(*WINE, record=record, executor=pool).record == record
@@ -104,7 +104,7 @@ def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> 
 
 def test_a_run_ended_by_ctrl_c_is_repeated(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
-        first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, press_ctrl_c))
+        first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, press_ctrl_c), validation=0.2)
     assert first.ended == "interrupted" and 0 < len(first.jobs) < 5_000
     again = ash.tune(*WINE, record=first.record, threads=1)
     assert again.ended == "interrupted" and again.record == first.record
@@ -127,7 +127,7 @@ def test_an_interrupted_fit_is_repeated(tmp_path: Path) -> None:
     "limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}, {"work_limit": 1e8}]
 )
 def test_runs_ended_by_other_limits_are_repeated(limit: dict[str, Any]) -> None:
-    first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit))
+    first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit), validation=0.2)
     assert first.ended in limit
     again = ash.tune(*WINE, record=first.record)
     assert again.ended in limit and again.record == first.record
@@ -162,7 +162,7 @@ def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatc
 def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     """Return the record of a run whose repetition decides only a few jobs between two commits of its journal."""
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
-    return ash.tune(*WINE, **configured({**LONG, "epoch_limit": 2_000})).record
+    return ash.tune(*WINE, **configured({**LONG, "epoch_limit": 2_000, "validation": 0.2})).record
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path, slow_to_decide: RunRecord) -> None:
@@ -215,7 +215,7 @@ def test_arguments_that_a_record_cannot_hold_are_passed_again(tmp_path: Path) ->
     ],
 )
 def test_recorded_arguments_cannot_be_given_again(given: dict[str, Any], held: str) -> None:
-    record = ash.tune(*WINE, candidates=4).record
+    record = ash.tune(*WINE, candidates=4, validation=0.2).record
     with pytest.raises(ash.SettingError, match=f"{held}.* cannot be given with record=.*: leave it out"):
         ash.tune(*WINE, record=record, **given)
     allowed = ash.SearchConfig(teams=False, memory_limit=10**8)
@@ -223,7 +223,7 @@ def test_recorded_arguments_cannot_be_given_again(given: dict[str, Any], held: s
 
 
 def test_records_of_other_entry_points_and_greedy_runs_are_refused() -> None:
-    of_tune = ash.tune(*WINE, candidates=4).record
+    of_tune = ash.tune(*WINE, candidates=4, validation=0.2).record
     of_fit = ash.ASHClassifier(candidates=4).fit(*WINE).result_.record
     for call in (ash.ASHClassifier(record=of_tune).fit, ash.ASHRegressor(record=of_tune).fit):
         with pytest.raises(ash.SettingError, match=r"record comes from ash\.tune: repeat its run with ash\.tune\(X"):
@@ -231,7 +231,7 @@ def test_records_of_other_entry_points_and_greedy_runs_are_refused() -> None:
     for wrong in (lambda: ash.tune(*WINE, record=of_fit), lambda: ash.ASHRegressor(record=of_fit).fit(*WINE)):
         with pytest.raises(ash.SettingError, match=r"comes from ASHClassifier: repeat its run with ASHClassifier\(rec"):
             wrong()
-    greedy = ash.tune(*WINE, candidates=4, config=ash.SearchConfig(schedule="greedy")).record
+    greedy = ash.tune(*WINE, candidates=4, config=ash.SearchConfig(schedule="greedy"), validation=0.2).record
     with pytest.raises(ash.SettingError, match="schedule='greedy', which cannot be repeated; only 'reproducible'"):
         ash.tune(*WINE, record=greedy)
     with pytest.raises(
@@ -245,7 +245,7 @@ def test_records_of_other_entry_points_and_greedy_runs_are_refused() -> None:
 
 def test_other_rows_are_refused_with_the_differences() -> None:
     X, y = WINE
-    record = ash.tune(X, y, candidates=4).record
+    record = ash.tune(X, y, candidates=4, validation=0.2).record
     other = X.copy()
     other[5, 2] += 1
     for rows, text in (
@@ -258,7 +258,7 @@ def test_other_rows_are_refused_with_the_differences() -> None:
 
 
 def test_a_record_from_another_version_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = ash.tune(*WINE, candidates=4).record
+    record = ash.tune(*WINE, candidates=4, validation=0.2).record
     old = replace(record, version={**record.version, "version of ash": "0.1.0"})
     with pytest.warns(UserWarning, match=r"the repeated run may differ .*version of ash: '0.1.0' in the record"):
         again = ash.tune(*WINE, record=old)
@@ -269,7 +269,7 @@ def test_a_record_from_another_version_causes_a_warning(monkeypatch: pytest.Monk
 
 
 def test_a_record_is_saved_with_models_and_results(tmp_path: Path) -> None:
-    result = ash.tune(*WINE, candidates=8)
+    result = ash.tune(*WINE, candidates=8, validation=0.2)
     fit = ash.ASHClassifier(candidates=8).fit(*WINE)
     for number, model in enumerate((result.model, result.ensemble(3), fit.model_)):
         model.save(tmp_path / f"{number}.safetensors")
@@ -283,7 +283,7 @@ def test_a_record_is_saved_with_models_and_results(tmp_path: Path) -> None:
 
 
 def test_hashes_of_decisions_show_the_first_difference() -> None:
-    one = ash.tune(*WINE, candidates=8).record
+    one = ash.tune(*WINE, candidates=8, validation=0.2).record
     assert len(one.decisions) == 14 and {len(each) for each in one.decisions} == {DIGITS}
     assert one.first_difference(one) is None
     other = ("0" * DIGITS,)
@@ -305,13 +305,13 @@ def test_hashes_of_decisions_show_the_first_difference() -> None:
     ],
 )
 def test_a_damaged_record_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    facts = ash.tune(*WINE, candidates=4).record.to_json()
+    facts = ash.tune(*WINE, candidates=4, validation=0.2).record.to_json()
     with pytest.raises(ValueError, match="the record of the run is damaged"):
         RunRecord.from_json({**facts, **change})
 
 
 def test_a_forged_record_raises_an_ash_error(tmp_path: Path) -> None:
-    record = ash.tune(*WINE, candidates=4).record
+    record = ash.tune(*WINE, candidates=4, validation=0.2).record
     for change in (
         {"space": {"hidden": [{"kind": "x"}]}},
         {"settings": {**record.settings, "eta": "many"}},

@@ -52,18 +52,19 @@ def interrupt_after(kind, number=signal.SIGINT):
 PARTIAL = """
 before = signal.getsignal(signal.SIGINT)
 interrupt_after("finished")
-result = ash.tune(X, y, CANDIDATES, threads=2, config=ash.SearchConfig(min_epochs=20, stop_score=2.0))
+result = ash.tune(X, y, CANDIDATES, validation=0.2, threads=2, config=ash.SearchConfig(min_epochs=20, stop_score=2.0))
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
 module.open_view = open_view  # no signal for the next one
-assert ash.tune(X, y, candidates=2, progress=False).ended == "finished"
+assert ash.tune(X, y, candidates=2, validation=0.2, progress=False).ended == "finished"
 assert signal.getsignal(signal.SIGINT) is before
 """
 NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
 interrupt_after("started")
 try:
-    ash.tune(X, y, space, candidates=2, threads=2, progress=False, config=ash.SearchConfig(min_epochs=100_000))
+    config = ash.SearchConfig(min_epochs=100_000)
+    ash.tune(X, y, space, candidates=2, validation=0.2, threads=2, progress=False, config=config)
 except KeyboardInterrupt:
     print("nothing")
 """
@@ -140,7 +141,9 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
     monkeypatch.setattr(module, "open_view", lambda *_: Failing())
     monkeypatch.setattr("ash._core.Tuner", Kept)
     with pytest.raises(RuntimeError, match="no display"):
-        ash.tune(*load_digits(return_X_y=True), candidates=20_000, config=ash.SearchConfig(min_epochs=3))
+        ash.tune(
+            *load_digits(return_X_y=True), candidates=20_000, config=ash.SearchConfig(min_epochs=3), validation=0.2
+        )
     assert tuners[0].wait(0.0) and len(tuners[0].jobs()["score"]) < 20_000
 
 

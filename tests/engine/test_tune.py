@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 import ash
 from ash.scoring.fold_scoring import Scoring
-from config_help import configured
+from config_help import configured, split_once
 
 pytestmark = pytest.mark.core
 
@@ -23,7 +23,8 @@ WINE = load_wine(return_X_y=True)
 
 
 def quick(X=WINE[0], y=WINE[1], space=None, **settings):
-    return ash.tune(X, y, space, **configured({"candidates": 8, "threads": 2, "progress": False, **settings}))
+    settings = split_once({"candidates": 8, "threads": 2, "progress": False, **settings})
+    return ash.tune(X, y, space, **configured(settings))
 
 
 def test_digits_are_learned():

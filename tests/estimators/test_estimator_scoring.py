@@ -120,7 +120,7 @@ def test_text_labels_need_a_positive_class(name: str) -> None:
         classifier(scoring=name).fit(x, y)
     with pytest.raises(SettingError, match=r"pos_label"):
         ash.tune(x, y, metric=name)
-    model = ash.tune(x, y, candidates=4).model
+    model = ash.tune(x, y, candidates=4, validation=0.2).model
     if name in METRICS["classification"]:
         with pytest.raises(SettingError, match=r"needs a positive class, .* pass pos_label='no' or pos_label='yes'"):
             model.score(x, y, name)

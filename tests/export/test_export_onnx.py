@@ -117,7 +117,13 @@ def test_labels_of_every_type_are_exported(labels: int, tmp_path: Path) -> None:
 def test_a_trained_network_and_ensemble_are_exported_directly_and_from_files(tmp_path: Path) -> None:
     frame = mixed_frame(300)
     result = ash.tune(
-        frame, mixed_y(frame), candidates=4, threads=1, progress=False, config=ash.SearchConfig(max_rungs=1)
+        frame,
+        mixed_y(frame),
+        candidates=4,
+        threads=1,
+        progress=False,
+        config=ash.SearchConfig(max_rungs=1),
+        validation=0.2,
     )
     for model in (result.model, result.ensemble(4)):
         check(model, tmp_path, frame)

@@ -80,7 +80,14 @@ def trained() -> tuple[Any, Any]:
     frame = mixed_frame(300)
     space = ash.Space(hidden=ash.choice((8,), (6, 4), ()), activation="tanh", learning_rate=ash.log(1e-2, 1e-1))
     result = ash.tune(
-        frame, mixed_y(frame), space, candidates=6, threads=1, progress=False, config=ash.SearchConfig(max_rungs=2)
+        frame,
+        mixed_y(frame),
+        space,
+        candidates=6,
+        threads=1,
+        progress=False,
+        config=ash.SearchConfig(max_rungs=2),
+        validation=0.2,
     )
     return frame, result.ensemble(4)
 
@@ -169,6 +176,6 @@ def test_settings_without_a_counterpart_are_named(changes: dict[str, Any], compl
 def test_learned_parts_without_a_counterpart_are_named(settings: dict[str, Any], complaint: str) -> None:
     frame = mixed_frame(100)
     space = ash.Space(hidden=(4,), activation="relu", **settings)
-    model = ash.tune(frame, mixed_y(frame), space, candidates=1, progress=False).model
+    model = ash.tune(frame, mixed_y(frame), space, candidates=1, progress=False, validation=0.2).model
     with pytest.raises(ash.SettingError, match=f"scikit-learn cannot express {complaint}"):
         model.to_sklearn()

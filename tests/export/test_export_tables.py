@@ -14,7 +14,7 @@ from sklearn import datasets
 
 import ash
 import needs
-from config_help import configured
+from config_help import configured, split_once
 from export_help import MISSING, check_labels, check_outputs, compile_header, feeds, run_program
 
 PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
@@ -99,7 +99,7 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
     X, y = read()
     new = np.arange(len(X)) % 7 == 3
     run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
-    result = ash.tune(X[~new], y[~new], **configured(run | settings))
+    result = ash.tune(X[~new], y[~new], **configured(split_once(run | settings)))
     return (result.model, result.ensemble(3)), X[new]
 
 
@@ -155,7 +155,9 @@ def test_networks_with_few_neighbors_are_saved_and_exported(tmp_path: Path) -> N
     """Use a second column that varies too little for float32, so that all distinct rows merge into 15 neighbors."""
     rows = np.arange(600) % 500
     X = pandas.DataFrame({"a": rows % 15, "b": 1e-50 * rows}, dtype=float)
-    model = ash.tune(X, X["a"] + 0.1 * (rows % 4), candidates=2, progress=False, threads=1, seed=0).model
+    model = ash.tune(
+        X, X["a"] + 0.1 * (rows % 4), candidates=2, progress=False, threads=1, seed=0, validation=0.2
+    ).model
     assert model.encoding.neighbors is not None and len(model.encoding.neighbors.rows) == 15
     model.save(tmp_path / "model.safetensors")
     assert np.array_equal(ash.load(tmp_path / "model.safetensors").predict(X), model.predict(X))

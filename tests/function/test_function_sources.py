@@ -142,7 +142,7 @@ def test_a_run_of_networks_can_be_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     space = small_space(hidden=ash.choice((2,), ()))
     X, y = [[0.0], [1.0]] * 20, [0, 1, 1, 0] * 10
-    result = ash.tune(X, y, space, candidates=2, journal=path, progress=False)
+    result = ash.tune(X, y, space, candidates=2, journal=path, progress=False, validation=0.2)
     domains = {name: [params[name] for params in result.params] for name in result.params[0]}
     for first in (path, result):
         found = ash.tune_function(lambda params, epochs, state: 1.0, domains, candidates=2, first=first, threads=1)

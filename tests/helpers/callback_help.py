@@ -12,7 +12,7 @@ from sklearn.datasets import load_wine
 
 import ash
 from ash.history.records import JobRecord
-from config_help import configured
+from config_help import configured, split_once
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
@@ -89,7 +89,8 @@ class Diary(ash.Callback):
 
 
 def tune(*callbacks: Any, **changes: Any) -> ash.Result:
-    return ash.tune(X, Y, **configured({"space": small_space(), "candidates": 16, "callbacks": callbacks, **changes}))
+    given = split_once({"space": small_space(), "candidates": 16, "callbacks": callbacks, **changes})
+    return ash.tune(X, Y, **configured(given))
 
 
 def endless(*callbacks: Any, **changes: Any) -> ash.Result:

@@ -20,5 +20,6 @@ def configured(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_once(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an estimator with a single split, unless they have another one; folds take longer."""
-    return arguments if arguments.keys() & {"cv", "record"} else {"validation": 0.2, **arguments}
+    """Return the arguments with a single split, unless they have another one; folds take longer."""
+    has_own = any(arguments.get(name) is not None for name in ("cv", "record"))
+    return arguments if has_own else {"validation": 0.2, **arguments}

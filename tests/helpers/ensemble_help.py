@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
-from config_help import configured
+from config_help import configured, split_once
 
 RANDOM = np.random.default_rng(5)
 ROWS, FEATURES = 360, 6
@@ -30,4 +30,4 @@ def space() -> ash.Space:
 def tune(y: NDArray[Any] = Y, **changes: Any) -> ash.Result:
     """Run a search of 24 small networks and return the result."""
     settings = {"candidates": 24, "min_epochs": 4, "threads": 1, "seed": 2, "progress": False, **changes}
-    return ash.tune(X, y, space(), **configured(settings))
+    return ash.tune(X, y, space(), **configured(split_once(settings)))

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 import ash
 from ash.executors import jobs
-from config_help import configured
+from config_help import configured, split_once
 from fault_help import wait_until
 
 SPACE = ash.Space(
@@ -34,9 +34,8 @@ def digits() -> tuple[Any, Any]:
 def tuned(**given: Any) -> ash.Result:
     """Do the run with these arguments of `ash.tune` and return the result; a journal commits each job at once."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
-        return ash.tune(
-            *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
-        )
+        given = split_once({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+        return ash.tune(*digits(), SPACE, **configured(given))
 
 
 @functools.cache

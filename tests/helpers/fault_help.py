@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
-from config_help import configured
+from config_help import configured, split_once
 
 HANG_SECONDS = 600.0
 """Seconds after which a process counts as hanging; no test takes a tenth of that, even on a busy machine."""
@@ -56,7 +56,7 @@ def small_space(**changes: Any) -> ash.Space:
 def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash.Result:
     """Return the result of a run that takes a fraction of a second and does not depend on timing."""
     settings = {"candidates": 4, "threads": 1, "progress": False, "seed": 3, **changes}
-    return ash.tune(X, y, small_space() if space is None else space, **configured(settings))
+    return ash.tune(X, y, small_space() if space is None else space, **configured(split_once(settings)))
 
 
 def environment_of_tests() -> dict[str, str]:

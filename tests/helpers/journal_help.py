@@ -9,7 +9,7 @@ from sklearn.datasets import load_diabetes
 
 import ash
 from callback_help import X, Y, decided
-from config_help import configured
+from config_help import configured, split_once
 from fault_help import small_space
 
 JOBS = 16 + 8 + 4 + 2
@@ -23,7 +23,7 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
     settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
     x, y = settings.pop("data", (X, Y))
     space = settings.pop("space", small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000)))
-    return ash.tune(x, y, space, callbacks=callbacks, journal=journal, **configured(settings))
+    return ash.tune(x, y, space, callbacks=callbacks, journal=journal, **configured(split_once(settings)))
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:

@@ -116,7 +116,7 @@ def test_the_digest_is_shown(result):
 @pytest.mark.parametrize("load", [load_wine, load_diabetes])
 def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     X, y = load(return_X_y=True)
-    wished = {"candidates": 12, "seed": 3, "progress": False}
+    wished = {"candidates": 12, "validation": 0.2, "seed": 3, "progress": False}
     first = ash.tune(X, y, threads=1, config=ash.SearchConfig(teams=False), **wished)
     second = ash.tune(X, y, threads=2, config=ash.SearchConfig(teams=True), **wished)
     assert len(first.digest) == 64 and first.digest == second.digest

@@ -41,7 +41,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def result() -> ash.Result:
-    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, progress=False)
+    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, progress=False, validation=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,12 @@ def test_the_best_trial_is_complete_even_if_it_diverged_later() -> None:
 
 def test_candidates_that_never_ran_are_left_out() -> None:
     result = ash.tune(
-        *load_wine(return_X_y=True), SPACE, candidates=32, progress=False, config=ash.SearchConfig(epoch_limit=8)
+        *load_wine(return_X_y=True),
+        SPACE,
+        candidates=32,
+        progress=False,
+        config=ash.SearchConfig(epoch_limit=8),
+        validation=0.2,
     )
     ran = {job.candidate for job in result.jobs}
     assert len(ran) < 32 and {trial.user_attrs["candidate"] for trial in result.to_optuna().trials} == ran
@@ -134,7 +139,9 @@ def test_domains_without_a_common_range_are_categorical() -> None:
     space = ash.Space(
         hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.log(1e-3, 1.0).when(hidden=(8,)), 0.0]
     )
-    trial = ash.tune(*load_wine(return_X_y=True), space, candidates=2, progress=False).to_optuna().trials[0]
+    trial = (
+        ash.tune(*load_wine(return_X_y=True), space, candidates=2, progress=False, validation=0.2).to_optuna().trials[0]
+    )
     assert trial.distributions["batch_size"].choices == (8, 16, 24, 32, "full", 64)
     assert trial.distributions["l2"] == optuna.distributions.FloatDistribution(0.0, 1.0)
 
@@ -207,7 +214,7 @@ def small() -> ash.Result:
         learning_rate=ash.log(1e-3, 1e-1),
         momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
     )
-    return ash.tune(*load_wine(return_X_y=True), space, candidates=10, progress=False)
+    return ash.tune(*load_wine(return_X_y=True), space, candidates=10, progress=False, validation=0.2)
 
 
 def draw(module: str, name: str, study: Any) -> None:

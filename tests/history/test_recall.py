@@ -100,7 +100,9 @@ def test_endless_runs_have_no_places_and_no_unreached_rungs():
 
 def test_synchronous_halving_has_full_recall():
     X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, threads=2, seed=2, progress=False, config=ash.SearchConfig(algorithm="sh"))
+    result = ash.tune(
+        X, y, candidates=16, threads=2, seed=2, progress=False, config=ash.SearchConfig(algorithm="sh"), validation=0.2
+    )
     assert [row["recall"] for row in result.rungs[:-1]] == [1.0, 1.0, 1.0]
 
 

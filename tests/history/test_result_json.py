@@ -26,7 +26,7 @@ SPACE = ash.Space(
 
 @pytest.fixture(scope="module")
 def result() -> ash.Result:
-    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=16, progress=False)
+    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=16, progress=False, validation=0.2)
 
 
 def same(ours: Any, theirs: Any) -> bool:
@@ -197,7 +197,7 @@ def test_greedy_runs_have_no_virtual_workers(tmp_path):
 
 def test_a_real_run_has_a_valid_trace(tmp_path):
     X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False)
+    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
     content = written(result, tmp_path / "trace.json")
     assert len(bars(content, 1, "job")) == len(bars(content, 2)) == len(result.jobs)
     assert {row for _, row in check_rows(bars(content, 1))} <= {0, 1}

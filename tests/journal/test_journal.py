@@ -1,5 +1,6 @@
 """Tests the journal: a run interrupted in any way resumes to the same result as an uninterrupted run."""
 
+import json
 import re
 import shutil
 import warnings
@@ -12,11 +13,12 @@ from sklearn.model_selection import GroupKFold
 
 import ash
 from ash.errors import JournalError, NothingFinished
+from ash.journal.database import with_checksum
 from ash.journal.network_journal import scores_of
 from callback_help import After, Diary, Failing, Stopper, TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
-from journal_help import EPOCHS, JOBS, copy, outcome, regression, rows, run, stopped, with_states
+from journal_help import EPOCHS, JOBS, change, copy, outcome, regression, rows, run, stopped, with_states
 
 pytestmark = pytest.mark.core
 
@@ -270,6 +272,18 @@ def test_resume_needs_only_the_data(tmp_path: Path) -> None:
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the new limit is now stored
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
+
+
+def test_a_journal_of_a_version_with_other_defaults_is_resumed(tmp_path: Path) -> None:
+    """Change a journal to what earlier versions wrote: "auto" was 128 candidates, and the default was one split."""
+    path, given = tmp_path / "run.ash", {"candidates": 128, "min_epochs": None}
+    whole, part = run(None, **given), run(path, epoch_limit=30, **given)
+    begun = json.loads(rows(path, "SELECT value FROM facts WHERE name = 'begun'")[0][0])
+    begun["arguments"] |= {"candidates": "auto", "validation": None, "epoch_limit": None}
+    change(path, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", *with_checksum("facts", ("begun", json.dumps(begun))))
+    again = run(copy(path, tmp_path / "same.ash"), validation=None, **given)
+    assert part.ended == "epoch_limit" and outcome(again) == outcome(whole)
+    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(whole)
 
 
 def test_the_default_space_is_restored_from_the_file(tmp_path: Path) -> None:

@@ -145,7 +145,9 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
 @EVERY
 def test_f61_a_forged_plan_raises_only_ash_errors(each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def call(forged: Path) -> None:
-        ash.tune(X, Y, time_limit=5, threads=1, progress=False, seed=0, callbacks=Stopper(2), journal=forged)
+        ash.tune(
+            X, Y, time_limit=5, threads=1, progress=False, seed=0, callbacks=Stopper(2), journal=forged, validation=0.2
+        )
 
     path, now = tmp_path / "run.ash", time.monotonic()
     with monkeypatch.context() as patch:  # on a slow disk, opening the journal may take longer than the limit

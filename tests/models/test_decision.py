@@ -124,14 +124,14 @@ def test_a_tuned_decision_is_kept_by_files_pickles_and_records(tmp_path: Path) -
 
 
 def test_a_tuned_decision_of_an_ensemble_is_repeated_by_its_record(tmp_path: Path) -> None:
-    result = ash.tune(X, Y, candidates=4, metric="f1", threads=1)
+    result = ash.tune(X, Y, candidates=4, metric="f1", threads=1, validation=0.2)
     ensemble = result.ensemble(4)
     assert ensemble.decision_threshold < 0.4 and ensemble.record.model == ensemble.digest
     assert ash.tune(X, Y, record=ensemble.record).ensemble(4).digest == ensemble.digest
 
 
 def test_workers_score_the_positive_class() -> None:
-    given = {"candidates": 4, "metric": "average_precision", "pos_label": 0, "progress": False}
+    given = {"candidates": 4, "validation": 0.2, "metric": "average_precision", "pos_label": 0, "progress": False}
     with ThreadPoolExecutor(2) as executor:
         elsewhere = ash.tune(X, Y, executor=executor, **given)
     here = ash.tune(X, Y, **given)

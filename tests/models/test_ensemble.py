@@ -187,7 +187,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(y: Any, monkeypatch: py
     runs = []
     for threads in (1, 2, 3, 7):
         monkeypatch.setattr(_core, "Tuner", lambda *given, **named: core(*given, **{**named, "threads": threads}))  # noqa: B023
-        runs.append(ash.tune(X, y, wide, candidates=12, seed=1, progress=False))
+        runs.append(ash.tune(X, y, wide, candidates=12, seed=1, progress=False, validation=0.2))
     first, rows = runs[0].ensemble(), np.repeat(X, 8, axis=0)
     assert len(first.members) > 1 and any(job.team_limit > 1 for job in runs[0].jobs)
     for run in runs:
@@ -272,7 +272,7 @@ def path(ensemble: ash.Ensemble, tmp_path: Path) -> Path:
 def test_an_ensemble_with_two_targets_and_many_levels_is_restored(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=NAMES)
     frame["city"] = [f"city {number % 60}" for number in range(len(X))]
-    result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, progress=False)
+    result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, progress=False, validation=0.2)
     ensemble = result.ensemble()
     ensemble.save(tmp_path / "model")
     twin = ash.load(tmp_path / "model")
@@ -371,7 +371,9 @@ def test_members_must_have_the_same_outputs(tmp_path: Path) -> None:
 def table(tmp_path: Path) -> str:
     frame = pd.DataFrame(X, columns=NAMES)
     frame.assign(target=Y).to_csv(tmp_path / "data.csv", index=False)
-    ash.tune(frame, pd.Series(Y, name="target"), candidates=12, progress=False).ensemble().save(tmp_path / "model")
+    ash.tune(frame, pd.Series(Y, name="target"), candidates=12, progress=False, validation=0.2).ensemble().save(
+        tmp_path / "model"
+    )
     return str(tmp_path / "data.csv")
 
 

@@ -28,7 +28,7 @@ FRAME = pd.DataFrame(
 )
 NUMBER = 3 * FRAME["strong"] + (FRAME["color"] == "red") + 0.1 * RANDOM.normal(size=ROWS)
 LABEL = np.where(NUMBER > 0.3, "yes", "no")
-RUN: dict[str, Any] = {"candidates": 8, "seed": 0, "threads": 1, "progress": False}
+RUN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "seed": 0, "threads": 1, "progress": False}
 
 
 def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
@@ -42,7 +42,7 @@ def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
 @pytest.mark.parametrize("given", [{}, {"validation": (FRAME[200:], NUMBER[200:])}, {"cv": 3}])
 def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
     X, y = (FRAME[:200], NUMBER[:200]) if "validation" in given else (FRAME, NUMBER)
-    result = ash.tune(X, y, metric="rmse", **given, **RUN)
+    result = ash.tune(X, y, metric="rmse", **{**RUN, "validation": None if "cv" in given else 0.2, **given})
     rows, places = validated(result)
     assert len(places) == {"validation": 100, "cv": 300}.get(next(iter(given), ""), 60)
 
@@ -131,7 +131,7 @@ def test_a_result_does_not_keep_the_table_and_can_be_pickled() -> None:
     again = pickle.loads(pickle.dumps(result))
     assert again.feature_importance() == result.feature_importance()
     x = RANDOM.normal(size=(5_000 + MOST_ROWS, 2))
-    long = ash.tune(x, x[:, 0], validation=MOST_ROWS + 500, **RUN)
+    long = ash.tune(x, x[:, 0], **{**RUN, "validation": MOST_ROWS + 500})
     assert long.sample is not None and long.sample.frame.rows == MOST_ROWS
     columns = long.sample.frame.columns
     assert not any(np.shares_memory(column.values, x) for column in columns)  # type: ignore[attr-defined]

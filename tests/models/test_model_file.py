@@ -20,7 +20,7 @@ import ash
 from ash import _core
 from ash._utils import atomic_file
 from ash.models.load import PARAMETERS
-from config_help import configured
+from config_help import configured, split_once
 from data_help import mixed_columns, mixed_target
 from model_file_help import changed, check_refused, content, dropped, edited, poisoned, read, replaced, write
 from trees_help import random_text, trees_beside
@@ -45,7 +45,7 @@ MANY = ash.Space(
 
 
 def run(y=Y, X=X, space=SPACE, candidates=1, **settings):
-    return ash.tune(X, y, space, candidates=candidates, progress=False, **configured(settings))
+    return ash.tune(X, y, space, candidates=candidates, progress=False, **configured(split_once(settings)))
 
 
 def train(*data, **settings):

@@ -34,7 +34,8 @@ def frame(columns: dict[str, list[Any]] = COLUMNS) -> Any:
 
 
 def train(X: Any, y: Any, **settings: Any) -> ash.Network:
-    return ash.tune(X, y, small_space(), candidates=2, threads=1, progress=False, **configured(settings)).model
+    given = {"candidates": 2, "validation": 0.2, "threads": 1, "progress": False, **settings}
+    return ash.tune(X, y, small_space(), **configured(given)).model
 
 
 @pytest.fixture(scope="module")

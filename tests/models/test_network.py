@@ -18,12 +18,12 @@ X, Y = load_wine(return_X_y=True)
 
 @pytest.fixture(scope="module")
 def model():
-    return ash.tune(X, Y, candidates=8, progress=False).model
+    return ash.tune(X, Y, candidates=8, progress=False, validation=0.2).model
 
 
 @pytest.fixture(scope="module")
 def regression():
-    return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False).model
+    return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False, validation=0.2).model
 
 
 def test_probabilities_are_valid(model):

@@ -16,6 +16,7 @@ from ash.models.ensemble import class_errors, label_probabilities, row_losses, s
 from ash.models.model import normalized
 from ash.models.model_pool import HIGHEST, LOWEST, SPREAD, STEPS, sharpened, sharpness
 from ash.models.network import sharpen
+from config_help import split_once
 
 pytestmark = pytest.mark.core
 
@@ -230,7 +231,13 @@ def run(digits: tuple[Any, ...], **changes: Any) -> ash.Result:
     x, _, y, _ = digits
     space = ash.Space(hidden=ash.choice((32,), (64,)), label_smoothing=ash.choice(0.0, 0.1, 0.3), optimizer="adamw")
     return ash.tune(
-        x, y, space, candidates=6, progress=False, config=ash.SearchConfig(min_epochs=8, max_rungs=2), **changes
+        x,
+        y,
+        space,
+        candidates=6,
+        progress=False,
+        config=ash.SearchConfig(min_epochs=8, max_rungs=2),
+        **split_once(changes),
     )
 
 

@@ -186,13 +186,13 @@ def test_the_view_depends_on_the_output(progress, stream, term, kind, monkeypatc
 
 
 def test_nothing_is_printed_without_progress(capfd):
-    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=False)
-    ash.tune(*load_wine(return_X_y=True), candidates=4)
+    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=False, validation=0.2)
+    ash.tune(*load_wine(return_X_y=True), candidates=4, validation=0.2)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_run_prints_plain_lines(capfd):
-    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True)
+    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True, validation=0.2)
     out, err = capfd.readouterr()
     assert out == "" and err.splitlines()[-1].startswith("ash: 8 of 8 epochs in ")
 
@@ -206,7 +206,7 @@ def test_a_run_survives_the_end_of_its_terminal(failing, term, monkeypatch):
         stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", term)
-    result = ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True, validation=0.2)
     assert result.ended == "finished"
 
 
@@ -276,7 +276,7 @@ import ash, ash.progress.views
 from sklearn.datasets import load_wine
 ash.progress.views.NotebookView.period = 0
 space = ash.Space(hidden=(8,), learning_rate=ash.log(1e-3, 1e-1), batch_size=64)
-result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, progress={progress})
+result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, validation=0.2, progress={progress})
 """
 
 

@@ -21,7 +21,7 @@ import ash
 from ash.dashboard import live_page
 from browser_help import open_browser, visit
 from callback_help import Stopper
-from config_help import configured
+from config_help import configured, split_once
 from fault_help import HANG_SECONDS, command_line, small_space, wait_until
 from report_help import section
 
@@ -71,7 +71,7 @@ def updates(dashboard, since=0):
 
 
 def tune(*callbacks, **settings):
-    wanted = {"candidates": 16, "threads": 2, "seed": 0, "progress": False, **settings}
+    wanted = split_once({"candidates": 16, "threads": 2, "seed": 0, "progress": False, **settings})
     return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **configured(wanted))
 
 
@@ -96,7 +96,7 @@ def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, rest
 def test_the_dashboard_shows_the_hyperparameters_that_are_trained(dashboard, restless):
     reader, space = Reader(dashboard), small_space(learning_rate=ash.log(1e-3, 1e-2), batch_size=16)
     first = [{"hidden": (4,), "learning_rate": 0.0054321, "batch_size": 16}]
-    settings = configured({"candidates": 16, "threads": 2, "seed": 0, "progress": False})
+    settings = configured({"candidates": 16, "validation": 0.2, "threads": 2, "seed": 0, "progress": False})
     result = ash.tune(X, Y, space, first=first, callbacks=[dashboard, reader], **settings)
     assert result.params[0]["learning_rate"] == 0.0054321 != next(space.stream(0))["learning_rate"]
     seen = [seen["sections"]["candidates"] for jobs, seen in reader.seen if 0 in result.columns["candidate"][:jobs]]
@@ -210,7 +210,9 @@ def test_a_run_without_a_result_is_shown(dashboard):
     assert not end["running"] and end["head"] == "No result" and "NothingFinished: " in end["sections"]["overview"]
     wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
     with pytest.raises(ash.AllDiverged):
-        ash.tune(X, Y * 1.0, wild, task="regression", candidates=2, progress=False, callbacks=[dashboard])
+        ash.tune(
+            X, Y * 1.0, wild, task="regression", candidates=2, progress=False, callbacks=[dashboard], validation=0.2
+        )
     assert "AllDiverged" in get(dashboard)[2]
 
 
@@ -256,7 +258,7 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     def work():
         # the space has more configurations than the run can train, so the run lasts until it is stopped
         space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))
-        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
+        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "validation": 0.2, "progress": False}
         results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))
 
     with open_browser() as browser, visit(browser, dashboard.address) as seen:

@@ -23,7 +23,7 @@ from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
 from ash.simulation.simulate import speedups_of
-from config_help import configured
+from config_help import configured, split_once
 from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
 from result_help import columns, make_result
 
@@ -33,7 +33,7 @@ NAMES = [one.__name__ for one in SECTIONS]
 
 @pytest.fixture(scope="module")
 def wine():
-    return ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=2, progress=False)
+    return ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=2, progress=False, validation=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_scales_map_values_correctly_and_ticks_are_round():
 
 
 def test_equal_results_give_equal_bytes(wine):
-    again = ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=1, progress=False)
+    again = ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=1, progress=False, validation=0.2)
     text, other = page(wine), page(again)
     assert text == page(wine) == page(pickle.loads(pickle.dumps(wine))) and again.digest == wine.digest
     for name in NAMES:
@@ -254,7 +254,7 @@ def test_equal_results_give_equal_bytes(wine):
 
 def test_a_regression_shows_predicted_against_true():
     X, y = load_diabetes(return_X_y=True)
-    result = ash.tune(X, np.column_stack([y, y**2]), candidates=4, seed=0, progress=False)
+    result = ash.tune(X, np.column_stack([y, y**2]), candidates=4, seed=0, progress=False, validation=0.2)
     text = page(result)
     charts = pictures(text)
     assert {"residuals-0", "residuals-1"} <= charts.keys() and "confusion-chart" not in charts
@@ -263,9 +263,8 @@ def test_a_regression_shows_predicted_against_true():
 
 @pytest.mark.parametrize("settings", [{"cv": 3}, {"epoch_limit": 3}, {"candidates": None, "epoch_limit": 40}])
 def test_cross_validated_and_limited_runs_have_a_report(settings):
-    result = ash.tune(
-        *load_wine(return_X_y=True), **configured({"candidates": 6, "seed": 0, "progress": False, **settings})
-    )
+    settings = split_once({"candidates": 6, "seed": 0, "progress": False, **settings})
+    result = ash.tune(*load_wine(return_X_y=True), **configured(settings))
     text = page(result)
     assert pictures(text).keys() >= CHARTS
     assert "The predictions of the validation rows are missing" not in text

@@ -48,7 +48,7 @@ def wine():
 @pytest.fixture(scope="module")
 def diabetes():
     X, y = load_diabetes(return_X_y=True)
-    return ash.tune(X, np.column_stack([y, -y]), candidates=4, seed=0, progress=False)
+    return ash.tune(X, np.column_stack([y, -y]), candidates=4, seed=0, progress=False, validation=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +219,7 @@ def test_ten_thousand_jobs_are_drawn_with_few_artists():
 
 def test_plots_of_a_real_run_fit_their_figures():
     X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False)
+    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
     for method in PICTURES:
         assert inside(getattr(result, method)())
 

@@ -22,7 +22,7 @@ X, Y = load_wine(return_X_y=True)
 
 @pytest.fixture(scope="module")
 def result():
-    return ash.tune(X, Y, candidates=16, threads=2, seed=1, progress=False)
+    return ash.tune(X, Y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
 
 
 def test_jobs_describe_the_whole_run(result):

@@ -419,7 +419,7 @@ def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
     generator = np.random.default_rng(0)
     X = generator.normal(size=(90, 3)).astype(np.float32)
     space = ash.Space(hidden=ash.choice((4,), (8,)), learning_rate=ash.log(1e-3, 1e-1))
-    result = ash.tune(X, X[:, 0] > 0, space, candidates=8, threads=1, seed=0)
+    result = ash.tune(X, X[:, 0] > 0, space, candidates=8, threads=1, seed=0, validation=0.2)
     [row] = result.simulate(4, cluster=Cluster(latency=10.0)).rows
     assert row["jobs"] == len(result.jobs) and row["bounded_by"] == "latency"
     assert row["latency"] == 20.0 * max(len(result.rungs), row["jobs"] / 4)
@@ -610,7 +610,7 @@ def test_no_job_gets_more_helpers_than_its_team_limit() -> None:
 @pytest.mark.parametrize("teams", [True, False])
 def test_the_team_limit_follows_from_the_cost_of_a_step(teams: bool) -> None:
     space = ash.Space(hidden=ash.choice((256, 256), (16,)), batch_size=128)
-    given = {"candidates": 2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
+    given = {"candidates": 2, "validation": 0.2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
     result = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     for job in result.jobs:
         sizes = (64, *result.params[job.candidate]["hidden"], 10)
@@ -711,7 +711,7 @@ def test_a_completely_recorded_run_matches_simulate() -> None:
 
 
 def test_a_real_run_is_simulated() -> None:
-    result = ash.tune(*load_wine(return_X_y=True), candidates=16, threads=2, seed=1, progress=False)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=16, threads=2, seed=1, progress=False, validation=0.2)
     found = result.simulate(threads=[1, 2, 8])
     assert math.isclose(found.W, result.core_seconds)
     assert [row["jobs"] for row in found.rows] == [len(result.jobs)] * 3
@@ -750,7 +750,7 @@ def test_more_candidates_than_memory_are_refused_before_anything_is_drawn(
 
 
 def test_a_run_with_more_candidates_than_memory_is_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = ash.tune(*load_wine(return_X_y=True), candidates=4, seed=0, progress=False)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, seed=0, progress=False, validation=0.2)
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 90)
     with pytest.raises(ash.SettingError, match="candidates=4 needs at least"):
         result.simulate(threads=[1])

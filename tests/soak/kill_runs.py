@@ -43,9 +43,13 @@ from ash.journal.state_cache import StateFolder
 
 SETTINGS = {"seed": 2, "progress": False}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "finite": {"candidates": 48, "config": ash.SearchConfig(min_epochs=4)},
+    "finite": {"candidates": 48, "validation": 0.2, "config": ash.SearchConfig(min_epochs=4)},
     "folds": {"candidates": 16, "cv": 3, "config": ash.SearchConfig(min_epochs=4)},
-    "stream": {"candidates": None, "config": ash.SearchConfig(min_epochs=4, epoch_limit=500, promotion="improving")},
+    "stream": {
+        "candidates": None,
+        "validation": 0.2,
+        "config": ash.SearchConfig(min_epochs=4, epoch_limit=500, promotion="improving"),
+    },
 }
 FAILING = ash.SearchConfig(min_epochs=4, most_failures=1_000_000)
 FUNCTIONS: dict[str, dict[str, Any]] = {

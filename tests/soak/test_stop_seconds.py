@@ -66,6 +66,7 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
             callbacks=[watch],
             progress=False,
             config=ash.SearchConfig(epoch_limit=10**9),
+            validation=0.2,
         )
         seconds.append(time.monotonic() - watch.ended_at)
         assert result.ended == ("stopped" if how == "stop" else "interrupted")

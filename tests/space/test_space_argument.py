@@ -44,9 +44,9 @@ def tuned(space: Any = SPACE, **changes: Any) -> ash.FunctionResult:
 
 
 def test_networks_accept_spaces_and_dicts() -> None:
-    expected = ash.tune(X, Y, ash.Space(**DOMAINS), **SETTINGS)
+    expected = ash.tune(X, Y, ash.Space(**DOMAINS), validation=0.2, **SETTINGS)
     for space in (DOMAINS, ash.FunctionSpace(**DOMAINS)):
-        result = ash.tune(X, Y, space, **SETTINGS)
+        result = ash.tune(X, Y, space, validation=0.2, **SETTINGS)
         assert type(result.space) is ash.Space and result.digest == expected.digest
     settings = {"candidates": 8, "random_state": 1}
     one = ash.ASHClassifier(DOMAINS, **settings).fit(X, Y)
@@ -114,7 +114,7 @@ def test_a_run_with_unlisted_levels_is_resumed_from_its_journal(tmp_path: Path) 
     ):
         tuned({**SPACE, "x": ash.uniform(0, 0.5)}, journal=tmp_path / "run.ash")
     path = tmp_path / "network.ash"
-    first = ash.tune(X, Y, DOMAINS, journal=path, **SETTINGS)
+    first = ash.tune(X, Y, DOMAINS, validation=0.2, journal=path, **SETTINGS)
     again = ash.resume(path, X, Y, progress=False)
     assert again.digest == first.digest and repr(again.space) == repr(first.space)
     for name, domains in first.space.domains.items():

@@ -6,14 +6,14 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from config_help import configured
+from config_help import configured, split_once
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(hidden=ash.choice((4,), ()), learning_rate=ash.log(1e-3, 1e-1), l2=ash.log(1e-6, 1e-2))
 
 
 def endless(space=SPACE, **settings):
-    settings = {"candidates": None, "threads": 2, "progress": False, "seed": 5, **settings}
+    settings = split_once({"candidates": None, "threads": 2, "progress": False, "seed": 5, **settings})
     return ash.tune(*WINE, space, **configured(settings))
 
 
@@ -30,7 +30,7 @@ def test_an_endless_stream_promotes_by_the_rule_of_the_paper():
     result = endless(epoch_limit=100)
     assert result.settings["promotion"] == "paper" and result.settings["candidates"] is None
     assert endless(epoch_limit=100, promotion="capped").settings["promotion"] == "capped"
-    assert ash.tune(*WINE, SPACE, candidates=2, progress=False).settings["promotion"] == "capped"
+    assert ash.tune(*WINE, SPACE, candidates=2, progress=False, validation=0.2).settings["promotion"] == "capped"
 
 
 def test_the_ladder_has_the_rungs_that_were_reached():

@@ -247,7 +247,7 @@ from ash._utils.machine import allowed_cpus
 limit = allowed_cpus()
 import numpy as np, ash
 x = np.random.default_rng(0).normal(size=(100, 3))
-result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, progress=False)
+result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, validation=0.2, progress=False)
 print(limit.count, result.threads, len({job.thread for job in result.jobs}), limit.reason)
 """
 
@@ -295,9 +295,10 @@ import sys, warnings
 import numpy as np
 import ash
 x = np.random.default_rng(0).normal(size=(100, 3))
+y = (x[:, 0] > 0).astype(int)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, progress=False, threads=eval(sys.argv[1]))
+    result = ash.tune(x, y, candidates=8, validation=0.2, progress=False, threads=eval(sys.argv[1]))
 print(result.threads, len({job.thread for job in result.jobs}))
 """
 

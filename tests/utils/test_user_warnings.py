@@ -24,7 +24,7 @@ def classifier() -> Any:
 
 
 CALLS: dict[str, Callable[[], object]] = {
-    "tune": lambda: ash.tune(X, Y, SMALL, candidates=2, seed=0, threads=1, progress=False),
+    "tune": lambda: ash.tune(X, Y, SMALL, candidates=2, seed=0, threads=1, progress=False, validation=0.2),
     "estimator": lambda: classifier().fit(X, Y),
     "pipeline": lambda: make_pipeline(StandardScaler(), classifier()).fit(X, Y),
     "cross_val_score": lambda: cross_val_score(classifier(), X, Y, cv=[(np.arange(50), np.arange(50, 60))]),

@@ -73,7 +73,7 @@ class Run(WithOptions):
     training_rows, validation_rows : int
         Numbers of rows in the first fold; 0 for `ash.tune_function` and searches.
     folds : int
-        Number of folds; 1 without `cv`.
+        Number of folds; 1 for a single split.
     resumed : int
         Number of jobs that the journal already has; `on_job` is not called for them.
     model : Network, Ensemble or None

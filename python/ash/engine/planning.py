@@ -11,8 +11,8 @@ tried, and each is trained for less time. The ladder has as many rungs as possib
 updates for meaningful scores.
 
 A `work_limit` is already a number of multiply-adds, so nothing is measured. F is then half the number of virtual
-workers, but at least four. An estimator that is given no limit and no number of candidates has `default_work` as its
-`work_limit`. So its run is planned like a timed one, and yet has the same bits on any machine.
+workers, but at least four. A run that is given no limit and no number of candidates has `default_work` as its
+`work_limit`. So it is planned like a timed one, and yet has the same bits on any machine.
 
 If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
 first rung has one epoch, since early scores are better than none. The plan includes the time for scoring after each

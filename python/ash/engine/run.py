@@ -199,7 +199,8 @@ class TuningRun:
 
     def _read(self) -> None:
         """Read the table and split it."""
-        options = replace(self._options, workers=self._options.workers or self._journal.workers())
+        workers, folds = self._options.workers or self._journal.workers(), self._options.folds or self._journal.folds()
+        options = replace(self._options, workers=workers, folds=folds)
         self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort, self._groups)
         announce(self._options, lambda: summary_of(table, schema).lines())
@@ -208,8 +209,7 @@ class TuningRun:
         warn_of_suspects(table, schema)
         needs_all = self._scoring is not None and self._scoring.needs_all_classes
         given = {"X": self._X, "y": self._y, "groups": self._groups, "needs_all_classes": needs_all}
-        options = self._journal.planned(self._options) or self._options
-        self._split = split_table(table, schema, options, self._validation, self._cv, **given)
+        self._split = split_table(table, schema, self._options, self._validation, self._cv, **given)
         self._sample = sample_of(self._split)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)

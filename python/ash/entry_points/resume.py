@@ -1,7 +1,6 @@
 """Contains `ash.resume`, which resumes a run of `ash.tune` from its journal, without its arguments."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -11,7 +10,7 @@ from ash.entry_points.tune import tune
 from ash.errors import SettingError
 from ash.journal.identity import GIVEN_AGAIN, begun_with
 from ash.journal.journal import Journal, read_journal
-from ash.options import CONFIG_FIELDS, SearchConfig, read_config
+from ash.options import AUTO, CONFIG_FIELDS, SearchConfig, read_config
 from ash.result import Result
 
 UNCHANGED = "unchanged"
@@ -95,5 +94,19 @@ def resume(
             )
     again = {name: value for name, value in given.items() if not (isinstance(value, str) and value == UNCHANGED)}
     again = {name: value for name, value in again.items() if name not in GIVEN_AGAIN or value is not None}
-    fields = {name: begun.pop(name) for name in CONFIG_FIELDS if name in begun}
-    return tune(space=space, journal=kept, config=replace(SearchConfig(**fields), **changes), **{**begun, **again})
+    fields = {name: begun.pop(name) for name in CONFIG_FIELDS if name in begun} | changes
+    arguments = {**begun, **again}
+    if begun["candidates"] == AUTO:
+        _check_planned({**arguments, **fields})
+    return tune(space=space, journal=kept, config=SearchConfig(**fields), **arguments)
+
+
+def _check_planned(given: Mapping[str, Any]) -> None:
+    """Raise SettingError if a run with a planned ladder would get a size for which no ladder is planned."""
+    is_limited = any(given.get(name) is not None for name in ("time_limit", "work_limit"))
+    for name, planned in {"candidates": AUTO, **({} if is_limited else {"epoch_limit": None})}.items():
+        if given.get(name, planned) != planned:
+            raise SettingError(
+                f"{name}={given[name]!r} cannot extend a run whose ladder is planned for a limit or the default work: "
+                "give time_limit, or work_limit in the config"
+            )

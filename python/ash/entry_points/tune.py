@@ -1,7 +1,6 @@
 """Contains `ash.tune`, which reads the arguments of a run; ash/engine/run.py does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -47,7 +46,7 @@ def tune(
     config: SearchConfig | None = None,
     record: RunRecord | None = None,
 ) -> Result:
-    """Train many networks on a table by asynchronous successive halving (arXiv:1810.05934) and return the best one.
+    """Train many models on a table by asynchronous successive halving (arXiv:1810.05934) and return the best one.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def tune(
     space : Space or dict of domains by name, optional
         The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
-        "auto": 128, or as many as fit into `time_limit`; see `ash.plan`. None: endless, until a limit or `patience`.
+        "auto": as many as fit into `time_limit`, or into about 20 s of one CPU core. None: endless, up to a limit.
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
@@ -72,7 +71,7 @@ def tune(
     categorical_features : list of str, int or bool, "from_dtype" or None
         Numeric columns to treat as categories: names, positions or one bool per column.
     validation : float, int, (X, y) or (X, y, weights), optional
-        The share or number of rows that are held out to score candidates, or a separate table. The default is 0.2.
+        The share or number of rows held out to score candidates, or a table. Default: 0.2; five folds below 5,000 rows.
     cv : int, splitter or iterable of (training rows, validation rows), optional
         Cross-validation instead of `validation`; the final model is trained on all rows. An int is the number of folds.
     groups : array-like of shape (rows,), optional
@@ -146,8 +145,6 @@ def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
         given["seed"] = seed_of(journal)
     metric, scoring = read_scoring("metric", given["metric"], pos_label=given["pos_label"])
     options = read_options("tune", {**_resolved(given), "metric": metric})
-    if given["validation"] is None and given["cv"] is None:
-        options = replace(options, folds=1)  # unlike the estimators, also for small tables
     return {
         "space": given["space"],
         "first": given["first"],

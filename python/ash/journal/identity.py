@@ -32,6 +32,8 @@ from ash.errors import JournalError, JournalUnwritable, SettingError
 from ash.history.json_files import space_story
 from ash.journal.journal import CHANGEABLE, Facts, Journal, sound
 from ash.options import (
+    AUTO,
+    CANDIDATES,
     CONFIG_FIELDS,
     LARGEST,
     RANDOM,
@@ -260,6 +262,8 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
             raise JournalError(f"{journal.file} was started by {begun['by']}: {again} again to resume it")
         arguments, lost = begun["arguments"], begun["given again"]
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
+        if arguments["candidates"] == AUTO and facts.get("plan") is None:  # earlier versions planned fewer runs
+            arguments["candidates"] = CANDIDATES
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was started with unknown arguments")
         arguments[FIRST] = from_json(facts["run"]["settings"].get(FIRST))

@@ -147,6 +147,9 @@ ended (True) or was started (False)."""
     def workers(self) -> int | None:
         """Return the number of virtual workers with which the run was begun, or None for a new run."""
 
+    def folds(self) -> int | None:
+        """Return the number of folds with which the run was begun, or None for a new run."""
+
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write the identity of the run, or raise JournalError if the journal holds another run.
 

@@ -67,6 +67,12 @@ class NetworkJournal(OpenJournal):
             known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
             return replace(options, **known)
 
+    def folds(self) -> int | None:
+        """Return the number of folds with which the run was begun, or None for a new run."""
+        with sound(self._path):
+            data = self._facts.get("run", {}).get("data")  # None also for a run of a function
+            return None if data is None else whole("folds", data["folds"], 1, LARGEST)
+
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write the identity of the run, or compare it with the recorded one."""
         is_planned = isinstance(options, Options) and options.planned

@@ -101,8 +101,8 @@ class Ensemble(Model):
     >>> from sklearn.datasets import load_wine
     >>> X, y = load_wine(return_X_y=True)
     >>> ensemble = ash.tune(X, y, candidates=8).ensemble(size=4)
-    >>> 1 <= len(ensemble.members) <= 4
-    True
+    >>> len(ensemble.members) % 5  # each member candidate has a network per fold
+    0
     >>> labels = ensemble.predict(X)
     """
 
