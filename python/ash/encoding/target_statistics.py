@@ -33,6 +33,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.data.group_split import numbered
+
 MOST_STATISTICS = 16
 """The maximum number of statistics per column; they describe the first outputs or the most frequent classes."""
 PARTS = 5
@@ -180,12 +182,7 @@ def _of_other_parts(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _parts(training: NDArray[np.int64], groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Return the part of each training row; groups are dealt out in the order in which they first occur."""
-    if groups is None:
-        return np.arange(len(training)) % PARTS
-    _, first, group = np.unique(groups[training], return_index=True, return_inverse=True)
-    turns = np.empty(len(first), np.int64)
-    turns[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(turns[group] % PARTS, np.int64)
+    return (np.arange(len(training)) if groups is None else numbered(groups[training])) % PARTS
 
 
 def _weights(weights: NDArray[np.float64] | None, training: NDArray[np.int64]) -> NDArray[np.float64]:
