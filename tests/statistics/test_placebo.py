@@ -33,7 +33,9 @@ RUNS, SLOW_RUNS = 20, 40
 MOST = 0.7
 """The maximum of the mean deviation from chance, in standard errors."""
 LEAST_OF_SIGNAL, LEAST_OF_NUMBERS = 0.75, 0.25
-"""The minimum AUC and the minimum R2 of a model of a signal; a linear model has 0.89 and 0.33."""
+"""The minimum AUC and the minimum R2 of a model of a signal on new rows; a linear model has an R2 of 0.33."""
+LEAST_ESTIMATES = {"a tuned decision": 0.65, "a target of numbers": 0.15, "several targets": 0.25}
+"""The minimum estimated score of ways whose score is not the AUC: balanced accuracy (0.5 by chance), or R2 (0)."""
 SAME = 0.02
 """The maximum difference of two AUC of the same quality."""
 OF_TUNE = [name for name in WAYS if "class weights" not in name and name != "one network"]
@@ -101,7 +103,7 @@ def test_a_signal_is_found(name: str) -> None:
     found = by_estimator(WAYS[name](random, True), 0, candidates=16)
     new = WAYS[name](random, True)
     least = LEAST_OF_NUMBERS if is_regression(new) else LEAST_OF_SIGNAL
-    assert found.score + 2 * found.error >= least
+    assert found.score >= LEAST_ESTIMATES.get(name, least)
     assert score_on(found.model, new) >= least
 
 
