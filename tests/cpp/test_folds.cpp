@@ -132,6 +132,9 @@ TEST_CASE("states and predictions contain all folds in order, and can be trained
     all->predict(std::vector<Kept>{kept, kept}, 2, std::span(found));
     CHECK(std::equal(expected.begin(), expected.end(), found.begin()));
     CHECK(std::equal(expected.begin(), expected.end(), found.begin() + std::ssize(expected)));
+    std::vector<double> wide(expected.size());
+    all->predict(std::vector<Kept>{kept}, 1, std::span(wide));
+    CHECK(std::equal(expected.begin(), expected.end(), wide.begin()));
 
     const States checked = all->checked(job, result.weights_hash, states);
     for (std::size_t fold = 0; fold < 3; ++fold) CHECK(weights(*checked[fold]) == weights(*kept.states[fold]));

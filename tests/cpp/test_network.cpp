@@ -161,6 +161,30 @@ TEST_CASE("floats predict like doubles and missing values like the center; numbe
     CHECK_FALSE(network.predict(floats.data(), 200, 2, kernels(""), other.data()));
 }
 
+TEST_CASE("double results are the targets and probabilities before rounding") {
+    constexpr std::size_t kRows = 300;
+    std::vector<float> floats(3 * kRows);
+    for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = 0.25F * static_cast<float>(i % 37);
+    const std::vector<double> doubles(floats.begin(), floats.end());
+    for (const int classes : {0, 2}) {
+        const int outputs = std::max(classes, 1);
+        const std::vector<LayerWeights> layers{layer(3, outputs, 1.0F)};
+        OutputUnits units = without_bounds(no_scaling(static_cast<std::size_t>(outputs)));
+        if (classes == 0) units.scaling.center[0] = 1e9;
+        const Network network(layers, {}, classes, kThree, units);
+        std::vector<double> wide(kRows * static_cast<std::size_t>(outputs));
+        std::vector<double> also_wide(wide.size());
+        std::vector<float> narrow(wide.size());
+        CHECK(network.predict(doubles.data(), kRows, 2, kernels(""), wide.data()));
+        CHECK(network.predict(floats.data(), kRows, 1, kernels(""), also_wide.data()));
+        CHECK(network.predict(doubles.data(), kRows, 1, kernels(""), narrow.data()));
+        CHECK(wide == also_wide);
+        CHECK(narrow == std::vector<float>(wide.begin(), wide.end()));
+        if (classes == 0)
+            CHECK(wide[1] - wide[0] == floats[3] + floats[4] + floats[5] - floats[0] - floats[1] - floats[2]);
+    }
+}
+
 TEST_CASE("a network returns the layers from which it was built") {
     const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
     const Network network(layers, {Activation::relu}, 0, kThree, kPlain);

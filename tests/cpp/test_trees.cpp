@@ -192,6 +192,34 @@ TEST_CASE("scores are converted to targets in the units of y and clamped to thei
         CHECK(found[row] == doctest::Approx(10.0 * std::exp(0.5 * tables.leaves[row])).epsilon(1e-6));
 }
 
+TEST_CASE("floats predict like doubles, and double results are the targets and probabilities before rounding") {
+    constexpr std::int64_t kRows = 300;
+    const std::vector<float> floats = cells(kRows);
+    const std::vector<double> doubles(floats.begin(), floats.end());
+    const Tables tables = forest(30, 20, 3);
+    for (const int classes : {0, 2, 3}) {
+        const std::size_t outputs = classes == 0 ? 1 : static_cast<std::size_t>(classes);
+        OutputUnits units = plain(outputs);
+        if (classes == 0) units.scaling.center[0] = 1e9;
+        const Trees trees(tables.nodes, tables.leaves, tables.leaf_starts, kFeatures, classes, units);
+        std::vector<double> raw(static_cast<std::size_t>(kRows * trees.scores()));
+        REQUIRE(trees.raw_scores(doubles.data(), kRows, 1, raw.data()));
+        std::vector<double> wide(kRows * outputs);
+        std::vector<double> also_wide(wide.size());
+        std::vector<float> narrow(wide.size());
+        std::vector<float> also_narrow(wide.size());
+        CHECK(trees.predict(doubles.data(), kRows, 2, kernels(""), wide.data()));
+        CHECK(trees.predict(floats.data(), kRows, 1, kernels(""), also_wide.data()));
+        CHECK(trees.predict(doubles.data(), kRows, 1, kernels(""), narrow.data()));
+        CHECK(trees.predict(floats.data(), kRows, 2, kernels(""), also_narrow.data()));
+        CHECK(wide == also_wide);
+        CHECK(narrow == also_narrow);
+        CHECK(narrow == std::vector<float>(wide.begin(), wide.end()));
+        if (classes == 0)
+            for (std::size_t row = 0; row < raw.size(); ++row) CHECK(wide[row] == raw[row] + 1e9);
+    }
+}
+
 TEST_CASE("probabilities are the softmax of the scores, the same on every instruction set with fma") {
     constexpr std::int64_t kRows = 300;
     const std::vector<float> x = cells(kRows);
@@ -235,14 +263,17 @@ TEST_CASE("trees return no results for no rows, and refuse numbers beyond float3
     CHECK(trees.predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), static_cast<float*>(nullptr)));
     std::vector<double> x(600 * kFeatures, 0.0);
     std::vector<float> found(600);
+    std::vector<double> wide(600);
     for (const double bad : {1e39, -1e39, std::numeric_limits<double>::infinity()}) {
         x[2999] = bad;
         CHECK_FALSE(trees.predict(x.data(), 600, 2, kernels(""), found.data()));
+        CHECK_FALSE(trees.predict(x.data(), 600, 1, kernels(""), wide.data()));
     }
     x[2999] = kNan;
     CHECK(trees.predict(x.data(), 600, 2, kernels(""), found.data()));
     std::vector<float> floats(kFeatures, -std::numeric_limits<float>::infinity());
     CHECK_FALSE(trees.predict(floats.data(), 1, 2, kernels(""), found.data()));
+    CHECK_FALSE(trees.predict(floats.data(), 1, 2, kernels(""), wide.data()));
 }
 
 TEST_CASE("trees refuse parts that do not fit together") {
