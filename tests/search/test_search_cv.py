@@ -426,7 +426,17 @@ def test_metadata_is_routed_through_a_search() -> None:
         )
         assert (found["test_score"] > 0.5).all()
         requests = inner.get_metadata_routing()
-        assert requests.consumes("fit", ["sample_weight", "groups"]) == {"sample_weight"}
+        assert requests.consumes("fit", ["sample_weight", "groups"]) == {"sample_weight", "groups"}
+
+
+@pytest.mark.parametrize("cv", [None, 3, GroupKFold(3)])
+def test_routed_groups_hold_with_every_split(cv: Any) -> None:
+    groups = np.arange(len(Y)) % 6
+    alone = search(cv=cv).fit(X, Y, groups=groups)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = search(cv=cv).fit(X, Y, groups=groups)
+    assert routed.n_splits_ == alone.n_splits_
+    np.testing.assert_array_equal(of_best(routed), of_best(alone))
 
 
 def test_without_routing_score_accepts_no_metadata() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -251,7 +252,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
         example = examples_of(self._given_space(), self.estimator, self._space_argument)[0]
         router.add(scorer=read_scorers(example, self.scoring, self.refit).scorer, method_mapping=scoring)
-        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        by_number = self.cv is None or is_integer(self.cv)  # then `splits_of` keeps groups together, too
+        splitter = GroupKFold() if by_number else self.cv
+        router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
     def __sklearn_tags__(self) -> Any:
