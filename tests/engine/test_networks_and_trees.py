@@ -1015,6 +1015,6 @@ def test_an_error_in_catboost_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_estimated_cost_of_a_catboost_round_grows_with_each_size() -> None:
-    shape = {"rows": 200, "features": 5, "bins": 1000, "depth": 2, "trees": 1}
+    shape = {"rows": 200, "features": 5, "bins": 1000, "depth": 2, "trees": 1, "steps": 1}
     least = round_cost_of_catboost(**shape)
     assert all(round_cost_of_catboost(**{**shape, name: 2 * most}) > least for name, most in shape.items())

@@ -33,12 +33,8 @@ LEAST_DRAWN = 50
 none."""
 ALWAYS = {
     **{"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent", "allow_const_label": True},
-    **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "leaf_estimation_iterations": 1},
+    **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "border_count": BORDERS},
 }
-OF_CATEGORIES = {name: value for name, value in ALWAYS.items() if name != "leaf_estimation_iterations"} | {
-    "border_count": BORDERS
-}
-"""With level numbers, CatBoost chooses the number of its leaf estimation steps."""
 LOSSES = {
     "squared_error": ("RMSE", "regression"),
     "absolute_error": ("MAE", "regression_l1"),
@@ -46,6 +42,8 @@ LOSSES = {
     "poisson": ("Poisson", "poisson"),
 }
 """CatBoost's name and LightGBM's name for each regression loss, keyed by ash's name."""
+SEVERAL_STEPS = 10
+"""Steps in which CatBoost estimates the leaves for two classes and the Poisson loss; for other losses, it takes one."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 """CatBoost's losses for which boosting can start from the best constant."""
 
@@ -114,8 +112,7 @@ class CatBoostRows:
         }
         if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:
             own["boost_from_average"] = True
-        always = OF_CATEGORIES if self.categories else ALWAYS
-        model = CatBoost({**always, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
+        model = CatBoost({**ALWAYS, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
         while not IN_TURN.acquire(timeout=WAIT_SECONDS):
             if is_stopped():
                 return None
@@ -161,7 +158,7 @@ def _sampling(fraction: float, rows: int) -> dict[str, Any]:
     return {"bootstrap_type": "No"}
 
 
-def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
+def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int, steps: int) -> float:
     """Return the cost of a boosting round with `trees` trees, in network multiply-adds that take about the same time.
 
     For each level of a tree, CatBoost adds all rows to the histograms of the sampled features, and scores each bin for
@@ -173,6 +170,8 @@ def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, 
     features, bins : float
         Expected number of features sampled per level, and their total number of bins.
     depth, trees : int
+    steps : int
+        Steps in which the leaves are estimated.
     """
-    per_tree = 1700.0 * rows + 41.0 * rows * features * depth + 420.0 * 2**depth * bins
+    per_tree = (1200.0 + 500.0 * steps) * rows + 41.0 * rows * features * depth + 420.0 * 2**depth * bins
     return float(5e6 + 290.0 * rows * depth + trees * per_tree)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold
-from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
+from ash.engine.catboost_boosting import SEVERAL_STEPS, CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
 from ash.models.catboost_model import with_units
 from ash.models.model import Outputs, joined
@@ -146,7 +146,7 @@ class TreeTrainer:
 
     def rounds(self, params: Params, epochs: int) -> int:
         """Return the number of boosting rounds that cost as much as `epochs` epochs of an average network."""
-        round_cost = sum(table.round_cost(params) for table in self._tables)
+        round_cost = sum(table.round_cost(params, self._options.loss) for table in self._tables)
         most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
@@ -299,14 +299,15 @@ class TreeTable:
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
 
-    def round_cost(self, params: Params) -> float:
+    def round_cost(self, params: Params, loss: str) -> float:
         """Return the cost of a boosting round, in network multiply-adds that take about the same time."""
         fold, trees = self._fold, self._trees_a_round
         rows = len(fold.training)
         if model_of(params) == CATBOOST:
             share = params["feature_fraction"]
             features, bins = share * fold.encoding.features, share * bins_of(fold)
-            cost = round_cost_of_catboost(rows, features, bins, params["depth"], trees)
+            steps = SEVERAL_STEPS if fold.table.classes == 2 or loss == "poisson" else 1
+            cost = round_cost_of_catboost(rows, features, bins, params["depth"], trees, steps)
             return cost * COST_OF_STATISTICS if self._is_native(params) else cost
         native = self._is_native(params)
         features = fold.encoding.features
