@@ -159,9 +159,8 @@ def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatc
 
 
 @pytest.fixture
-def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+def slow_to_decide() -> RunRecord:
     """Return the record of a run whose repetition decides only a few jobs between two commits of its journal."""
-    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
     return ash.tune(*WINE, **configured({**LONG, "epoch_limit": 2_000, "validation": 0.2})).record
 
 

@@ -302,37 +302,44 @@ CRASH = """
 import os, signal, sys
 from pathlib import Path
 import ash
-import ash.function.function_run, ash.journal.open_journal
-ash.function.function_run.WAKE_SECONDS, ash.journal.open_journal.COMMIT_SHARE = 0.0, 1e9  # a commit for each job
-folder, end, returns_state = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
+folder, end, returns_state, threads, sampler = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True", *sys.argv[4:]
+if sampler == "tpe":
+    import optuna
+    sampler = optuna.samplers.TPESampler(seed=0)
 
 def train(params, epochs, state):
     job = ash.current_job()
-    file = job.directory / "epochs"
+    file, new = job.directory / "epochs", job.directory / "new"
     done = int(file.read_text()) if file.exists() else 0
     while done < job.total_epochs:
         done += 1
-        file.write_text(str(done))
         with (folder / "log").open("a") as log:
             print(job.candidate, done, file=log)
+        new.write_text(str(done))
+        new.replace(file)
         if f"{job.candidate} {done}" == end:
             os.kill(os.getpid(), signal.SIGKILL)
     score = 1 - (params["x"] - 0.3) ** 2 - 0.1 / job.total_epochs
     return (score, done) if returns_state else score
 
-result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=8, max_epochs=8, threads=1, progress=False,
-    costs=lambda params, epochs: epochs, journal=folder / "run.ash")
+result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16, max_epochs=8, threads=int(threads),
+    progress=False, costs=lambda params, epochs: epochs, journal=folder / "run.ash", sampler=sampler)
 print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 0)
 """
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("sampler", ["adaptive", "random", "tpe"])
 @pytest.mark.parametrize("returns_state", [False, True])
-def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> None:
-    """Check that a function called again for lower rungs, since its state was lost, finds its epochs on the disk."""
+def test_a_killed_run_repeats_no_epoch(returns_state: bool, sampler: str, threads: int, tmp_path: Path) -> None:
+    """Check that a function called again for lower rungs, since its state was lost, finds its epochs on the disk.
+
+    With two threads, another job runs at the time of a kill, and may lose its last epoch.
+    """
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)
-        return python(CRASH, str(tmp_path / name), end, str(returns_state))
+        return python(CRASH, str(tmp_path / name), end, str(returns_state), str(threads), sampler)
 
     def log(name: str) -> list[str]:
         return (tmp_path / name / "log").read_text().splitlines()
@@ -340,12 +347,18 @@ def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> N
     whole = called("whole")
     assert whole.returncode == 0, whole.stderr
     best = whole.stdout.split()[1]
-    for end in ("0 1", f"{best} 2", f"{best} 6"):  # the process is killed in rungs 0, 1 and 3
-        assert called("killed", end).returncode == -signal.SIGKILL
-        assert log("killed")[-1] == end
+    ends = ["0 1", f"{best} 2", f"{best} 6"]  # the process is killed in rungs 0, 1 and 3
+    ends += ["12 1"] if int(best) < 12 else []  # the parameters of candidate 12 depend on earlier scores
+    for number, end in enumerate(sorted(ends, key=log("whole").index)):
+        if threads == 1 or number == 0 or end not in log("killed"):  # the other thread may have come so far before
+            assert called("killed", end).returncode == -signal.SIGKILL
+            assert end in log("killed")
     resumed = called("killed")
     assert resumed.stdout.split() == [*whole.stdout.split()[:2], str(returns_state)], resumed.stderr
-    assert log("killed") == log("whole")
+    if threads == 1:
+        assert log("killed") == log("whole")
+    assert set(log("killed")) == set(log("whole"))
+    assert len(log("killed")) <= len(log("whole")) + (threads - 1) * len(ends)
     left = tmp_path / "killed" / "run.ash-states" / f"candidate-{int(best):06d}" / "epochs"
     assert left.read_text() == "8"
 

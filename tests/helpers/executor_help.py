@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from sklearn.datasets import load_digits
 
@@ -32,10 +31,9 @@ def digits() -> tuple[Any, Any]:
 
 
 def tuned(**given: Any) -> ash.Result:
-    """Do the run with these arguments of `ash.tune` and return the result; a journal commits each job at once."""
-    with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
-        given = split_once({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
-        return ash.tune(*digits(), SPACE, **configured(given))
+    """Do the run with these arguments of `ash.tune` and return the result."""
+    given = split_once({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+    return ash.tune(*digits(), SPACE, **configured(given))
 
 
 @functools.cache

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -17,7 +16,6 @@ import pytest
 import ash
 from ash.errors import JournalError, JournalLocked
 from ash.journal.database import Changes, Database, file_system, log_works
-from ash.journal.open_journal import COMMIT_SHARE, HEARTBEAT, OpenJournal
 from callback_help import Stopper
 from fault_help import HANG_SECONDS, LONG
 from journal_help import EPOCHS, outcome, rows, run, stopped
@@ -134,23 +132,6 @@ def test_each_commit_is_synced(tmp_path: Path) -> None:
     database.close()
 
 
-def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, took, real = [0.0], [0.0], Database.write
-
-    def write(self: Database, changes: Changes) -> None:
-        clock[0] += took[0]
-        real(self, changes)
-
-    monkeypatch.setattr("ash.journal.open_journal.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(Database, "write", write)
-    journal = OpenJournal(ash.Journal(tmp_path / "run.ash"))
-    for took[0], rest in ((0.001, 0.001 / COMMIT_SHARE), (1.0, HEARTBEAT)):
-        journal._commit(Changes(), clock[0])
-        ended = clock[0]
-        assert journal._rests == pytest.approx(ended + rest)
-    journal._close()
-
-
 def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     seen: list[bool] = []
@@ -185,10 +166,7 @@ def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) ->
             seen.append(found == [(repr(job.score),)])
             there.extend(rows(path, "SELECT count(*) FROM jobs")[0])
 
-    with (
-        mock.patch("ash.engine.event_loop.WAKE_SECONDS", 1e-3),
-        mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6),
-    ):
+    with mock.patch("ash.engine.event_loop.WAKE_SECONDS", 1e-3):
         result = run(path, Reads(999), **given)
     assert len(seen) == len(result.jobs) and all(seen)
     assert there[0] < len(result.jobs) / 2

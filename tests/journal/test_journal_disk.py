@@ -177,8 +177,7 @@ def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str
     folder, given = disk(1024), {**LONG, "epoch_limit": 100 * EPOCHS}
     whole = run(None, **given)
     path = folder / "run.ash"
-    code = "import os, ash.journal.open_journal; from callback_help import After; from journal_help import run; "
-    code += "ash.journal.open_journal.COMMIT_SHARE = 1e9; "
+    code = "import os; from callback_help import After; from journal_help import run; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), **{given})").returncode == 9
     known = rows(path, "SELECT count(*) FROM jobs")[0][0]
     assert known < len(whole.jobs)
@@ -220,7 +219,6 @@ MOVED = {
 def test_f62_deleting_or_moving_a_journal_during_a_run_is_noticed(
     what: str, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
     monkeypatch.setattr("ash.engine.event_loop.WAKE_SECONDS", 1e-3)
     long = {"min_epochs": 400}  # so long that callbacks are called before the run ends
     path = tmp_path / "run.ash"

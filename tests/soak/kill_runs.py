@@ -1,19 +1,21 @@
 """Kills runs with a journal at random times, resumes them, and counts the losses, which must be zero.
 
     python tests/soak/kill_runs.py --kills 200                    part of the tests
-    python tests/soak/kill_runs.py --kills 20 --what functions    runs of functions instead of networks
+    python tests/soak/kill_runs.py --kills 20 --what functions    runs of functions and searches instead of networks
     python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak test of half an hour
 
 Each run is a separate process. It is forked from this process, which has imported all modules but trained nothing.
 Forking takes a millisecond, while a new interpreter would take a second. A run writes each result that its callback
-receives to a pipe: these are the acknowledged results. There are three kinds of runs of networks: with a fixed number
-of candidates, with folds, and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed
-from states, restarted, with states that exceed the memory, and an endless stream. One run in four is greedy. SIGKILL
-ends a run after a random time. The runs that resume its journal are killed in the same way, until one of them finishes.
-States and rows are always written, even if that takes most of the time, so most kills happen during these writes.
+receives to a pipe: these are the acknowledged results. A function also writes when its jobs end. There are three kinds
+of runs of networks: with a fixed number of candidates, with folds, and an endless stream with an epoch limit. There are
+five kinds of runs of functions: resumed from states, from checkpoints of their own, restarted, with states that exceed
+the memory, and an endless stream; and a search by `ash.ASHSearchCV`. One run in four is greedy. SIGKILL ends a run
+after a random time. The runs that resume its journal are killed in the same way, until one of them finishes. All
+settings are those of ash, except that half of the runs of networks write as many states as they can.
 
-Prints one line of JSON: kills, runs, acknowledged results, and the counts that must be 0 (lost, changed, twice, unlike,
-stray).
+Prints one line of JSON: kills, runs, acknowledged results, jobs that ended WAIT seconds before a kill, how many of
+these are missing (late), and the counts that must be 0 (lost, changed, twice, unlike, stray). On an idle machine late
+is 0, too; a busy machine may not have run the process within WAIT.
 """
 
 import argparse
@@ -32,13 +34,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import sklearn.linear_model
 
 import ash
 import ash.function.function_journal
-import ash.function.function_run as function_run
-import ash.journal.open_journal as open_journal
+import ash.function.function_run
+import ash.journal.open_journal
 import ash.journal.state_cache as state_cache
 import ash.sklearn.estimators
+import ash.sklearn.search_cv
+from ash.function.directories import CANDIDATE
 from ash.journal.state_cache import StateFolder
 
 SETTINGS = {"seed": 2, "progress": False}
@@ -54,10 +59,15 @@ NETWORKS: dict[str, dict[str, Any]] = {
 FAILING = ash.SearchConfig(min_epochs=4, most_failures=1_000_000)
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "from states": {"candidates": 48, "config": FAILING},
+    "from checkpoints": {"candidates": 48, "config": FAILING},
     "from scratch": {"candidates": 48, "config": replace(FAILING, training="restart")},
     "tight": {"candidates": 48, "config": replace(FAILING, memory_limit=4000)},
     "stream of a function": {"candidates": None, "config": replace(FAILING, epoch_limit=600)},
+    "search": {"candidates": 24, "config": ash.SearchConfig(min_epochs=4)},
 }
+WAIT = 0.05
+PIPE: list[int] = []
+"""The pipe to which the jobs of this process write when they end."""
 FUNCTION_SPACE = ash.FunctionSpace(x=ash.uniform(0, 1, levels=1001), depth=[1, 2, 3])
 SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
 
@@ -74,7 +84,31 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
     if round(params["x"] * 1000) % 7 == 0:
         raise ValueError(params["x"])
     done = epochs if state is None else epochs + int(state[0])
+    tell_end()
     return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, np.full(30, done)
+
+
+def train_from_checkpoints(params: dict[str, Any], epochs: int, state: Any) -> float:
+    """Return a score that depends on the epochs in the checkpoint, as docs/guide/pytorch.md advises to write one."""
+    job = ash.current_job()
+    file, new = job.directory / "checkpoint", job.directory / "new"
+    weight, done = map(float, file.read_text().split()) if file.exists() else (0.0, 0)
+    for epoch in range(int(done), job.total_epochs):
+        time.sleep(0.0003 * params["depth"])
+        weight += 0.2 * (params["x"] - weight)
+        if epoch % 2:
+            new.write_text(f"{weight!r} {epoch + 1}")
+            new.replace(file)
+    new.write_text(f"{weight!r} {job.total_epochs}")
+    new.replace(file)
+    tell_end()
+    return -abs(weight - 0.3)
+
+
+def tell_end() -> None:
+    """Write that the job of this thread ends now."""
+    job = ash.current_job()
+    os.write(PIPE[0], f"ended {job.candidate} {job.rung} {time.monotonic()}\n".encode())
 
 
 class Tells(ash.Callback):
@@ -100,17 +134,24 @@ def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
     config = replace(arguments.pop("config"), schedule=schedule)
     if kind in NETWORKS:
         return ash.tune(*table(), SPACE, config=config, **arguments)
-    costs = None if schedule == "greedy" else lambda params, epochs: epochs * params["depth"]
-    return ash.tune_function(train, FUNCTION_SPACE, costs=costs, config=config, **arguments)
+    costs = None if schedule == "greedy" else lambda params, epochs: epochs * params.get("depth", 1)
+    if kind == "search":
+        names = {"seed": "random_state", "threads": "n_jobs"}
+        own = {names.get(name, name): value for name, value in arguments.items() if name != "progress"}
+        model = sklearn.linear_model.SGDClassifier(random_state=0)
+        search = ash.ASHSearchCV(model, {"alpha": ash.log(1e-5, 1.0)}, cv=2, costs=costs, config=config, **own)
+        return search.fit(*table()).result_
+    function = train_from_checkpoints if kind == "from checkpoints" else train
+    return ash.tune_function(function, FUNCTION_SPACE, costs=costs, config=config, **arguments)
 
 
-def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
+def child(path: Path, pipe: int, kind: str, *, writes_states: bool, **given: Any) -> None:
     """Train a run to its end, and exit this process."""
     status = 1
     try:
-        state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
-        open_journal.COMMIT_SHARE = 1e6
-        function_run.WAKE_SECONDS = 0.005
+        if writes_states:
+            state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
+        PIPE.append(pipe)
         result = tuned(kind, journal=path, callbacks=[Tells(pipe)], **given)
         os.write(pipe, f"end {result.digest}\n".encode())
         status = 0
@@ -118,7 +159,9 @@ def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
         os._exit(status)
 
 
-def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[list[str], int]:
+def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[list[str], int, float]:
+    """Run a child, kill it after this time, and return what it wrote, its exit status and the time of the kill."""
+    killed = float("inf")
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -127,10 +170,11 @@ def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[lis
     os.close(writing)
     if seconds is not None:
         time.sleep(seconds)
+        killed = time.monotonic()
         os.kill(process, signal.SIGKILL)
     with os.fdopen(reading) as pipe:
         lines = pipe.read().splitlines()
-    return lines, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return lines, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), killed
 
 
 def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
@@ -158,13 +202,14 @@ def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Count
 
 
 def stray(path: Path) -> int:
-    """Count the state files of a finished run that exist but are not named in its journal, or the other way round."""
+    """Count a finished run's state files that exist but are not in its journal, or the other way round."""
     connection = sqlite3.connect(path)
     named = {name for (name,) in connection.execute("SELECT DISTINCT file FROM states")}
     connection.close()
     folder = StateFolder(path.with_name(f"{path.name}-states")).path
     there = {file.name for file in folder.iterdir()} if folder.exists() else set()
-    return len(there ^ named)
+    directories = {name for name in there if name.startswith(CANDIDATE)}  # the best candidate keeps its directory
+    return len((there - directories) ^ named) + max(0, len(directories) - 1)
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
@@ -173,10 +218,16 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
         limit = generator.random() * 1.1 * whole.seconds if generator.random() < 0.7 else None
-        lines, status = run(path, limit, whole.kind, threads=generator.choice((1, 2)), schedule=schedule)
+        threads, writes_states = generator.choice((1, 2)), generator.random() < 0.5
+        given = {"threads": threads, "schedule": schedule, "writes_states": writes_states}
+        lines, status, killed = run(path, limit, whole.kind, **given)
+        ended = {(int(words[1]), int(words[2])) for words in map(str.split, lines) if is_early(words, killed)}
+        there = {(candidate, rung) for candidate, rung, *_ in jobs_in(path)} if status else ended
+        found["ended"] += len(ended)
+        found["late"] += len(ended - there)
         for line in lines:
             words = line.split()
-            if words[0] != "end" and len(words) == 4:
+            if words[0] not in ("end", "ended") and len(words) == 4:
                 found["acknowledged"] += 1
                 found["twice"] += (int(words[0]), int(words[1])) in told
                 told[int(words[0]), int(words[1])] = (words[2], words[3])
@@ -191,11 +242,16 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
         found["kills"] += 1
 
 
+def is_early(words: list[str], killed: float) -> bool:
+    """Return whether these words say that a job ended at least WAIT seconds before the kill."""
+    return len(words) == 4 and words[0] == "ended" and float(words[3]) < killed - WAIT
+
+
 def unkilled(folder: Path, kind: str) -> Whole:
     """Return the outcome of an uninterrupted run. The run is done twice, because caches are cold the first time."""
     for name in ("first", "second"):
         began = time.monotonic()
-        lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)
+        lines, status, _ = run(folder / f"{kind}-{name}.ash", None, kind, threads=2, writes_states=True)
         seconds = time.monotonic() - began
         if status != 0:
             raise SystemExit(f"the run that nobody kills has ended with status {status}")
@@ -210,7 +266,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--what", choices=("networks", "functions"), default="networks")
     wishes = parser.parse_args(words)
     generator = random.Random(wishes.seed)
-    found: Counter[str] = Counter(dict.fromkeys(("kills", "runs", "acknowledged", *WRONG), 0))
+    found: Counter[str] = Counter(dict.fromkeys(("kills", "runs", "acknowledged", "ended", "late", *WRONG), 0))
     with tempfile.TemporaryDirectory() as folder:
         whole = [unkilled(Path(folder), kind) for kind in (NETWORKS if wishes.what == "networks" else FUNCTIONS)]
         for number in itertools.count():

@@ -377,7 +377,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--journal",
         metavar="FILE",
-        help="write each result to this file immediately; the same command resumes an interrupted run",
+        help="write each result to this file within 50 ms; the same command resumes an interrupted run",
     )
     parser.add_argument("--json", metavar="FILE", help="also write a machine-readable summary")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")

@@ -1,6 +1,6 @@
 """Contains the loop that the calling thread runs while the core trains.
 
-The thread sleeps in the core without the GIL. It wakes every 50 ms, or sooner when the core needs more candidates. It
+The thread sleeps in the core without the GIL. It wakes every 40 ms, or sooner when the core needs more candidates. It
 then lets Python deliver signals, provides candidates, draws the progress, writes the journal, calls the callbacks, and
 checks the deadline, in this order.
 
@@ -25,6 +25,7 @@ from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
 from ash.history.records import Columns
 from ash.journal.journal import NullJournal
+from ash.journal.open_journal import LOOK_SECONDS
 from ash.options import Options
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 REPORT_LIMIT = "report_limit"
 """The core's name for the ending of a run that repeats a record and has reached the record's last decision."""
-WAKE_SECONDS = 0.05
+WAKE_SECONDS = LOOK_SECONDS
 """How long the calling thread sleeps at a time. It notices Ctrl-C and the time limit when it wakes."""
 
 

@@ -150,7 +150,7 @@ def tune_function(
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
-        A file to which each result is written immediately. The same call resumes the run after any interruption; a call
+        A file to which each result is written within 50 ms. The same call resumes the run after any interruption; a call
         with more candidates or a larger limit extends the run. States of earlier calls are not loaded. So if a resumed
         run promotes a candidate of an earlier call, it first trains the candidate again through its lower rungs, unless
         `train` keeps checkpoints instead of returning states (`current_job`). A space that contains the earlier one is

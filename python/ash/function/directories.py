@@ -5,6 +5,8 @@
 
 A function may create directories without the run's knowledge, perhaps on another machine. So when a candidate has
 retired, the run looks for its directory and deletes it, unless the candidate is the best.
+With a journal, a directory is created when the rows of its candidate and of the jobs before are in the file. So what a
+job finds in its directory after a crash is known to the run.
 Threads: `made` may be called in any thread or process, everything else only in the calling thread.
 Cost: for functions without directories, only checks whether a path exists: at most one per call of `tidy`, and two per
 candidate.
@@ -15,8 +17,11 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+SETTLES: dict[str, Callable[[], None]] = {}
+"""For the folder of each run of this process, the function that waits for the rows of its journal."""
 CANDIDATE = "candidate-"
 """Prefix of the directories' names."""
 
@@ -29,6 +34,8 @@ def made(folder: str, candidate: int) -> Path:
     OSError
         The directory cannot be created, or the folder is a symbolic link, which could lead anywhere.
     """
+    if (settle := SETTLES.get(folder)) is not None:
+        settle()
     parent = Path(folder)
     if parent.is_symlink():
         raise OSError(f"{parent} is a link: replace it by a folder for the directories of candidates")
@@ -46,15 +53,23 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
     folder : Path or None
         The folder next to the journal, such as ``run.ash-states``, in which directories are kept. If None, a temporary
         folder is used, which is deleted at the end of the run.
+    settle : function
+        Waits until the rows of the journal are in its file.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, settle: Callable[[], None]) -> None:
         self._is_temporary = folder is None
         self._folder = _temporary() if folder is None else folder.absolute()
         self.folder = str(self._folder)
         self._retired: list[int] = []  # candidates whose directories `tidy` has yet to delete
+        self._settle = settle
+
+    def __enter__(self) -> "Directories":
+        SETTLES[self.folder] = self._settle
+        return self
 
     def __exit__(self, *error: object) -> None:
+        del SETTLES[self.folder]
         if self._is_temporary:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:

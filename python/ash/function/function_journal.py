@@ -3,21 +3,29 @@
     agree       writes the identity of the run in the first call, and compares it with that of each later call
     recall      returns the answer of a recorded job, which does not run again
     log         jobs handed out and their answers, in order -> rows -> one commit per call of `look`
+    before_job  commits the log before a job starts, unless jobs are shorter than a commit
 
+So a job finds after a crash what it knew when it started: its candidate is drawn again, and no job of a lower rung runs
+again on its checkpoint. If jobs are shorter than a commit, their rows are written within LOOK_SECONDS: by the calling
+thread between jobs, and by a thread of the journal while the calling thread runs a job. A job that asks for its
+directory (`settle`) or runs in another process waits for the rows even then.
 An answer is recorded as soon as its job has ended, even if the virtual clock cannot use it for a decision yet. For a
 greedy run the order of jobs and answers is recorded, too, since decisions depend on it. States that functions return
 are not recorded, because loading a pickle runs code, so files of earlier processes cannot be trusted.
 Invariant: the log is one object, and a commit replaces it by an empty log in a single assignment. So rows are
 consistent even if Ctrl-C arrives between two steps.
-Threads: only the calling thread.
+Threads: the calling thread, and between `leave` and `come_back` also the journal's thread. `_writing` admits one of
+them at a time. Any thread may call `settle`.
 """
 
 import json
 import math
+import os
 import shutil
 import time
 from datetime import datetime
 from pathlib import Path
+from threading import Condition, Event, Lock, Thread, get_ident
 from typing import Any
 
 from ash import _core
@@ -31,7 +39,7 @@ from ash.function.state_store import LOST, WAITING
 from ash.history.records import OBJECTIVE
 from ash.journal.database import Changes, Row
 from ash.journal.journal import Facts, Journal, sound
-from ash.journal.open_journal import OpenJournal
+from ash.journal.open_journal import LOOK_SECONDS, OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
@@ -45,9 +53,10 @@ ALONE = (1, 1)
 class Log:
     """The tasks handed out or ended since the last commit, and the next row numbers in tables `jobs` and `steps`."""
 
-    def __init__(self, jobs: int, steps: int) -> None:
+    def __init__(self, jobs: int, steps: int, entries: list[tuple[_core.Task, Any]] | None = None) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # (task, params or answer); None if the answer was recalled
+        # (task, params or answer); None if the answer was recalled
+        self.entries: list[tuple[_core.Task, Any]] = entries or []
 
 
 class FunctionJournal(OpenJournal):
@@ -60,6 +69,15 @@ class FunctionJournal(OpenJournal):
         self._greedy = self._anew = False  # whether steps are recorded, and whether they must be replaced
         self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
+        self._is_flood = False  # whether the last job was shorter than a commit
+        self._process, self._thread = os.getpid(), get_ident()
+        self._writing = Lock()
+        self._is_away = False  # whether the calling thread runs a job, so that nothing but `settle` changes the journal
+        self._follower: Thread | None = None  # writes while the calling thread is away
+        self._error: BaseException | None = None  # the follower's error
+        self._closing = Event()
+        self._passed = Condition()
+        self._passes = 0  # guarded by `_passed`: how often the log was written
         super().__init__(journal)
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
         if self._database is not None:
@@ -167,6 +185,69 @@ class FunctionJournal(OpenJournal):
         if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
+            if answer is not None:
+                self._is_flood = answer.end - answer.start < self._commit_seconds
+                self.is_urgent = not self._is_flood
+
+    def before_job(self, *, elsewhere: bool) -> None:
+        """Write the log, unless jobs are shorter than a commit and the last commit was within LOOK_SECONDS."""
+        if not self._log.entries:
+            return
+        if elsewhere or not self._is_flood or time.monotonic() - self._committed >= LOOK_SECONDS:
+            self._try_to_write()
+        elif self._follower is None and self._is_kept:
+            self._follower = Thread(target=self._follow, name="ash-journal", daemon=True)
+            self._follower.start()
+
+    def leave(self) -> None:
+        """Allow the journal's thread to write."""
+        self._is_away = True
+
+    def come_back(self) -> None:
+        """Wait until the journal's thread does not write; raise its error, if any."""
+        self._is_away = False
+        with self._writing:
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def settle(self) -> None:
+        """Return when all rows so far are in the file, or when nothing more is written."""
+        if not self._log.entries or os.getpid() != self._process:
+            return
+        if get_ident() == self._thread:
+            return self._try_to_write()
+        with self._passed:
+            before = self._passes
+            while self._passes == before and self._is_kept and not self._closing.is_set():
+                self._passed.wait(LOOK_SECONDS)
+
+    def _follow(self) -> None:
+        """Write the log every LOOK_SECONDS if the calling thread is away."""
+        while not self._closing.wait(LOOK_SECONDS):
+            if self._is_away and self._log.entries:
+                try:
+                    self._try_to_write(only_away=True)
+                except BaseException as error:  # raised in the calling thread
+                    self._error = error
+                    return
+
+    def _try_to_write(self, ended: str | None = None, *, only_away: bool = False) -> None:
+        try:
+            with self._writing:
+                if self._is_away or not only_away:
+                    super()._try_to_write(ended)
+        finally:
+            with self._passed:
+                self._passes += 1
+                self._passed.notify_all()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End the journal's thread, and close the journal as the base class does."""
+        self._closing.set()
+        if self._follower is not None:
+            self._follower.join()
+        super().__exit__(kind, error, trace)
 
     def _write(self, ended: str | None = None) -> None:
         run = self._run
@@ -182,7 +263,7 @@ class FunctionJournal(OpenJournal):
         if changes or self._is_time(now):
             self._commit(changes, now)
             self._log, self._anew, self._held = after, False, held
-        self._written = decided
+        self._written, self.is_urgent = decided, False
 
     def _held_of(self, run: FunctionRun) -> list[list[int]]:
         """Return the recorded jobs that callbacks have not received, because they are undecided or not recalled yet."""
@@ -190,12 +271,13 @@ class FunctionJournal(OpenJournal):
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
     def _take(self, changes: Changes, started: float) -> Log:
-        """Add the rows of the log to the changes; return an empty log that continues the row numbers."""
+        """Add the rows of the log to the changes; return a log that continues the row numbers, without these rows."""
+        entries = self._log.entries[:]
         jobs: list[Row] = []
         answers: list[Row] = []
         candidates: list[Row] = []
         steps: list[tuple[int, int, int]] = []
-        for task, what in self._log.entries:
+        for task, what in entries:
             is_answer = isinstance(what, Answer)
             steps.append((task.candidate, task.rung, int(is_answer or what is None)))
             if is_answer:
@@ -211,7 +293,8 @@ class FunctionJournal(OpenJournal):
         changes.add("jobs", jobs)
         changes.add("answers", answers)
         changes.add("candidates", candidates)
-        return Log(self._log.jobs + len(jobs), self._log.steps + len(steps))
+        later = self._log.entries[len(entries) :]
+        return Log(self._log.jobs + len(jobs), self._log.steps + len(steps), later)
 
 
 def tidy(folder: Path, *kinds: str) -> None:

@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -43,6 +42,7 @@ from ash.function.sources import Source
 from ash.function.state_store import LOST, States
 from ash.history.records import STORY, Columns, JobRecord
 from ash.journal.journal import NullJournal
+from ash.journal.open_journal import LOOK_SECONDS
 from ash.options import MINIMIZE, FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
@@ -51,7 +51,7 @@ from ash.run_record import RunRecord
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 
-WAKE_SECONDS = 0.05
+WAKE_SECONDS = LOOK_SECONDS
 CUTS = ("failures", "patience")
 """Values of `ended` after which no more jobs are decided."""
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
@@ -105,11 +105,11 @@ class FunctionRun:
         # Undecided answers. The float is subtracted from an answer's start and end, to count them from the run's start.
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
-        self._directories = Directories(journal.folder)
+        self._directories = Directories(journal.folder, journal.settle)
         epochs = [rung["epochs"] for rung in self.rungs]
         totals = epochs if options.training == "restart" else accumulate(epochs)
         self._of_rungs = [(*each, self._directories.folder) for each in zip(epochs, totals, strict=True)]
-        self._retraining = Retraining(runners, self._states, source.params, self._job_of)
+        self._retraining = Retraining(runners, self._states, source.params, self._job_of, self._begin)
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # `Answer.info` of the job in each of `_rows`
@@ -206,9 +206,11 @@ class FunctionRun:
         if self._journal.params:
             self._pending.extend(replay(self._journal, self._next, self._start, lambda: self._ended is not None))
         while True:
-            self._hand_out(partial(self._look, view, reporter))
+            self._hand_out()
             if self._ended is not None or not self._running:
                 return self._check_runners()
+            if self._journal.is_urgent:
+                self._look(view, reporter)
             for key, answer in self._runners.wait(min(WAKE_SECONDS, self._seconds_left())):
                 if (found := self._retraining.step(key, answer)) is not None:
                     self._finish(*found)
@@ -254,8 +256,8 @@ class FunctionRun:
             return math.inf
         return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
-    def _hand_out(self, look: Callable[[], None]) -> None:
-        """Start jobs while runners are free. `look` records new results, and passes them to the callbacks."""
+    def _hand_out(self) -> None:
+        """Start jobs while runners are free."""
         if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
@@ -263,10 +265,6 @@ class FunctionRun:
                 if (task := self._next()) is None:
                     return
                 self._pending.append(task)
-                is_kept = self._journal.written is not None
-                if is_kept and task.rung == 0 and self._source.learns(task.candidate):
-                    look()  # record the candidate, so that after a crash it is drawn again and finds its directory
-                    continue
             self._start(self._pending.popleft())
 
     def _next(self) -> _core.Task | None:
@@ -307,7 +305,17 @@ class FunctionRun:
         if state is LOST:
             self._retraining.begin(task)
         else:
-            self._runners.start(self._job_of(key), dict(self._source.params[task.candidate]), state)
+            self._begin(self._job_of(key), dict(self._source.params[task.candidate]), state)
+
+    def _begin(self, job: Job, params: Params, state: Any) -> None:
+        """Start a job, which may run to its end in the calling thread."""
+        journal = self._journal
+        journal.before_job(elsewhere=self._runners.packed)
+        journal.leave()
+        try:
+            self._runners.start(job, params, state)
+        finally:
+            journal.come_back()
 
     def _job_of(self, key: Key) -> Job:
         """Return the description of a job that is passed to its runner."""

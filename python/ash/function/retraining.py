@@ -46,13 +46,19 @@ class Best(NamedTuple):
 class Retraining:
     """The candidates of a run that are being trained again.
 
-    `params` lists the hyperparameters of the candidates so far, and may grow. `job_of` returns the job for a key.
+    `params` lists the hyperparameters of the candidates so far, and may grow. `job_of` returns the job for a key, and
+    `begin` starts it.
     """
 
     def __init__(
-        self, runners: JobRunners, states: States, params: Sequence[Params], job_of: Callable[[Key], Job]
+        self,
+        runners: JobRunners,
+        states: States,
+        params: Sequence[Params],
+        job_of: Callable[[Key], Job],
+        begin: Callable[[Job, Params, Any], None],
     ) -> None:
-        self._runners, self._states, self._params, self._job_of = runners, states, params, job_of
+        self._runners, self._states, self._params, self._job_of, self._begin = runners, states, params, job_of, begin
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
@@ -102,7 +108,7 @@ class Retraining:
         job = self._job_of(key)
         if key != self._targets.get(key[0]):
             self._states.retrained_epochs += job[EPOCHS]
-        self._runners.start(job, dict(self._params[key[0]]), state)
+        self._begin(job, dict(self._params[key[0]]), state)
 
     def _answer(self, key: Key) -> Answer:
         while True:

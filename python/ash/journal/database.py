@@ -11,8 +11,7 @@ change nothing. With the log, readers do not block commits. Without the log, a c
 Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt. If
 the disk or the system refuses an operation, JournalUnwritable is raised. It is also raised if the file was deleted or
 replaced during the run, since SQLite would continue to write to the old file.
-Threads: a database is used only by the thread that opened it. Use in a forked child is refused, since SQLite does not
-support it.
+Threads: one thread at a time uses a database. Use in a forked child is refused, since SQLite does not support it.
 """
 
 import contextlib
@@ -98,7 +97,9 @@ class Database:
         self._process = os.getpid()
         _create(path)
         with _named(path):
-            self._connection = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(
+                path.absolute(), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             try:
                 self._is_new = _check(self._connection, path) == 0
                 self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")

@@ -133,6 +133,9 @@ ended (True) or was started (False)."""
     folder: Path | None = None
     """The folder in which a run of a function may store files."""
 
+    is_urgent = False
+    """Whether a result waits to be written whose job took longer than a commit."""
+
     @property
     def written(self) -> int | None:
         """Return how many decided jobs are in the file and may therefore be reported; None if there is no file."""
@@ -215,6 +218,18 @@ ended (True) or was started (False)."""
 
     def retraced(self, exactly: bool) -> None:
         """Handle the end of the replay of recorded jobs; `exactly` says whether it repeated the recorded steps."""
+
+    def before_job(self, *, elsewhere: bool) -> None:
+        """Write what a job that starts now must find after a crash; `elsewhere` if it runs in another process."""
+
+    def leave(self) -> None:
+        """Allow writing from another thread, since the calling thread runs a job and changes nothing meanwhile."""
+
+    def come_back(self) -> None:
+        """End what `leave` has begun; raise the error of the other thread, if any."""
+
+    def settle(self) -> None:
+        """Return when all rows so far are in the file. Jobs call this, in any thread of any process."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
         """Log a job that the virtual clock has started."""

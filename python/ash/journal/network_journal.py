@@ -2,7 +2,7 @@
 
     open, agree             see open_journal.py
     restore                 passes results and states to the core, which uses them when it reaches these jobs
-    look, every 50 ms       writes new results and states (state_cache.py) in one commit, before callbacks are called
+    look, every 40 ms       writes new results and states (state_cache.py) in one commit, before callbacks are called
     finish                  writes the remaining results, and as many networks of the result as time allows
 
 The core stores results as columns, the journal stores them as rows.

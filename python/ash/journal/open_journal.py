@@ -4,14 +4,11 @@
              JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens;
              in any case a completed run can still be read
     agree    writes the facts of the run, after comparing them with those that an earlier call has written
-    write    writes new results in one commit, which is postponed if the last commit was recent (see Cost)
+    look     writes new results in one commit; the calling thread looks every LOOK_SECONDS
 
-Durability: a result is in the file before callbacks receive it.
-Threads: used only by the calling thread.
-Cost: each time `look` finds new results, there is one commit, which syncs the disk. After a commit that took s seconds,
-`look` writes nothing for s / COMMIT_SHARE seconds, but for at most HEARTBEAT seconds. So the commits of `look` take at
-most COMMIT_SHARE of the calling thread's time. On a slow disk, where a commit takes more than COMMIT_SHARE * HEARTBEAT
-seconds, they take a larger share.
+Durability: a result is in the file before callbacks receive it, and LOOK_SECONDS and a commit after its job ended.
+Threads: used only by the calling thread, except as the subclasses say.
+Cost: each time `look` finds new results, there is one commit, which syncs the disk.
 """
 
 import contextlib
@@ -47,13 +44,10 @@ from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
 """The maximum number of rungs: epochs at least double from one rung to the next, and are counted in 63 bits."""
+LOOK_SECONDS = 0.04
+"""How often new results are written. So a result is in the file 50 ms after its job if a commit takes 10 ms."""
 HEARTBEAT = 1.0
-"""The maximum number of seconds from the end of a commit until `look` may write again. Once they have passed, `look`
-writes the elapsed time even if no job has ended."""
-COMMIT_SHARE = 0.005
-"""The share of the calling thread's time that the commits of `look` may take; on a slow disk they take more, because of
-HEARTBEAT. A crash loses the results of the pause after a commit, which is 200 times as long as the commit, but at most
-HEARTBEAT seconds."""
+"""The number of seconds after a commit from which on `look` writes the elapsed time even if no job has ended."""
 
 
 class OpenJournal(NullJournal):
@@ -62,7 +56,7 @@ class OpenJournal(NullJournal):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._started = self._training_started = time.monotonic()
-        self._committed = self._rests = 0.0  # time of the last commit, and earliest time of the next one
+        self._committed = self._commit_seconds = 0.0  # time of the last commit, and how long it took
         self._path = path = real_path(journal.file)
         check_place(path)
         self._lock: Lock | None = None
@@ -193,9 +187,8 @@ class OpenJournal(NullJournal):
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self) -> None:
-        """Write new results, unless it is too early for the next commit."""
-        if time.monotonic() >= self._rests:
-            self._try_to_write()
+        """Write new results."""
+        self._try_to_write()
 
     def finish(self, ended: str) -> None:
         """Write all remaining results, and how the run ended."""
@@ -237,7 +230,7 @@ class OpenJournal(NullJournal):
         began = time.monotonic()
         is_saved = self._save(changes)
         self._committed = time.monotonic()
-        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
+        self._commit_seconds = self._committed - began
         return is_saved
 
     def _save(self, changes: Changes) -> bool:

@@ -70,7 +70,7 @@ verbose : int, default=0
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written immediately. Calling `fit` again with the same data and parameters resumes
+    A file to which each result is written within 50 ms. Calling `fit` again with the same data and parameters resumes
     the run after any interruption, if `random_state` is an int or None (None: the journal's seed is used). The space of
     a later call may be larger if it contains the earlier space.
 executor : object with `submit` or None, default=None
@@ -210,7 +210,7 @@ verbose : int, default=0
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and parameters
+    A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and parameters
     resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file does not
     contain estimators, so promoted candidates are trained again.
 executor : None, "processes", or an object with `submit`, default=None

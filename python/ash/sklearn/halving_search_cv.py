@@ -118,7 +118,7 @@ class HalvingSearchCV(ASHSearchCV):
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
-        A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and
+        A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and
         parameters resumes the search, if `random_state` is an int or None (None: the journal's seed is used).
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs run, as for `ash.ASHSearchCV`.
