@@ -28,6 +28,18 @@ from result_help import make_result
 
 pytestmark = pytest.mark.core
 
+
+def tune_function(*callbacks: Any) -> ash.FunctionResult:
+    return ash.tune_function(
+        lambda params, epochs, state: params["a"] - 1 / epochs,
+        {"a": ash.uniform(0, 1)},
+        costs=lambda params, epochs: epochs,
+        candidates=16,
+        progress=False,
+        callbacks=callbacks,
+    )
+
+
 # Events
 
 
@@ -219,10 +231,10 @@ def ticks_of_threads() -> dict[int, int]:
     return ticks
 
 
-@pytest.mark.parametrize("method", ["on_start", "on_job"])
-def test_an_error_in_a_callback_is_raised_unchanged(method: str) -> None:
-    before, after, error = Diary(), Diary(), LookupError("no such experiment")
-    with pytest.raises(LookupError) as raised:
+@pytest.mark.parametrize(("method", "error"), [("on_start", LookupError("no experiment")), ("on_job", SystemExit(3))])
+def test_an_error_in_on_start_or_an_exit_in_on_job_is_raised_unchanged(method: str, error: BaseException) -> None:
+    before, after = Diary(), Diary()
+    with pytest.raises(type(error)) as raised:
         tune(before, Failing(method, error), after)
     assert raised.value is error and error.__cause__ is None and error.__context__ is None
     assert before.kinds[-1] == "error"
@@ -230,18 +242,40 @@ def test_an_error_in_a_callback_is_raised_unchanged(method: str) -> None:
     assert all(what is error for kind, what in before.pages + after.pages if kind == "error")
 
 
-def test_an_error_in_on_end_does_not_lose_the_result() -> None:
+@pytest.mark.parametrize("tuned", [tune, tune_function])
+def test_an_error_in_on_job_costs_neither_the_run_nor_the_other_callbacks(tuned: Any) -> None:
+    class Broken(Diary):
+        def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+            super().on_job(job, params)
+            if len(self.jobs) == 3:
+                raise ConnectionError("the server is down")
+
+    before, broken, after = Diary(), Broken(), Diary()
+    with pytest.warns(UserWarning) as warned:
+        result = tuned(before, broken, after)
+    text = "Broken.on_job raised ConnectionError: the server is down; the run continues without this callback"
+    assert [str(each.message) for each in warned] == [text]
+    for diary in (before, after):
+        assert diary.kinds == ["start", *["job"] * len(result.jobs), "end"]
+    assert broken.kinds == ["start", "job", "job", "job", "error"] and result.digest == tuned().digest
+    assert isinstance(broken.pages[-1][1], ConnectionError)
+
+
+@pytest.mark.parametrize("tuned", [tune, tune_function])
+@pytest.mark.parametrize("error", [OSError("no such host"), KeyboardInterrupt()])
+def test_an_error_or_ctrl_c_in_on_end_does_not_lose_the_result(error: BaseException, tuned: Any) -> None:
     before, after = Diary(), Diary()
-    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is complete"):
-        result = tune(before, Failing("on_end", OSError("no such host")), after)
+    text = rf"Failing.on_end raised {type(error).__name__}: {error}; the result is complete"
+    with pytest.warns(UserWarning, match=text):
+        result = tuned(before, Failing("on_end", error), after)
     assert before.pages[-1] == after.pages[-1] == ("end", result)
 
 
 def test_no_thread_trains_after_an_error() -> None:
     tune()  # in this run OpenMP starts its threads, which stay idle afterward
     ours = ticks_of_threads().keys()
-    with pytest.raises(LookupError):
-        endless(Failing("on_job", LookupError()))
+    with pytest.raises(SystemExit):
+        endless(Failing("on_job", SystemExit()))
     before = ticks_of_threads()
     time.sleep(1)  # a training thread would run for 100 ticks; an idle library thread runs for almost none
     now = ticks_of_threads()
@@ -274,10 +308,18 @@ def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Excepti
 
 
 def test_an_error_in_on_error_is_added_as_a_note() -> None:
-    error = LookupError("no such experiment")
-    with pytest.raises(LookupError) as raised:
+    error = SystemExit("no such experiment")
+    with pytest.raises(SystemExit) as raised:
         tune(Failing("on_error", OSError("disk full")), Failing("on_job", error))
     assert raised.value is error and error.__notes__ == ["Failing.on_error raised OSError: disk full"]
+
+
+def test_an_error_in_on_error_is_added_to_the_warning_of_on_job() -> None:
+    twice = Failing("on_job", LookupError("no such experiment"))
+    twice.on_error = twice.fail  # type: ignore[method-assign]
+    text = "on_job raised LookupError: no such experiment, and Failing.on_error raised LookupError: no such experiment;"
+    with pytest.warns(UserWarning, match=text):
+        tune(twice)
 
 
 def test_started_callbacks_receive_on_error_if_there_is_no_result() -> None:

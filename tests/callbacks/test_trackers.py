@@ -110,7 +110,7 @@ def test_an_active_run_is_the_parent(database: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(LookupError(), "FAILED"), (KeyboardInterrupt(), "KILLED")], ids=["error", "Ctrl-C"]
+    ("error", "status"), [(SystemExit(), "FAILED"), (KeyboardInterrupt(), "KILLED")], ids=["error", "Ctrl-C"]
 )
 def test_mlflow_records_the_error(error: BaseException, status: str, database: Any) -> None:
     told = ash.callbacks.MLflow(status)
@@ -213,8 +213,8 @@ def test_an_open_wandb_run_stays_open(offline: Any, tmp_path: Path) -> None:
 
 
 def test_wandb_records_the_error(offline: Any, tmp_path: Path) -> None:
-    with pytest.raises(LookupError):
-        tune(Failing("on_job", LookupError()), ash.callbacks.WandB())
+    with pytest.raises(SystemExit):
+        tune(Failing("on_job", SystemExit()), ash.callbacks.WandB())
     assert [record.exit.exit_code for record in records(tmp_path) if record.HasField("exit")] == [1]
 
 
@@ -312,8 +312,8 @@ def test_an_estimator_logs_its_final_model(tmp_path: Path) -> None:
 
 def test_a_failed_run_keeps_the_scores_logged_so_far(tmp_path: Path) -> None:
     callback = ash.callbacks.TensorBoard(tmp_path / "run")
-    with pytest.raises(LookupError):
-        tune(callback, Failing("on_job", LookupError()))
+    with pytest.raises(SystemExit):
+        tune(callback, Failing("on_job", SystemExit()))
     assert events(tmp_path / "run").Scalars("best_score")
     pickle.dumps(callback)
     (tmp_path / "file").write_text("")

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -14,8 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.metrics import log_loss
 
 import ash
+import needs
 from ash._utils.display import show
 from ash.cli.cli_show import journal_lines
 from ash.function import reports, state_store
@@ -64,6 +68,88 @@ def test_all_forms_of_a_function_give_its_scores(form: Any, places: dict[str, An
     assert found.digest == expected.digest
     done = found.best_state.done if form is Trained else found.best_state["done"]
     assert done == expected.best_state
+
+
+class Net:
+    """A model that goes on training: its only copies are those that ash makes."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params, self.done = params, 0
+
+    def fit_more(self, epochs: int = 1) -> None:
+        self.done += epochs
+
+    def score(self) -> float:
+        return 1 - (self.params["x"] - 0.3) ** 2 - 0.1 * self.params["depth"] / self.done
+
+
+def ignores(params: dict[str, Any], report: Any) -> None:
+    net = Net(params)
+    for _ in range(100):
+        net.fit_more()
+        report(net.score(), state=net)
+
+
+def obeys(params: dict[str, Any], report: Any) -> None:
+    net, goes_on = Net(params), True
+    while goes_on:
+        net.fit_more()
+        goes_on = report(net.score(), state=net)
+    net.fit_more()  # such as a last step that only a deployed model would need
+
+
+def yields(params: dict[str, Any]) -> Iterator[Any]:
+    net = Net(params)
+    try:
+        while True:
+            net.fit_more()
+            yield net.score(), net
+    except GeneratorExit:
+        return
+
+
+def returns(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    net = state or Net(params)
+    net.fit_more(epochs)
+    return net.score(), net
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"threads": 1},
+        {"threads": 2, "max_epochs": 8},
+        {"threads": 1, "max_epochs": 8},
+        {"executor": "processes", "threads": 2, "max_epochs": 8},
+    ],
+)
+@pytest.mark.parametrize("form", [ignores, obeys, yields, returns, Net])
+def test_the_best_state_of_a_model_that_goes_on_training_is_that_of_its_score(
+    form: Any, places: dict[str, Any]
+) -> None:
+    found = run(form, costs=cost, **places)
+    assert found.best_state.done == found.best_epochs and found.best_state.score() == found.best_score
+    time.sleep(0.05)
+    assert found.best_state.done == found.best_epochs, "a loop that has ended goes on"
+
+
+def test_a_booster_that_goes_on_is_the_best_state_with_the_rounds_that_scored() -> None:
+    lightgbm = needs.package("lightgbm")
+    x, y = load_digits(return_X_y=True)
+    data = lightgbm.Dataset(x[:900], y[:900], free_raw_data=False).construct()
+    held_out = lightgbm.Dataset(x[900:], y[900:], reference=data, free_raw_data=False).construct()
+
+    def boost(params: dict[str, Any], report: Any) -> None:
+        def callback(env: Any) -> None:
+            report(env.evaluation_result_list[0][2], state=env.model)
+
+        own = {"objective": "multiclass", "num_class": 10, "verbose": -1, "num_threads": 1, "seed": 0, **params}
+        lightgbm.train(own, data, num_boost_round=64, valid_sets=[held_out], callbacks=[callback])
+
+    space = {"learning_rate": ash.log(0.05, 0.5), "num_leaves": ash.integers(4, 31, log=True)}
+    found = ash.tune_function(boost, space, candidates=6, direction="minimize", max_epochs=8, threads=1, progress=False)
+    assert found.best_state.current_iteration() == found.best_epochs
+    assert log_loss(y[900:], found.best_state.predict(x[900:])) == pytest.approx(found.best_value)
 
 
 def test_a_generator_is_paused_and_resumed() -> None:

@@ -132,9 +132,10 @@ class Callback:
     `on_end`. With a journal, a job is reported at most once, even if later calls resume the run. If a call dies after
     it has recorded jobs but before it has reported them, these jobs are never reported.
 
-    Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
-    An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in
-    the run.
+    Errors: no callback costs a result. An exception in `on_job` becomes a warning. The callback gets it in `on_error`,
+    and is not called again; the run continues. An exception or Ctrl-C in `on_end` becomes a warning, since there is
+    already a result. An exception in `on_start` is raised before anything is trained. Ctrl-C in `on_job` acts like
+    Ctrl-C in the run. To end a run, call `Run.stop`.
 
     Cost: none without callbacks. With callbacks, a few microseconds per job in the calling thread, plus the time of the
     callbacks themselves.
@@ -188,11 +189,11 @@ class Callback:
         """
 
     def on_error(self, error: BaseException) -> None:
-        """Handle a run that ended without a result; called instead of `on_end`, and only if `on_start` has returned.
+        """Handle an error; called instead of `on_end`, and only if `on_start` has returned.
 
         Parameters
         ----------
         error : BaseException
-            The error that ended the run and that `ash.tune` raises. An exception in this method is added to that error
-            as a note.
+            The error that ended the run and that `ash.tune` raises, or the exception of this callback's own `on_job`.
+            An exception in this method is added to the error as a note, or to the warning of `on_job`.
         """

@@ -4,8 +4,10 @@ When the core's events show that a job has finished, `Reporter.look` reads the n
 After 50 ms it leaves the remaining records for the next call.
 
 Threads: used only by the calling thread, but `Run.stop` may be called from any thread.
-Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`.
-Each callback whose `on_start` has returned gets exactly one of `on_end` and `on_error`.
+Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`,
+unless its `on_job` raises. Each callback whose `on_start` has returned gets exactly one of `on_end` and `on_error`.
+Errors: a callback whose `on_job` raises an exception gets that exception in `on_error`, and no further calls. The run
+continues, and there is one warning.
 Cost: the core's records are read only when a job has finished, and then only the new records.
 """
 
@@ -84,6 +86,7 @@ class Reporter:
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
         self._callbacks = callbacks
         self._told: list[Any] = []  # callbacks notified of the start but not yet of the end
+        self._failed: list[Any] = []  # callbacks that get no more calls
         self._run: Run | None = None
         self._before: Restored = frozenset()
         self._finished = self._read = 0  # number of jobs finished according to the events, and number of jobs read
@@ -102,7 +105,7 @@ class Reporter:
             try:
                 _call(callback, "on_error", error)
             except Exception as other:
-                error.add_note(f"{type(callback).__name__}.on_error raised {type(other).__name__}: {other}")
+                error.add_note(_raised(callback, "on_error", other))
 
     @property
     def stopped(self) -> bool:
@@ -177,9 +180,8 @@ class Reporter:
             callback = self._told.pop(0)
             try:
                 _call(callback, "on_end", result)
-            except Exception as error:  # an error in a callback must not lose the result
-                raised = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}"
-                warn_user(f"{raised}; the result is complete")
+            except (Exception, KeyboardInterrupt) as error:  # neither may lose the result
+                warn_user(f"{_raised(callback, 'on_end', error)}; the result is complete")
 
     def _read_jobs(self, tuner: Jobs, most: int | None = None) -> None:
         columns = tuner.jobs(self._read)
@@ -192,10 +194,32 @@ class Reporter:
         while self._waiting and (until is None or time.monotonic() < until):
             job = self._waiting[0]
             while self._place < len(self._callbacks):
+                callback = self._callbacks[self._place]
                 self._place += 1  # counted before the call, so that an interrupted callback does not get the job again
-                _call(self._callbacks[self._place - 1], "on_job", job, dict(params[job.candidate]))
+                if any(each is callback for each in self._failed):
+                    continue
+                try:
+                    _call(callback, "on_job", job, dict(params[job.candidate]))
+                except Exception as error:
+                    self._drop(callback, error)
             self._waiting.popleft()
             self._place = 0
+
+    def _drop(self, callback: Any, error: Exception) -> None:
+        """Call no method of a callback again, after its `on_error`."""
+        self._failed.append(callback)
+        self._told = [each for each in self._told if each is not callback]
+        text = _raised(callback, "on_job", error)
+        try:
+            _call(callback, "on_error", error)
+        except Exception as other:
+            text += f", and {_raised(callback, 'on_error', other)}"
+        warn_user(f"{text}; the run continues without this callback")
+
+
+def _raised(callback: Any, method: str, error: BaseException) -> str:
+    """Return words that say which method has raised which error."""
+    return f"{type(callback).__name__}.{method} raised {type(error).__name__}: {error}"
 
 
 def _call(callback: Any, name: str, *arguments: Any) -> None:

@@ -89,9 +89,9 @@ def tune_function(
           paused between jobs. If jobs run in another process, each job restarts the generator and advances it to the
           epoch that it had reached.
         - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch and waits there between
-          jobs. ``report`` also takes ``state=`` and ``metrics=``. ``report`` returns False once the candidate will not
-          be trained further, and raises `Retired` if it is called again after that. This form suits the training loops
-          of libraries that have callbacks.
+          jobs. ``report`` also takes ``state=`` and ``metrics=``. Once the candidate will not be trained further,
+          ``report`` raises `Retired` if it got a state. Else it returns False, and raises `Retired` in the next call.
+          This form suits the training loops of libraries that have callbacks.
         - A class: ``train(params)`` creates an object with the methods ``fit_more(epochs)`` and ``score()``. The object
           is the state.
         - An Optuna objective, wrapped by `ash.from_optuna`.
@@ -150,13 +150,13 @@ def tune_function(
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
-        A file to which each result is written within 50 ms. The same call resumes the run after any interruption; a call
-        with more candidates or a larger limit extends the run. States of earlier calls are not loaded. So if a resumed
-        run promotes a candidate of an earlier call, it first trains the candidate again through its lower rungs, unless
-        `train` keeps checkpoints instead of returning states (`current_job`). A space that contains the earlier one is
-        accepted: recorded candidates are kept, and new ones come from the larger space. Any other space, another seed
-        and another function name are refused. If the function's source code has changed, there is a warning; a changed
-        Optuna objective is refused.
+        A file to which each result is written within 50 ms. The same call resumes the run after any interruption. A
+        call with more candidates or a larger limit extends the run. States of earlier calls are not loaded. So if a
+        resumed run promotes a candidate of an earlier call, it first trains the candidate again through its lower
+        rungs, unless `train` keeps checkpoints instead of returning states (`current_job`). A space that contains the
+        earlier one is accepted: recorded candidates are kept, and new ones come from the larger space. Any other space,
+        another seed and another function name are refused. If the function's source code has changed, there is a
+        warning; a changed Optuna objective is refused.
     executor : None, "processes", or an object with `submit`
         Where jobs run. None means threads of this process. "processes" means child processes, which can be killed;
         `train` and states are pickled by cloudpickle. Or pass a `distributed.Client`, or an executor of

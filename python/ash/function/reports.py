@@ -4,7 +4,8 @@
     function:        report(...) -> waits until its candidate is trained further or retired
 
 The function needs a thread because it waits in the middle of a call. When a candidate is retired, its generator is
-dropped. `report` then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS
+dropped. `report` then raises `Retired` if it was given a state, since a loop that went on would change this state. If
+it was given none, it returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS
 for the function to end. At the end of a run, this is the limit for all waiting functions together.
 Threads: the function and the thread that receives its reports never run at the same time, unless the function does not
 end within END_SECONDS, or Ctrl-C interrupts the run.
@@ -27,6 +28,7 @@ END_SECONDS = 5.0
 """The maximum number of seconds to wait for a retired function to end."""
 WAIT_UNTIL = contextvars.ContextVar("WAIT_UNTIL", default=math.inf)
 """The time on the monotonic clock until which a run that is ending waits for all its retired functions."""
+NO_FURTHER = "the candidate is trained no further"
 MISSING = object()
 """The sentinel for the score if `report` is called without a score."""
 
@@ -43,8 +45,8 @@ class Reports:
     function : callable
         A function that is called with this object, and reports by calling the object's method `send`.
     most : int or None
-        Number of reports after which the candidate has been trained for all its epochs. The function then continues
-        without waiting, until it ends or reports once more.
+        Number of reports after which the candidate has been trained for all its epochs. If the last one has no state,
+        the function then continues without waiting, until it ends or reports once more.
     """
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
@@ -61,8 +63,8 @@ class Reports:
     def __iter__(self) -> Iterator[Any]:
         """Yield each report, and finally the return value, or the last report again if None was returned.
 
-        Report number `most` is not yielded at once, since the function continues without waiting. If the function
-        reports once more instead of returning, report number `most` is the final value.
+        If report number `most` has no state, it is not yielded at once, since the function continues without waiting.
+        If the function reports once more instead of returning, report number `most` is the final value.
         """
         reported = self.reported
         is_end = False
@@ -78,7 +80,7 @@ class Reports:
                 raise error
             elif not is_end:
                 reported.append(value)
-                if len(reported) == self._most:
+                if len(reported) == self._most and not _has_state(value):
                     continue
                 if self._most is not None and len(reported) > self._most:
                     value, is_end = reported[self._most - 1], True
@@ -95,13 +97,15 @@ class Reports:
         Raises
         ------
         Retired
-            The candidate was already retired.
+            The candidate was already retired, or is retired and the value has a state.
         """
         if self.retired:
-            raise Retired("the candidate is trained no further")
+            raise Retired(NO_FURTHER)
         self._work.__exit__(None, None, None)
         self._sent.put((value, None, False))
         self._wait()
+        if self.retired and _has_state(value):
+            raise Retired(NO_FURTHER)
         return not self.retired
 
     def retire(self, seconds: float = END_SECONDS) -> None:
@@ -131,6 +135,10 @@ class Reports:
         self._work = at_work()
         self._work.__enter__()
         CURRENT.set(self._job)
+
+
+def _has_state(value: Any) -> bool:
+    return isinstance(value, Report) and value.state is not None
 
 
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:

@@ -210,9 +210,9 @@ verbose : int, default=0
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and parameters
-    resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file does not
-    contain estimators, so promoted candidates are trained again.
+    A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and
+    parameters resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file
+    does not contain estimators, so promoted candidates are trained again.
 executor : None, "processes", or an object with `submit`, default=None
     Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
     jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads would wait
