@@ -15,7 +15,7 @@ import pytest
 
 import ash
 from ash.errors import JournalError, JournalLocked
-from ash.journal.database import Changes, Database, file_system, log_works
+from ash.journal.database import NETWORK, Changes, Database, file_system, log_works
 from callback_help import Stopper
 from fault_help import HANG_SECONDS, LONG
 from journal_help import EPOCHS, outcome, rows, run, stopped
@@ -107,6 +107,27 @@ MOUNTS = """
 )
 def test_f69_the_file_system_of_a_path_is_found(folder: str, kind: str) -> None:
     assert file_system(Path(folder) / "run.ash", MOUNTS) == kind
+
+
+def test_f69_file_systems_of_several_machines_are_known() -> None:
+    shared = "nfs nfs4 cifs smb3 9p virtiofs ceph lustre beegfs gpfs wekafs panfs pvfs2 orangefs gfs2 ocfs2 fuse.sshfs"
+    for kind in (*shared.split(), "fuse.juicefs", "fuse.blobfuse2", "fuse.ceph"):
+        assert NETWORK.fullmatch(kind), kind
+    for kind in ("ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "apfs", "fuseblk", "fuse.portal", "fuse"):
+        assert not NETWORK.fullmatch(kind), kind
+
+
+def test_f69_a_log_that_sqlite_refuses_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def without_shared_memory(path: Any, **given: Any) -> sqlite3.Connection:
+        return connect(f"{Path(path).as_uri()}?vfs=unix-dotfile", uri=True, **given)
+
+    monkeypatch.setattr("ash.journal.database.sqlite3.connect", without_shared_memory)
+    with pytest.warns(UserWarning, match="has no write-ahead log, since SQLite cannot use one there"):
+        database = Database(tmp_path / "run.ash")
+    assert database._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    database.close()
 
 
 def test_f69_a_network_file_system_gets_no_log_and_causes_a_warning(

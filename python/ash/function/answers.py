@@ -112,7 +112,7 @@ class Answer(NamedTuple):
     thread: int = 0
     info: Any = None
     forecast: float | None = None
-    error: BaseException | None = None  # raised by the function in this process
+    error: BaseException | bytes | None = None  # raised by the function; bytes that `pack` returned in another process
 
     @property
     def rank(self) -> float:
@@ -267,11 +267,28 @@ def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> 
         return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
     answer = attempt(train, job, params, before)
     if answer.kind != FINISHED:
-        return answer._replace(error=None)
+        return answer._replace(error=_packed_error(answer.error))
     try:
         return answer._replace(state=None if answer.state is None else pack(answer.state))
     except Exception as error:
         return Answer(FAILED, text=f"the state cannot be pickled: {type(error).__name__}: {error}")
+
+
+def _packed_error(error: Any) -> bytes | None:
+    """Return the bytes of an exception, without its traceback; None if it cannot be pickled or there is none."""
+    try:
+        return None if error is None else pack(error)
+    except Exception:  # pickling may raise anything
+        return None
+
+
+def opened_error(error: BaseException | bytes | None) -> BaseException | None:
+    """Return the exception of an answer, or None if it cannot be unpickled or there is none."""
+    try:
+        found = unpack(error) if isinstance(error, bytes) else error
+    except Exception:  # unpickling calls the exception's class, which may refuse its arguments
+        return None
+    return found if isinstance(found, BaseException) else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ash.function.answers import do, prepare
+from ash.function.answers import do, pack, prepare
 
 END_SECONDS = 5.0
 """A child that is to end is killed if it has not ended by itself within this many seconds."""
@@ -142,7 +142,11 @@ def serve(handle: int) -> None:
             arguments = connection.recv()
         except EOFError:
             return
-        connection.send(tuple(do(packed, *arguments)))
+        try:
+            answer: Any = tuple(do(packed, *arguments))
+        except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+            answer = pack(error)  # it is raised by the run, as in threads
+        connection.send(answer)
 
 
 def _end_with_parent() -> None:

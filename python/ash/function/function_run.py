@@ -29,7 +29,7 @@ from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.errors import JobFailed, SettingError
-from ash.function.answers import FAILED, FINISHED, LATE, PRUNED, WRONG, Answer, Train, failure
+from ash.function.answers import FAILED, FINISHED, LATE, PRUNED, WRONG, Answer, Train, failure, opened_error
 from ash.function.clock import Cost, catch_up, clock_of, retrace
 from ash.function.current_job import Job
 from ash.function.directories import Directories
@@ -380,7 +380,7 @@ class FunctionRun:
         params = self._source.params[key[0]] if story is None else story["params"]
         text = f"candidate {key[0]} failed in rung {key[1]}, with {params}:\n{answer.text}"
         if self._options.error == "raise" and answer.text != PRUNED:
-            raise JobFailed(text) from answer.error
+            raise JobFailed(text) from opened_error(answer.error)
         is_lost = self._repeat is not None and key in self._repeat.lost
         if not (self._has_warned or is_known or is_lost or answer.text == PRUNED):
             self._has_warned = True

@@ -166,9 +166,12 @@ class Child:
                 return Answer(
                     LATE, text=f"the job took longer than job_limit={limit:g} seconds; its process was killed"
                 )
-            return Answer(*self._connection.recv())
+            answer = self._connection.recv()
         except (EOFError, OSError):
             return Answer(DIED, text=f"the process of the job ended {self._end()}")
+        if isinstance(answer, bytes):
+            raise unpack(answer)
+        return Answer(*answer)
 
     def kill(self) -> None:
         """Kill the process at once."""
@@ -220,11 +223,16 @@ class Processes(RunnerThreads):
     def _work(self, number: int) -> None:
         while (task := self._tasks.get()) is not None and not self._over:
             key = task[0][:2]
+            done: Answer | BaseException
             try:
-                answer = self._do(number, task)
+                done = self._do(number, task)
             except Exception as error:  # for example, no process can be started
-                answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
-            self._done.put((key, answer._replace(thread=number, end=time.monotonic())))
+                done = Answer(FAILED, text=f"{type(error).__name__}: {error}")
+            except BaseException as error:  # for example SystemExit, to be raised in the calling thread
+                done = error
+            if isinstance(done, Answer):
+                done = done._replace(thread=number, end=time.monotonic())
+            self._done.put((key, done))
         self._end(number)
 
     def _do(self, number: int, arguments: tuple[Any, ...]) -> Answer:

@@ -104,6 +104,10 @@ class Reports:
         self._work.__exit__(None, None, None)
         self._sent.put((value, None, False))
         self._wait()
+        return self._goes_on(value)
+
+    def _goes_on(self, value: Any) -> bool:
+        """Return whether the candidate is trained further; raise Retired if not, and if the value has a state."""
         if self.retired and _has_state(value):
             raise Retired(NO_FURTHER)
         return not self.retired

@@ -37,9 +37,10 @@ BUSY_SECONDS = 5.0
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 """SQLite's errors when a reader cannot create the files shared with writers because the disk is full or read-only."""
 NETWORK = re.compile(
-    r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
+    r"nfs\d?|cifs|smb\w*|9p|virtiofs|afs|ceph|glusterfs|lustre|beegfs\w*|gpfs|wekafs|panfs|pvfs2|orangefs|ncpfs|gfs2|ocfs2|"
+    r"fuse\.(sshfs|s3fs|mount-s3|gcsfuse|rclone|glusterfs|ceph|juicefs|blobfuse2?|goofys|cvmfs2?|orangefs)"
 )
-"""Pattern for the names of network file systems; it must match the full name."""
+"""Pattern for the names of file systems that several machines may use; it must match the full name."""
 MOUNTS = Path("/proc/self/mountinfo")
 
 Row = tuple[Any, ...]
@@ -102,12 +103,20 @@ class Database:
             )
             try:
                 self._is_new = _check(self._connection, path) == 0
-                self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
+                self._set_mode("wal" if log else "delete")
                 self._connection.execute("PRAGMA synchronous=FULL")
             except BaseException:
                 self._connection.close()
                 raise
         self._file = _file_of(path)
+
+    def _set_mode(self, mode: str) -> None:
+        """Set SQLite's journal mode, which SQLite may refuse; a rollback journal in place of a log is safe."""
+        (found,) = self._connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        if found != mode == "wal":
+            warn_user(f"{self.path} has no write-ahead log, since SQLite cannot use one there: readers delay the run")
+        elif found != mode:
+            raise JournalUnwritable("its write-ahead log cannot be ended: copy the journal while no process uses it")
 
     def _make(self) -> None:
         for statement in _schema():

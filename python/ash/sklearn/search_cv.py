@@ -94,7 +94,7 @@ def _delegated(name: str, what: str) -> Any:
     """Return method `name` for a search, available only if the estimator has it; `what` describes the return value."""
 
     def method(self: Any, X: Any) -> Any:
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         return getattr(self.best_estimator_, name)(X)
 
     method.__name__ = name
@@ -220,7 +220,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         float
         """
         _has("score" if self.scoring is None else "fit")(self)
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         if params and not is_on():
             raise ValueError(
                 f"score got {sorted(params)}, which need metadata routing: "
@@ -234,7 +234,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def n_features_in_(self) -> int:
         """Return the number of columns of X in `fit`, as the best estimator reports it."""
         try:
-            check_is_fitted(self)
+            check_is_fitted(self, "best_estimator_")
         except NotFittedError as error:
             raise AttributeError(f"{type(self).__name__} object has no n_features_in_ attribute.") from error
         return int(self.best_estimator_.n_features_in_)
