@@ -29,19 +29,34 @@ Array<Value> filled(const std::vector<py::ssize_t>& shape, std::span<const doubl
     return result;
 }
 
+// Calls `call`, which uses Python, in a thread of the core; the thread holds the GIL. The functions called here return
+// their errors, so only a lack of memory throws. The core rethrows an error in each later call of the tuner, but an
+// error of Python can be raised only once. So it is replaced by one of C++.
+template <typename Call>
+auto in_core_thread(Call&& call) {
+    try {
+        return call();
+    } catch (const py::error_already_set& error) {
+        if (error.matches(PyExc_MemoryError)) throw std::bad_alloc();
+        throw std::runtime_error(error.what());
+    }
+}
+
 // Wraps a Python function score(network, predictions [rows][outputs] in the units of y) -> float. The function must not
-// throw, since no Python exception may propagate through the threads of the core.
+// throw.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, std::span<const double> predictions) {
         const Held held;
-        const std::vector<py::ssize_t> shape{data->validation().count, data->outputs()};
-        py::array values = data->classes() > 0 ? py::array(filled<float>(shape, predictions))
-                                               : py::array(filled<double>(shape, predictions));
-        const py::tuple arguments = py::make_tuple(Network(state, *data), values);
-        PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
-        if (scored == nullptr) throw py::error_already_set();
-        return py::reinterpret_steal<py::object>(scored).cast<double>();
+        return in_core_thread([&] {
+            const std::vector<py::ssize_t> shape{data->validation().count, data->outputs()};
+            py::array values = data->classes() > 0 ? py::array(filled<float>(shape, predictions))
+                                                   : py::array(filled<double>(shape, predictions));
+            const py::tuple arguments = py::make_tuple(Network(state, *data), values);
+            PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
+            if (scored == nullptr) throw py::error_already_set();
+            return py::reinterpret_steal<py::object>(scored).cast<double>();
+        });
     };
 }
 
@@ -51,18 +66,20 @@ ExternalTrainer external_of(const py::object& train) {
     if (train.is_none()) return {};
     return [train](const Job& job, const std::atomic<bool>& stop) -> std::optional<Answer> {
         const Held held;
-        const py::cpp_function is_stopped([&stop] { return stop.load(); });
-        const py::tuple arguments = py::make_tuple(job.candidate, job.rung, job.epochs, is_stopped);
-        PyObject* made = or_hang([&] { return PyObject_CallObject(train.ptr(), arguments.ptr()); });
-        if (made == nullptr) throw py::error_already_set();
-        const auto result = py::reinterpret_steal<py::object>(made);
-        if (result.is_none()) return std::nullopt;
-        const auto [score, loss, hash, fold_scores] =
-            result.cast<std::tuple<double, double, std::uint64_t, std::vector<double>>>();
-        const bool diverged = is_diverged(score, loss);
-        constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-        return Answer{.result = {.score = score, .loss = loss, .training_loss = kNone, .weights_hash = hash},
-                      .fold_scores = diverged ? std::vector<double>{} : fold_scores};
+        return in_core_thread([&]() -> std::optional<Answer> {
+            const py::cpp_function is_stopped([&stop] { return stop.load(); });
+            const py::tuple arguments = py::make_tuple(job.candidate, job.rung, job.epochs, is_stopped);
+            PyObject* made = or_hang([&] { return PyObject_CallObject(train.ptr(), arguments.ptr()); });
+            if (made == nullptr) throw py::error_already_set();
+            const auto result = py::reinterpret_steal<py::object>(made);
+            if (result.is_none()) return std::nullopt;
+            const auto [score, loss, hash, fold_scores] =
+                result.cast<std::tuple<double, double, std::uint64_t, std::vector<double>>>();
+            const bool diverged = is_diverged(score, loss);
+            constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+            return Answer{.result = {.score = score, .loss = loss, .training_loss = kNone, .weights_hash = hash},
+                          .fold_scores = diverged ? std::vector<double>{} : fold_scores};
+        });
     };
 }
 

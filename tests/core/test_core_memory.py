@@ -125,3 +125,39 @@ def test_each_object_refused_by_the_interpreter() -> None:
             finally:
                 _testcapi.remove_mem_hooks()
         assert refused > 0, name
+
+
+TREES_REFUSED = """
+import resource
+import sys
+
+import numpy as np
+
+import ash
+
+x = np.random.default_rng(0).normal(size=(4000, 30)).astype(np.float32)
+given = {"seed": 0, "progress": False, "config": ash.SearchConfig(models=["lightgbm"])}
+
+
+class Tight(ash.Callback):
+    def on_start(self, run):
+        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + int(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+
+y = x[:, 0] > 0
+expected = ash.tune(x, y, candidates=3, **given).digest
+try:
+    assert ash.tune(x, y, candidates=3, callbacks=[Tight()], **given).digest == expected
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("room", [0, 2**16, 2**18, 2**20])
+def test_memory_refused_as_a_job_of_trees_starts(room: int) -> None:
+    """A Python error in a thread of the core was raised twice, which ended the process."""
+    needs.package("lightgbm")
+    words = [sys.executable, "-W", "ignore", "-c", TREES_REFUSED, str(room)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0 and (ended.stdout == "refused\n" or room), ended.stderr[-2000:]
