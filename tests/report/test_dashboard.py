@@ -1,6 +1,7 @@
 """Tests the live dashboard: which requests it answers, that it follows the run, and that it never harms the run."""
 
 import copy
+import gc
 import http.client
 import json
 import pickle
@@ -11,7 +12,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
+import weakref
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 from sklearn.base import clone
@@ -54,10 +57,11 @@ class Reader(ash.Callback):
             self.seen.append((self.jobs, updates(self.dashboard)))
 
 
-def get(dashboard, path="", **headers):
-    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(headers.pop("method", "GET"), f"/{path}", headers=headers)
+def get(dashboard, path="", *, root=None, **headers):
+    address = urlsplit(dashboard.address)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=60)
+    root = address.path if root is None else root
+    connection.request(headers.pop("method", "GET"), f"{root}{path}", headers=headers)
     answer = connection.getresponse()
     text = answer.read().decode("utf-8")
     connection.close()
@@ -127,20 +131,20 @@ def test_the_dashboard_does_not_change_the_outcome(dashboard, restless):
     assert tune(dashboard, Reader(dashboard)).digest == tune().digest
 
 
-def test_other_hosts_and_paths_are_refused(dashboard):
-    port = dashboard.address.rsplit(":", 1)[1].strip("/")
-    for host in (
-        "evil.example",
-        f"evil.example:{port}",
-        "127.0.0.1",
-        f"127.0.0.1:{port}.evil.example",
-        "",
-        "localhost",
-    ):
-        status, _, text = get(dashboard, Host=host)
-        assert status == 403 and "<" not in text
-        assert get(dashboard, "updates", Host=host)[0] == 403
-    assert get(dashboard, Host=f"localhost:{port}")[0] == 200
+def test_f114_only_who_knows_the_address_gets_the_page(dashboard):
+    """Any other user of this machine can connect; a page of another site can name its own host."""
+    _, token, _ = urlsplit(dashboard.address).path.split("/")
+    assert len(token) == 22
+    for root in ("/", "//", f"/{token[:-1]}/", f"/{token}x/", f"/x/{token}/", "/%D9%A4/", "/*/"):
+        for path in ("", "updates"):
+            status, _, text = get(dashboard, path, root=root)
+            assert status == 403 and "<" not in text and token not in text
+    assert get(dashboard, root=f"/{token}")[0] == 403
+    for host in ("localhost:9999", "127.0.0.1:9999", "hub.example"):  # a tunnel has another port, a proxy another host
+        assert get(dashboard, Host=host)[0] == get(dashboard, "updates", Host=host)[0] == 200
+
+
+def test_other_paths_and_methods_are_refused(dashboard):
     for path in ("updates/", "../etc/passwd", "page.html", "%2e%2e/"):
         assert get(dashboard, path)[0] == 404
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
@@ -153,8 +157,7 @@ def test_other_hosts_and_paths_are_refused(dashboard):
 
 
 def test_f114_the_dashboard_listens_only_on_this_machine(dashboard):
-    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
-    assert dashboard.address == f"http://127.0.0.1:{port}/"
+    port = urlsplit(dashboard.address).port
     with socket.socket() as other:
         other.bind(("127.0.0.2", port))  # this succeeds, since the dashboard does not listen on all addresses
     dashboard.close()
@@ -162,6 +165,26 @@ def test_f114_the_dashboard_listens_only_on_this_machine(dashboard):
     assert dashboard.address is None
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_the_page_keeps_neither_the_result_nor_its_best_state(dashboard):
+    class Model:
+        pass
+
+    def train(params, epochs, state):
+        return params["x"], Model()
+
+    given = {"candidates": 4, "threads": 1, "progress": False, "callbacks": [dashboard]}
+    of_function = ash.tune_function(train, {"x": ash.uniform(0, 1)}, **given)
+    state = weakref.ref(of_function.best_state)
+    del of_function
+    gc.collect()
+    assert state() is None and "x" in get(dashboard)[2]
+    of_table = tune(dashboard)
+    page, result = get(dashboard)[2], weakref.ref(of_table)
+    del of_table
+    gc.collect()
+    assert result() is None and get(dashboard)[2] == page
 
 
 def test_unavailable_ports_are_refused():
@@ -195,7 +218,7 @@ def test_an_error_in_the_dashboard_does_not_harm_the_run(dashboard, restless, mo
 
 
 def test_a_client_that_disconnects_early_causes_no_error(dashboard, capfd):
-    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
+    port = urlsplit(dashboard.address).port
     for content in (b"", b"GET / HTTP/1.1\r\n", f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()):
         with socket.create_connection(("127.0.0.1", port)) as leaver:
             leaver.sendall(content)
@@ -231,7 +254,7 @@ def test_copies_serve_on_separate_ports(dashboard):
 def test_the_command_shows_its_run(tmp_path):
     words = [*command_line("wine"), "--candidates", "all", "--time-limit", str(HANG_SECONDS), "--dashboard"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as command:
-        address = re.fullmatch(r"dashboard at (http://127\.0\.0\.1:\d+/)\n", command.stderr.readline())[1]
+        address = re.fullmatch(r"dashboard at (http://127\.0\.0\.1:\d+/[-\w]{22}/)\n", command.stderr.readline())[1]
         opened = SimpleNamespace(address=address)
         wait_until(lambda: updates(opened)["head"] != "No score yet")
         page = get(opened)[2]

@@ -27,10 +27,11 @@ class Dashboard(Callback):
     """A callback that shows the report of a run in the browser, redrawn as jobs finish.
 
     The page is served at `address`, to this machine only, from the creation of the object until `close` or the end of
-    the process. After a run it shows the run's report. A dashboard can show several runs, one after another. It draws
-    in its own threads, only while a page is open, and uses at most a tenth of one core. A drawing error is shown on the
-    page and does not affect the run. As a context manager, a dashboard is closed at the end of the block. A copy of a
-    dashboard, as in a cloned estimator, is served on another free port.
+    the process. The address contains a random token, so other users of the machine cannot read the page. Through a
+    tunnel, open the same path at the tunnel's port. After a run it shows the run's report. A dashboard can show several
+    runs, one after another. It draws in its own threads, only while a page is open, and uses at most a tenth of one
+    core. A drawing error is shown on the page and does not affect the run. As a context manager, a dashboard is closed
+    at the end of the block. A copy of a dashboard, as in a cloned estimator, is served on another free port.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class Dashboard(Callback):
     >>> import ash
     >>> from sklearn.datasets import load_wine
     >>> with ash.Dashboard() as dashboard:
-    ...     address = dashboard.address  # http://127.0.0.1:..., to be opened in a browser
+    ...     address = dashboard.address  # http://127.0.0.1:.../.../, to be opened in a browser
     ...     result = ash.tune(*load_wine(return_X_y=True), candidates=8, callbacks=[dashboard])
     """
 

@@ -61,7 +61,7 @@
 
   const poll = async () => {
     try {
-      const answer = await fetch(`/updates?since=${version}`);
+      const answer = await fetch(`updates?since=${version}`);
       if (!answer.ok) throw new Error(await answer.text());
       const update = await answer.json();
       failures = 0;

@@ -12,7 +12,7 @@ slow sections (importance, scaling) are computed only after the run has ended.
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, tag
 from ash.report.overview import headline
 from ash.report.page import SECTIONS, asset, fill, render
+from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
@@ -43,13 +44,14 @@ class _Told:
     jobs: list[JobRecord] = field(default_factory=list)
     params: dict[int, Params] = field(default_factory=dict)  # the hyperparameters of each candidate with a job
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    result: History | None = None
+    result: History | None = None  # until it is drawn
+    ended: bool = False  # whether there is, or was, a result
     error: str | None = None
 
     @property
     def running(self) -> bool:
         """Return whether further reports from the run are possible."""
-        return self.result is None and self.error is None
+        return not self.ended and self.error is None
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,11 @@ class LivePage:
             self._told.params[job.candidate] = params
 
     def end(self, result: History) -> None:
-        """Add the result at the end of the run."""
+        """Add the result at the end of the run. It is kept until it is drawn; the user's best state is not kept."""
+        if isinstance(result, FunctionResult):
+            result = replace(result, best_state=None)
         with self._facts:
-            self._told.result = result
+            self._told.result, self._told.ended = result, True
 
     def fail(self, error: BaseException) -> None:
         """Record that the run ended without a result."""
@@ -109,7 +113,7 @@ class LivePage:
         with self._drawing:
             now = self._draw()
         body = Markup("".join(html for _, html in now.sections.values()))
-        live = now.version if now.told.result is None else None
+        live = None if now.told.ended else now.version
         script = "" if live is None else asset("live.js", "ash.dashboard")
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
@@ -149,6 +153,8 @@ class LivePage:
             drawn[section.name] = (since if html == old else version, html)
         kept = None if before is None or before.data[1] != data else before.data
         titles = [(section.name, section.title) for section in sections]
+        if told.ended and not running:
+            told.result = None
         self._last = _Drawing(told, len(jobs), running, version, head, titles, drawn, kept or (version, data))
         ended = time.monotonic()
         self._next_drawing = ended + max(LEAST_REST, REST * (ended - began))

@@ -1,15 +1,16 @@
 """Serves a live page, read-only and to this machine only, at two addresses.
 
-    GET /                     the page
-    GET /updates?since=3      the changes since version 3, as JSON
+    GET /TOKEN/                     the page
+    GET /TOKEN/updates?since=3      the changes since version 3, as JSON
 
-The server listens on 127.0.0.1. A request that names another host is refused. So a page of another site cannot read the
-report by making its own host name point to 127.0.0.1 (DNS rebinding). Other pages cannot read the report either, since
-no CORS headers are sent and Cross-Origin-Resource-Policy is set. Threads: one daemon thread per request; none of them
-belongs to the run.
+The server listens on 127.0.0.1. A request without the random token is refused, whatever host it names. So neither other
+users of the machine nor pages of other sites can read the report, not even by making their own host name point to
+127.0.0.1 (DNS rebinding). A tunnel or proxy may have another host and port. The token is not sent to other sites, since
+the Referrer-Policy forbids it. Threads: one daemon thread per request; none of them belongs to the run.
 """
 
 import json
+import secrets
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,7 +53,7 @@ class LiveServer:
     def __init__(self, page: LivePage, port: int) -> None:
         self.seen = False  # whether a browser has fetched the state after the end of the run
         self.asked = -float("inf")  # time of the last request for the page or its changes, on the monotonic clock
-        self._page = page
+        self._page, self._token = page, secrets.token_urlsafe(16)
         self._server = _Server((HOST, port), _handler(self))
         self.port: int = self._server.server_address[1]
         self._thread = start_thread(self._server.serve_forever, "ash-dashboard")
@@ -60,7 +61,7 @@ class LiveServer:
     @property
     def address(self) -> str:
         """Return the address of the page."""
-        return f"http://{HOST}:{self.port}/"
+        return f"http://{HOST}:{self.port}/{self._token}/"
 
     def close(self) -> None:
         """Stop serving."""
@@ -68,16 +69,17 @@ class LiveServer:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, target: str, host: str | None) -> tuple[HTTPStatus, str, str]:
+    def answer(self, target: str) -> tuple[HTTPStatus, str, str]:
         """Return the status, content type and content of the answer to a request."""
-        if host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
-            return HTTPStatus.FORBIDDEN, "text/plain", f"Open http://{HOST}:{self.port}/ on this machine.\n"
         parts = urlsplit(target)
-        if parts.path == "/":
+        _, token, *path = parts.path.split("/", 2)
+        if not path or not secrets.compare_digest(token.encode(), self._token.encode()):
+            return HTTPStatus.FORBIDDEN, "text/plain", "Open the whole address that the run shows, with its token.\n"
+        if path == [""]:
             self.asked = time.monotonic()
             self.seen = self.seen or not self._page.running
             return HTTPStatus.OK, "text/html", self._page.page()
-        if parts.path != "/updates":
+        if path != ["updates"]:
             return HTTPStatus.NOT_FOUND, "text/plain", "Page not found.\n"
         since = parse_qs(parts.query).get("since", ["0"])[0]
         update = self._page.updates(int(since) if since.isascii() and since.isdigit() else 0)
@@ -107,7 +109,7 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             """Answer the request; an error is reported to the browser, not to the run."""
             try:
-                status, kind, text = live.answer(self.path, self.headers.get("Host"))
+                status, kind, text = live.answer(self.path)
             except Exception as error:
                 status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain"
                 text = f"The page cannot be drawn: {type(error).__name__}: {error}\n"
