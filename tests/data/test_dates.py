@@ -94,6 +94,12 @@ def test_dates_after_the_year_9999_are_read() -> None:
         assert days_in(source) == days.astype(float).tolist()
 
 
+def test_the_first_and_last_nanoseconds_are_read() -> None:
+    ends = np.array([-(2**63) + 1, 2**63 - 1], "datetime64[ns]")
+    for source in (ends[:, None], pd.DataFrame({"x": ends})):
+        assert days_in(source) == days_in(ends.astype("datetime64[us]")[:, None])
+
+
 def test_dates_beyond_64_bits_of_microseconds_are_refused() -> None:
     for source in of_days(np.array(["2020-01-01", "300000-01-01"], "datetime64[D]")):
         with pytest.raises(DataError, match=r"292,000 years of 1970, got (300000-01-01|one 298,030 years away)"):

@@ -137,6 +137,9 @@ def test_an_error_is_raised_if_the_user_asks_for_it() -> None:
         ) as caught:
             run(function, **places, error="raise")
         assert isinstance(caught.value.__cause__, Odd)
+        partial = caught.value.result
+        assert partial.interrupted and {partial.params[job.candidate]["depth"] for job in partial.jobs} <= {1, 3}
+        assert partial.best_score == max(job.score for job in partial.jobs) and partial.best_state is not None
     with pytest.raises(ash.JobFailed, match="the score is nan"):
         run(lambda params, epochs, state: math.nan, error="raise")
     with pytest.raises(ash.SettingError, match="error must be one of"):

@@ -179,9 +179,10 @@ def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
 def _microseconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
     microseconds = values.astype("datetime64[us]")
     there = ~np.isnat(values)
-    wrapped = there & (microseconds.astype("datetime64[D]") != values.astype("datetime64[D]"))
-    if wrapped.any():
-        raise DataError(TOO_DISTANT.format(values[wrapped][0]))
+    if np.datetime_data(values.dtype)[0] not in ("us", "ns", "ps", "fs", "as"):  # else they fit, and days may wrap
+        wrapped = there & (microseconds.astype("datetime64[D]") != values.astype("datetime64[D]"))
+        if wrapped.any():
+            raise DataError(TOO_DISTANT.format(values[wrapped][0]))
     return np.where(there, microseconds.astype(np.int64), np.nan)
 
 

@@ -191,7 +191,8 @@ def tune_function(
     JournalError
         The journal cannot be used or holds another run.
     BaseException
-        `train` raised SystemExit or a similar exception in a thread of this process.
+        `train` raised SystemExit or a similar exception. This and every other error that ends a run with finished jobs
+        has the attribute `result`: the `FunctionResult` so far.
 
     Examples
     --------

@@ -175,6 +175,9 @@ class FunctionRun:
         ------
         AllFailed, NothingFinished, KeyboardInterrupt
             No job has a score. KeyboardInterrupt is also raised if Ctrl-C ends a repeated run early.
+        BaseException
+            An error of a job (with ``error="raise"``), of a callback or of the journal. Its attribute `result` is the
+            result so far, if a job has a score.
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
@@ -184,6 +187,9 @@ class FunctionRun:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
                     self._end("interrupted")
+                except BaseException as error:
+                    self._attach_result(error, began)
+                    raise
                 self._decide_the_rest()
                 self._clock.release()
                 view.update(self._events)
@@ -197,6 +203,13 @@ class FunctionRun:
             self._answers.clear()
             self._best = None  # only the best state outlives the run, in the result
             return result
+
+    def _attach_result(self, error: BaseException, began: datetime) -> None:
+        """Give an error that ends the run the attribute `result`, unless no job has a score."""
+        self._end("interrupted")
+        if self._best is not None and self._repeat is None:
+            partial = self._result("interrupted", began, time.monotonic() - self.started)
+            error.result = partial  # type: ignore[attr-defined]
 
     def _go(self, view: View, reporter: Reporter) -> None:
         looked = time.monotonic()

@@ -398,7 +398,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
                 warnings.filterwarnings("ignore", message="the run was interrupted")  # `fit` raises KeyboardInterrupt
                 return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
-            raise error.__cause__ or FitsFailed(str(error)) from None
+            cause = error.__cause__ or FitsFailed(str(error))
+            cause.result = getattr(error, "result", None)  # type: ignore[attr-defined]
+            raise cause from None
         except AllFailed as error:
             raise FitsFailed(str(error)) from None
 
