@@ -3,11 +3,11 @@
     agree       writes the identity of the run in the first call, and compares it with that of each later call
     recall      returns the answer of a recorded job, which does not run again
     log         jobs handed out and their answers, in order -> rows -> one commit per call of `look`
-    before_job  commits the log before a job starts, unless jobs are shorter than a commit
+    before_job  commits the log before a job starts, unless jobs are short
 
 So a job finds after a crash what it knew when it started: its candidate is drawn again, and no job of a lower rung runs
-again on its checkpoint. If jobs are shorter than a commit, their rows are written within LOOK_SECONDS: by the calling
-thread between jobs, and by a thread of the journal while the calling thread runs a job. A job that asks for its
+again on its checkpoint. If jobs are shorter than SHORT commits, their rows are written within LOOK_SECONDS: by the
+calling thread between jobs, and by a thread of the journal while the calling thread runs a job. A job that asks for its
 directory (`settle`) or runs in another process waits for the rows even then.
 An answer is recorded as soon as its job has ended, even if the virtual clock cannot use it for a decision yet. For a
 greedy run the order of jobs and answers is recorded, too, since decisions depend on it. States that functions return
@@ -50,6 +50,11 @@ ALONE = (1, 1)
 """The recorded `team` and `team_limit` of a job, since each job runs on one thread."""
 
 
+SHORT = 10
+"""Jobs that take less time than this many commits do not wait for them. So waiting takes at most a tenth of the time,
+except for jobs in other processes."""
+
+
 class Log:
     """The tasks handed out or ended since the last commit, and the next row numbers in tables `jobs` and `steps`."""
 
@@ -69,7 +74,7 @@ class FunctionJournal(OpenJournal):
         self._greedy = self._anew = False  # whether steps are recorded, and whether they must be replaced
         self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
-        self._is_flood = False  # whether the last job was shorter than a commit
+        self._is_flood = False  # whether the last job was short
         self._process, self._thread = os.getpid(), get_ident()
         self._writing = Lock()
         self._is_away = False  # whether the calling thread runs a job, so that nothing but `settle` changes the journal
@@ -186,11 +191,11 @@ class FunctionJournal(OpenJournal):
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
             if answer is not None:
-                self._is_flood = answer.end - answer.start < self._commit_seconds
+                self._is_flood = answer.end - answer.start < SHORT * self._commit_seconds
                 self.is_urgent = not self._is_flood
 
     def before_job(self, *, elsewhere: bool) -> None:
-        """Write the log, unless jobs are shorter than a commit and the last commit was within LOOK_SECONDS."""
+        """Write the log, unless jobs are short and the last commit was within LOOK_SECONDS."""
         if not self._log.entries:
             return
         if elsewhere or not self._is_flood or time.monotonic() - self._committed >= LOOK_SECONDS:

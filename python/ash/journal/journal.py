@@ -134,7 +134,7 @@ ended (True) or was started (False)."""
     """The folder in which a run of a function may store files."""
 
     is_urgent = False
-    """Whether a result waits to be written whose job took longer than a commit."""
+    """Whether the result of a job that was not short waits to be written."""
 
     @property
     def written(self) -> int | None:
