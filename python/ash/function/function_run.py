@@ -208,7 +208,10 @@ class FunctionRun:
         """Give an error that ends the run the attribute `result`, unless no job has a score."""
         self._end("interrupted")
         if self._best is not None and self._repeat is None:
-            partial = self._result("interrupted", began, time.monotonic() - self.started)
+            if self._best.state is LOST:
+                self._best = self._best._replace(state=None)
+            seconds = time.monotonic() - self.started
+            partial = self._result("interrupted", began, seconds, warns=False)
             error.result = partial  # type: ignore[attr-defined]
 
     def _go(self, view: View, reporter: Reporter) -> None:
@@ -447,13 +450,13 @@ class FunctionRun:
             self._reserved_seconds = self._reserved([info for row, info in jobs if row[0] == task.candidate])
         return before is None or best[:2] > (before.height, before.score)
 
-    def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
+    def _result(self, ended: str, began: datetime, seconds: float, *, warns: bool = True) -> FunctionResult:
         best = self._best
         if ended == "interrupted" and self._repeat is not None and len(self._rows) < self._repeat.decisions:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
         if best is None:
             raise no_score(ended, self._failures, seconds)
-        if errors := [each for each in self._failures if each.text != PRUNED]:
+        if warns and (errors := [each for each in self._failures if each.text != PRUNED]):
             is_end = ended == "failures" and self._has_failed_enough
             why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
             text = f"{len(errors)} of {len(self._rows)} jobs failed{why}:\n{causes(errors)}"
