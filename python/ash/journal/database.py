@@ -112,8 +112,7 @@ class Database:
 
     def _set_mode(self, mode: str) -> None:
         """Set SQLite's journal mode, which SQLite may refuse; a rollback journal in place of a log is safe."""
-        with contextlib.suppress(sqlite3.OperationalError):  # the mode that is in force is read below
-            self._connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        self._connection.execute(f"PRAGMA journal_mode={mode}")
         (found,) = self._connection.execute("PRAGMA journal_mode").fetchone()
         if found != mode == "wal":
             warn_user(f"{self.path} has no write-ahead log, since SQLite cannot use one there: readers delay the run")
