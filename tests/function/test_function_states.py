@@ -207,7 +207,7 @@ def test_the_best_state_is_recomputed_while_a_thread_is_still_busy(candidate: in
 
     params: Any = [{"x": x, "depth": 1} for x in (0, 1)]
     with RunnerThreads(function, threads, None) as runners, States(None, None, packed=False) as states:
-        retraining = Retraining(runners, states, params, lambda key: job_of(*key, 2 ** key[1]))
+        retraining = Retraining(runners, states, params, lambda key: job_of(*key, 2 ** key[1]), runners.start)
         task: Any = SimpleNamespace(candidate=candidate, rung=2)
         retraining.begin(task)
         answer = retraining.complete((0, 1), "resume")

@@ -24,8 +24,7 @@ from ash.engine.candidates import Candidates
 from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
 from ash.history.records import Columns
-from ash.journal.journal import NullJournal
-from ash.journal.open_journal import LOOK_SECONDS
+from ash.journal.journal import LOOK_SECONDS, NullJournal
 from ash.options import Options
 from ash.progress.board import Event, View
 from ash.progress.views import open_view

@@ -38,8 +38,8 @@ from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.history.records import OBJECTIVE
 from ash.journal.database import Changes, Row
-from ash.journal.journal import Facts, Journal, sound
-from ash.journal.open_journal import LOOK_SECONDS, OpenJournal
+from ash.journal.journal import LOOK_SECONDS, Facts, Journal, sound
+from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
 from ash.space.space import Space

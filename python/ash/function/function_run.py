@@ -41,8 +41,7 @@ from ash.function.retraining import Best, Retraining, state_of
 from ash.function.sources import Source
 from ash.function.state_store import LOST, States
 from ash.history.records import STORY, Columns, JobRecord
-from ash.journal.journal import NullJournal
-from ash.journal.open_journal import LOOK_SECONDS
+from ash.journal.journal import LOOK_SECONDS, NullJournal
 from ash.options import MINIMIZE, FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view

@@ -44,8 +44,6 @@ from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
 """The maximum number of rungs: epochs at least double from one rung to the next, and are counted in 63 bits."""
-LOOK_SECONDS = 0.04
-"""How often new results are written. So a result is in the file 50 ms after its job if a commit takes 10 ms."""
 HEARTBEAT = 1.0
 """The number of seconds after a commit from which on `look` writes the elapsed time even if no job has ended."""
 
