@@ -18,7 +18,7 @@ import ash
 from ash.errors import NothingFinished
 from ash.function.function_journal import FunctionJournal
 from callback_help import INTERRUPTED, Diary, Stopper, TimeIsUp
-from fault_help import HANG_SECONDS
+from fault_help import HANG_SECONDS, wait_until
 from function_help import FAILURES, cost, train, wait
 from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
 from journal_help import copy, rows
@@ -126,6 +126,21 @@ def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
     assert outcome(tune(path, last, function=wait, threads=2)) == outcome(expected)
     told += keys(job for job, _ in last.jobs)
     assert len(told) == len(set(told)) and sorted(told, key=list(keys(expected.jobs)).index) == told
+
+
+def test_the_rows_of_short_jobs_are_written_while_a_long_job_runs_in_the_calling_thread(tmp_path: Path) -> None:
+    """Without a thread of the journal, kill -9 in the long job would lose them, however long it runs."""
+    path, found = tmp_path / "run.ash", []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        candidate = ash.current_job().candidate
+        if candidate == 30:
+            wait_until(lambda: rows(path, "SELECT max(candidate) FROM candidates") == [(30,)])
+            found.extend(rows(path, "SELECT candidate FROM jobs ORDER BY candidate"))
+        return params["x"]
+
+    tune(path, function=function, candidates=40, config=ash.SearchConfig(max_rungs=1))
+    assert found == [(number,) for number in range(30)]
 
 
 def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> None:
