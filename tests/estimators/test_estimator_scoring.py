@@ -12,6 +12,7 @@ import pytest
 import sklearn
 from sklearn import metrics
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 import ash
@@ -344,3 +345,13 @@ class Never(ash.Callback):
 
 def test_a_stop_score_ends_the_run() -> None:
     assert classifier(scoring="f1_micro", stop_score=0.01).fit(X, Y).result_.ended == "stop_score"
+
+
+@pytest.mark.parametrize("metric", [metrics.accuracy_score, lambda y, predicted: 0.5])
+def test_a_metric_in_place_of_a_scorer_is_refused(metric: Any) -> None:
+    x, y = load_wine(return_X_y=True)
+    match = "must be a function of estimator, X and y, got .*: wrap a metric .* by sklearn.metrics.make_scorer"
+    with pytest.raises(SettingError, match=f"scoring {match}"):
+        ash.ASHClassifier(candidates=2, scoring=metric).fit(x, y)
+    with pytest.raises(SettingError, match=f"metric {match}"):
+        ash.tune(x, y, candidates=2, metric=metric)

@@ -4,6 +4,7 @@ For a user's function there is one scorer per fold. Only one scorer runs at a ti
 """
 
 import hashlib
+import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.checks import takes
 from ash._utils.user_warnings import warn_user
 from ash.data.frames import Frame
 from ash.data.sparse import is_sparse
@@ -132,6 +134,11 @@ def read_scoring(
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
         name = getattr(value, "__name__", type(value).__name__)
+        if not takes(value, None, None, None):
+            raise SettingError(
+                f"{argument} must be a function of estimator, X and y, got {name}{inspect.signature(value)}: wrap a "
+                "metric of true and predicted values by sklearn.metrics.make_scorer"
+            )
         if native_metric(name) is not None:
             name += "()"  # the function may score differently from the core's metric of the same name
         return None, Scoring(argument, name, value)
