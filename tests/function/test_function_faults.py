@@ -218,7 +218,11 @@ def test_f49_complete_failure_is_an_error_with_reasons() -> None:
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)
     release = threading.Event()
-    with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"):
+    text = "candidate 0 in rung 0 and candidate 1 in rung 0: training goes on in the background"
+    with (
+        pytest.warns(UserWarning, match=text),
+        pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"),
+    ):
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
     release.set()
 

@@ -18,7 +18,9 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.function.answers import pack_function
+from ash.executors.job_pool import Pool
+from ash.executors.jobs import Where, versions
+from ash.function.answers import SharedFunction, do
 from ash.function.processes import Child, ForkServer, Processes
 from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
@@ -28,6 +30,7 @@ from journal_help import rows
 
 pytestmark = pytest.mark.filterwarnings(*FAILURES)
 PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
+NOWHERE = Where("", versions(), None)
 SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": 10**6}
 
 
@@ -245,7 +248,7 @@ def test_atexit_functions_of_children_run(tmp_path: Path) -> None:
 
 
 def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
-    server = ForkServer(b"")
+    server = ForkServer(NOWHERE)
     child, connection = server.child()
     server.kill(child)
     assert server.ended(child) == "by SIGKILL" and server.ended(child) == "for an unknown reason"
@@ -269,13 +272,14 @@ def test_a_fork_server_killed_before_it_reports_a_child_is_replaced(monkeypatch:
         return answer
 
     monkeypatch.setattr(ForkServer, "_ask", killed_first)
-    packed = pack_function(train, "processes")
-    server = ForkServer(packed)
-    child = Child(server, packed)
+    pool = Pool(None, 1, do)
+    server = ForkServer(pool.open(SharedFunction(train, "processes")))
+    child = Child(server)
     wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())
     assert child.do((job_of(), {"x": 0.3, "depth": 1}, None), None).kind == "finished"
     child.close()
     server.close()
+    pool.close()
 
 
 def test_a_script_without_a_main_guard_is_not_run_again() -> None:

@@ -334,7 +334,8 @@ def test_a_repeated_run_does_not_wait_for_undecided_jobs() -> None:
 
     function.__qualname__ = "train"
     began = time.monotonic()
-    again = run(function, costs=cost, threads=2, record=cut, sampler="random")
+    with pytest.warns(UserWarning, match="training goes on in the background"):
+        again = run(function, costs=cost, threads=2, record=cut, sampler="random")
     took = time.monotonic() - began
     over.set()
     assert other.is_set() and record_of(again).decisions == cut.decisions and took < HANG_SECONDS / 2

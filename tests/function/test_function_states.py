@@ -86,9 +86,9 @@ def test_f109_files_can_be_accessed_only_by_their_owner(files: Path) -> None:
     modes: set[tuple[int, int]] = set()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        for folder in files.iterdir():
-            for file in folder.iterdir():
-                modes.add((stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)))
+        for file in files.rglob("*"):
+            if file.is_file():
+                modes.add((stat.S_IMODE(file.parent.stat().st_mode), stat.S_IMODE(file.stat().st_mode)))
         return with_array(params, epochs, state)
 
     before = os.umask(0)
@@ -121,7 +121,7 @@ def test_a_changed_file_is_not_loaded(name: str, files: Path, monkeypatch: pytes
     changed: set[Path] = set()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        for file in set(files.glob("*/*")) - changed:
+        for file in set(files.glob("*/waiting-*/*")) - changed:
             DAMAGE[name](file)
             changed.add(file)
         return with_array(params, epochs, state)
@@ -253,9 +253,9 @@ def test_files_are_deleted_with_their_candidates(files: Path) -> None:
     with States(1, None, packed=False) as states:
         for candidate in range(4):
             states.keep(candidate, 0, 0.5, [candidate] * 100)
-        assert len(list(files.glob("*/*"))) == 4
+        assert len(list(files.glob("*/waiting-*/*"))) == 4
         states.drop(2)
-        assert states.take(3) == [3] * 100 and len(list(files.glob("*/*"))) == 2
+        assert states.take(3) == [3] * 100 and len(list(files.glob("*/waiting-*/*"))) == 2
     assert list(files.iterdir()) == []
 
 
@@ -291,7 +291,7 @@ def test_measuring_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPat
 
 def test_a_failed_run_leaves_no_files(files: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if epochs == 2 and len(list(files.glob("*/*"))) > 3:
+        if epochs == 2 and len(list(files.glob("*/waiting-*/*"))) > 3:
             raise SystemExit
         return with_array(params, epochs, state)
 

@@ -58,7 +58,9 @@ def pass_limit_of_last_job(patch: pytest.MonkeyPatch, hangs: Callable[[], Any]) 
         return wait(runners, seconds)
 
     patch.setattr(ConcurrentRunners, "wait", look)
-    patch.setattr("ash.function.job_runners.time", SimpleNamespace(monotonic=lambda: clock() + passed[0]))
+    patch.setattr(
+        "ash.function.job_runners.time", SimpleNamespace(monotonic=lambda: clock() + passed[0], sleep=time.sleep)
+    )
 
 
 def meet(folder: Path, count: int) -> None:

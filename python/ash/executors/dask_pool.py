@@ -35,7 +35,7 @@ class DaskPool(Pool):
     """A pool for a Dask client. It waits at most `timeout` seconds for a worker that accepts the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
-        super().__init__(executor, workers)
+        super().__init__(executor, workers, _train)
         self._timeout = timeout
         self._data: Any = None
         self._trained: dict[str, Any] = {}  # futures of `_train`, keyed by the key of the answer's future

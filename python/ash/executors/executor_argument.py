@@ -1,6 +1,7 @@
 """Checks the argument `executor`, and chooses the pool that runs the jobs."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ash._utils.checks import whole
@@ -8,6 +9,7 @@ from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
 from ash.executors.dispatcher import Elsewhere
 from ash.executors.job_pool import Pool
+from ash.executors.jobs import do
 from ash.options import MOST_WORKERS, Options
 
 DASK, MPI = "distributed", "mpi4py"
@@ -67,8 +69,13 @@ def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Else
         from ash.executors.dask_pool import DaskPool
 
         return Elsewhere(DaskPool(executor, workers, timeout), timeout)
+    return Elsewhere(pool_of(executor, workers, do), timeout)
+
+
+def pool_of(executor: Any, workers: int, do: Callable[..., Any]) -> Pool:
+    """Return the pool for an executor other than Dask's; its workers call `do` for each job."""
     if is_of(executor, MPI):
         from ash.executors.mpi_pool import MPIPool
 
-        return Elsewhere(MPIPool(executor, workers), timeout)
-    return Elsewhere(Pool(executor, workers), timeout)
+        return MPIPool(executor, workers, do)
+    return Pool(executor, workers, do)

@@ -3,25 +3,25 @@
 Such an executor does not let the caller choose where a job runs. So a job's state is returned with its answer, and sent
 with the candidate's next job. A `ThreadPoolExecutor` uses the data in memory. For other executors, the data are in a
 file that each process on this machine reads once. A worker that cannot read the file reports this, and gets its job
-again together with the data. `Pool` is the base class of the pools for Dask and MPI.
+again together with the data. `Pool` is the base class of the pools for Dask and MPI. Runs of functions use `Pool` and
+`MPIPool`, too: their data are the function.
 """
 
 import contextlib
-import pickle
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ash.errors import ExecutorFailed
-from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know, versions
+from ash._utils.scratch import Scratch
+from ash.errors import AshError, ExecutorFailed
+from ash.executors.jobs import JobAnswer, Where, forget, know, versions, write_data
 
 
 class Pool:
     """Runs jobs in an executor; `workers` is the number of jobs that the executor runs at the same time.
 
+    A worker calls `do` with a `Where`, the packed data or None, and a job that `submit` was given.
     Here `done`, `keep` and `drop` do nothing, since states are returned with the answers. With Dask, states stay on the
     workers, so `DaskPool` overrides these methods.
     """
@@ -29,40 +29,43 @@ class Pool:
     lost = 0
     """Number of workers that were counted earlier and no longer exist."""
 
-    def __init__(self, executor: Any, workers: int) -> None:
-        self.executor, self.workers = executor, workers
-        self._shared: Shared | None = None
+    def __init__(self, executor: Any, workers: int, do: Callable[..., Any]) -> None:
+        self.executor, self.workers, self._do = executor, workers, do
+        self._shared: Any = None
         self._where = Where("", versions(), None)
         self._packed: bytes | None = None
-        self._folder: str | None = None
+        self._scratch = Scratch()
 
-    def open(self, shared: Shared) -> None:
-        """Make the data available to the workers."""
-        self._shared = shared
-        path = None
+    def open(self, shared: Any) -> Where:
+        """Make what the jobs share available to the workers, and return where they find it."""
+        self._shared, path = shared, None
         if isinstance(self.executor, ThreadPoolExecutor):
             know(shared, notified=True)
         else:
-            path = self.bring(shared)
+            try:
+                path = self.bring(shared)
+            except BaseException:
+                self.close()
+                raise
         self._where = Where(shared.token, versions(), path)
+        return self._where
 
-    def bring(self, shared: Shared) -> str | None:
+    def bring(self, shared: Any) -> str | None:
         """Write the data into a file that only this user can read, and return its path."""
-        self._folder = tempfile.mkdtemp(prefix="ash-")
-        path = Path(self._folder, "data.pickle")
-        path.touch(0o600)
-        with path.open("wb") as file:
-            pickle.dump(shared, file, protocol=5)
+        path = self._scratch.make() / "data"
+        try:
+            write_data(path, shared)
+        except OSError as error:
+            raise ExecutorFailed(f"the data cannot be written for the workers: {error}") from error
         return str(path)
 
     def close(self) -> None:
         """Drop the data."""
         if self._shared is not None:
             forget(self._shared.token)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.__exit__()
 
-    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
+    def submit(self, order: Any, *, is_retry: bool = False, attach: bool = False) -> Any:
         """Submit a job, and return its future.
 
         `is_retry` says that the job failed before. `attach` sends the data with the job, since a worker lacked the
@@ -82,7 +85,7 @@ class Pool:
         """Return the current number of workers, or None if the executor does not report it."""
         return None
 
-    def done(self, order: Order, future: Any) -> None:
+    def done(self, order: Any, future: Any) -> None:
         """Record that the answer to the job `order` was received and will be used."""
 
     def keep(self, candidate: int) -> None:
@@ -95,11 +98,11 @@ class Pool:
         """Return the wanted states by (candidate, rung); states that no worker has any more are left out."""
         return {}
 
-    def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
+    def _call(self, order: Any, attach: bool) -> tuple[Any, ...]:
         """Return the function that a worker calls for a job, followed by its arguments."""
         if attach and self._packed is None:
-            self._packed = pickle.dumps(self._shared, protocol=5)
-        return do, self._where, self._packed if attach else None, order
+            self._packed = Path(str(self._where.path)).read_bytes()
+        return self._do, self._where, self._packed if attach else None, order
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
@@ -114,13 +117,13 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Raise ExecutorFailed in place of any exception that an executor's library raises in this context.
+    """Raise ExecutorFailed in place of any exception that an executor's library raises in this context; no AshError.
 
     `failure` is the start of the message, such as "the executor accepts no more jobs".
     """
     try:
         yield
-    except ExecutorFailed:
+    except AshError:
         raise
     except Exception as error:
         raise ExecutorFailed(f"{failure}: {type(error).__name__}: {error}") from error

@@ -5,13 +5,18 @@
 
 A worker trains with the core, without the GIL, in the thread in which the executor calls it. Workers in one process
 share the data. A worker that lacks the data answers LACKS; a worker with other versions of ash or numpy answers
-REFUSED.
+REFUSED. Jobs of functions (ash/function/answers.py) have messages of their own, but find what they share here, too.
+
+A file of data consists of the lengths of its parts, a pickle, and the arrays that the pickle refers to. Processes on
+one machine map the file into memory, so they share the arrays until they change them.
 Threads: a lock guards `_known`. It is held while data are read, so that each process reads the data at most once.
 """
 
+import mmap
 import os
 import pickle
 import socket
+import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +31,8 @@ from ash.space.hyperparameters import Params, to_settings
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
 """Maximum number of runs whose data a process keeps if it is not notified when these runs end."""
+ALIGNED = 64
+"""Each part of a file of data begins at a multiple of this number of bytes."""
 
 
 class Versions(NamedTuple):
@@ -85,9 +92,9 @@ class JobAnswer(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A run's data, as kept by a process."""
+    """What the jobs of a run share, as kept by a process."""
 
-    shared: Shared
+    shared: Any  # has the attribute `token`
     path: str | None
     """The file from which the data were read."""
     notified: bool
@@ -102,7 +109,7 @@ def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
     """Run a job in a worker; `packed` has the pickled data if the previous answer to this job was LACKS."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
-    shared = _find(where, packed)
+    shared = find(where, packed)
     return JobAnswer(LACKS) if shared is None else train(shared, order)
 
 
@@ -127,7 +134,33 @@ def differs(expected: Versions) -> str | None:
     )
 
 
-def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
+def write_data(path: Path, shared: Any) -> None:
+    """Write what the jobs of a run share into a new file that only this user can read."""
+    arrays: list[pickle.PickleBuffer] = []
+    parts: list[Any] = [pickle.dumps(shared, protocol=5, buffer_callback=arrays.append)]
+    parts += (array.raw() for array in arrays)
+    head = struct.pack(f"<{1 + len(parts)}Q", len(parts), *(len(part) for part in parts))
+    path.touch(0o600)
+    with path.open("wb") as file:
+        for part in (head, *parts):
+            file.write(part)
+            file.write(bytes(-len(part) % ALIGNED))
+
+
+def read_data(content: Any) -> Any:
+    """Return what `write_data` has written; arrays use the memory of `content`, a writable buffer."""
+    view = memoryview(content)
+    (count,) = struct.unpack_from("<Q", view)
+    place = 8 * (1 + count)
+    parts = []
+    for length in struct.unpack_from(f"<{count}Q", view, 8):
+        place += -place % ALIGNED
+        parts.append(view[place : place + length])
+        place += length
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def know(shared: Any, path: str | None = None, *, notified: bool = False) -> None:
     """Keep the data of a run for the jobs in this process, and drop the data of runs that have ended.
 
     `path` is the file from which the data were read. It is deleted when its run ends, so a missing file means that the
@@ -150,14 +183,16 @@ def forget(token: str) -> None:
         _known.pop(token, None)
 
 
-def _find(where: Where, packed: bytes | None) -> Shared | None:
+def find(where: Where, packed: bytes | None) -> Any:
+    """Return what the jobs of a run share, or None if this process lacks it; `packed` are the bytes of the file."""
     with _lock:
         if where.token not in _known:
             found = None
             if packed is not None:
-                found = pickle.loads(packed)
+                found = read_data(bytearray(packed))
             elif where.path is not None and Path(where.path).is_file():
-                found = pickle.loads(Path(where.path).read_bytes())
+                with Path(where.path).open("rb") as file:
+                    found = read_data(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
             if found is None:
                 return None
             know(found, where.path)

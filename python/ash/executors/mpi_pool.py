@@ -32,14 +32,14 @@ import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ash.executors.job_pool import Pool, border
-from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
+from ash.executors.jobs import JobAnswer, forget, know, read_data
 
 LOOK_SECONDS = 0.001
 PIECE = 2**24
@@ -52,8 +52,8 @@ _arriving: dict[str, bytearray] = {}  # in a rank: packed data received so far, 
 class MPIPool(Pool):
     """A pool for an MPI executor; its ranks share the concurrent jobs evenly."""
 
-    def __init__(self, executor: Any, workers: int) -> None:
-        super().__init__(executor, workers)
+    def __init__(self, executor: Any, workers: int, do: Callable[..., Any]) -> None:
+        super().__init__(executor, workers, do)
         self._ranks = 0
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class MPIPool(Pool):
         self._exchanges = 0
         self._carried = 0  # number of jobs sent in exchanges that have not returned
 
-    def bring(self, shared: Shared) -> str | None:
+    def bring(self, shared: Any) -> str | None:
         """Send the data to all ranks.
 
         A rank that can read the file with the data broadcasts them; without such a rank, this process sends them.
@@ -84,7 +84,7 @@ class MPIPool(Pool):
                 self._all(leave, [(self._shared.token,)] * ranks)
         super().close()
 
-    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Future[JobAnswer]:
+    def submit(self, order: Any, *, is_retry: bool = False, attach: bool = False) -> Future[JobAnswer]:
         """Submit a job, and return the future of its answer."""
         future: Future[JobAnswer] = Future()
         try:
@@ -267,7 +267,7 @@ def begin(token: str, threads: int) -> None:
     from mpi4py.futures import get_comm_workers
 
     get_comm_workers().Barrier()  # first, so that no rank waits for a rank that cannot unpickle the data
-    know(pickle.loads(_arriving.pop(token)), notified=True)
+    know(read_data(_arriving.pop(token)), notified=True)
     _runs[token] = RankThreads(threads)
 
 

@@ -10,15 +10,17 @@ By default no single outcome ends the run, except `wrong` in the first job. Exce
 program, such as SystemExit and KeyboardInterrupt, are not outcomes; the run raises them.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
-too. Answers are returned as tuples. A state is pickled in the process that created it, and unpickled in the one
-that runs the next job. In between it is bytes, so no other process needs its class. Only bytes from this run's own
-processes, and from files that this process wrote itself (state_store.py), are unpickled.
+too. A function is sent once to each process, with all data that it refers to (ash/executors/jobs.py). Answers are
+returned as tuples. A state is pickled in the process that created it, and unpickled in the one that runs the next job.
+In between it is bytes, so no other process needs its class. Only bytes from this run's own processes, and from files
+that this process wrote itself, are unpickled.
 """
 
 import contextlib
-import functools
 import math
 import pickle
+import secrets
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,11 +28,15 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from ash.errors import SettingError, ThreadRefused
+from ash.executors.jobs import LACKS, Where, find
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """A function of hyperparameters, epochs, and the state that the candidate's previous job returned (None at first)."""
+
+Order = tuple[Job, dict[str, Any], bytes | None, Callable[[Job], None] | None]
+"""A job for another process: the job, its hyperparameters, the packed state, and what to call when the job starts."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
@@ -225,12 +231,49 @@ def pack(value: Any) -> bytes:
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 
-def pack_function(train: Train, executor: Any) -> bytes:
-    """Return a function as cloudpickle bytes; raise SettingError if it cannot be pickled."""
-    try:
-        return pack(train)
-    except Exception as error:
-        raise SettingError(f"train must be picklable for executor={executor!r}, got {train!r}: {error}") from error
+class SharedFunction:
+    """The function of a run, as the jobs in other processes share it. It is unpickled when it is needed there.
+
+    Thread-safe. Pickling it raises SettingError if the function cannot be pickled for `executor`.
+    """
+
+    def __init__(self, train: Train, executor: Any) -> None:
+        self.token = secrets.token_hex(8)
+        self._executor = executor
+        self._train: Train | None = train
+        self._packed: tuple[Any, ...] = ()  # the arguments of pickle.loads, until the function is unpickled
+        self._lock = threading.Lock()
+
+    def open(self) -> Train:
+        """Return the function, or raise the error of its unpickling."""
+        with self._lock:
+            if self._train is None:
+                self._train = pickle.loads(self._packed[0], buffers=self._packed[1])
+                self._packed = ()
+            return self._train
+
+    def copy(self) -> "SharedFunction":
+        """Return a copy that is not unpickled yet."""
+        arrays: list[pickle.PickleBuffer] = []
+        content = pickle.dumps(self, protocol=5, buffer_callback=arrays.append)
+        copied: SharedFunction = pickle.loads(content, buffers=arrays)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the function as cloudpickle bytes, and its arrays as buffers, which pickle need not copy."""
+        import cloudpickle
+
+        arrays: list[pickle.PickleBuffer] = []
+        try:
+            content = cloudpickle.dumps(self.open(), protocol=5, buffer_callback=arrays.append)
+        except Exception as error:
+            what = f"train must be picklable for executor={self._executor}, got {self._train!r}"
+            raise SettingError(f"{what}: {error}") from error
+        return {"token": self.token, "packed": (content, arrays)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.token, self._packed = state["token"], state["packed"]
+        self._executor, self._train, self._lock = "", None, threading.Lock()
 
 
 def can_pack(value: Any) -> bool:
@@ -246,25 +289,34 @@ def unpack(packed: bytes | None) -> Any:
     return None if packed is None else pickle.loads(packed)
 
 
-def prepare(packed: bytes) -> None:
+def prepare(where: Where) -> None:
     """Unpack a function before its first job, so that its modules are imported.
 
     Errors are left for the job to report.
     """
     with contextlib.suppress(Exception):
-        _function(packed)
+        find(where, None).open()
 
 
-def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
+def do(where: Where, packed: bytes | None, order: Order) -> tuple[Any, ...]:
     """Run a job that another process has sent, and return its answer.
 
-    The function and the state arrive as bytes, and the new state is returned as bytes. The exceptions are the same as
-    those of `attempt`.
+    The answer is (LACKS,) if this process lacks the function, and `packed` is None. The state of the job arrives as
+    bytes, and the new state is returned as bytes. The exceptions are the same as those of `attempt`.
     """
+    shared = find(where, packed)
+    return (LACKS,) if shared is None else do_shared(shared, order)
+
+
+def do_shared(shared: SharedFunction, order: Order) -> tuple[Any, ...]:
+    """Run a job of this function, as `do` does."""
+    job, params, state, announce = order
     try:
-        train, before = _function(packed), unpack(state)
+        train, before = shared.open(), unpack(state)
     except Exception as error:
         return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
+    if announce is not None:
+        announce(job)
     answer = attempt(train, job, params, before)
     if answer.kind != FINISHED:
         return answer._replace(error=_packed_error(answer.error))
@@ -289,12 +341,6 @@ def opened_error(error: BaseException | bytes | None) -> BaseException | None:
     except Exception:  # unpickling calls the exception's class, which may refuse its arguments
         return None
     return found if isinstance(found, BaseException) else None
-
-
-@functools.lru_cache(maxsize=1)
-def _function(packed: bytes) -> Train:
-    function: Train = unpack(packed)
-    return function
 
 
 def _number(score: Any) -> float | None:

@@ -6,14 +6,15 @@
     child: reads jobs from the connection, one at a time, until the connection is closed
 
 The server does the imports once, so a child that has died is replaced in milliseconds. A process with threads cannot be
-forked safely. If the import starts threads, the server reports this, and a new server leaves the import to the
-children. When the parent ends for whatever reason, the server's socket and the standard input of each child are closed.
-The server and the children then end, even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent
-handles it.
+forked safely, and one that uses CUDA cannot use it after a fork. If the import starts threads or CUDA, the server
+reports this, and a new server leaves the import to the children. When the parent ends for whatever reason, the server's
+socket and the standard input of each child are closed. The server and the children then end, even in the middle of a
+job. They ignore Ctrl-C on a terminal, since the parent handles it.
 """
 
 import atexit
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -26,33 +27,36 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ash.function.answers import do, pack, prepare
+from ash.executors.jobs import Where
+from ash.function.answers import do, pack, prepare, unpack
 
 END_SECONDS = 5.0
 """A child that is to end is killed if it has not ended by itself within this many seconds."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
-READY, THREADS = b"ready", b"threads"
-"""The server's first answer: READY if it can fork, THREADS if importing the function has started threads."""
-GONE = "?"
-"""The server's reply when asked about an unknown child."""
+READY, UNSAFE = b"ready", b"unsafe"
+"""The server's first answer: READY if it can fork, UNSAFE if importing the function has started threads or CUDA."""
+GONE, RUNNING = "?", "running"
+"""The server's replies when asked about an unknown child, or one that has not ended yet."""
 
 
 def serve_forks(handle: int) -> None:
     """Fork children and report their exit statuses, as requested, until the socket is closed; then await the children.
 
-    The first message is the length of the pickled function, followed by the function. Length 0 means that the children
-    import the function.
+    The first message is a length, followed by a pickle of that length: where the function is, and whether the server
+    reads it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore", DeprecationWarning)  # on forks with threads; NumPy's threads are harmless
-    children: set[int] = set()
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # so that torch.cuda.is_available() starts no CUDA
+    children: dict[int, float] = {}
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
         before = _threads()
-        if length:
-            prepare(_received(requests, length))
-        requests.sendall(READY if _threads() <= before else THREADS)
+        where, reads = unpack(_received(requests, length))
+        if reads:
+            prepare(where)
+        requests.sendall(READY if _threads() <= before and not _uses_cuda() else UNSAFE)
         while True:
             message, handles, *_ = socket.recv_fds(requests, 32, 1)
             if not message:
@@ -60,14 +64,16 @@ def serve_forks(handle: int) -> None:
             if handles:
                 child = os.fork()
                 if child == 0:
-                    _live(requests, handles[0])
+                    _live(requests, handles[0], where)
                 os.close(handles[0])
-                children.add(child)
+                children[child] = math.inf
                 requests.sendall(b"%d" % child)
             else:
                 requests.sendall(_status(int(message), children).encode())
-    for child in list(children):
-        _status(child, children)
+    while children:
+        for child in list(children):
+            _status(child, children)
+        time.sleep(LOOK_SECONDS)
 
 
 def _received(requests: socket.socket, length: int) -> bytes:
@@ -94,29 +100,40 @@ def _threads() -> int:
     return count
 
 
-def _status(child: int, children: set[int]) -> str:
-    """Return the exit status of a child that is ending, negative for a signal; kill it if it does not end in time."""
+def _uses_cuda() -> bool:
+    """Return whether PyTorch has started CUDA, which no forked process could use."""
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def _status(child: int, children: dict[int, float]) -> str:
+    """Return the exit status of a child that is to end, negative for a signal; RUNNING if it has not ended yet.
+
+    `children` has the time until which each child must have ended. The first call sets it; a later one kills the child.
+    """
     if child not in children:
         return GONE
-    children.remove(child)
-    deadline = time.monotonic() + END_SECONDS
-    while True:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return str(os.waitstatus_to_exitcode(status))
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(LOOK_SECONDS)
+    found, status = os.waitpid(child, os.WNOHANG)
+    if found:
+        del children[child]
+        return str(os.waitstatus_to_exitcode(status))
+    now = time.monotonic()
+    children[child] = min(children[child], now + END_SECONDS)
+    if now > children[child]:
+        os.kill(child, signal.SIGKILL)
+    return RUNNING
 
 
-def _live(requests: socket.socket, handle: int) -> None:
+def _live(requests: socket.socket, handle: int, where: Where) -> None:
     """Serve jobs in a forked child, and then end its process."""
     status = 1
     try:
         requests.close()
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()  # otherwise all children draw the same numbers; `random` reseeds itself
-        serve(handle)
+        if "torch" in sys.modules:
+            sys.modules["torch"].seed()  # of the CPU and, when CUDA starts, of each GPU
+        serve(handle, where)
         atexit._run_exitfuncs()
         status = 0
     except SystemExit as error:
@@ -130,12 +147,11 @@ def _live(requests: socket.socket, handle: int) -> None:
         os._exit(status)
 
 
-def serve(handle: int) -> None:
-    """Run jobs from the connection with this file descriptor."""
+def serve(handle: int, where: Where) -> None:
+    """Run jobs of the function `where` says, from the connection with this file descriptor."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection: Connection[Any, Any] = Connection(handle)
-    packed = connection.recv_bytes()
-    prepare(packed)
+    prepare(where)
     connection.send(True)  # from now on, `job_limit` applies to the jobs
     while True:
         try:
@@ -143,7 +159,7 @@ def serve(handle: int) -> None:
         except EOFError:
             return
         try:
-            answer: Any = tuple(do(packed, *arguments))
+            answer: Any = tuple(do(where, None, (*arguments, None)))
         except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
             answer = pack(error)  # it is raised by the run, as in threads
         connection.send(answer)

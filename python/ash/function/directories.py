@@ -13,15 +13,22 @@ candidate.
 """
 
 import contextlib
-import os
-import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-SETTLES: dict[str, Callable[[], None]] = {}
-"""For the folder of each run of this process, the function that waits for the rows of its journal."""
+from ash._utils.scratch import Scratch
+from ash._utils.user_warnings import warn_user
+from ash.errors import Retired
+
+OPEN: dict[str, Callable[[], None]] = {}
+"""For the folder of each run of this process, the function to call before a directory is created."""
+_ended: set[str] = set()
+"""The temporary folders of this process's runs that have ended."""
+_left: dict[str, list[tuple[int, int, Callable[[], bool]]]] = {}
+"""For each folder, the candidate and rung of jobs that a run has abandoned, and whether they are still running."""
+LOOK_SECONDS = 0.05
 CANDIDATE = "candidate-"
 """Prefix of the directories' names."""
 
@@ -33,9 +40,13 @@ def made(folder: str, candidate: int) -> Path:
     ------
     OSError
         The directory cannot be created, or the folder is a symbolic link, which could lead anywhere.
+    Retired
+        The run has ended, and so has its temporary folder.
     """
-    if (settle := SETTLES.get(folder)) is not None:
-        settle()
+    if (prepare := OPEN.get(folder)) is not None:
+        prepare()
+    elif folder in _ended:
+        raise Retired("the run has ended, and its directories are deleted")
     parent = Path(folder)
     if parent.is_symlink():
         raise OSError(f"{parent} is a link: replace it by a folder for the directories of candidates")
@@ -43,6 +54,25 @@ def made(folder: str, candidate: int) -> Path:
     directory = _of(parent, candidate)
     directory.mkdir(mode=0o700, exist_ok=True)
     return directory
+
+
+def leave(job: tuple[int, int, int, int, str], is_running: Callable[[], bool]) -> None:
+    """Record a job that a run leaves running at its end."""
+    _left.setdefault(job[4], []).append((*job[:2], is_running))
+
+
+def wait_for_left(folder: Path) -> None:
+    """Wait for jobs that an earlier run of this process has left running, since they use directories in this folder."""
+    has_warned, jobs = False, _left.get(str(folder.absolute()), [])
+    while left := [f"candidate {candidate} in rung {rung}" for candidate, rung, is_running in jobs if is_running()]:
+        if not has_warned:
+            has_warned = True
+            warn_user(
+                f"an earlier call has left jobs running: {' and '.join(left)}. This call waits until they have ended, "
+                "since both would write into the same directories; Ctrl-C ends the wait"
+            )
+        time.sleep(LOOK_SECONDS)
+    jobs.clear()
 
 
 class Directories(contextlib.AbstractContextManager["Directories"]):
@@ -55,26 +85,38 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
         folder is used, which is deleted at the end of the run.
     settle : function
         Waits until the rows of the journal are in its file.
+    elsewhere : bool
+        Whether jobs run in other processes, which could not lock a temporary folder for this one.
     """
 
-    def __init__(self, folder: Path | None, settle: Callable[[], None]) -> None:
+    def __init__(self, folder: Path | None, settle: Callable[[], None], *, elsewhere: bool) -> None:
+        self._scratch = Scratch()
         self._is_temporary = folder is None
-        self._folder = _temporary() if folder is None else folder.absolute()
+        self._folder = self._scratch.path if folder is None else folder.absolute()
         self.folder = str(self._folder)
         self._retired: list[int] = []  # candidates whose directories `tidy` has yet to delete
-        self._settle = settle
+        self._settle, self._elsewhere = settle, elsewhere
 
     def __enter__(self) -> "Directories":
-        SETTLES[self.folder] = self._settle
+        OPEN[self.folder] = self._prepare
+        if self._elsewhere:
+            with contextlib.suppress(OSError):  # it cannot be created, which matters only to a job that needs it
+                self._prepare()
         return self
 
     def __exit__(self, *error: object) -> None:
-        del SETTLES[self.folder]
+        del OPEN[self.folder]
         if self._is_temporary:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _ended.add(self.folder)
+            self._scratch.__exit__()
         else:
             with contextlib.suppress(OSError):  # the folder is not empty, or was never created
                 self._folder.rmdir()
+
+    def _prepare(self) -> None:
+        self._settle()
+        if self._is_temporary:
+            self._scratch.make()
 
     def retire(self, candidate: int) -> None:
         """Mark the directory of a candidate that will not be trained further, so that `tidy` deletes it."""
@@ -102,12 +144,3 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
 
 def _of(folder: Path, candidate: int) -> Path:
     return folder / f"{CANDIDATE}{candidate:06d}"
-
-
-def _temporary() -> Path:
-    """Return an unused path for a temporary folder. The first job that needs the folder creates it, in any process."""
-    try:
-        parent = tempfile.gettempdir()
-    except OSError:  # no folder is writable, which matters only to a function that needs a directory
-        parent = os.curdir
-    return Path(parent, f"ash-{secrets.token_hex(8)}").absolute()

@@ -32,7 +32,7 @@ from ash.errors import JobFailed, SettingError
 from ash.function.answers import FAILED, FINISHED, LATE, PRUNED, WRONG, Answer, Train, failure, opened_error
 from ash.function.clock import Cost, catch_up, clock_of, retrace
 from ash.function.current_job import Job
-from ash.function.directories import Directories
+from ash.function.directories import Directories, wait_for_left
 from ash.function.forms import final_state
 from ash.function.function_repeat import Repeat
 from ash.function.job_runners import JobRunners, Key
@@ -104,7 +104,7 @@ class FunctionRun:
         # Undecided answers. The float is subtracted from an answer's start and end, to count them from the run's start.
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
-        self._directories = Directories(journal.folder, journal.settle)
+        self._directories = Directories(journal.folder, journal.settle, elsewhere=runners.packed)
         epochs = [rung["epochs"] for rung in self.rungs]
         totals = epochs if options.training == "restart" else accumulate(epochs)
         self._of_rungs = [(*each, self._directories.folder) for each in zip(epochs, totals, strict=True)]
@@ -178,6 +178,8 @@ class FunctionRun:
             An error of a job (with ``error="raise"``), of a callback or of the journal. Its attribute `result` is the
             result so far, if a job has a score.
         """
+        if self._journal.folder is not None:
+            wait_for_left(self._journal.folder)
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
         with self._directories, self._states:  # at exit, waiting functions end, and temporary folders are deleted

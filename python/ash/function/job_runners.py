@@ -10,9 +10,11 @@ Cost: a microsecond per job if jobs run in the calling thread.
 
 import queue
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ash._utils.threads import at_work, start_threads
@@ -20,11 +22,29 @@ from ash._utils.user_warnings import warn_user
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
 from ash.executors.dispatcher import COUNT_SECONDS, Status
-from ash.executors.executor_argument import DASK, is_of
+from ash.executors.executor_argument import DASK, is_of, pool_of
 from ash.executors.job_pool import border, cancel_each, is_broken
-from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do, pack_function, unpack
+from ash.executors.jobs import LACKS
+from ash.function.answers import (
+    DIED,
+    FAILED,
+    FINISHED,
+    LATE,
+    Answer,
+    SharedFunction,
+    Train,
+    attempt,
+    do,
+    do_shared,
+    unpack,
+)
 from ash.function.current_job import Job
+from ash.function.directories import leave
 
+LOOK_SECONDS = 0.01
+"""How often to look whether a job has started that has been queued for longer than `job_limit`."""
+GRACE_SECONDS = 0.2
+"""How long a run waits at its end for jobs in threads that it has abandoned."""
 Key = tuple[int, int]
 """The candidate and rung that identify a job."""
 Answers = list[tuple[Key, Answer]]
@@ -132,19 +152,30 @@ class ConcurrentRunners(JobRunners):
     def _next_late(self) -> float:
         if self._limit is None or not self.running:
             return float("inf")
-        return next(iter(self.running.values())) + self._limit - time.monotonic()
+        return max(LOOK_SECONDS, min(self.running.values()) + self._limit - time.monotonic())
 
     def _find_late(self, answers: Answers) -> None:
+        if self._limit is None:
+            return
         now = time.monotonic()
-        while self._limit is not None and self.running:
-            job, began = next(iter(self.running.items()))
-            if now < began + self._limit:
-                return
-            del self.running[job]
-            self._lost.add(job)
-            answers.append((job, Answer(LATE, text=self.late(), start=began, end=now)))
+        for job, began in list(self.running.items()):
+            if now < began + self._limit or (exact := self.begun(job)) is None:
+                continue
+            began = self.running[job] = exact
+            if now >= began + self._limit:
+                del self.running[job]
+                self._lost.add(job)
+                self.cancel(job)
+                answers.append((job, Answer(LATE, text=self.late(job), start=began, end=now)))
 
-    def late(self) -> str:
+    def begun(self, job: Key) -> float | None:
+        """Return when a job has started on its worker, or None if it is still queued there."""
+        return self.running[job]
+
+    def cancel(self, job: Key) -> None:
+        """Cancel a late job if that is possible."""
+
+    def late(self, job: Key) -> str:
         """Return the message with which a job that exceeded the limit is answered."""
         return f"the job took longer than job_limit={self._limit:g} seconds"
 
@@ -152,16 +183,35 @@ class ConcurrentRunners(JobRunners):
 class RunnerThreads(ConcurrentRunners):
     """Runs jobs in threads of this process.
 
-    A thread that hangs cannot be ended, so it is abandoned and its slot is lost.
+    A thread cannot be ended. So a job that hangs, or that still runs at the end of the run, is abandoned.
     """
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._train = train
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._busy: dict[Key, Job] = {}  # jobs that a thread runs, even if the run no longer waits for them
+        self._over = False
         self._threads = start_threads(count, self._work, "ash")
         super().__init__(len(self._threads), limit)
 
     def __exit__(self, *error: object) -> None:
+        self.end_threads()
+        until = time.monotonic() + GRACE_SECONDS
+        while self._busy.keys() - self._lost and time.monotonic() < until:
+            time.sleep(GRACE_SECONDS / 100)
+        left = list(self._busy.values())
+        for job in left:
+            leave(job, partial(self._busy.__contains__, job[:2]))
+        if untold := [job for job in left if job[:2] not in self._lost]:
+            names = " and ".join(f"candidate {job[0]} in rung {job[1]}" for job in untold)
+            warn_user(
+                f"{names}: training goes on in the background until the function returns, since a thread cannot be "
+                'stopped. The result does not depend on it; executor="processes" ends such jobs'
+            )
+
+    def end_threads(self) -> None:
+        """Let each thread end after its job."""
+        self._over = True
         for _ in self._threads:
             self._tasks.put(None)
 
@@ -169,17 +219,18 @@ class RunnerThreads(ConcurrentRunners):
         """Put the job into the queue of the threads."""
         self._tasks.put((job, params, state))
 
-    def late(self) -> str:
+    def late(self, job: Key) -> str:
         """Return the message for a job that exceeded the limit, and warn that the job's thread is lost."""
         warn_user(
-            "a thread cannot be stopped, so the run has one thread fewer until the job returns; "
-            'executor="processes" kills jobs that exceed job_limit'
+            f"candidate {job[0]} exceeded job_limit in rung {job[1]}; a thread cannot be stopped, so the run has one "
+            'thread fewer until the job returns; executor="processes" kills jobs that exceed job_limit'
         )
-        return super().late()
+        return super().late(job)
 
     def _work(self, number: int) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._tasks.get()) is not None and not self._over:
             key = task[0][:2]
+            self._busy[key] = task[0]
             answer: Answer | BaseException
             try:
                 with at_work():
@@ -187,7 +238,7 @@ class RunnerThreads(ConcurrentRunners):
                 answer = done._replace(thread=number, end=time.monotonic())
             except BaseException as error:  # for example SystemExit, to be raised in the calling thread
                 answer = error
-            del task
+            del task, self._busy[key]
             self._done.put((key, answer))
 
 
@@ -199,14 +250,41 @@ class _Cancelled(Answer):
     """The answer of a job that Dask has cancelled, which happens when data that the job needs are lost."""
 
 
+class _Lacking(Answer):
+    """The answer of a process that lacks the function."""
+
+
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, `Submitted._sent` at the last submission, and the submission count."""
+    """A submitted job: its arguments, `Submitted._sent` at the last submission, and the number of submissions."""
 
     job: Job
     params: dict[str, Any]
     state: Any
     sent: int
     times: int
+
+
+def is_running(future: "Future[Any]") -> bool:
+    """Return whether a future is neither done nor cancelled."""
+    return not future.done()
+
+
+def start_file(folder: str, job: Key) -> Path:
+    """Return the file by which a worker on this machine announces that a job has started."""
+    return Path(folder, f"started-{job[0]}-{job[1]}")
+
+
+def announce_by_file(folder: str, job: Job) -> None:
+    """Write the time on the machine's clock into a file, unless the folder is on another machine."""
+    with suppress(OSError):
+        start_file(folder, job[:2]).write_text(repr(time.monotonic()))
+
+
+def announce_by_event(topic: str, job: Job) -> None:
+    """Tell Dask's scheduler, and so the client, that a job has started."""
+    from distributed import get_worker
+
+    get_worker().log_event(topic, list(job[:2]))
 
 
 class Submitted(ConcurrentRunners):
@@ -228,29 +306,45 @@ class Submitted(ConcurrentRunners):
     def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
         super().__init__(count, limit)
         self._futures: dict[Key, Future[Any]] = {}
-        self._handed: dict[Key, _Handed] = {}  # jobs submitted to Dask and not answered
-        self._here = isinstance(executor, ThreadPoolExecutor)
-        self.packed = not self._here
-        self._function: Any = train
+        self._handed: dict[Key, _Handed] = {}  # jobs submitted and not answered
+        self.packed = not isinstance(executor, ThreadPoolExecutor)
+        self._train, self._executor = train, executor
         self._sent = 0  # how many times the function was sent to Dask
-        self._submit: Any = executor.submit
         self._client: Any = executor if is_of(executor, DASK) else None
         self._workers = count
         self._seen: set[str] = set()  # addresses of Dask's workers
         self._counted = float("-inf")
-        if not self._here:
-            self._function = pack_function(train, executor)
-            self._packed = self._function
+        self._began: dict[Key, float] = {}  # when each job has started on its worker, as far as known
+        self._announce: Callable[[Job], None] | None = None  # called there; None if `limit` counts from the submission
+        self._folder: Path | None = None  # workers of this machine announce starts by files in this folder
+        self._pool = pool_of(executor, count, do)
         if self._client is not None:
+            self._shared = SharedFunction(train, repr(executor)).copy()  # workers may be threads of this process
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # otherwise Dask runs equal jobs only once
+            if limit is not None:
+                topic = f"ash-{self._shared.token}"
+                self._client.subscribe_topic(topic, lambda event: self._note_start(event[1]))
+                self._announce = partial(announce_by_event, topic)
+        elif self.packed:
+            where = self._pool.open(SharedFunction(train, repr(executor)))
+            if limit is not None and where.path is not None:
+                self._folder = Path(where.path).parent
+                self._announce = partial(announce_by_file, str(self._folder))
+        else:
+            self._announce = self._note_start
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
         if self._client is None:
             cancel_each(futures)
-        else:
-            cancel_all(self._client, futures)
+            for job, future in self._futures.items():
+                leave(self._handed[job].job, partial(is_running, future))
+            self._pool.close()
+            return
+        cancel_all(self._client, futures)
+        if self._announce is not None:
+            with suppress(Exception):  # the client is closed, or its scheduler does not answer
+                self._client.unsubscribe_topic(f"ash-{self._shared.token}")
 
     @property
     def status(self) -> Status:
@@ -259,16 +353,15 @@ class Submitted(ConcurrentRunners):
             self._count()
         return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
 
-    def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Submit a job."""
+    def hand_out(self, job: Job, params: dict[str, Any], state: Any, *, attach: bool = False) -> None:
+        """Submit a job; `attach` sends the function with it."""
         key = job[:2]
         try:
             with border("the executor accepts no more jobs"):
-                future = self._submit(attempt if self._here else do, self._function, job, params, state)
+                future = self._submitted(job, params, state, attach=attach)
                 self._futures[key] = future
-                if self._client is not None:
-                    times = self._handed[key].times if key in self._handed else 0
-                    self._handed[key] = _Handed(job, params, state, self._sent, times + 1)
+                times = self._handed[key].times if key in self._handed else 0
+                self._handed[key] = _Handed(job, params, state, self._sent, times + 1)
                 future.add_done_callback(lambda done: self._land(key, done))
         except ExecutorFailed as error:
             self._futures.pop(key, None)
@@ -284,17 +377,59 @@ class Submitted(ConcurrentRunners):
 
     def open(self, state: Any) -> Any:
         """Return the state, unpacked from bytes if it is from another process."""
-        return state if self._here else unpack(state)
+        return unpack(state) if self.packed else state
+
+    def _submitted(self, job: Job, params: dict[str, Any], state: Any, *, attach: bool) -> Any:
+        self._forget_start(job[:2])
+        if not self.packed:
+            return self._executor.submit(self._attempt, job, params, state)
+        order = job, params, state, self._announce
+        if self._client is not None:  # pure=False, since Dask otherwise runs equal jobs only once
+            return self._client.submit(do_shared, self._function, order, pure=False)
+        return self._pool.submit(order, attach=attach)
+
+    def _attempt(self, job: Job, params: dict[str, Any], state: Any) -> Answer:
+        self._note_start(job)
+        return attempt(self._train, job, params, state)
+
+    def begun(self, job: Key) -> float | None:
+        """Return when a job has started on its worker, or None if it is still queued there."""
+        if self._announce is None:
+            return self.running[job]
+        if self._folder is not None:
+            with suppress(OSError, ValueError):  # there is no such file, or it has no content yet
+                self._began[job] = float(start_file(str(self._folder), job).read_text())
+        return self._began.get(job)
+
+    def cancel(self, job: Key) -> None:
+        """Cancel a late job, which frees its worker if it has not started."""
+        if (future := self._futures.get(job)) is not None:
+            cancel_each([future])
+
+    def _note_start(self, job: Job) -> None:
+        self._began[job[0], job[1]] = time.monotonic()
+
+    def _forget_start(self, job: Key) -> None:
+        self._began.pop(job, None)
+        if self._folder is not None:
+            start_file(str(self._folder), job).unlink(missing_ok=True)
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
         """Process an answer.
 
-        A job that Dask has cancelled is submitted again. The function is sent again first, unless this was done since
-        the job's last submission.
+        A job is submitted again, with the function, if its process lacked the function. A job that Dask has cancelled
+        is submitted again, too. The function is sent again first, unless this was done since the job's last submission.
         """
         job, answer = done
         handed = self._handed.get(job)
         is_late = job in self._lost
+        if self._announce is not None and isinstance(answer, Answer):
+            has_run = answer.kind == FINISHED or isinstance(answer, _Lacking)
+            if has_run and self._folder is not None and not start_file(str(self._folder), job).exists():
+                self._announce = self._folder = None  # on another machine: from now on, starts are not known
+            self._forget_start(job)
+        if isinstance(answer, _Lacking) and handed is not None and not is_late:
+            return self.hand_out(handed.job, handed.params, handed.state, attach=True)
         if not isinstance(answer, _Cancelled) or handed is None or is_late or handed.times >= MOST_TIMES:
             self._handed.pop(job, None)
             super()._take(done, answers)
@@ -311,7 +446,7 @@ class Submitted(ConcurrentRunners):
         """Send the function once to each Dask worker. The function is lost if all workers that have it are lost."""
         client = self._client
         with border("the executor does not accept the function"):
-            self._function = ask(client, client.scatter, self._packed, broadcast=True, hash=False)
+            self._function = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
         self._sent += 1
 
     def _count(self) -> None:
@@ -326,7 +461,8 @@ class Submitted(ConcurrentRunners):
         answer: Answer | BaseException
         try:
             found = future.result() if self._client is None else ask(self._client, future.result)
-            answer = Answer(*found)._replace(end=time.monotonic())
+            is_lacking = tuple(found) == (LACKS,)
+            answer = _Lacking(DIED, text=LACKS) if is_lacking else Answer(*found)._replace(end=time.monotonic())
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
         except CancelledError as error:  # Dask also raises this if it has lost data that the job needs

@@ -3,8 +3,8 @@
     thread of this process --job, params, state--> child (runs child.py) --answer--> queue
 
 A child is forked from a new interpreter, not from this process. So no threads or locks are copied, and the user's
-script does not run again, as it would with multiprocessing. A child gets the parent's module path, and the function as
-bytes.
+script does not run again, as it would with multiprocessing. The new interpreter gets the parent's module path, and
+reads the function from a file (ash/executors/jobs.py). All children share the memory of its data.
 Invariants: (1) a child runs one job at a time, so if it dies, it is known which job failed; (2) no child outlives the
 run or the parent.
 Threads: each child is used by its own thread; only `kill` may be called by another thread.
@@ -12,6 +12,7 @@ Threads: each child is used by its own thread; only `kill` may be called by anot
 
 import contextlib
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -22,8 +23,10 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
-from ash.function.answers import DIED, FAILED, LATE, Answer, Train, pack_function, unpack
-from ash.function.child import GONE, LENGTH_BYTES, READY
+from ash.executors.job_pool import Pool
+from ash.executors.jobs import Where
+from ash.function.answers import DIED, FAILED, LATE, Answer, SharedFunction, Train, do, unpack
+from ash.function.child import GONE, LENGTH_BYTES, LOOK_SECONDS, READY, RUNNING
 from ash.function.job_runners import RunnerThreads
 
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
@@ -42,16 +45,17 @@ class ForkServer:
     since its id may then belong to another process.
     """
 
-    def __init__(self, packed: bytes) -> None:
+    def __init__(self, where: Where) -> None:
         self._lock = threading.Lock()
-        self._packed = packed
+        self._where = where
+        self._reads = True  # whether the server reads the function; otherwise each child does
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._living: set[int] = set()
         self._inputs: list[IO[bytes]] = []  # the servers' standard inputs; children end when these are closed
 
     def child(self) -> tuple[int, "Connection[Any, Any]"]:
-        """Start a child, which waits for the function; return its process id and this process's end of the connection.
+        """Start a child; return its process id and this process's end of the connection.
 
         Raises
         ------
@@ -69,12 +73,8 @@ class ForkServer:
 
     def ended(self, child: int) -> str:
         """Wait for a child that is ending or was killed, and return words for how it ended, such as "by SIGKILL"."""
-        with self._lock:
-            self._living.discard(child)
-            try:
-                answer = self._ask(b"%d" % child)
-            except OSError:
-                answer = GONE
+        while (answer := self._status(child)) == RUNNING:
+            time.sleep(LOOK_SECONDS)
         if answer in (GONE, ""):
             return "for an unknown reason"
         status = int(answer)
@@ -93,6 +93,16 @@ class ForkServer:
             self._end()
             for each in self._inputs:
                 each.close()
+
+    def _status(self, child: int) -> str:
+        with self._lock:
+            try:
+                answer = self._ask(b"%d" % child)
+            except OSError:
+                answer = GONE
+            if answer != RUNNING:
+                self._living.discard(child)
+            return answer
 
     def _born(self) -> tuple[int, "Connection[Any, Any]"]:
         ours, theirs = Pipe()
@@ -122,16 +132,19 @@ class ForkServer:
         with theirs:
             code = CODE.format(path=sys.path, handle=theirs.fileno())
             words = [sys.executable, "-c", code]
-            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()])
+            # Ctrl-C on a terminal reaches the processes of its group. The parent handles it, even during the start.
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(words, stdin=pipe, pass_fds=[theirs.fileno()], process_group=0)
             if self._process.stdin is not None:
                 self._inputs.append(self._process.stdin)
         self._socket = ours
         ours.settimeout(START_SECONDS)
-        ours.sendall(len(self._packed).to_bytes(LENGTH_BYTES, "big") + self._packed)
+        message = pickle.dumps((self._where, self._reads))
+        ours.sendall(len(message).to_bytes(LENGTH_BYTES, "big") + message)
         answer = ours.recv(MESSAGE)
         ours.settimeout(None)
-        if answer != READY and self._packed:  # the server has threads after unpacking the function, or has died
-            self._packed = b""
+        if answer != READY and self._reads:  # the server cannot fork after unpacking the function, or has died
+            self._reads = False
             self._end()
             self._begin()
 
@@ -146,11 +159,10 @@ class ForkServer:
 class Child:
     """One child process. It is started when this object is created."""
 
-    def __init__(self, server: ForkServer, packed: bytes) -> None:
+    def __init__(self, server: ForkServer) -> None:
         self._server = server
         self._number, self._connection = server.child()
         self._is_ready = self._has_ended = False
-        self._connection.send_bytes(packed)
 
     def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
         """Run a job in the process, and return the answer; kill the process if the job exceeds `limit` seconds."""
@@ -199,22 +211,21 @@ class Processes(RunnerThreads):
     packed = True
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
-        self._packed = pack_function(train, "processes")
-        self._server = ForkServer(self._packed)
+        self._pool = Pool(None, count, do)
+        self._server = ForkServer(self._pool.open(SharedFunction(train, "'processes'")))
         self._limit_of_child = limit
         self._children: list[Child | None] = [None] * count
-        self._over = False
         super().__init__(train, count, None)  # each thread enforces the limit for its own child
 
     def __exit__(self, *error: object) -> None:
-        self._over = True
-        super().__exit__(*error)
+        self.end_threads()
         for child in self._children:
             if child is not None and self.running:  # kill children only if a job is still running
                 child.kill()
         for thread in self._threads:
             thread.join()
         self._server.close()
+        self._pool.close()
 
     def open(self, state: Any) -> Any:
         """Return the state, unpacked from its bytes."""
@@ -239,7 +250,7 @@ class Processes(RunnerThreads):
         child = self._children[number]
         if child is None or not child.alive:
             self._end(number)
-            child = self._children[number] = Child(self._server, self._packed)
+            child = self._children[number] = Child(self._server)
             if self._over:  # the run has ended while the child was started, so `__exit__` may not have killed it
                 child.kill()
         answer = child.do(arguments, self._limit_of_child)

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ash._utils.scratch import Scratch
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
 from ash.function.reports import END_SECONDS, WAIT_UNTIL
@@ -92,6 +93,7 @@ class States(contextlib.AbstractContextManager["States"]):
         self._files: dict[int, Spilled] = {}
         self._lost: set[int] = set()
         self._folder: Path | None = None
+        self._scratch = Scratch()
         self._bytes = self._peak = self._spilled = self._dropped = self._number = 0
         self._sizes: dict[tuple[type, int], int] = {}  # size of the last pickled state of a type in a rung
         self._began, self._measuring = time.monotonic(), 0.0
@@ -107,6 +109,7 @@ class States(contextlib.AbstractContextManager["States"]):
             if self._parent is not None:
                 with contextlib.suppress(OSError):  # the folder is not empty
                     self._parent.rmdir()
+        self._scratch.__exit__()
 
     @property
     def memory(self) -> dict[str, int]:
@@ -191,11 +194,11 @@ class States(contextlib.AbstractContextManager["States"]):
 
     def _next_path(self) -> Path:
         if self._folder is None:
-            if self._parent is not None:
-                if self._parent.is_symlink():
-                    raise OSError(f"{self._parent} is a link")
-                self._parent.mkdir(mode=0o700, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=WAITING, dir=self._parent))  # with mode 0700
+            parent = self._scratch.make() if self._parent is None else self._parent
+            if parent.is_symlink():
+                raise OSError(f"{parent} is a link")
+            parent.mkdir(mode=0o700, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=WAITING, dir=parent))  # with mode 0700
         self._number += 1
         return self._folder / f"{self._number:06d}"
 
