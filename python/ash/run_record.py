@@ -50,7 +50,8 @@ class RunRecord:
         or work limit. `arguments` say how the rows were split, and how the model is made from the best networks.
         `space` is the space of hyperparameters, `version` the versions of ash and of the tree packages used.
     data : dict
-        The fingerprint of the table: its shapes and names, and hashes of the encoded rows.
+        The fingerprint of the table: its shapes and names, hashes of the encoded rows, and hashes of all bits of each
+        column.
     missing : tuple of str
         Arguments that a record cannot hold, such as functions. They must be passed again.
     ended : str

@@ -13,6 +13,8 @@ from sklearn.model_selection import KFold
 
 import ash
 from ash.cli.cli import main
+from ash.data.csv import CsvFormat
+from ash.data.files import read_table
 from ash.models.file import DIGEST, KEY, digest
 from callback_help import TimeIsUp
 from data_help import mixed_columns, mixed_target
@@ -102,6 +104,53 @@ def test_an_ensemble_and_a_regression_are_repeated(tmp_path: Path, capfd: pytest
     assert (status, said.splitlines()[0]) == (0, "identical")
 
 
+@pytest.mark.parametrize("models", [["network"], ["lightgbm"]])
+@pytest.mark.parametrize("is_tune", [True, False])
+def test_a_model_fitted_to_numbers_rounded_by_pandas_is_repeated(
+    models: list[str], is_tune: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, model = tmp_path / "table.csv", tmp_path / "model.safetensors"
+    values = np.random.default_rng(0).normal(size=(100, 3))
+    pd.DataFrame(values, columns=["a", "b", "price"]).to_csv(path, index=False)
+    exact, read = (read_table(str(path), form=CsvFormat(like_pandas=each)) for each in (False, True))
+    frame = pd.DataFrame({column.label: column.numbers(slice(None)) for column in read.X.columns})
+    frame.columns = ["a", "b"]
+    assert not np.array_equal(exact.y, read.y) and np.allclose(exact.y, read.y)
+    config = ash.SearchConfig(models=models)
+    target = pd.Series(read.y, name="price")
+    if is_tune:
+        ash.tune(frame, target, candidates=2, seed=0, config=config).model.save(model)
+    else:
+        ash.ASHRegressor(candidates=2, random_state=0, config=config).fit(frame, target).model_.save(model)
+    for command, first in (("check", "the same rows and the same model, by their hashes"), ("repeat", "identical")):
+        status, said = run(capfd, command, model, path)
+        assert (status, said.splitlines()[0]) == (0, first)
+        assert said.splitlines()[-1].startswith("numbers were read as pandas.read_csv reads them")
+
+
+@pytest.mark.parametrize("models", [["network"], ["lightgbm"]])
+def test_rows_with_other_last_bits_are_different(
+    models: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, model = tmp_path / "table.csv", tmp_path / "model.safetensors"
+    values = np.random.default_rng(0).normal(size=(100, 3))
+    pd.DataFrame(values, columns=["a", "b", "price"]).to_csv(path, index=False)
+    frame = pd.DataFrame(values, columns=["a", "b", "price"])
+    frame["b"] = np.nextafter(frame["b"], np.inf)
+    config = ash.SearchConfig(models=models)
+    ash.tune(frame[["a", "b"]], frame["price"], candidates=2, seed=0, config=config).model.save(model)
+    for command in ("check", "repeat"):
+        status, said = run(capfd, command, model, path)
+        assert status == 1 and "X has another scale, or other last bits (column 1)" in said
+        assert "if pandas.read_csv reads them before pandas 3.1" in said
+    ash.ASHRegressor(candidates=2, random_state=0, config=config).fit(frame[["a", "b"]], frame["price"]).model_.save(
+        model
+    )
+    status, said = run(capfd, "check", model, path)
+    assert status == 1 and "other values of X in the rows for training and validation (column 1)" in said
+    assert "other values of y in the rows for training and validation (the same values in another order)" in said
+
+
 def test_other_rows_are_reported_as_different(
     table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +189,9 @@ def test_a_different_decision_and_a_different_model_are_named(
     assert status == 1 and "the likely reason is a different version: version of ash: '0.1.0' in the record" in said
     status, said = run(capfd, "check", changed(made, tmp_path, other_model), table)
     assert status == 1 and "model: its hash is " in said and "but the record has 0000" in said
+    without_cells = changed(made, tmp_path, lambda record: record["data"].pop("cells"))  # as in earlier versions
+    status, said = run(capfd, "check", without_cells, table)
+    assert status == 0 and said.startswith("the same rows and the same model")
 
 
 @pytest.mark.parametrize("command", ["check", "repeat"])

@@ -13,6 +13,7 @@ from pyarrow import parquet
 from sklearn.datasets import load_wine
 
 import ash
+from ash.data.csv import CsvFormat
 from ash.data.files import Roles, read_file, read_table
 from ash.errors import DataError
 
@@ -145,6 +146,41 @@ def test_text_far_down_in_a_file_is_kept_unchanged(name, tmp_path):
             data = read_table(written(tmp_path, text, name), Roles("y"))
     assert cells(data.X) == {"code": [cell or None for cell in columns[0]], "x": [float(cell) for cell in columns[2]]}
     assert data.y.tolist() == columns[1]
+
+
+def test_numbers_have_the_last_bits_of_pandas_if_asked(tmp_path):
+    """The numbers in hexadecimal are those of pandas 2.2 and 3.0."""
+    texts = {
+        "-0.12853466120185937": "-0x1.073d2e321d8b4p-3",  # the nearest float64 ends in 6
+        "00.1234567890123456": "0x1.f9add3746f62ep-4",  # without the last two digits
+        "12345678901234567890.5": "0x1.56a95319d63e1p+63",
+        " 1304.000024": "0x1.46000064a9cdcp+10",
+        "2.5e-310": "0x0.02e055c9a3f6cp-1022",
+        "-7.1234567890123E+30": "-0x1.67a48566a2c01p+102",
+        "NA": "nan",
+        "inf": "inf",
+    }
+    for point in ".,":
+        (tmp_path / "t.csv").write_text("a;target\n" + "".join(f"{text.replace('.', point)};0\n" for text in texts))
+        read = read_file(
+            str(tmp_path / "t.csv"),
+            lambda names: dict.fromkeys(names, False),
+            CsvFormat(";", point, like_pandas=True),
+        )
+        numbers = read.frame(["a"]).columns[0].numbers(slice(None))
+        assert [float(number).hex() for number in numbers] == list(texts.values())
+
+
+@pytest.mark.skipif(pandas.__version__ >= "3.1", reason="pandas 3.1 reads the nearest float64 numbers")
+def test_numbers_have_the_last_bits_of_the_installed_pandas(tmp_path):
+    path = tmp_path / "t.csv"
+    random = np.random.default_rng(0).normal(size=(1000, 2))
+    pandas.DataFrame(random * np.exp(50 * random), columns=["a", "target"]).to_csv(path, index=False)
+    read = read_table(str(path), form=CsvFormat(like_pandas=True))
+    frame = pandas.read_csv(path)
+    assert np.array_equal(read.X.columns[0].numbers(slice(None)), frame["a"]) and np.array_equal(
+        read.y, frame["target"]
+    )
 
 
 def test_columns_that_are_not_selected_are_not_read(tmp_path):

@@ -39,7 +39,8 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
         "batch_size has 16 in the journal, which is not in 8 in this call",
     ),
     "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
-    "values": ({"data": (OTHER_X, Y)}, "other values of X in the rows for"),
+    "values": ({"data": (OTHER_X, Y)}, "other values of X in the rows for training"),
+    "order of rows": ({"data": (X[::-1], Y[::-1])}, "training and validation (the same values in another order)"),
     "labels": ({"data": (X, Y + 1)}, "y has other labels"),
     "classes": ({"data": (X, np.minimum(Y, 1))}, "classes: 3 in the journal, 2 in this call"),
     "targets": ({"data": (X, np.roll(Y, 1))}, "other values of y in the rows for"),
@@ -72,6 +73,7 @@ FRAME = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1]
 DOMAINS = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "units": ({"data": REGRESSION}, {"data": (REGRESSION[0], 1000 * REGRESSION[1])}, "y has another scale"),
+    "units of X": ({}, {"data": (2 * X, Y)}, "X has another scale, or other last bits"),
     "order of names": (
         {"space": ash.Space(**DOMAINS)},
         {"space": ash.Space(**dict(reversed(DOMAINS.items())))},

@@ -7,8 +7,10 @@ Exit status: 0 if everything is the same, 1 if something differs (which is print
 """
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from ash._utils.display import printable
 from ash._utils.user_warnings import warn_user
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
+from ash.data.csv import CsvFormat
 from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
 from ash.data.table import Table, read_training, split
@@ -30,10 +33,13 @@ from ash.errors import DataError, SettingError
 from ash.journal.identity import differences, version_facts, version_name
 from ash.models.model import Model
 from ash.options import TREES
-from ash.run_record import TUNE, RunRecord
+from ash.run_record import TUNE, Facts, RunRecord
 
 TEST_SHARE = 0.2
 """The share of a table's rows that the command holds out."""
+AS_PANDAS = "numbers were read as pandas.read_csv reads them before pandas 3.1, with other last bits"
+HELD_OUT = "the rows that were held out for the test score have no hash, so they are not compared"
+"""Notes on the rows, printed below the answer."""
 DIFFERENT = 1
 """The exit status if the rows, the model or the repeated run differ from the record."""
 
@@ -147,21 +153,20 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 def check(args: argparse.Namespace) -> int:
     """Print whether the rows and the model match the record, and return the exit status."""
     model, record = _recorded(args.model)
-    run, is_part = _run_of(model, record, args, None)
+    run, note = _run_of(model, record, args, None)
     found = [f"rows: {each}" for each in row_differences(record, run.identity())]
     found += _altered(model, record)
     there = [f"version: {each}" for each in _version_differences(record)]
     if found:
         return _say(DIFFERENT, "different", *found, *there)
-    held = ["the rows that were held out for the test score have no hash, so they are not compared"] if is_part else []
-    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there, *held)
+    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there, *note)
 
 
 def repeat(args: argparse.Namespace) -> int:
     """Train again, print whether everything is the same, and return the exit status."""
     model, record = _recorded(args.model)
     try:
-        run, _ = _run_of(model, record, args, args.threads)
+        run, note = _run_of(model, record, args, args.threads)
         result, again = run.run()
     except OtherRowsError as error:
         return _say(DIFFERENT, "different from the first decision on", str(error))
@@ -177,7 +182,7 @@ def repeat(args: argparse.Namespace) -> int:
     if again.digest != model.digest:
         why = _altered(model, record) or [_reason(record)]
         return _say(DIFFERENT, f"all {len(record.decisions)} decisions are the same, but the model differs", *why)
-    return _say(0, "identical", repr(record))
+    return _say(0, "identical", repr(record), *note)
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
@@ -198,28 +203,47 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
     return model, model.record
 
 
-def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> tuple[TuningRun, bool]:
-    """Return the recorded run on the file's rows, and whether the run leaves out the rows held out by the command."""
+def _run_of(
+    model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None
+) -> tuple[TuningRun, list[str]]:
+    """Return the recorded run on the file's rows, and a list with at most one note on how these rows were read.
+
+    If the rows differ, those of a CSV file are also read as `pandas.read_csv` reads them before pandas 3.1.
+    """
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
-    data = _table(model, args, run["options"].categorical_features)
-    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=data.groups, **run)
-    if not row_differences(record, whole.identity()):
-        return whole, False
+
+    def on_table(form: CsvFormat) -> tuple[DataTable, TuningRun, Facts]:
+        data = _table(model, args, run["options"].categorical_features, form)
+        whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=data.groups, **run)
+        return data, whole, whole.identity()
+
+    data, whole, identity = on_table(format_of(args))
+    if not row_differences(record, identity):
+        return whole, []
+    recorded_rows = record.data.get("training rows")
+    if identity["data"]["training rows"] == recorded_rows:
+        if Path(args.data).is_file():  # not a pipe, which cannot be read again
+            with warnings.catch_warnings(action="ignore"):  # the warnings of the first reading
+                _, as_pandas, identity = on_table(replace(format_of(args), like_pandas=True))
+            if not row_differences(record, identity):
+                return as_pandas, [AS_PANDAS]
+        return whole, []
     part = held_out(data, run["options"].task, run["options"].seed)
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, groups=part.groups, **run)
-    is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
-    return (tuned, True) if is_part else (whole, False)  # a run on the whole table if neither run matches the record
+    if tuned.identity()["data"]["training rows"] == recorded_rows:
+        return tuned, [HELD_OUT]
+    return whole, []  # neither run matches the record
 
 
-def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:
+def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None, form: CsvFormat) -> DataTable:
     """Return the table of a file with only the model's columns."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     target = args.target or (model.target_names[0] if model.target_names else None)
     declared = [each for each in categorical or () if isinstance(each, str)]
-    data = read_table(args.data, Roles(target, args.groups, args.weight, categorical=declared), format_of(args))
+    data = read_table(args.data, Roles(target, args.groups, args.weight, categorical=declared), form)
     wanted, known = model.feature_names, data.X.names
     if wanted is None or known is None:
         return replace(data, X=replace(data.X, names=None))

@@ -52,6 +52,7 @@ OTHER_FILES = {
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
 """The first bytes of files that are not CSV, each with the kind of file and the advice for the message."""
+_NUMBER = re.compile(r"([+-]?)(?=[.\d])(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?", re.ASCII)
 _SHOWN = 50  # maximum number of characters of a row that a message shows
 
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
@@ -71,11 +72,15 @@ class CsvFormat:
         The decimal point of numbers.
     encoding : str
         Python's name for the encoding.
+    like_pandas : bool
+        Whether numbers have the last bits that pandas.read_csv reads by default before pandas 3.1. Else they are the
+        nearest float64 numbers.
     """
 
     sep: str | None = None
     decimal: str = "."
     encoding: str = "utf-8"
+    like_pandas: bool = False
 
     def __post_init__(self) -> None:
         if self.sep is not None and (len(self.sep) != 1 or self.sep in '"\r\n'):
@@ -114,6 +119,13 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             times = [field.name for field in table.schema if _is_better_as_text(field.type)]
             if times:
                 table = _read(file, head, name, list(chosen), [*texts, *times])
+            floats = [field.name for field in table.schema if pyarrow.types.is_floating(field.type)]
+            if form.like_pandas and floats:
+                written = _read(file, head, name, floats, floats)
+                for column in floats:
+                    cells = (cell.replace(form.decimal, ".") for cell in written[column].to_pylist())
+                    numbers = pyarrow.array([None if cell in PLAIN_GAPS else _pandas_number(cell) for cell in cells])
+                    table = table.set_column(table.column_names.index(column), column, numbers)
         except UnicodeError as error:
             raise DataError(_wrong_encoding(name, form, str(error))) from error
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -123,6 +135,26 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
     if any(pyarrow.types.is_binary(field.type) for field in table.schema):
         raise DataError(_wrong_encoding(name, form, "invalid bytes"))
     return table.select([column for column in head.names if column in chosen])
+
+
+def _pandas_number(text: str) -> float:
+    """Return the number that pandas reads by default before version 3.1.
+
+    pandas takes the first 17 digits, with the zeros in front, and rounds after each operation.
+    """
+    parts = _NUMBER.fullmatch(text.strip())
+    if parts is None:  # such as "inf"
+        return float(text)
+    sign, whole, decimals, power = parts[1], parts[2], parts[3] or "", int(parts[4] or 0)
+    digits = (whole + decimals)[:17]
+    number = float(int(digits[:15]))  # exact
+    for digit in digits[15:]:
+        number = number * 10.0 + int(digit)
+    power += len(whole) - len(digits)
+    if power < -308:
+        number, power = number / float(f"1e{-308 - power}"), -308
+    number = number * float(f"1e{power}") if power > 0 else number / float(f"1e{-power}")
+    return -number if sign == "-" else number
 
 
 def _is_better_as_text(kind: "pyarrow.DataType") -> bool:

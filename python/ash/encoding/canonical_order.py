@@ -57,6 +57,24 @@ def sort_rows(table: Table, schema: Schema) -> Table:
     return replace(table, frame=table.frame.take(order), y=table.y[order], weights=weights, groups=groups)
 
 
+def column_hashes(frame: Frame, schema: Schema) -> NDArray[np.uint64]:
+    """Return a hash of each column's numbers or levels, which does not depend on the order of the rows."""
+    encoding = Encoding(schema, (None,) * len(schema.columns), ())
+    width = len(schema.columns)
+    hashes = np.zeros(width, np.uint64)
+    for first, stop in blocks(frame.rows, max(1, _CELLS // width)):
+        values = np.empty((stop - first, width))
+        encoding.put_values(frame, slice(first, stop), values)
+        hashes += cell_hashes(values)
+    return hashes
+
+
+def cell_hashes(values: Matrix) -> NDArray[np.uint64]:
+    """Return the sum of the hashes of the cells of each column of `values` [rows, columns], modulo 2^64."""
+    sums: NDArray[np.uint64] = _core.row_digests(values.reshape(-1, 1)).reshape(values.shape).sum(0)
+    return sums
+
+
 def row_hashes(frame: Frame, schema: Schema, y: Matrix | None = None) -> NDArray[np.uint64]:
     """Return a hash of each row's numbers and levels, and of its targets `y` [rows, outputs] if they are given."""
     encoding = Encoding(schema, (None,) * len(schema.columns), ())

@@ -6,7 +6,8 @@ these parts:
 
     settings   options on which results (seed, epochs, ...) or decisions (eta, workers, ...) depend
     space      domains, levels and conditions
-    data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding
+    data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding;
+               hashes of all bits of the cells
     version    the versions of ash and of the tree packages used; whether ash's kernels use fused multiply-adds
 
 Runs of functions have settings, a space and a version; see ash/function/function_identity.py.
@@ -27,6 +28,8 @@ import numpy as np
 
 from ash import _core
 from ash._utils.checks import is_integer, is_number, whole
+from ash.data.frames import at_most
+from ash.encoding.canonical_order import cell_hashes, column_hashes
 from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable, SettingError
 from ash.history.json_files import space_story
@@ -46,7 +49,7 @@ from ash.options import (
     option_table,
     read_config,
 )
-from ash.run_record import FUNCTION, TUNE, RunRecord
+from ash.run_record import DIGITS, FUNCTION, TUNE, RunRecord
 from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.growth import IN_CALL, IN_JOURNAL, misfit
 from ash.space.hyperparameters import Params
@@ -63,6 +66,13 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 """Arguments whose values a journal may be unable to store, each with the description of what the user must pass
 again."""
 PARTS = ("training", "validation")
+VALUES = ("values of X", "values of y", "sample weights")
+"""What the hashes of a part cover, in their order; the core hashes scaled numbers of 32 bits."""
+READERS = (
+    "numbers have other last bits if pandas.read_csv reads them before pandas 3.1, unless float_precision='round_trip' "
+    "is given"
+)
+"""The hint that is added if values of X or y differ."""
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
 BEFORE = "before"
@@ -285,7 +295,20 @@ def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
         "training rows": [len(fold.training) for fold in folds],
         "validation rows": [len(fold.validation) for fold in folds],
         **{part: [[f"{each:016x}" for each in own.digests()[part]] for own in data] for part in PARTS},
+        "cells": _cells(folds[0]),
     }
+
+
+def _cells(fold: Fold) -> dict[str, str]:
+    """Return hashes of all bits of each column, which boosted trees and scales depend on, in any order of the rows.
+
+    Each has DIGITS digits. A sparse table has none, since hashing would visit all its zeros.
+    """
+    hashes = {VALUES[1]: cell_hashes(fold.y)}
+    if fold.table.frame.stored is None:
+        frames = (fold.table.frame, *([] if fold.held_out is None else [fold.held_out]))
+        hashes[VALUES[0]] = np.sum([column_hashes(frame, fold.encoding.schema) for frame in frames], 0)
+    return {what: "".join(f"{each:016x}"[:DIGITS] for each in own.tolist()) for what, own in hashes.items()}
 
 
 def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
@@ -298,16 +321,32 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     found += ["X has columns with other names, kinds or levels"] if there[told] != here[told] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
     if there["y"] != here["y"] and there["training"] == here["training"]:
-        found.append("y has another scale")
-    for place, what in enumerate(("values of X", "values of y", "sample weights")):
+        found.append("y has another scale, or other last bits")
+    is_other = False
+    for place, what in enumerate(VALUES):
         differing = [
             part
             for part in PARTS
             if any(ours[place] != theirs[place] for ours, theirs in zip(here[part], there[part], strict=True))
         ]
+        # Journals and records of earlier versions have no hashes of cells.
+        own, other = (facts.get("cells", {}).get(what) for facts in (here, there))
+        is_known = own is not None is not other
+        columns = _other_columns(own, other) if is_known and own != other else []
+        is_other |= bool(columns)
         if differing:
             found.append(f"other {what} in the rows for {' and '.join(differing)}")
-    return found
+            if is_known:
+                found[-1] += f" ({', '.join(at_most(columns)) or 'the same values in another order'})"
+        elif columns and place == 0:
+            found.append(f"X has another scale, or other last bits ({', '.join(at_most(columns))})")
+    return found + [READERS] * is_other
+
+
+def _other_columns(own: str, other: str) -> list[str]:
+    """Return the names of the columns whose hashes differ, by position."""
+    starts = range(0, len(own), DIGITS)
+    return [f"column {at // DIGITS}" for at in starts if own[at : at + DIGITS] != other[at : at + DIGITS]]
 
 
 def _space_differences(there: Facts, here: Facts, where: str, may_grow: bool) -> list[str]:
