@@ -519,6 +519,8 @@ class FunctionOptions(RunOptions):
         return -score if score is not None and self.direction == MINIMIZE else score
 
 
+_FILLED = ("min_epochs", "promotion", "schedule", "seed")
+"""Options that may be None in a call, but have a value in a run and in its record."""
 NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
 """For each option that has an effect only if another option has a certain value: this other option and this value."""
 
@@ -633,13 +635,15 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
     Raises
     ------
     SettingError
-        A fact is not allowed, or the config has a field that the record determines.
+        A fact is missing or not allowed, or the config has a field that the record determines.
     """
     config, table = read_config(caller, given["config"]), option_table()
     held = [name for name in config.given() if table[name].decides is not None or table[name].planned]
     if held:
         raise SettingError(f"config has {', '.join(held)}, which cannot be given with record=: leave it out")
     known = {name: facts[name] for name in table.keys() & facts.keys()}
+    if lacking := [name for name in _FILLED if known.get(name) is None]:
+        raise SettingError(f"record is damaged: it must hold {', '.join(lacking)}; pass an intact one")
     return Options(**_checked(Options, {**given, **config.given(), **known}), planned=False)
 
 

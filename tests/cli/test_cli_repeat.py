@@ -194,6 +194,16 @@ def test_a_different_decision_and_a_different_model_are_named(
     assert status == 0 and said.startswith("the same rows and the same model")
 
 
+def test_a_forged_setting_is_an_error(
+    table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def without_promotion(record: dict[str, Any]) -> None:
+        record["settings"]["promotion"] = None
+
+    status, said = run(capfd, "repeat", changed(made, tmp_path, without_promotion), table)
+    assert status == 2 and "record is damaged: it must hold promotion" in said
+
+
 @pytest.mark.parametrize("command", ["check", "repeat"])
 def test_a_comparison_that_is_impossible_is_an_error(
     command: str, table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

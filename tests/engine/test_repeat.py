@@ -1,5 +1,6 @@
 """Tests `ash.RunRecord`: a run ended by a time limit is repeated without a clock, with equal digest and model bytes."""
 
+import contextlib
 import json
 import math
 import os
@@ -320,11 +321,32 @@ def test_a_forged_record_raises_an_ash_error(tmp_path: Path) -> None:
         {"arguments": {**record.arguments, "ensemble": "many"}},
         {"data": {}},
         {"data": {**record.data, "training": 3}},
+        {"missing": ("seed",)},
     ):
         with pytest.raises(ash.AshError):
             ash.tune(*WINE, record=replace(record, **change))
     with pytest.raises(ash.AshError):
         ash.tune(*WINE, record=replace(record, decisions=()))
+
+
+@pytest.mark.parametrize("value", [None, [1]])
+def test_each_forged_setting_raises_an_ash_error_or_has_no_effect(value: Any) -> None:
+    record = ash.tune(*WINE, candidates=2, validation=0.2).record
+    for name in record.settings:
+        with contextlib.suppress(ash.AshError):
+            ash.tune(*WINE, record=replace(record, settings={**record.settings, name: value}))
+    for name in ("min_epochs", "promotion", "schedule", "seed"):
+        with pytest.raises(ash.SettingError, match=name):
+            ash.tune(*WINE, record=replace(record, settings={**record.settings, name: None}))
+
+
+@pytest.mark.parametrize("models", [["network"], ["lightgbm"]])
+def test_forged_epochs_of_the_refit_are_bounded(models: list[str]) -> None:
+    config = ash.SearchConfig(models=models)
+    record = ash.ASHClassifier(candidates=2, validation=0.2, config=config).fit(*WINE).result_.record
+    assert record.refit[0] > 0
+    forged = replace(record, refit=tuple(10**15 for _ in record.refit))
+    assert ash.ASHClassifier(record=forged).fit(*WINE).result_.record == record
 
 
 def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:

@@ -304,7 +304,8 @@ class Refit:
             return untrained
         epochs = np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
         lengths = np.maximum(1, (share * np.where(are_trees, 1.0, SHARE) * epochs).astype(np.int64))
-        lengths = lengths if recorded is None else np.array(recorded)
+        if recorded is not None:  # a forged record must not make this endless
+            lengths = np.minimum(lengths, recorded)
         order = np.argsort(-seconds, kind="stable")
         order = order[lengths[order] > 0]
         networks, trees = order[~are_trees[order]], order[are_trees[order]]

@@ -144,6 +144,8 @@ def repeated(
     words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
     own = {name: given[word] for name, word in words.items()}
     for name in record.missing:
+        if name not in SPLIT:
+            raise SettingError(f"record is damaged: 'missing' must hold names of {SPLIT}, got {name!r}")
         if own[name] is None:
             raise SettingError(f"{words[name]}=None: pass {GIVEN_AGAIN[name]} of the run, which a record does not hold")
     parameters = inspect.signature(call).parameters
