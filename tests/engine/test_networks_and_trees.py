@@ -843,6 +843,22 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPa
         ash.ASHClassifier(time_limit=5).fit(*WINE)
 
 
+def test_python_without_docstrings_trains_networks_and_refuses_lightgbm_with_the_reason() -> None:
+    code = """
+import ash
+from sklearn.datasets import load_wine
+X, y = load_wine(return_X_y=True)
+ash.ASHClassifier(candidates=2, config=ash.SearchConfig(models=["network"])).fit(X, y).predict(X)
+try:
+    ash.ASHClassifier(candidates=2, config=ash.SearchConfig(models=["lightgbm"])).fit(X, y)
+except ash.SettingError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=True)
+    # A LightGBM that can be imported is no error.
+    assert done.stdout == "" or "run Python without -OO, or search without it" in done.stdout
+
+
 # Bit-identical results
 
 MASKED = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"

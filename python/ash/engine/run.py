@@ -9,6 +9,7 @@ Everything here runs in the calling thread. event_loop.py contains the loop that
 """
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -581,8 +582,9 @@ def _import(model: str) -> None:
     """Import the package that trains a kind of model, so that import errors are raised before anything is trained."""
     try:
         import_module(model)
-    except (ImportError, OSError) as error:
+    except Exception as error:  # LightGBM reads docstrings as it is imported, which python -OO removes
+        todo = "run Python without -OO" if sys.flags.optimize > 1 else "repair it"
         raise SettingError(
-            f"{model} is installed but cannot be imported ({error}): repair it, or search without it by "
+            f"{model} is installed but cannot be imported ({error}): {todo}, or search without it by "
             "models=['network'] in the config"
         ) from error
