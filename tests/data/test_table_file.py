@@ -13,6 +13,7 @@ from pyarrow import parquet
 from sklearn.datasets import load_wine
 
 import ash
+from ash.data import csv
 from ash.data.csv import CsvFormat
 from ash.data.files import Roles, read_file, read_table
 from ash.errors import DataError
@@ -181,6 +182,39 @@ def test_numbers_have_the_last_bits_of_the_installed_pandas(tmp_path):
     assert np.array_equal(read.X.columns[0].numbers(slice(None)), frame["a"]) and np.array_equal(
         read.y, frame["target"]
     )
+
+
+LONG = "x" * 2_000_000
+LONG_LINES = {
+    "cell": f"a,b,target\n1,{LONG},0\n2,{LONG}y,1\n",
+    "cell far down": "a,b,target\n" + "3,w,0\n" * 300_000 + f"1,{LONG},0\n2,{LONG}y,1\n",
+    "quoted lines": 'a,b,target\n1,"' + "line\n" * 500_000 + '",0\n2,x,1\n',
+    "header": ",".join(letter * 100_000 for letter in "abcdefghijklm") + ",target\n" + 2 * ("1," * 13 + "0\n"),
+    "blank lines above": "\n" * 1_500_000 + "a,target\n1,0\n2,1\n",
+}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize("what", LONG_LINES)
+def test_lines_that_are_longer_than_a_block_are_read(what, name, tmp_path):
+    path = tmp_path / name
+    with (gzip.open if name.endswith(".gz") else open)(path, "wt") as file:
+        file.write(LONG_LINES[what])
+    table = read_table(str(path))
+    assert table.y[-2:].tolist() in ([0, 1], [0, 0])
+    if "cell" in what:
+        assert [len(cell) for cell in table.X.columns[1].cells(slice(-2, None))] == [2_000_000, 2_000_001]
+
+
+def test_a_file_of_too_long_lines_and_a_header_alone_are_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text("a,target")
+    with pytest.raises(DataError, match=r"a\.csv has no rows below its header line: add some"):
+        read_table(str(path))
+    monkeypatch.setattr(csv, "BLOCKS", (2**10, 2**18))
+    path.write_text(f"a,b,target\n1,x,0\n1,{LONG},0\n")
+    with pytest.raises(DataError, match=r"a\.csv has a line of more than .* MiB, or a quotation mark without a second"):
+        read_table(str(path))
 
 
 def test_columns_that_are_not_selected_are_not_read(tmp_path):

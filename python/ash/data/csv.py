@@ -14,13 +14,14 @@ import io
 import re
 import shutil
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import unique_names
@@ -52,6 +53,9 @@ OTHER_FILES = {
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
 """The first bytes of files that are not CSV, each with the kind of file and the advice for the message."""
+BLOCKS = (2**20, 2**24, 2**28)
+"""The bytes that pyarrow reads at a time. The larger blocks are for files whose lines do not fit into the first."""
+_LONG = re.compile("straddling object|cannot infer number of columns|header is larger than block size")
 _NUMBER = re.compile(r"([+-]?)(?=[.\d])(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?", re.ASCII)
 _SHOWN = 50  # maximum number of characters of a row that a message shows
 
@@ -131,7 +135,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{name} is not a valid CSV file ({error}): write it again") from error
     if not table.num_rows:
-        raise DataError(f"{name} has no rows below its header line: add some")
+        raise DataError(_no_rows(name))
     if any(pyarrow.types.is_binary(field.type) for field in table.schema):
         raise DataError(_wrong_encoding(name, form, "invalid bytes"))
     return table.select([column for column in head.names if column in chosen])
@@ -164,6 +168,10 @@ def _is_better_as_text(kind: "pyarrow.DataType") -> bool:
     return types.is_time(kind) or (types.is_timestamp(kind) and kind.tz is not None)
 
 
+def _no_rows(name: str) -> str:
+    return f"{name} has no rows below its header line: add some"
+
+
 def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:
     called = "UTF-8" if form.is_utf_8 else form.encoding
     return f"{name} is not valid {called} text ({reason}): pass its --encoding, or save it as CSV in UTF-8"
@@ -193,6 +201,29 @@ def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
             if name.lower().endswith((".xlsx", ".xlsm", ".ods")):
                 what, todo = EXCEL, SAVE
             raise DataError(f"{name} is {what}, which ash cannot read: {todo}")
+
+
+class _FromStart(io.RawIOBase):
+    """A file read from its start with a place of its own, since threads of pyarrow may read on after an error."""
+
+    _reading = threading.Lock()
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.place = 0
+        self._file = file
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes into a buffer, and return their number."""
+        with self._reading:
+            self._file.seek(self.place)
+            read = self._file.read(len(buffer))
+        buffer[: len(read)] = read
+        self.place += len(read)
+        return len(read)
 
 
 class _Head:
@@ -245,19 +276,31 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         decimal_point=form.decimal,
     )
     parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
-    for threads in (True, False):  # after an error, read again with one thread: its errors name the row
-        file.seek(0)
+    # After an error, read again with one thread: its errors name the row. A row must fit into a block.
+    for block, threads in ((BLOCKS[0], True), *((each, False) for each in BLOCKS)):
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing or head.is_renamed else None,
             skip_rows=head.blank,
             skip_rows_after_names=1 if head.is_renamed else 0,
             encoding="utf-8" if form.is_utf_8 else form.encoding,
             use_threads=threads,
+            block_size=block,
         )
         try:
-            return arrow.read_csv(file, read_options=reading, parse_options=parse, convert_options=convert)
+            return arrow.read_csv(_FromStart(file), read_options=reading, parse_options=parse, convert_options=convert)
         except pyarrow.ArrowException as error:
             problem = error
+        if not threads and not _LONG.search(str(problem)):
+            break
+    else:
+        rest = _FromStart(file)
+        rest.place = BLOCKS[-1]
+        if not rest.read(1):
+            raise DataError(_no_rows(name)) from problem
+        raise DataError(
+            f"{name} has a line of more than {BLOCKS[-1] >> 20} MiB, or a quotation mark without a second one: shorten "
+            "the line, or close the quotation"
+        ) from problem
     found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)(?:: (.*))?", str(problem), re.DOTALL)
     if found is None:
         raise DataError(f"{name} is not a valid CSV file ({problem}): write it again") from problem
