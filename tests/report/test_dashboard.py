@@ -22,6 +22,7 @@ from sklearn.datasets import load_wine
 
 import ash
 from ash.dashboard import live_page
+from ash.dashboard.server import HEADERS, MOST_CONNECTIONS
 from browser_help import open_browser, visit
 from callback_help import Stopper
 from config_help import configured, split_once
@@ -148,12 +149,29 @@ def test_other_paths_and_methods_are_refused(dashboard):
     for path in ("updates/", "../etc/passwd", "page.html", "%2e%2e/"):
         assert get(dashboard, path)[0] == 404
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
-        assert get(dashboard, method=method)[0] == 501
+        status, headers, _ = get(dashboard, method=method)
+        assert status == 501 and HEADERS.items() <= dict(headers.items()).items()
     for since in ("-1", "x", "1e3", "\u0664".encode().decode("latin1"), ""):
         assert get(dashboard, f"updates?since={urllib.request.quote(since)}")[0] == 200
     headers = get(dashboard)[1]
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["Cache-Control"] == "no-store"
     assert headers["Access-Control-Allow-Origin"] is None and headers["X-Content-Type-Options"] == "nosniff"
+    assert [headers.get_all(name) for name in HEADERS] == [[value] for value in HEADERS.values()]
+
+
+def test_unfinished_requests_keep_neither_threads_nor_the_page(dashboard):
+    address, before = urlsplit(dashboard.address), threading.active_count()
+    opened = []
+    try:
+        for _ in range(3 * MOST_CONNECTIONS):
+            opened.append(socket.create_connection(("127.0.0.1", address.port), timeout=HANG_SECONDS))
+            opened[-1].sendall(b"GET / HTTP/1.1\r\n")
+        assert opened[0].recv(1) == b""  # the oldest are closed
+        wait_until(lambda: threading.active_count() <= before + MOST_CONNECTIONS)
+        assert get(dashboard)[0] == 200
+    finally:
+        for each in opened:
+            each.close()
 
 
 def test_f114_the_dashboard_listens_only_on_this_machine(dashboard):

@@ -6,15 +6,19 @@
 The server listens on 127.0.0.1. A request without the random token is refused, whatever host it names. So neither other
 users of the machine nor pages of other sites can read the report, not even by making their own host name point to
 127.0.0.1 (DNS rebinding). A tunnel or proxy may have another host and port. The token is not sent to other sites, since
-the Referrer-Policy forbids it. Threads: one daemon thread per request; none of them belongs to the run.
+the Referrer-Policy forbids it. Threads: one daemon thread per connection, at most MOST_CONNECTIONS; none of them
+belongs to the run.
 """
 
 import json
 import secrets
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
 from socketserver import TCPServer
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +28,8 @@ from ash.dashboard.live_page import LivePage
 HOST = "127.0.0.1"
 SECONDS = 10
 """The timeout of each read from and write to a connection."""
+MOST_CONNECTIONS = 64
+"""If more connections are open, the oldest is closed. Those of a browser last for milliseconds."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -90,6 +96,28 @@ class LiveServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: list[socket] = []
+        self._lock = Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, and close the oldest connection if there are too many."""
+        with self._lock:
+            self._open.append(request)
+            oldest = self._open.pop(0) if len(self._open) > MOST_CONNECTIONS else None
+        if oldest is not None:
+            with suppress(OSError):  # it has just been closed
+                oldest.shutdown(SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def close_request(self, request: Any) -> None:
+        """Close a connection."""
+        with self._lock, suppress(ValueError):  # the oldest is not in the list any more
+            self._open.remove(request)
+        super().close_request(request)
 
     def server_bind(self) -> None:
         """Bind without looking up the name of this machine by DNS, which HTTPServer would do."""
@@ -117,10 +145,14 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
-            for name, value in HEADERS.items():
-                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
+
+        def end_headers(self) -> None:
+            """Add HEADERS to any answer, also to those of the base class."""
+            for name, value in HEADERS.items():
+                self.send_header(name, value)
+            super().end_headers()
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Write no log, since stderr belongs to the run."""
