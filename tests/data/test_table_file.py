@@ -292,3 +292,52 @@ def test_duplicate_parquet_columns_are_refused(tmp_path):
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match="more than one column named 'x'"):
         read_file(str(tmp_path / "a.parquet"), lambda names: dict.fromkeys(names, False))
+
+
+def _parquet(tmp_path, **settings):
+    """Return a small Parquet file and the bytes in it."""
+    rows = np.arange(100)
+    columns = {"a": rows / 7, "s": [f"{row % 3}-text" for row in rows], "target": rows % 2}
+    columns["c"] = arrow.array(list("xyyzz") * 20).dictionary_encode()
+    parquet.write_table(arrow.table(columns), tmp_path / "t.parquet", compression="none", **settings)
+    return tmp_path / "t.parquet", (tmp_path / "t.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("is_dictionary", [True, False])
+def test_a_damaged_parquet_file_is_refused_or_has_all_rows(is_dictionary, tmp_path):
+    path, content = _parquet(tmp_path, use_dictionary=is_dictionary)
+    refused = 0
+    for place in range(0, len(content), 3):
+        for damaged in (content[:place], content[:place] + b"\xff" + content[place + 1 :]):
+            path.write_bytes(damaged)
+            try:
+                assert read_table(str(path)).X.rows == 100
+            except DataError as error:
+                refused += 1
+                assert str(error).startswith(f"{path} ")
+    assert refused > len(content) // 3
+
+
+def test_a_parquet_file_of_fewer_rows_than_it_promises_is_refused(tmp_path):
+    path, content = _parquet(tmp_path)
+    rows, fewer = b"\xc8\x01", b"\xc6\x01"  # 100 and 99 as Thrift writes them
+    place = content.rindex(rows)  # the number of rows of the only row group
+    path.write_bytes(content[:place] + fewer + content[place + 2 :])
+    with pytest.raises(
+        DataError, match=r"t\.parquet must have 100 rows by its metadata, but it has 99: write it again"
+    ):
+        read_table(str(path))
+
+
+def test_checksums_of_parquet_pages_are_verified(tmp_path):
+    path, content = _parquet(tmp_path, use_dictionary=False, write_page_checksum=True)
+    path.write_bytes(content.replace(b"1-text", b"2-text", 1))
+    with pytest.raises(DataError, match=r"t\.parquet is not a valid Parquet file \(.*CRC"):
+        read_table(str(path))
+
+
+def test_parquet_text_that_is_not_utf_8_is_refused(tmp_path):
+    path, content = _parquet(tmp_path, use_dictionary=False)
+    path.write_bytes(content.replace(b"1-text", b"\xff-text"))
+    with pytest.raises(DataError, match=r"t\.parquet is not a valid Parquet file \(.*UTF8.*: write it again"):
+        read_table(str(path))

@@ -295,9 +295,22 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
             _check_names(names, name)
             chosen = choose(names)
             file.seek(0)
-            return parquet.read_table(file, columns=[column for column in names if column in chosen])
-        except ArrowException as error:
-            raise DataError(f"{name} is not a valid Parquet file ({str(error).splitlines()[0]})") from error
+            promised = parquet.read_metadata(file).num_rows
+            file.seek(0)
+            columns = [column for column in names if column in chosen]
+            table = parquet.read_table(file, columns=columns, page_checksum_verification=True)
+            table.validate(full=True)  # pyarrow checks neither UTF-8 nor the indices of categories on reading
+        except (ArrowException, OSError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # not raised by pyarrow
+                raise
+            raise DataError(
+                f"{name} is not a valid Parquet file ({str(error).splitlines()[0]}): write it again"
+            ) from error
+    if table.num_rows != promised:
+        raise DataError(
+            f"{name} must have {promised} rows by its metadata, but it has {table.num_rows}: write it again"
+        )
+    return table
 
 
 def _check_names(names: Sequence[str], where: str) -> None:
