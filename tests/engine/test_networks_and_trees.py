@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -232,13 +233,13 @@ def test_trees_from_a_journal_are_retrained_and_compared(tmp_path: Path, monkeyp
         finished_journal(tmp_path)
 
 
-@pytest.fixture
-def ctrl_c_ends_waits() -> None:
-    """Install Python's handler of SIGINT again.
-
-    `import polars` replaces it by a handler after which the system resumes the main thread's wait for a lock.
-    """
+@pytest.fixture(params=[True, False])
+def ctrl_c_ends_waits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let SIGINT end the system's waits, as Python's handler does, or not, as the one that `import polars` sets."""
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
+    signal.siginterrupt(signal.SIGINT, request.param)
+    yield
+    signal.siginterrupt(signal.SIGINT, True)
 
 
 @pytest.mark.usefixtures("ctrl_c_ends_waits")

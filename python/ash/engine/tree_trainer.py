@@ -19,7 +19,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -57,6 +57,8 @@ MOST_LEAVES = 200_000
 """Maximum number of leaves of a model. A model of this size takes about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
 """LightGBM parameters that are the same for all candidates, so that all can use the same table of bins."""
+WAKE_SECONDS = 0.05
+"""How long the calling thread waits at a time. It notices Ctrl-C when it wakes."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -459,6 +461,10 @@ def _on_threads(
     with ThreadPoolExecutor(threads) as pool:
         try:  # Ctrl-C may come while jobs are being submitted
             futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
+            for future in futures:
+                # After `import polars`, the system resumes a wait that Ctrl-C interrupts, so waits must be short.
+                while not wait([future], WAKE_SECONDS).done:
+                    pass
             return [future.result() for future in futures]
         except BaseException:
             stopped.set()
