@@ -220,6 +220,26 @@ def test_the_interpreter_can_exit_during_a_run(ending: str) -> None:
     run("warnings.simplefilter('ignore')\n" + LONG + ENDINGS[ending])
 
 
+@pytest.mark.parametrize("model", ["lightgbm", "catboost"])
+def test_the_interpreter_can_exit_while_trees_are_boosted(model: str) -> None:
+    """Leave during the first job, which calls Python after each round and would take minutes."""
+    needs.installed(model)
+    code = f"""
+from ash.engine.tree_trainer import TreeTable
+begun, boost = threading.Event(), TreeTable.boost
+def spy(*given):
+    begun.set()
+    return boost(*given)
+TreeTable.boost = spy
+def long():
+    config = ash.SearchConfig(models=[{model!r}], min_epochs=2000)
+    ash.tune(X, Y, candidates=9, threads=2, progress=False, config=config)
+threading.Thread(target=long, daemon=True).start()
+begun.wait()
+"""
+    run("warnings.simplefilter('ignore')\n" + code)
+
+
 def test_f89_threads_can_fit_and_predict_at_once() -> None:
     code = """
 from concurrent.futures import ThreadPoolExecutor

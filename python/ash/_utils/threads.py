@@ -74,6 +74,11 @@ def at_work() -> Iterator[None]:
             jobs.changed.notify_all()
 
 
+def is_ending() -> bool:
+    """Return whether the interpreter is ending, so that jobs should end early."""
+    return _jobs.ended
+
+
 def end_jobs() -> None:
     """Prevent further jobs from starting and wait for the running jobs, since the interpreter is ending."""
     with _jobs.changed:

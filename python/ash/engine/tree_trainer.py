@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.threads import at_work, is_ending
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import SEVERAL_STEPS, CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
@@ -120,7 +121,8 @@ class TreeTrainer:
     ) -> tuple[float, float, int, list[float]] | None:
         """Run a job, and return its score, loss, hash and fold scores; None if the job was stopped or failed."""
         try:
-            return self._train(candidate, rung, epochs, is_stopped)
+            with at_work():
+                return self._train(candidate, rung, epochs, lambda: is_stopped() or is_ending())
         except BaseException as error:  # exceptions must not reach the threads of the core
             with self._lock:
                 self.error = self.error or error
