@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -226,6 +226,34 @@ def test_a_failed_job_does_not_end_the_search() -> None:
     with pytest.raises(ash.FitsFailed, match="all 2 jobs failed") as caught:
         search(space={"max_features": [-1, -2]}, candidates=2).fit(X, Y)
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
+
+
+class OneFold(DecisionTreeClassifier):
+    """Fails if `max_depth` is above 1 and the training rows begin with the first row of all."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        if self.max_depth > 1 and X[0, 0] == 0:
+            raise ValueError("one fold only")
+        return super().fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the .* scores")
+@pytest.mark.parametrize("executor", [None, "processes"])
+def test_a_failed_fold_keeps_the_scores_of_the_other_folds(executor: str | None, tmp_path: Path) -> None:
+    rows = np.column_stack([np.arange(300), X])
+    for error_score in (np.nan, 2.0):
+        settings: dict[str, Any] = {"cv": KFold(2), "scoring": ["accuracy", "r2"], "return_train_score": True}
+        settings["error_score"] = error_score
+        grid = GridSearchCV(OneFold(random_state=0), {"max_depth": [1, 2]}, refit=False, **settings).fit(rows, Y)
+        settings |= {"candidates": 2, "max_rungs": 1, "executor": executor, "journal": tmp_path / "search.ash"}
+        ours = search(OneFold(random_state=0), {"max_depth": [1, 2]}, refit="accuracy", **settings).fit(rows, Y)
+        place = [[params["max_depth"] for params in ours.cv_results_["params"]].index(depth) for depth in (1, 2)]
+        names = [name for name in grid.cv_results_ if name.endswith(("test_accuracy", "test_r2", "train_accuracy"))]
+        for name in names:
+            if not name.startswith("rank"):
+                np.testing.assert_allclose(ours.cv_results_[name][place], grid.cv_results_[name], err_msg=name)
+        assert (ours.cv_results_["rank_test_accuracy"][place] == [1, 2]).all() and ours.best_params_ == {"max_depth": 1}
+        assert len(ours.result_.failures) == 1 and ours.cv_results_["rung"][place].tolist() == [0, -1]
 
 
 WRONG = [

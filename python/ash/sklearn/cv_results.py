@@ -15,9 +15,9 @@ from ash.space.hyperparameters import Params
 class FoldInfo(NamedTuple):
     """The results of a job in one fold: its times, and its scores by name.
 
-    `test` has the scores on test rows, and `train` the scores on training rows if these were requested. `curve`
-    contains the earlier points (epochs, score) of the learning curve, for a forecast. `rounds` is the best number of
-    boosting rounds, or None without early stopping.
+    `test` has the scores on test rows; it is empty if the fold failed. `train` has the scores on training rows if these
+    were requested. `curve` contains the earlier points (epochs, score) of the learning curve, for a forecast. `rounds`
+    is the best number of boosting rounds, or None without early stopping.
     """
 
     test: dict[str, float]
@@ -52,7 +52,8 @@ class ResultRow(NamedTuple):
     """One row of a search's `cv_results_`: one candidate and one of its jobs.
 
     `rung` is the rung of the job, or -1 if the candidate has no score. `resource` is the candidate's total number of
-    epochs after this rung. `info` has the results of the job; it is None if the job failed.
+    epochs after this rung. `info` has the results of the job. A job fails if one of its folds fails; `info` then has
+    the results of the other folds, or is None if the job did not answer.
     """
 
     params: Params
@@ -60,6 +61,7 @@ class ResultRow(NamedTuple):
     rung: int
     resource: int
     info: JobInfo | None
+    failed: bool
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
@@ -93,20 +95,24 @@ def tuning_results(result: Result) -> dict[str, Any]:
 
 def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
     """Return one row per candidate, for its best job (ties: the lowest rung). `infos` has the results of each job."""
-    found = [ResultRow(params, candidate, -1, 0, None) for candidate, params in enumerate(result.params)]
+    found = [ResultRow(params, candidate, -1, 0, None, True) for candidate, params in enumerate(result.params)]
     best = np.full(len(found), -np.inf)
-    for candidate, rung, score, info in zip(*_of_jobs(result), _infos_of(result, infos), strict=True):
-        if info is not None and score > best[candidate]:
+    for candidate, rung, score, failed, info in zip(*_of_jobs(result), infos, strict=True):
+        if failed and found[candidate].failed:
+            found[candidate] = found[candidate]._replace(info=info)
+        elif not failed and score > best[candidate]:
+            assert info is not None
             best[candidate] = score
-            found[candidate] = ResultRow(result.params[candidate], candidate, rung, info.done, info)
+            found[candidate] = ResultRow(result.params[candidate], candidate, rung, info.done, info, False)
     return found
 
 
 def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
     """Return one row per job, ordered by rung and candidate. `resources` has the total epochs after each rung."""
-    jobs = zip(*_of_jobs(result), _infos_of(result, infos), strict=True)
+    jobs = zip(*_of_jobs(result), infos, strict=True)
     rows = [
-        ResultRow(result.params[candidate], candidate, rung, resources[rung], info) for candidate, rung, _, info in jobs
+        ResultRow(result.params[candidate], candidate, rung, resources[rung], info, failed)
+        for candidate, rung, _, failed, info in jobs
     ]
     return sorted(rows, key=lambda row: (row.rung, row.candidate))
 
@@ -121,7 +127,7 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
         The estimator's parameter that counts epochs, or None if there is no such parameter. It is added to `params`,
         with the row's total epochs as value.
     error_score : float
-        The score of rows without results.
+        The score of failed folds. As the number only stands in for a score, rows with a failed fold rank last.
     splits : int
         Number of folds.
 
@@ -142,7 +148,7 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     columns |= _times(infos, splits)
     for which in ("test", "train"):
         for name in _metrics(infos, which):
-            columns |= _scores(infos, which, name, error_score, splits)
+            columns |= _scores(rows, which, name, error_score, splits)
     return columns
 
 
@@ -156,7 +162,9 @@ def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: boo
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
         "resource": np.array([row.resource for row in rows], np.int64),
-        "continued": np.array([not restart and row.info is not None and not row.info.why for row in rows], np.bool_),
+        "continued": np.array(
+            [not (restart or row.failed or row.info is None or row.info.why) for row in rows], np.bool_
+        ),
         "fit_time": _seconds_of(result.columns, len(rows)),
     }
 
@@ -207,27 +215,27 @@ def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
 
 
 def _of_jobs(result: FunctionResult) -> list[list[Any]]:
-    """Return three lists with one item per job: candidates, rungs and scores."""
-    return [result.columns[name].tolist() for name in ("candidate", "rung", "score")]
-
-
-def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[JobInfo | None]:
-    """Return the results of each job; None for jobs without a score."""
-    failed = result.columns["diverged"].tolist()
-    return [None if without else info for without, info in zip(failed, infos, strict=True)]
+    """Return four lists with one item per job: candidates, rungs, scores, and whether the job failed."""
+    return [result.columns[name].tolist() for name in ("candidate", "rung", "score", "diverged")]
 
 
 def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:
     # If a journal was continued with another return_train_score, only some of the jobs have scores on training rows.
-    return list(dict.fromkeys(chain.from_iterable(getattr(info.folds[0], which) for info in infos if info is not None)))
+    folds = chain.from_iterable(info.folds for info in infos if info is not None)
+    return list(dict.fromkeys(chain.from_iterable(getattr(fold, which) for fold in folds)))
 
 
-def _scores(infos: list[JobInfo | None], which: str, name: str, error: float, splits: int) -> Mapping[str, Any]:
-    table = _folds(infos, splits, lambda fold: getattr(fold, which).get(name, np.nan), error)
+def _scores(rows: Sequence[ResultRow], which: str, name: str, error: float, splits: int) -> Mapping[str, Any]:
+    def score(fold: FoldInfo) -> float:
+        return float(getattr(fold, which).get(name, np.nan if fold.test else error))
+
+    table = _folds([row.info for row in rows], splits, score, error)
     mean = table.mean(axis=1)
     columns: dict[str, Any] = {f"split{fold}_{which}_{name}": table[:, fold] for fold in range(splits)}
     columns |= {f"mean_{which}_{name}": mean, f"std_{which}_{name}": table.std(axis=1)}
-    return {**columns, f"rank_{which}_{name}": _ranks_of(mean)} if which == "test" else columns
+    if which == "test":
+        columns[f"rank_test_{name}"] = _ranks_of(np.where([row.failed for row in rows], np.nan, mean))
+    return columns
 
 
 def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:

@@ -190,8 +190,8 @@ refit : bool, str or callable, default=True
     Whether the best candidate is fitted to all rows, for as many epochs as it had. A str or a function also means True.
     A str is the name of the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
 error_score : "raise" or number, default=nan
-    The score in `cv_results_` of candidates that have no score, such as those whose first job failed. "raise": the
-    first error ends the search.
+    The score in `cv_results_` of a fold that failed; the other folds keep theirs. A candidate with a failed fold is not
+    promoted, and ranks last even if `error_score` is a number. "raise": the first error ends the search.
 return_train_score : bool, default=False
     Whether training rows are scored too.
 forecast : bool, default=True

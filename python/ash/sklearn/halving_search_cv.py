@@ -101,7 +101,8 @@ class HalvingSearchCV(ASHSearchCV):
         Whether the best candidate is refitted on all rows. A str or a function also means True. A str is the name of
         the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
     error_score : "raise" or number, default=nan
-        The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.
+        The score in `cv_results_` of a fold that failed; the other folds keep theirs. A candidate with a failed fold is
+        not promoted, and ranks last even if `error_score` is a number. "raise": the first error ends the search.
     return_train_score : bool, default=True
         Whether to score training rows as well.
     random_state : int, RandomState or None, default=None
@@ -346,7 +347,7 @@ class HalvingSearchCV(ASHSearchCV):
         }
 
     def _best_row(self, rows: list[ResultRow], scores: Any, result: FunctionResult) -> int:
-        scored = [place for place, row in enumerate(rows) if row.info is not None]
+        scored = [place for place, row in enumerate(rows) if not row.failed]
         last = max(rows[place].rung for place in scored)
         return max((place for place in scored if rows[place].rung == last), key=lambda place: scores[place])
 

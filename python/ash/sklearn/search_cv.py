@@ -409,7 +409,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]
-        infos = [info for info in all_infos if info is not None]
+        jobs = zip(all_infos, result.columns["diverged"].tolist(), strict=True)
+        infos = [info for info, failed in jobs if info is not None and not failed]
         self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
         self.continued_ = not self.retrained_ and not trainer.restart
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]

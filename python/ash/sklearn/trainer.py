@@ -25,7 +25,8 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
-from ash.function.answers import Scored
+from ash.errors import ThreadRefused
+from ash.function.answers import Answer, Scored, failure
 from ash.function.function_identity import NoIdentity
 from ash.sklearn.cv_results import FoldInfo, JobInfo, read_info
 from ash.sklearn.estimator_space import Objects
@@ -80,8 +81,11 @@ class Trainer:
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
     here: bool = True  # whether jobs run in the process of the search; a pickled copy has False
 
-    def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
-        """Run a job: train all folds of a candidate further, and score them."""
+    def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored | Answer:
+        """Run a job: train all folds of a candidate further, and score them.
+
+        If folds fail, return the failure of the first of them, with the results of the other folds.
+        """
         with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
             return self._job(params, epochs, state)
 
@@ -153,7 +157,7 @@ class Trainer:
         made = self.prepared(params)
         return made.set_params(**capped(made, self.inner))
 
-    def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
+    def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored | Answer:
         if state is None:
             first = self.candidate(params)
             made = [first, *(clone(first) for _ in self.splits[1:])]
@@ -161,12 +165,15 @@ class Trainer:
             state = [way.begin(each, self.seed_of(params)) for each in made]
         before = [under.done for under in state]
         work = [(number, under, self.rungs.missing(epochs, under.done)) for number, under in enumerate(state)]
-        folds = tuple(self.idle_threads.each(self._fold, work))
-        score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
+        results = self.idle_threads.each(self._fold, work)
+        folds, errors = tuple(fold for fold, _ in results), [error for _, error in results if error is not None]
         why = next((under.why for under in state if under.why), "")
         kept, done = (round(float(np.mean(each))) for each in ([u.kept for u in state], [u.done for u in state]))
         trained = done if why else round(float(np.mean([u.done - b for u, b in zip(state, before, strict=True)])))
         info = JobInfo(kept, trained, why, folds)
+        if errors:
+            return failure(errors[0])._replace(info=info)
+        score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         gains = [self._gain(under, fold, epochs) for under, fold in zip(state, folds, strict=True) if fold.curve]
         for under, fold in zip(state, folds, strict=True):
             under.score = self.scorers.ranking(fold.test)
@@ -183,9 +190,16 @@ class Trainer:
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
 
-    def _fold(self, fold: tuple[int, Continued, int]) -> FoldInfo:
-        with config_context(**self.config), thread_limited(self.inner):
-            return self._trained_and_scored(*fold)
+    def _fold(self, fold: tuple[int, Continued, int]) -> tuple[FoldInfo, Exception | None]:
+        """Return the results of a fold, and the error if it failed."""
+        began = time.perf_counter()
+        try:
+            with config_context(**self.config), thread_limited(self.inner):
+                return self._trained_and_scored(*fold), None
+        except ThreadRefused:  # no thread was available, which is not the estimator's fault
+            raise
+        except Exception as error:
+            return FoldInfo({}, {}, time.perf_counter() - began, 0.0), error
 
     def _trained_and_scored(self, number: int, under: Continued, epochs: int) -> FoldInfo:
         table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[number]
