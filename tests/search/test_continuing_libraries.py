@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -387,11 +388,13 @@ STOPPING: list[tuple[Any, dict[str, Any]]] = [
     (catboost, {"early_stopping_rounds": 5, "learning_rate": 0.4, **{"bootstrap_type": "No", "random_strength": 0}}),
 ]
 HALVES = np.arange(200), np.arange(200, 300)
+STOPS = np.arange(180), np.arange(180, 200)
+"""The first of HALVES, divided as a search divides it for early stopping: the test rows follow the training rows."""
 
 
-def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
+def stopped_alone(estimator: Any, rounds: str, halves: tuple[Any, Any] = HALVES) -> tuple[Any, int]:
     """Fit an estimator in one call, with early stopping on held-out rows. Return the estimator and its best round."""
-    (train, test), limits = HALVES, {rounds: 400}
+    (train, test), limits = halves, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The argument 'eval_set' is deprecated")
@@ -406,7 +409,7 @@ def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
 def test_boosting_stops_early_at_the_best_round(make: Any, params: dict[str, Any]) -> None:
     estimator = make(random_state=0, **params)
     rounds = way_of(estimator).resource
-    alone, best = stopped_alone(estimator, rounds)
+    alone, best = stopped_alone(estimator, rounds, STOPS)
     assert 5 < best < 100
     settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 400, "max_rungs": 1}
     ours = fitted(estimator, {"random_state": [0]}, **settings)
@@ -480,8 +483,9 @@ def test_early_stopping_ignores_rows_whose_label_is_unknown_in_training(make: An
     unknown = np.flatnonzero(Y == 2)
     found = []
     for held in (test, np.concatenate([test, unknown]), unknown):
-        settings = {"cv": [(train, held)], "candidates": 1, "max_epochs": 60, "max_rungs": 1}
-        found.append(fitted(make(random_state=0, **params), {"random_state": [0]}, **settings).best_epochs_)
+        under = way_of(make()).begin(make(random_state=0, **params))
+        under.more(replace(rows_for(make()).at(train), held=rows_for(make()).at(held)), 60)
+        found.append(under.kept)
     # In the third fit all held-out labels are unknown, so no row can stop it early, and it has all rounds.
     assert found[0] == found[1] < 60 == found[2]
 
@@ -508,7 +512,7 @@ def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
 
 def test_folds_that_stop_at_different_rounds_are_trained_independently() -> None:
     """Use a first fold with few rows, which stops in the first rung; the other fold is trained for all epochs."""
-    few, many = (np.arange(12), HALVES[1]), HALVES
+    few, many = (np.arange(40), HALVES[1]), HALVES
     estimator = xgboost(random_state=0, early_stopping_rounds=10, learning_rate=0.02)
     space = {"max_depth": [2, 3, 4, 6]}
     ours = fitted(estimator, space, cv=[few, many], max_epochs=60, max_rungs=2, candidates=4, scoring="neg_log_loss")
@@ -539,7 +543,7 @@ def test_boosting_stops_early_even_if_the_resource_is_not_its_rounds() -> None:
     stopping = lightgbm(random_state=0, early_stopping_round=5, n_estimators=80)
     settings = {"scoring": "neg_log_loss", "cv": 2, "candidates": 4, "min_epochs": 2, "max_rungs": 2}
     found = fitted(stopping, {"learning_rate": [0.2, 0.3, 0.4, 0.5]}, **settings, resource="max_depth")
-    assert set(found.cv_results_["resource"]) == {2, 2 + 4}
+    assert set(found.cv_results_["resource"]) <= {2, 2 + 4}
     assert found.best_estimator_.max_depth == found.best_epochs_ <= 6
     assert found.best_estimator_.n_estimators < 80 and not found.best_estimator_.early_stopping_round
     pipeline = Pipeline([("same", FunctionTransformer()), ("last", stopping)])
@@ -576,14 +580,52 @@ def test_catboost_stops_early_with_user_rows_and_with_its_default_rate() -> None
     assert not anew.continued_ and anew.trained_ < 4 * 20 + 2 * 60  # candidates that have stopped are not fitted again
 
 
-def test_weights_of_the_test_rows_are_used_in_early_stopping() -> None:
-    weights = np.where(np.arange(300) < 250, 1.0, 1e-6)
+def test_weights_of_the_held_out_rows_are_used_in_early_stopping() -> None:
+    weights = np.where((np.arange(300) < 190) | (np.arange(300) >= 200), 1.0, 1e-6)
     for make, params in STOPPING:
         settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 200, "max_rungs": 1}
         estimator = make(random_state=0, **params)
         ours = search(estimator, {"random_state": [0]}, **settings).fit(X, Y, sample_weight=weights)
-        fewer = {**settings, "cv": [(HALVES[0], np.arange(200, 250))]}
-        assert ours.best_epochs_ == search(estimator, {"random_state": [0]}, **fewer).fit(X, Y).best_epochs_
+        _, best = stopped_alone(estimator, way_of(estimator).resource, (STOPS[0], STOPS[1][:10]))
+        assert ours.best_epochs_ == best
+
+
+def test_no_test_row_decides_early_stopping() -> None:
+    """Shuffle the labels of all test rows: the rounds must stay, although the scores change."""
+    training, test = next(KFold(3, shuffle=True, random_state=0).split(X))
+    other = Y.copy()
+    other[test] = np.random.default_rng(0).permutation(Y[test])
+    for make, params in STOPPING:
+        settings = {"cv": [(training, test)], "candidates": 1, "max_epochs": 200, "max_rungs": 1}
+        ours, shuffled = (
+            search(make(random_state=0, **params), {"random_state": [0]}, refit=False, **settings).fit(X, labels)
+            for labels in (Y, other)
+        )
+        assert ours.best_epochs_ == shuffled.best_epochs_ < 200 and ours.best_score_ > shuffled.best_score_
+
+
+def test_a_tenth_of_the_training_rows_is_held_out_for_early_stopping() -> None:
+    def split(X: Any, Y: Any, groups: Any = None, **settings: Any) -> tuple[Any, Any, Any]:
+        trainer, _ = search(lightgbm(early_stopping_round=5), {"num_leaves": [4, 8]}, **settings)._prepared(
+            *(X, Y, {} if groups is None else {"groups": groups})
+        )
+        fold = trainer.splits[-1][0]
+        kept, held = trainer._stopping_split(fold)
+        assert sorted([*kept, *held]) == sorted(fold) and len(held) == pytest.approx(len(fold) / 10, abs=4)
+        again = trainer._stopping_split(fold)
+        assert np.array_equal(kept, again[0]) and np.array_equal(held, again[1])
+        return trainer, kept, held
+
+    rare = np.where(np.arange(300) % 20 < 2, 1, 0)  # a tenth of the rows, as of those held out
+    _, _, held = split(X, rare)
+    assert rare[held].sum() in (1, 2) and len(held) == 15
+    groups = np.arange(300) // 4
+    _, kept, held = split(X, Y, groups)
+    assert not set(groups[kept]) & set(groups[held])
+    trainer, kept, held = split(X, Y, cv=TimeSeriesSplit(3))
+    assert kept.max() < held.min() and held.max() < trainer.splits[-1][1].min()
+    _, kept, held = split(X, Y, np.arange(300) // 150, cv=GroupKFold(2))  # one group trains, so it is divided
+    assert len(held) == 15
 
 
 def test_scorers_may_pass_arguments_to_predictions_at_the_best_round() -> None:

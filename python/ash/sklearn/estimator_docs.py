@@ -251,11 +251,11 @@ ash.ASHClassifier : Networks of the native core.
 
 Notes
 -----
-LightGBM, XGBoost and CatBoost with `early_stopping_rounds` validate on the test rows of the fold: each round is scored
-by the metric of the library (`eval_metric`). The model with the best number of rounds is scored by `scoring`. The refit
-has this number of rounds and does not stop early. Such scores are a little optimistic, since the rounds are chosen on
-the same rows. scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`,
-`n_iter_no_change`) do so within each rung.
+LightGBM, XGBoost and CatBoost with `early_stopping_rounds` hold out a tenth of the training rows of each fold: by
+class, in whole groups, or the last rows if the test rows follow the training rows. Each round is scored on these rows
+by the metric of the library (`eval_metric`). The model with the best number of rounds is scored by `scoring` on the
+test rows. The refit has this number of rounds and does not stop early. scikit-learn's estimators that hold out their
+own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so within each rung.
 
 Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
 constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score

@@ -19,13 +19,14 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, whole, yes_or_no
 from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
+from ash.data.group_split import read_groups
 from ash.entry_points.tune_function import PROCESSES, tune_function
 from ash.errors import AllFailed, DataError, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
@@ -277,7 +278,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scorers = read_scorers(examples[0], self.scoring, self.refit)  # self.estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
         splits = splits_of(self.cv, X, y, given.split, classifies=is_classifier(examples[0]))
-        table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y))
+        groups = read_groups(given.split.get("groups"), _num_samples(X))
+        table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y), groups)
         plan = self._plan(table, splits, way_of_all(examples, self.resource))
         if plan.way.resource in plan.space.space.domains:
             has = f"{self._space_argument} has {plan.way.resource!r}"
@@ -318,7 +320,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             refits=bool(self.refit),
             with_train=yes_or_no("return_train_score", self.return_train_score),
             config=get_config(),
-            caches=[TransformerCache() for _ in splits],
+            caches=[TransformerCache() for _ in range(2 * len(splits))],
             executor=executor,
             idle_threads=IdleThreads(threads_of(self.n_jobs) if executor is None else 1),
             eta=self._config().eta or ETA,

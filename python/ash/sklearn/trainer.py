@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, ClassVar
 
 import joblib
@@ -25,7 +26,9 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
-from ash.errors import ThreadRefused
+from ash.data.group_split import Codes, numbered
+from ash.data.table import split_rows
+from ash.errors import DataError, ThreadRefused
 from ash.function.answers import Answer, Scored, failure
 from ash.function.function_identity import NoIdentity
 from ash.sklearn.cv_results import FoldInfo, JobInfo, read_info
@@ -39,19 +42,25 @@ from ash.sklearn.search_threads import IdleThreads, capped, process_limited, thr
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params
 
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+Indices = NDArray[np.int64]
+Split = tuple[Indices, Indices]
 SEEDS = 2**31 - 1
+STOPPING = 0.1
+"""The share of a fold's training rows on which boosting stops early, as `validation_fraction` of scikit-learn."""
+EVALUATED = ("eval_set", "eval_X")
+"""Parameters of `fit` with which users pass their own rows for early stopping."""
 
 
 @dataclass(frozen=True)
 class SearchTable:
-    """All rows of a search, and the parameters that are passed to `fit` and to the scorer."""
+    """All rows of a search, their groups, and the parameters that are passed to `fit` and to the scorer."""
 
     X: Any
     y: Any
     fit: dict[str, Any]
     score: dict[str, Any]
     classes: Any
+    groups: Codes | None = None
 
 
 @dataclass(repr=False)
@@ -74,7 +83,8 @@ class Trainer:
     config: dict[str, Any]  # scikit-learn's configuration, with which each fold is trained
     executor: Any  # where jobs run: None, "processes" or an executor
     idle_threads: IdleThreads  # shared by all jobs in this process
-    caches: Sequence[TransformerCache]  # one per fold, with the fitted transformers that candidates share
+    # The fitted transformers that candidates share: one cache per fold, then one per fold for early stopping.
+    caches: Sequence[TransformerCache]
     eta: int
     forecasts: bool  # whether candidates are ranked by the score that is forecast for the next rung
     constant: float | None  # the score of a constant prediction in the first fold, if known
@@ -99,6 +109,8 @@ class Trainer:
         """Return facts for a journal that affect scores or promotions, such as the estimator, data and folds."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
+        if table.groups is not None:
+            own["groups"] = hash_of("groups", table.groups)
         if self.objects.of:
             own["objects"] = hash_of("objects of the space", self.objects.of)
         return {
@@ -204,21 +216,46 @@ class Trainer:
     def _trained_and_scored(self, number: int, under: Continued, epochs: int) -> FoldInfo:
         table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[number]
         began, before = time.perf_counter(), (under.done, under.score)
+        cache, held_out = self.caches[number], None
+        if under.stops and not any(name.rpartition("__")[2] in EVALUATED for name in table.fit):
+            train, stopping = self._stopping_split(train)
+            X, y = _safe_split(self.estimator, table.X, table.y, stopping, train)
+            held_out = Rows(X, y, params_at(table.fit, stopping, count), table.classes)
+            cache = self.caches[len(self.splits) + number]
         X, y = _safe_split(self.estimator, table.X, table.y, train)
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
-        held_out = Rows(X_test, y_test, params_at(table.fit, test, count), table.classes) if under.stops else None
-        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number], held_out)
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, cache, held_out)
         if epochs or under.why:  # without new epochs, the model is only scored again
             under.more(rows, epochs)
         fitted = time.perf_counter()
-        held = X_test, y_test, params_at(table.score, test, count)
-        scores = self.scorers.measure(under.predictor, *held)
+        tested = X_test, y_test, params_at(table.score, test, count)
+        scores = self.scorers.measure(under.predictor, *tested)
         scored = time.perf_counter()
-        curve = self._curve(number, under, before, held)
+        curve = self._curve(number, under, before, tested)
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.predictor, X, y, params_at(table.score, train, count))
         return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve, under.rounds)
+
+    def _stopping_split(self, training: Indices) -> Split:
+        """Split the training rows of a fold into the rows to train on and the rows on which boosting stops early.
+
+        The last rows are held out if the training rows of each fold precede its test rows, as in TimeSeriesSplit.
+        Otherwise, they are drawn at random, by class, and in whole groups if the groups allow this.
+        """
+        table = self.table
+        if table.groups is None and all(train.max() < test.min() for train, test in self.splits):
+            count = ceil(STOPPING * len(training))
+            return np.sort(training)[:-count], np.sort(training)[-count:]
+        y, labels = np.asarray(table.y), None
+        if table.classes is not None and y.ndim == 1:
+            labels = np.unique(y[training], return_inverse=True)[1].astype(np.float64)
+        groups = None if table.groups is None else numbered(table.groups[training])
+        try:
+            kept, held = split_rows(labels, len(training), STOPPING, self.seed, groups)
+        except DataError:  # no group can be held out
+            kept, held = split_rows(labels, len(training), STOPPING, self.seed)
+        return training[kept], training[held]
 
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]

@@ -102,7 +102,7 @@ class Boosted(Continued):
     as the first job. Therefore, an integer `random_state` is increased by the number of rounds so far.
 
     An estimator with one of the parameters in STOPPING stops early: after each new round the library evaluates its own
-    metric on the rows on which the estimator is scored. The estimator is scored, and later refitted, with the best
+    metric on rows that are held out of the training rows. The estimator is scored, and later refitted, with the best
     number of rounds so far. Once the library has ended a job early, the estimator is not trained further. All jobs use
     the same metric: the metric by which the library stops, or LightGBM's first metric.
     """
@@ -190,12 +190,12 @@ class Boosted(Continued):
         if held is None or not is_classifier(self.estimator) or np.ndim(rows.y) != 1:
             return rows
         known = np.flatnonzero(np.isin(np.asarray(held.y), np.asarray(rows.y)))
-        return rows if len(known) == held.count else replace(rows, held=held.at(known) if len(known) else rows)
+        return rows if 0 < len(known) == held.count else replace(rows, held=held.at(known) if len(known) else rows)
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        """Return `fit`'s arguments for early stopping on the held-out rows; {} if the user passed an `eval_set`."""
+        """Return `fit`'s arguments for early stopping on the held-out rows; {} if the user passed their own rows."""
         held = rows.held
-        if held is None or "eval_set" in rows.params:
+        if held is None:
             return {}
         return {"eval_set": [(held.X, held.y)]} | self._weights_of(held.params.get("sample_weight"))
 

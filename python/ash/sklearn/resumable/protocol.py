@@ -83,8 +83,8 @@ class Rows:
 
     `params` are passed to the estimator's `fit`; parameters with one value per row are indexed like the rows. `classes`
     are all labels, including labels that occur only in other rows; None for regression. `cache` has transformers that
-    are fitted to these rows. `held` are the rows on which the estimator is scored; None unless the estimator
-    stops early.
+    are fitted to these rows. `held` are the rows on which the library stops early; None unless the estimator stops
+    early, and if the user passed such rows to `fit`.
     """
 
     X: Any
@@ -124,7 +124,7 @@ class Continued:
     done : int
         The number of epochs for which the estimator has been trained.
     stops : bool
-        Whether the library's early stopping is used, on the rows on which the estimator is scored.
+        Whether the library's early stopping is used.
     stopped : bool
         Whether training has stopped early, so that the estimator is not trained further.
     why : str
