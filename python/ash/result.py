@@ -669,8 +669,8 @@ class FunctionResult(RunResult):
     Attributes
     ----------
     best_candidate, best_rung : int
-        The candidate with the highest score (ties: lower candidate, lower rung), and the rung in which it got this
-        score. For an Optuna objective, only the scores in the highest rung that has a score are compared.
+        The candidate with the highest score in the highest rung that has a score (ties: lower candidate), and this
+        rung. If a candidate has reached `stop_score`, it is the best.
     best_state : object
         The state that the function returned with that score.
     failures : tuple of FailureRecord

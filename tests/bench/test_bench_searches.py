@@ -79,7 +79,7 @@ def test_rows_are_converted_for_each_model() -> None:
     assert rows_for("features", frame).shape == (3, 3)
 
 
-@pytest.mark.filterwarnings("ignore:time_limit ended the search before")
+@pytest.mark.filterwarnings("ignore:the search ended .time_limit. before")
 @pytest.mark.parametrize("contender", measure.CONTENDERS)
 def test_every_contender_runs_a_search(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)

@@ -234,7 +234,7 @@ def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
         started.add(job.candidate)
         yield (started - retired) | ({job.candidate} if best is None else {best.candidate})
         ladder.report(asked, job.score, -job.score)
-        best = job if best is None or job.score > best.score else best
+        best = job if best is None or (job.rung, job.score) > (best.rung, best.score) else best
         retired |= set(ladder.take_retired())
 
 

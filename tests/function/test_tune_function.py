@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,7 +15,7 @@ import ash
 from callback_help import Diary, Stopper
 from config_help import configured
 from fault_help import HANG_SECONDS, python
-from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
+from function_help import FAILURES, SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
 
 pytestmark = pytest.mark.core
 
@@ -92,24 +93,46 @@ def test_a_stream_is_ended_by_a_limit() -> None:
     assert run(candidates=None, stop_score=0.9, threads=1).ended == "stop_score"
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         state = [] if state is None else state
         state.append(epochs)
-        return -float(len(state)), state  # a candidate's best score is in the first rung
+        return (1.0 if len(state) == 1 else math.nan), state  # higher rungs fail, so the best score is in the first one
 
     result = run(function, threads=1)
     assert result.best_rung == 0 and result.best_state == [1]
 
 
+def test_the_best_candidate_has_the_best_score_in_the_highest_rung() -> None:
+    """Use scores that get worse: lower rungs have better scores, of less training and more candidates."""
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        done = epochs + (state or 0)
+        return -float(params["x"]) * done, done
+
+    space = {"x": list(range(1, 41))}
+    result = ash.tune_function(function, space, candidates=40, threads=1, costs=lambda params, epochs: epochs)
+    tops = [job for job in result.jobs if job.rung == 4]
+    assert len(tops) == 2 and result.best_score == max(job.score for job in tops)
+    assert result.best_rung == 4 and result.best_state == result.best_epochs == 31
+    assert max(job.score for job in result.jobs) > result.best_score
+    # `patience` and `stop_score` are about the best score of all jobs, as before.
+    config = ash.SearchConfig(stop_score=-3.0)
+    stopped = ash.tune_function(function, space, candidates=40, threads=1, config=config)
+    assert stopped.ended == "stop_score" and stopped.best_score >= -3.0
+
+
+@pytest.mark.filterwarnings(*FAILURES)
 def test_a_best_state_that_cannot_be_copied_is_trained_again() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         done, _ = state or (0, None)
-        return -float(done), (done + epochs, threading.Lock())  # a candidate's best score is in the first rung
+        score = math.nan if done else 1.0  # higher rungs fail, so the best score is in the first one
+        return score, (done + epochs, threading.Lock())
 
     with pytest.warns(UserWarning, match=r"a state cannot be copied \(TypeError: cannot pickle .*lock.*trained again"):
         result = run(function, threads=1)
-    assert not result.failures and result.best_rung == 0 and result.best_state[0] == 1
+    assert result.best_rung == 0 and result.best_state[0] == 1
     assert result.memory["retrained_epochs"] == 1
 
 

@@ -351,7 +351,9 @@ def test_failed_candidates_have_rows_and_are_not_promoted() -> None:
 def test_a_search_that_ends_early_has_its_finished_iterations() -> None:
     config = ash.SearchConfig(algorithm="sh", epoch_limit=31)
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=27, config=config)
-    search.set_params(random_state=0, cv=2).fit(X, Y)
+    words = r"ended \(epoch_limit\) before a candidate had been trained in the last rung; .* has 3: raise epoch_limit"
+    with pytest.warns(UserWarning, match=words):
+        search.set_params(random_state=0, cv=2).fit(X, Y)
     assert search.n_candidates_ == [27, 2] and search.n_resources_ == [1, 3] and search.n_iterations_ == 2
     assert search.n_remaining_candidates_ == 1 and search.n_required_iterations_ == 4
     assert search.result_.ended == "epoch_limit" and search.best_params_["rounds"] == 3

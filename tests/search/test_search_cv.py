@@ -228,6 +228,21 @@ def test_a_failed_job_does_not_end_the_search() -> None:
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
 
 
+def test_the_best_candidate_has_finished_the_last_rung() -> None:
+    """Use a score that falls with the number of trees, so that the best scores are in the first rung."""
+
+    def fewer(forest: Any, X: Any, y: Any) -> float:
+        return -len(forest.estimators_) - forest.max_features / 10
+
+    ours = fitted(scoring=fewer)
+    table, best = ours.cv_results_, ours.best_index_
+    assert ours.best_epochs_ == 14 == len(ours.best_estimator_.estimators_) and table["rung"][best] == 2
+    assert ours.best_score_ == table["mean_test_score"][table["rung"] == 2].max() < table["mean_test_score"].max()
+    assert table["rank_test_score"][best] == 1 and ours.result_.best_score == ours.best_score_
+    order = np.lexsort((-table["mean_test_score"], -table["rung"]))
+    assert (np.diff(table["rank_test_score"][order]) >= 0).all() and len(set(table["rung"])) == 3
+
+
 class OneFold(DecisionTreeClassifier):
     """Fails if `max_depth` is above 1 and the training rows begin with the first row of all."""
 
@@ -344,6 +359,7 @@ def test_the_best_candidates_of_an_earlier_search_come_first(kind: str, tmp_path
     assert later.result_.params[0] == earlier.result_.best_params and len(later.result_.params) == 8
 
 
+@pytest.mark.filterwarnings("ignore:the search ended")
 def test_arguments_of_the_run_are_passed_on() -> None:
     told: list[Any] = []
 
@@ -611,6 +627,7 @@ def test_an_attribute_of_a_function_reserves_no_time() -> None:
     assert ash.tune_function(train, {"width": [1, 2, 3, 4]}, candidates=4, time_limit=100, threads=1).best_score == 4
 
 
+@pytest.mark.filterwarnings("ignore:the search ended")
 def test_patience_is_based_on_scores_and_not_forecasts() -> None:
     settings = {"scoring": "neg_log_loss", "candidates": 12, "eta": 2, "cv": 2}
     whole = fitted(**settings)

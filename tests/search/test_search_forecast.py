@@ -116,6 +116,7 @@ def test_restarted_training_has_forecasts() -> None:
         assert [each[0] for each in info.folds[0].curve] == [0, 2 * 2**rung]
 
 
+@pytest.mark.filterwarnings("ignore:the search ended")
 def test_a_forecast_does_not_reach_a_stop_score() -> None:
     whole = boosted(algorithm="sh")
     first = [job for job in whole.result_.jobs if job.rung == 0]

@@ -27,6 +27,7 @@ from ash.report.markup import Markup, tag
 from ash.report.overview import headline
 from ash.report.page import SECTIONS, asset, fill, render
 from ash.result import FunctionResult
+from ash.run_record import FUNCTION
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
@@ -192,7 +193,8 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: dict[int, Params
     kept = [job for job in jobs if not job.diverged]
     if not kept:
         return None
-    best = min(kept, key=lambda job: (-job.score, job.loss, job.candidate, job.rung))
+    of_function = run.options.task == FUNCTION  # whose best job is in the highest rung
+    best = min(kept, key=lambda job: (-job.rung * of_function, -job.score, job.loss, job.candidate, job.rung))
     return History(
         best_candidate=best.candidate,
         best_rung=best.rung,

@@ -77,7 +77,8 @@ class FunctionRun:
     arguments filled in that are known before the run. `train` may have these attributes:
 
     - `given_rungs`: the rungs for `clock_of`.
-    - `is_objective`: whether `train` is an Optuna objective, whose scores in different rungs are not comparable.
+    - `is_objective`: whether `train` is an Optuna objective, whose scores in different rungs are not comparable. So
+      `patience` waits for a better score in the highest rung, and only a score in the last rung ends the run.
     - `failure_warning`: the category of warnings about failures.
     - `refit_seconds`: a function that takes the infos of the best candidate's jobs, and returns how many seconds of the
       time limit to reserve for the refit.
@@ -118,7 +119,8 @@ class FunctionRun:
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
         self._copies_fail = False  # whether a state could not be copied
-        self._by_height = getattr(train, "is_objective", False)
+        self._is_objective = getattr(train, "is_objective", False)
+        self._highest: tuple[int, float] | None = None  # the highest score, for an objective in the highest rung
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
         self._without_better = 0  # the number of decisions since a job was better than all before
@@ -376,8 +378,8 @@ class FunctionRun:
         if good and self._options.training == "resume" and answer.state is not None:
             self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
-        reaches = not self._by_height or task.rung == len(self.rungs) - 1
-        self._decide(self._clock.finish(task, answer.rank_for(self._options.least_score, reaches), -answer.rank))
+        rank = answer.rank_for(self._options.least_score, self._may_reach(task.rung))
+        self._decide(self._clock.finish(task, rank, -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
             self._directories.retire(candidate)
@@ -436,20 +438,24 @@ class FunctionRun:
         if self._repeat is not None and len(self._rows) == self._repeat.decisions:
             self._end(self._repeat.ended)
 
-    def _compare(self, task: _core.Task, answer: Answer) -> bool:
-        """Store a decided job if it is the best so far; return whether it is better than all earlier jobs.
+    def _may_reach(self, rung: int) -> bool:
+        """Return whether a score in this rung can end the run."""
+        return not self._is_objective or rung == len(self.rungs) - 1
 
-        If the job equals the previous best and only wins the tie-break (`Best`), it is stored, but False is returned.
-        """
-        height, before = task.rung if self._by_height else 0, self._best
-        best = height, answer.score, task.candidate, task.rung
-        if before is not None and not before.is_behind(*best):
-            return False
-        self._best = Best(*best, answer.state)
-        if self._reserved is not None:
-            jobs = zip(self._rows, self._infos, strict=True)
-            self._reserved_seconds = self._reserved([info for row, info in jobs if row[0] == task.candidate])
-        return before is None or best[:2] > (before.height, before.score)
+    def _compare(self, task: _core.Task, answer: Answer) -> bool:
+        """Store a decided job if it is the best so far; return whether its score is the highest so far."""
+        target = self._options.least_score
+        reaches = target is not None and answer.score >= target and self._may_reach(task.rung)
+        best = Best(reaches, task.rung, answer.score, task.candidate, answer.state)
+        if self._best is None or self._best.is_behind(best):
+            self._best = best
+            if self._reserved is not None:
+                jobs = zip(self._rows, self._infos, strict=True)
+                self._reserved_seconds = self._reserved([info for row, info in jobs if row[0] == task.candidate])
+        score = task.rung if self._is_objective else 0, answer.score
+        is_highest = self._highest is None or score > self._highest
+        self._highest = score if is_highest else self._highest
+        return is_highest
 
     def _result(self, ended: str, began: datetime, seconds: float, *, warns: bool = True) -> FunctionResult:
         best = self._best

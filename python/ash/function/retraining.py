@@ -26,21 +26,20 @@ FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 class Best(NamedTuple):
     """The best job so far.
 
-    This is the job with the greatest `height`. Ties are broken by the highest score, then the lowest candidate number,
-    then the lowest rung. The height is the rung if scores of different rungs are not comparable, and otherwise 0.
+    This is the job with the highest score in the highest rung; of equal scores, the lowest candidate number is best.
+    Scores in lower rungs are those of less training, and of more candidates, so the highest of them owes more to luck.
+    A job that reaches the score at which the run ends (`reaches`) is better than jobs in higher rungs.
     """
 
-    height: int
+    reaches: bool
+    rung: int
     score: float
     candidate: int
-    rung: int
     state: Any
 
-    def is_behind(self, height: int, score: float, candidate: int, rung: int) -> bool:
-        """Return whether the job with these values is better than this job."""
-        if (height, score) != (self.height, self.score):
-            return (height, score) > (self.height, self.score)
-        return (candidate, rung) < (self.candidate, self.rung)
+    def is_behind(self, other: "Best") -> bool:
+        """Return whether another job is better than this job."""
+        return (*other[:3], -other.candidate) > (*self[:3], -self.candidate)
 
 
 class Retraining:

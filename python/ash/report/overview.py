@@ -84,7 +84,8 @@ def _found(facts: Facts) -> Markup:
     best = history.best_candidate
     button = tag("button", f"candidate {best}", class_="link", type="button", data_c=best)
     highest = int(facts.standing.rung[best])
-    further = f", and scored lower in rung {highest}" if highest > history.best_rung else ""
+    worse = "had no score" if facts.standing.diverged[best] else "scored lower"
+    further = f", and {worse} in rung {highest}" if highest > history.best_rung else ""
     estimated = _estimated(facts)
     first = f"On new rows, the final model is expected to have {history.metric} {estimated}. " if estimated else ""
     luck = " The candidate was chosen by this score, so it is optimistic." if estimated else ""

@@ -53,7 +53,8 @@ class ResultRow(NamedTuple):
 
     `rung` is the rung of the job, or -1 if the candidate has no score. `resource` is the candidate's total number of
     epochs after this rung. `info` has the results of the job. A job fails if one of its folds fails; `info` then has
-    the results of the other folds, or is None if the job did not answer.
+    the results of the other folds, or is None if the job did not answer. Rows rank by `place` before their score: -1
+    for failed jobs, and 0 or more for all others.
     """
 
     params: Params
@@ -61,7 +62,7 @@ class ResultRow(NamedTuple):
     rung: int
     resource: int
     info: JobInfo | None
-    failed: bool
+    place: int
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
@@ -94,16 +95,20 @@ def tuning_results(result: Result) -> dict[str, Any]:
 
 
 def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
-    """Return one row per candidate, for its best job (ties: the lowest rung). `infos` has the results of each job."""
-    found = [ResultRow(params, candidate, -1, 0, None, True) for candidate, params in enumerate(result.params)]
-    best = np.full(len(found), -np.inf)
-    for candidate, rung, score, failed, info in zip(*_of_jobs(result), infos, strict=True):
-        if failed and found[candidate].failed:
-            found[candidate] = found[candidate]._replace(info=info)
-        elif not failed and score > best[candidate]:
+    """Return one row per candidate, for its job in the highest rung. `infos` has the results of each job.
+
+    Candidates in higher rungs rank first, except that the best candidate of the result always does.
+    """
+    found = [ResultRow(params, candidate, -1, 0, None, -1) for candidate, params in enumerate(result.params)]
+    best = result.best_candidate, result.best_rung
+    for candidate, rung, failed, info in zip(*_of_jobs(result), infos, strict=True):
+        before = found[candidate]
+        if failed and before.place < 0:
+            found[candidate] = before._replace(info=info)
+        elif not failed and rung > before.rung and before.place < len(result.ladder):
             assert info is not None
-            best[candidate] = score
-            found[candidate] = ResultRow(result.params[candidate], candidate, rung, info.done, info, False)
+            place = len(result.ladder) if (candidate, rung) == best else rung
+            found[candidate] = ResultRow(before.params, candidate, rung, info.done, info, place)
     return found
 
 
@@ -111,8 +116,8 @@ def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources:
     """Return one row per job, ordered by rung and candidate. `resources` has the total epochs after each rung."""
     jobs = zip(*_of_jobs(result), infos, strict=True)
     rows = [
-        ResultRow(result.params[candidate], candidate, rung, resources[rung], info, failed)
-        for candidate, rung, _, failed, info in jobs
+        ResultRow(result.params[candidate], candidate, rung, resources[rung], info, -1 if failed else 0)
+        for candidate, rung, failed, info in jobs
     ]
     return sorted(rows, key=lambda row: (row.rung, row.candidate))
 
@@ -127,7 +132,7 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
         The estimator's parameter that counts epochs, or None if there is no such parameter. It is added to `params`,
         with the row's total epochs as value.
     error_score : float
-        The score of failed folds. As the number only stands in for a score, rows with a failed fold rank last.
+        The score of failed folds. A number only stands in for a score, so rows with a failed fold rank last.
     splits : int
         Number of folds.
 
@@ -163,7 +168,7 @@ def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: boo
         "rung": np.array([row.rung for row in rows], np.int64),
         "resource": np.array([row.resource for row in rows], np.int64),
         "continued": np.array(
-            [not (restart or row.failed or row.info is None or row.info.why) for row in rows], np.bool_
+            [not (restart or row.rung < 0 or row.info is None or row.info.why) for row in rows], np.bool_
         ),
         "fit_time": _seconds_of(result.columns, len(rows)),
     }
@@ -201,11 +206,15 @@ def _scores_of_folds(result: Result) -> NDArray[np.float64]:
     return splits
 
 
-def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the rank of each score: 1 for the highest; equal scores share a rank, and NaN ranks last."""
-    known = np.sort(-scores[~np.isnan(scores)])
-    ranks = np.searchsorted(known, -scores, side="left") + 1
-    return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
+def _ranks_of(scores: NDArray[np.float64], places: Sequence[int] | None = None) -> NDArray[np.int32]:
+    """Return the rank of each score: 1 for the highest; equal scores share a rank, and NaN ranks last.
+
+    With `places`, scores of a higher place rank first.
+    """
+    keys = np.column_stack([np.zeros(len(scores)) if places is None else places, scores])
+    keys[np.isnan(scores)] = -np.inf
+    _, group, counts = np.unique(-keys, axis=0, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - counts)[group.ravel()] + 1, np.int32)
 
 
 def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
@@ -215,8 +224,8 @@ def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
 
 
 def _of_jobs(result: FunctionResult) -> list[list[Any]]:
-    """Return four lists with one item per job: candidates, rungs, scores, and whether the job failed."""
-    return [result.columns[name].tolist() for name in ("candidate", "rung", "score", "diverged")]
+    """Return three lists with one item per job: candidates, rungs, and whether the job failed."""
+    return [result.columns[name].tolist() for name in ("candidate", "rung", "diverged")]
 
 
 def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:
@@ -234,7 +243,7 @@ def _scores(rows: Sequence[ResultRow], which: str, name: str, error: float, spli
     columns: dict[str, Any] = {f"split{fold}_{which}_{name}": table[:, fold] for fold in range(splits)}
     columns |= {f"mean_{which}_{name}": mean, f"std_{which}_{name}": table.std(axis=1)}
     if which == "test":
-        columns[f"rank_test_{name}"] = _ranks_of(np.where([row.failed for row in rows], np.nan, mean))
+        columns[f"rank_test_{name}"] = _ranks_of(mean, [row.place for row in rows])
     return columns
 
 

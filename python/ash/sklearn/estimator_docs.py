@@ -226,8 +226,9 @@ config : ash.SearchConfig or None, default=None
 Attributes
 ----------
 best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
-    As in scikit-learn's searches. `cv_results_` has one row per candidate, for the job with its best score, with the
-    `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too.
+    As in scikit-learn's searches. `cv_results_` has one row per candidate, for its job in the highest rung, with this
+    `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too. The best
+    candidate has the best score in the highest rung that any candidate has finished.
 best_epochs_ : int
     Epochs of the best candidate; with early stopping, the mean over the folds of the best number of rounds.
 resource_ : str
@@ -260,8 +261,8 @@ own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so within 
 Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
 constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score
 grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated
-forecast, or its negated score if there is no forecast. The `loss` ranks the candidates and guides a `sampler`. The best
-candidate, however, is the one with the best score.
+forecast, or its negated score if there is no forecast. The `loss` ranks the candidates and guides a `sampler`, but does
+not decide which candidate is the best.
 
 References
 ----------

@@ -150,7 +150,7 @@ class HalvingSearchCV(ASHSearchCV):
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's searches.
     best_epochs_, resource_, continued_, retrained_, trained_, result_
-        As in `ash.ASHSearchCV`. The best candidate of `result_` has the best score in any rung, not only in the last.
+        As in `ash.ASHSearchCV`.
 
     See Also
     --------
@@ -345,11 +345,6 @@ class HalvingSearchCV(ASHSearchCV):
             "iter": np.array([row.rung for row in rows], np.int64),
             "n_resources": np.array([row.resource for row in rows], np.int64),
         }
-
-    def _best_row(self, rows: list[ResultRow], scores: Any, result: FunctionResult) -> int:
-        scored = [place for place, row in enumerate(rows) if not row.failed]
-        last = max(rows[place].rung for place in scored)
-        return max((place for place in scored if rows[place].rung == last), key=lambda place: scores[place])
 
 
 def _times(factor: float, most: int) -> int:

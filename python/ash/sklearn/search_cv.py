@@ -81,13 +81,13 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had `max_epochs`; the refit has fewer epochs, too."""
-    reached = 1 + int(result.columns["rung"].max())
-    is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
-    if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
+    """Warn if the best candidate has not been trained in the last rung, so that the refit has fewer epochs, too."""
+    if result.best_rung + 1 < min(rungs.max_rungs, len(result.ladder)):
+        full = "in the last rung" if rungs.max_epochs is None else f"with {resource}={rungs.max_epochs}"
+        advice = f": raise {result.ended}, or shorten the ladder" if hasattr(result.options, result.ended) else ""
         warn_user(
-            f"time_limit ended the search before a candidate had been trained with {resource}={rungs.max_epochs}; the "
-            f"best one has {best}: raise time_limit, or lower max_epochs"
+            f"the search ended ({result.ended}) before a candidate had been trained {full}; the best one, and so the "
+            f"refit, has {best}{advice}"
         )
 
 
@@ -193,7 +193,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
-        _warn_of_few_epochs(result, trainer.rungs, self.resource_, best.resource)
+        if self.record is None:  # the recorded search has warned
+            _warn_of_few_epochs(result, trainer.rungs, self.resource_, best.resource)
         if self.refit:
             self._fit_best(trainer, result.params[best.candidate], best.info)
         return self
@@ -431,7 +432,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
                 raise SettingError(f"refit must return a row from 0 to {len(rows) - 1}, got {self.best_index_!r}")
         else:
             scores = self.cv_results_[f"mean_test_{trainer.scorers.ranks if self.multimetric_ else SCORE}"]
-            self.best_index_ = self._best_row(rows, scores, result)
+            best_job = result.best_candidate, result.best_rung
+            self.best_index_ = [(row.candidate, row.rung) for row in rows].index(best_job)
             self.best_score_ = float(scores[self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
         best: ResultRow = rows[self.best_index_]
@@ -443,9 +445,6 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
         return best_columns(rows, result, restart=self._config().training == "restart")
-
-    def _best_row(self, _: list[ResultRow], scores: Any, result: FunctionResult) -> int:
-        return result.best_candidate
 
     def _fit_best(self, trainer: Trainer, params: Params, info: JobInfo | None) -> None:
         began, table = time.perf_counter(), trainer.table
