@@ -1,5 +1,6 @@
 """Tests the callbacks for MLflow, Weights & Biases and TensorBoard with the real packages and local stores."""
 
+import contextlib
 import copy
 import json
 import math
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 import ash
 from ash._utils.installation import require_extra
 from ash.callbacks.trackers import best_candidates
 from ash.errors import MissingExtra, SettingError
 from ash.history.records import Point, curves
-from callback_help import Failing, X, Y, tune
+from callback_help import After, Failing, X, Y, tune
 from estimator_help import classifier
 from result_help import make_result
 
@@ -126,6 +128,86 @@ def runs_of(database: Any, name: str) -> list[Any]:
     return found
 
 
+def function_run(*callbacks: Any, journal: Path, **changes: Any) -> ash.FunctionResult:
+    def train(params: dict[str, Any], epochs: int, state: int | None) -> tuple[float, int]:
+        return params["x"] - 1 / (epochs + (state or 0)), epochs + (state or 0)
+
+    given = {"candidates": 16, "max_epochs": 8, "seed": 0, "threads": 1, **changes}
+    return ash.tune_function(train, {"x": ash.uniform(0, 1)}, journal=journal, callbacks=callbacks, **given)
+
+
+def search_run(*callbacks: Any, journal: Path, **changes: Any) -> ash.FunctionResult:
+    forest = RandomForestClassifier(random_state=0)
+    space = {"max_depth": [2, 3, 4, 5, 6, 7, 8, None], "max_features": [0.3, 0.6]}
+    given = {"candidates": 16, "n_jobs": 1, "random_state": 0, **changes}
+    search = ash.ASHSearchCV(forest, space, cv=2, journal=journal, callbacks=list(callbacks), **given)
+    return search.fit(X, Y).result_
+
+
+def table_run(*callbacks: Any, journal: Path) -> ash.Result:
+    return tune(*callbacks, journal=journal, candidates=256)
+
+
+KINDS = pytest.mark.parametrize("call", [table_run, function_run, search_run])
+
+
+def best_after(result: Any) -> dict[int, float]:
+    """Return the best score after each job, keyed by the total epochs of the jobs so far."""
+    scores = [-math.inf if job.diverged else job.score for job in result.jobs]
+    epochs = np.cumsum([job.epochs for job in result.jobs]).tolist()
+    return dict(zip(epochs, np.maximum.accumulate(scores).tolist(), strict=True))
+
+
+def interrupted(call: Any, callback: ash.Callback, error: BaseException, journal: Path) -> None:
+    """Make a call that `error` ends after nine jobs, or soon after."""
+
+    def end(_: ash.Run) -> None:
+        raise error
+
+    with contextlib.suppress(SystemExit, KeyboardInterrupt):
+        call(callback, After(9, end), journal=journal)
+
+
+@KINDS
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()], ids=["exit", "Ctrl-C"])
+def test_a_resumed_run_continues_its_mlflow_run(call: Any, error: BaseException, database: Any, tmp_path: Path) -> None:
+    name, journal = f"{call.__name__}, {type(error).__name__}", tmp_path / "run.ash"
+    interrupted(call, ash.callbacks.MLflow(name), error, journal)
+    (before,) = runs_of(database, name)
+    result = call(ash.callbacks.MLflow(name, candidates=2), journal=journal)
+    (run,) = runs_of(database, name)
+    assert run.info.run_id == before.info.run_id and run.info.status == "FINISHED"
+    curve = history(run, "best_score")
+    assert curve == sorted(curve) and curve[-1] == (result.epochs, result.best_score)
+    assert curve == [(epochs, best_after(result)[epochs]) for epochs, _ in curve]
+    assert set(run.data.params) == {f"settings.{name}" for name in result.settings} | set(result.best_params)
+    assert run.data.params.items() >= {name: str(value) for name, value in result.best_params.items()}.items()
+    assert run.data.tags["ended"] == "finished" and run.data.tags["digest"] == result.digest
+    parent = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    assert len(database.search_runs(filter_string=parent, output_format="list")) == 2
+
+
+def test_two_callbacks_continue_their_own_mlflow_runs(database: Any, tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    for error in (SystemExit(), None):
+        callbacks = [ash.callbacks.MLflow(), ash.callbacks.MLflow("this one's"), ash.callbacks.MLflow("that")]
+        with contextlib.suppress(SystemExit):
+            function_run(*callbacks, *([] if error is None else [Failing("on_job", error)]), journal=journal)
+    (key, _) = runs_of(database, "that")[0].data.tags["ash.run"].split()
+    found = database.search_runs(filter_string=f"tags.`ash.run` LIKE '{key}%'", output_format="list")
+    assert {"this one's", "that"} < {run.info.run_name for run in found}
+    assert [run.info.status for run in found] == ["FINISHED"] * 3
+
+
+def test_a_run_with_more_candidates_than_before_is_a_new_mlflow_run(database: Any, tmp_path: Path) -> None:
+    for candidates in (16, 32):
+        result = function_run(ash.callbacks.MLflow("more"), journal=tmp_path / "run.ash", candidates=candidates)
+    later, earlier = runs_of(database, "more")
+    assert earlier.data.params["settings.candidates"] == "16" and earlier.data.tags["digest"] != result.digest
+    assert later.data.params["settings.candidates"] == "32" and later.data.tags["digest"] == result.digest
+    assert min(step for step, _ in history(later, "best_score")) > earlier.data.metrics["epochs"]
+
+
 # Weights & Biases
 
 
@@ -218,6 +300,22 @@ def test_wandb_records_the_error(offline: Any, tmp_path: Path) -> None:
     assert [record.exit.exit_code for record in records(tmp_path) if record.HasField("exit")] == [1]
 
 
+def test_a_resumed_run_continues_its_wandb_run(offline: Any, tmp_path: Path) -> None:
+    journal, ids = tmp_path / "run.ash", []
+    for each, error in enumerate([SystemExit(), KeyboardInterrupt(), None]):
+        monkey = tmp_path / str(each)
+        if error is None:
+            result = function_run(ash.callbacks.WandB(dir=monkey), journal=journal)
+        else:
+            interrupted(function_run, ash.callbacks.WandB(dir=monkey), error, journal)
+        ids += [record.run.run_id for record in records(monkey) if record.HasField("run")]
+    assert len(set(ids)) == 1
+    _, summary, rows, _ = read_run(monkey)
+    steps = [row["epochs"] for row in rows if "best_score" in row]
+    assert [row["best_score"] for row in rows if "best_score" in row] == [best_after(result)[step] for step in steps]
+    assert steps[-1] == result.epochs and summary["digest"] == result.digest
+
+
 def test_a_folder_with_the_name_of_a_package_does_not_count_as_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +369,15 @@ def test_tensorboard_records_the_curve_of_the_best_score(tmp_path: Path) -> None
     expected.append((result.epochs, result.best_score))
     found = [(event.step, event.value) for event in events(tmp_path / "run").Scalars("best_score")]
     assert found == [(step, pytest.approx(score, rel=1e-6)) for step, score in expected]
+
+
+@KINDS
+def test_a_resumed_run_continues_its_curve(call: Any, tmp_path: Path) -> None:
+    interrupted(call, ash.callbacks.TensorBoard(tmp_path), SystemExit(), tmp_path / "run.ash")
+    result = call(ash.callbacks.TensorBoard(tmp_path), journal=tmp_path / "run.ash")
+    found = [(event.step, event.value) for event in events(tmp_path).Scalars("best_score")]
+    assert found == sorted(found) and found[-1][0] == result.epochs
+    assert found == [(step, pytest.approx(best_after(result)[step], rel=1e-6)) for step, _ in found]
 
 
 def test_tensorboard_records_settings_outcome_and_files(tmp_path: Path) -> None:

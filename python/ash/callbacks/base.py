@@ -5,6 +5,7 @@
 A callback ends the run early by calling `run.stop()`, like Optuna's `study.stop()`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,6 +77,12 @@ class Run(WithOptions):
         Number of folds; 1 for a single split.
     resumed : int
         Number of jobs that the journal already has; `on_job` is not called for them.
+    resumed_epochs : int
+        Total epochs of these jobs.
+    resumed_score : float
+        The best score of these jobs; -inf if there is none.
+    key : str or None
+        Identifies the run in other tools: the same text in each call that resumes the run. None without a journal.
     model : Network, Ensemble or None
         The final model, set before `on_end`: `result.model` for `ash.tune`, `model_` for an estimator. None for
         `ash.tune_function` and searches.
@@ -103,6 +110,9 @@ class Run(WithOptions):
     validation_rows: int
     folds: int
     resumed: int = 0
+    resumed_epochs: int = 0
+    resumed_score: float = -math.inf
+    key: str | None = None
     model: "Model | None" = None
     stopped: bool = False
 

@@ -12,9 +12,10 @@ Cost: the core's records are read only when a job has finished, and then only th
 """
 
 import inspect
+import math
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ash._utils.checks import takes
@@ -23,7 +24,7 @@ from ash.callbacks.base import Run
 from ash.errors import SettingError
 from ash.history.history import History
 from ash.history.records import Columns, JobRecord, job_rows
-from ash.journal.journal import Restored
+from ash.journal.journal import NullJournal
 from ash.space.hyperparameters import Params
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Reporter:
         self._told: list[Any] = []  # callbacks notified of the start but not yet of the end
         self._failed: list[Any] = []  # callbacks that get no more calls
         self._run: Run | None = None
-        self._before: Restored = frozenset()
+        self._before: Collection[tuple[int, int]] = ()  # candidate and rung of the jobs that earlier calls reported
         self._finished = self._read = 0  # number of jobs finished according to the events, and number of jobs read
         self._waiting: deque[JobRecord] = deque()
         self._place = 0  # index of the callback that receives the first waiting job next
@@ -112,17 +113,20 @@ class Reporter:
         """Return whether a callback has asked the run to end."""
         return self._run is not None and self._run.stopped
 
-    def start(self, run: Run, told: Restored = frozenset()) -> None:
+    def start(self, run: Run, journal: NullJournal) -> None:
         """Report the start of the run.
 
         Parameters
         ----------
         run : Run
-            The description of the run.
-        told : frozenset of (candidate, rung)
-            Jobs that earlier calls reported; they are not reported again.
+            The description of the run; its facts about earlier calls are set here.
+        journal : NullJournal
+            The journal with the jobs that earlier calls reported; they are not reported again.
         """
-        self._run, self._before = run, told
+        self._run, before = run, journal.restored
+        self._before, run.key, run.resumed = before, journal.key, len(before)
+        run.resumed_epochs = sum(epochs for epochs, _ in before.values())
+        run.resumed_score = max((score for _, score in before.values() if math.isfinite(score)), default=-math.inf)
         for callback in self._callbacks:
             _call(callback, "on_start", run)
             self._told.append(callback)

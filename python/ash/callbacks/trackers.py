@@ -1,7 +1,8 @@
 """Callbacks that log a run to other tools (`MLflow`, `TensorBoard` and `WandB`), and their base class `Tracker`.
 
 At the start they log the settings. During the run they log the best score so far against the total epochs. At the end
-they log the winner's hyperparameters, its score after each number of epochs, and files.
+they log the winner's hyperparameters, its score after each number of epochs, and files. If a journal resumes the run,
+they continue with the best score and the epochs of the earlier calls.
 
 The tool is called only at the start, whenever the best score rises, and at the end, so the number of calls hardly
 depends on the number of jobs. A callback holds open objects of the tool only during a run, so that it can be copied and
@@ -28,6 +29,8 @@ from ash.result import Result
 if TYPE_CHECKING:
     from ash.result import RunResult
 
+RUN_TAG = "ash.run"
+"""The MLflow tag that holds `Run.key` and, if it is given, the name of the MLflow run."""
 MOST_CANDIDATES = 1000
 """The maximum number of candidates that are logged as separate runs; each needs its own files or database rows."""
 
@@ -42,7 +45,7 @@ class Tracker(Callback, ABC):
 
     def on_start(self, run: Run) -> None:
         """Open the tool's run and log the settings."""
-        self._run, self._epochs, self._best = run, 0, -math.inf
+        self._run, self._epochs, self._best = run, run.resumed_epochs, run.resumed_score
         with self._closed_on_error():
             self._open(run)
 
@@ -147,6 +150,11 @@ class MLflow(Tracker):
     `ash.load`, if there is a final model) and run.json (from `Result.to_json`). Choose the destination with
     `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
 
+    With a journal, the tag "ash.run" identifies the run. A call that resumes a journal continues the MLflow run of the
+    earlier call, which it finds in the same experiment by this tag and `run_name`. MLflow cannot change a parameter, so
+    the settings remain those of the first call, and an interrupted run logs no winner and no nested runs before it is
+    resumed and ends. If the run ended, and later has more time or more candidates, it is logged as a new MLflow run.
+
     Parameters
     ----------
     run_name : str, optional
@@ -185,9 +193,16 @@ class MLflow(Tracker):
     def _open(self, run: Run) -> None:
         import mlflow
 
-        below = mlflow.active_run() is not None
-        self._id = mlflow.start_run(run_name=self.run_name, nested=below, tags=self.tags).info.run_id
-        mlflow.log_params({f"settings.{name}": value for name, value in run.settings.items()}, run_id=self._id)
+        key = run.key if run.key is None or self.run_name is None else f"{run.key} {self.run_name}"
+        above, before = mlflow.active_run(), None if key is None else _open_run(key)
+        tags = self.tags if key is None else {RUN_TAG: key, **self.tags}
+        started = mlflow.start_run(
+            None if before is None else before.info.run_id, run_name=self.run_name, nested=above is not None, tags=tags
+        )
+        self._id = started.info.run_id
+        known = {} if before is None else before.data.params
+        settings = {f"settings.{name}": value for name, value in run.settings.items()}
+        mlflow.log_params({name: value for name, value in settings.items() if name not in known}, run_id=self._id)
 
     def _log(self, best_score: float, epochs: int) -> None:
         import mlflow
@@ -201,9 +216,11 @@ class MLflow(Tracker):
         client, points = mlflow.MlflowClient(), curves(result.jobs, result.options.training)
         for name, value in _labels(result).items():
             client.set_tag(self._id, name, value)
-        _log_candidate(result, result.best_candidate, points, str(self._id))
         for file in files:
             mlflow.log_artifact(str(file), run_id=self._id)
+        if result.interrupted and self._run is not None and self._run.key is not None:
+            return  # the call that resumes the run may find another winner, and MLflow cannot change a parameter
+        _log_candidate(result, result.best_candidate, points, str(self._id))
         for candidate in best_candidates(result, self.candidates):
             nested = client.create_run(  # unlike mlflow.start_run, create_run does not depend on the active run
                 client.get_run(self._id).info.experiment_id,
@@ -220,6 +237,20 @@ class MLflow(Tracker):
             interrupted = isinstance(error, KeyboardInterrupt)
             mlflow.end_run("FINISHED" if error is None else "KILLED" if interrupted else "FAILED")
         self._id = None
+
+
+def _open_run(key: str) -> Any:
+    """Return the MLflow run of an earlier call that has this key and is not complete, or None."""
+    import mlflow
+
+    active = mlflow.active_run()  # with two callbacks, this may be the run that the other one continues
+    others = () if active is None else (active.info.run_id,)
+    named = f"tags.`{RUN_TAG}` LIKE '{key.split()[0]}%'"  # without the name of the run, which may contain quotes
+    for run in mlflow.search_runs(filter_string=named, output_format="list"):
+        is_open = run.data.tags.get("ended", "interrupted") == "interrupted"
+        if is_open and run.data.tags[RUN_TAG] == key and run.info.run_id not in others:
+            return run
+    return None
 
 
 def _log_candidate(result: "RunResult", candidate: int, points: Mapping[int, Sequence[Point]], run_id: str) -> None:
@@ -340,12 +371,13 @@ class WandB(Tracker):
     epochs, jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest, and for `ash.tune_function`
     the best job's further metrics as "metrics.<name>". A table `all_candidates` has one row per candidate. An artifact
     of type "model" has model.safetensors (for `ash.load`, if there is a final model) and run.json (from
-    `Result.to_json`).
+    `Result.to_json`). A call that resumes a journal continues the run of the earlier call.
 
     Parameters
     ----------
     **init
-        Arguments of `wandb.init`, such as project, name, group, tags, or mode="offline".
+        Arguments of `wandb.init`, such as project, name, group, tags, or mode="offline". With a journal, `id` is by
+        default an identifier of the run, and `resume` is "allow".
 
     Raises
     ------
@@ -372,8 +404,9 @@ class WandB(Tracker):
         import wandb
 
         self._own = wandb.run is None
-        self._live = wandb.init(**self.init) if self._own else wandb.run
-        self._live.config.update({"settings": run.settings})
+        known = {} if run.key is None else {"id": run.key, "resume": "allow"}
+        self._live = wandb.init(**{**known, **self.init}) if self._own else wandb.run
+        self._live.config.update({"settings": run.settings}, allow_val_change=True)
         self._live.define_metric("best_score", step_metric="epochs")
         for name in ("score", "loss"):
             self._live.define_metric(name, step_metric="winner_epochs")
@@ -386,7 +419,7 @@ class WandB(Tracker):
 
         for point in curves(result.jobs, result.options.training)[result.best_candidate]:
             self._live.log({"score": point.score, "loss": point.loss, "winner_epochs": point.epochs})
-        self._live.config.update({"best_params": result.best_params})
+        self._live.config.update({"best_params": result.best_params}, allow_val_change=True)
         self._live.summary.update(_totals(result) | _labels(result))
         columns = ["candidate", "rungs", "epochs", "score", "loss", "diverged"]
         names = sorted({name for params in result.params for name in params})

@@ -157,7 +157,7 @@ class TuningRun:
                 keeps_drawn = self._candidates.ahead == 0
                 self._journal.restore(tuner, params, self._options, folds, self._has_failed, keeps_drawn=keeps_drawn)
                 self._warn_of_one_rung(tuner)
-                reporter.start(self._description(tuner), self._journal.restored)
+                reporter.start(self._description(tuner), self._journal)
                 loop = EventLoop(
                     tuner=tuner,
                     candidates=self._candidates,
@@ -385,7 +385,6 @@ class TuningRun:
             training_rows=len(parts.training),
             validation_rows=len(parts.validation),
             folds=len(self._split.folds),
-            resumed=len(self._journal.restored),
         )
 
     @property

@@ -232,7 +232,7 @@ def tune_function(
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options, domains.size)
-            reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
+            reporter.start(_description(options, domains, run), recorder)
             result = run.run(reporter)
             if result.record is not None:
                 recorder.sign(result.record)
@@ -336,7 +336,7 @@ def _opened(journal: Journal | None) -> NullJournal:
     return FunctionJournal(journal)
 
 
-def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun, resumed: int) -> Run:
+def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun) -> Run:
     """Return the description of the run that callbacks receive at the start."""
     endless = options.candidates is None
     return Run(
@@ -349,7 +349,6 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
         training_rows=0,
         validation_rows=0,
         folds=1,
-        resumed=resumed,
     )
 
 

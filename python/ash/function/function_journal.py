@@ -143,7 +143,8 @@ class FunctionJournal(OpenJournal):
         self.params = self._on_record()
         self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
         held = self._held = self._facts.get("held", [])
-        self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}
+        undecided = {(candidate, rung) for candidate, rung in held}
+        self.restored = {key: job for key, job in self.restored.items() if key not in undecided}
         self._rows = {}
 
     def start(self, run: FunctionRun | None = None) -> tuple[datetime, float]:

@@ -29,8 +29,6 @@ LOOK_SECONDS = 0.04
 
 Facts = dict[str, Any]
 """Facts about a run that a journal stores, as JSON values by name."""
-Restored = frozenset[tuple[int, int]]
-"""Candidate and rung of each job that earlier calls finished."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,11 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     runs need.
     """
 
-    restored: Restored = frozenset()
-    """The recorded jobs that are not reported to callbacks again."""
+    restored: Mapping[tuple[int, int], tuple[int, float]] = {}
+    """The epochs and the score of each recorded job that is not reported to callbacks again, keyed by candidate and
+rung."""
+    key: str | None = None
+    """Identifies the run: the same text in each call that resumes the run, and in no other run."""
     seconds = 0.0
     """The time in seconds that earlier calls of this run took."""
     params: Mapping[int, Params] = {}

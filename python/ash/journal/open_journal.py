@@ -12,6 +12,7 @@ Cost: each time `look` finds new results, there is one commit, which syncs the d
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -36,7 +37,7 @@ from ash.journal.database import (
     real_path,
 )
 from ash.journal.identity import check_same, differences, from_json
-from ash.journal.journal import Facts, Journal, NullJournal, sound
+from ash.journal.journal import CANDIDATE, EPOCHS, RUNG, SCORE, Facts, Journal, NullJournal, sound
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
 from ash.run_record import RunRecord
@@ -88,8 +89,10 @@ class OpenJournal(NullJournal):
         self._rows: dict[str, list[Any]] = contents.rows
         self._had_ended = self._facts.get("ended") not in (None, "interrupted")
         self._is_of_space = self._has_grown = False
-        self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
         with sound(self._path):
+            self.restored = {
+                (row[CANDIDATE], row[RUNG]): (int(row[EPOCHS]), float(row[SCORE])) for row in self._rows["jobs"]
+            }
             progress = self._facts.get("progress", {})
             self.seconds = _seconds(progress.get("seconds", 0.0))
             self._training_seconds = _seconds(progress.get("training seconds", 0.0))
@@ -163,6 +166,7 @@ class OpenJournal(NullJournal):
         }
         self._had_ended = self._had_ended and self._facts.get("candidates") == options.candidates
         self._facts |= changes.facts
+        self.key = hashlib.blake2b(f"{date} {identity['settings']['seed']}".encode(), digest_size=8).hexdigest()
         if self._is_kept:
             with self._failing():
                 self._save(changes)
