@@ -86,7 +86,8 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
         if math.isnan(value):
             return False
         score = value if study.direction == StudyDirection.MAXIMIZE else -value
-        # Optuna's own pruners store values in the same way.
+        # Optuna's own pruners store values in the same way, with private names. There is no public way: a pruner gets
+        # no `Trial`, and the reported values do not tell which of them a pruner has seen.
         study._storage.set_trial_system_attr(trial._trial_id, _key(rung), score)
         others = (one for one in study.get_trials(deepcopy=False) if one.number != trial.number)
         scores = [float(one.system_attrs[_key(rung)]) for one in others if _key(rung) in one.system_attrs]

@@ -154,6 +154,12 @@ def test_only_the_bindings_include_python() -> None:
     assert guilty != []
 
 
+def test_only_the_pruner_uses_private_names_of_optuna() -> None:
+    private = re.compile(r"\b(study|trials?|distribution|sampler|storage)\._[a-z]")
+    found = [name(path) for path in sources("*.py") if private.search(path.read_text(encoding="utf-8"))]
+    assert found == ["python/ash/optuna.py"]
+
+
 def test_folders_of_the_core_include_only_earlier_folders() -> None:
     core = ROOT / "cpp" / "ash"
     found = [

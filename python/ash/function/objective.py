@@ -212,22 +212,23 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
         def should_prune(self) -> bool:
             return reports.retired
 
-    study = quiet_study(options.direction, sampler=Sampler())
-    return Trial(study, study._storage.create_new_trial(study._study_id))
+    storage = optuna.storages.InMemoryStorage()
+    study = quiet_study(options.direction, sampler=Sampler(), storage=storage)
+    return Trial(study, storage.create_new_trial(storage.get_study_id_from_name(study.study_name)))
 
 
 def _contained(value: Any, distribution: Any) -> Any:
     """Return a value in the form that a distribution uses, or _MISSING if the value is not in the distribution."""
+    from optuna.trial import create_trial
+
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option
     try:
-        inner = distribution.to_internal_repr(value)
-        if distribution._contains(inner):
-            return distribution.to_external_repr(inner)
-    except (TypeError, ValueError):  # the value is no option of the choice, or not a number
-        pass
-    return _MISSING
+        create_trial(value=0.0, params={"": value}, distributions={"": distribution})  # checks the value
+        return distribution.to_external_repr(distribution.to_internal_repr(value))
+    except (TypeError, ValueError):  # the value is not in the range, no option of the choice, or not a number
+        return _MISSING
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:

@@ -15,6 +15,7 @@ Sources: scipy.stats.qmc.Sobol (scrambled Sobol points); Optuna (Study.ask and S
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import chain, count, islice, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -268,8 +269,10 @@ class OptunaSource(Source):
         seed: int,
         journal: NullJournal,
     ) -> None:
-        self._study = quiet_study("maximize", sampler=sampler)
-        self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, raises an error
+        self._values: dict[int, float] = {}  # the values of finished trials by the current ranks, by number
+        self._study = quiet_study("maximize", sampler=sampler, storage=_storage_of(self._values))
+        self._study.stop = self._stop  # GridSampler calls it; Optuna's own method raises an error outside of `optimize`
+        self._has_stopped = False
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None if not proposed by the sampler
@@ -315,13 +318,16 @@ class OptunaSource(Source):
         If all levels are used up and the sampler proposes no new number between levels, return its last proposal.
         """
         params: Params = {}
-        for _ in range(0 if self._study._stop_flag else MOST_REPEATS):
+        for _ in range(0 if self._has_stopped else MOST_REPEATS):
             trial = self._study.ask()
             params = _suggest(trial, self._space)
             if key_of(params) not in self._seen:
                 return trial, params
             self._tell(trial, self._seen[key_of(params)])
         return None, next(self._others, params)
+
+    def _stop(self) -> None:
+        self._has_stopped = True
 
     def _stray(self, trial: "optuna.Trial | None") -> None:
         self._strays = True
@@ -361,12 +367,30 @@ class OptunaSource(Source):
         """Set the values of all finished trials to the current ranks."""
         if self._is_ranked:
             return
-        trials = self._study.get_trials(deepcopy=False)  # the objects in the in-memory storage, not copies
         for candidate in self._ranks:
-            values = [self._ranks.share(candidate)]
-            for number in self._numbers[candidate]:
-                trials[number].values = values
+            self._values |= dict.fromkeys(self._numbers[candidate], self._ranks.share(candidate))
         self._is_ranked = True
+
+
+def _storage_of(values: Mapping[int, float]) -> Any:
+    """Return a storage that shows the trials whose numbers are in `values` with these values.
+
+    Optuna does not allow to change the value of a finished trial, but a study may have any storage.
+    """
+    from optuna.storages import InMemoryStorage
+
+    class Storage(InMemoryStorage):  # type: ignore[misc]
+        def get_all_trials(self, *arguments: Any, **named: Any) -> list[Any]:
+            return [self._shown(trial) for trial in super().get_all_trials(*arguments, **named)]
+
+        def _shown(self, trial: Any) -> Any:
+            if trial.number not in values:
+                return trial
+            shown = copy(trial)  # the storage keeps its own
+            shown.value = values[trial.number]
+            return shown
+
+    return Storage()
 
 
 def source_of(

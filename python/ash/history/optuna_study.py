@@ -74,7 +74,8 @@ def quiet_study(direction: str, **given: Any) -> "optuna.Study":
     import optuna
 
     for name in ("_in_memory", "_rdb.storage", "journal._storage"):
-        # Use a filter, since a changed log level would affect other threads. Adding the filter again is a no-op.
+        # Use a filter, since a changed log level would affect other threads. Adding the filter again is a no-op. If
+        # Optuna renames these modules, its messages are shown.
         logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)
     _quiet.here = True
     try:
