@@ -113,4 +113,4 @@ def test_a_killed_pytorch_run_continues_from_its_checkpoints(step: int, tmp_path
     assert done.returncode == 0, done.stderr
     same, repeated = zip(*json.loads(done.stdout), strict=True)
     assert len(same) * step > 60 and all(same)
-    assert max(repeated) <= 8  # the job that was killed, at most: the longest one has eight epochs, a save and a score
+    assert max(repeated) <= 9  # at most the job that was killed, whose checkpoint was not in place: 8 epochs and a save

@@ -1,10 +1,13 @@
 """Tests that jobs and their libraries never use more threads than CPUs, and that idle threads run other jobs' folds."""
 
+import importlib
+import importlib.util
 import os
 import pickle
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
+import ash
 import needs
 from ash.errors import SettingError
 from ash.sklearn.search_threads import IdleThreads, capped
@@ -259,3 +263,51 @@ def test_helpers_have_the_configuration_of_the_caller(monkeypatch: pytest.Monkey
     with sklearn.config_context(assume_finite=True):
         fitted(candidates=1, cv=6, n_jobs=3)
     assert len(seen) > 1 and all(finite for _, finite in seen)
+
+
+class Turns(ash.Callback):
+    """Begins a run when all runs have begun, and ends it after the run before it has ended."""
+
+    def __init__(self, number: int, began: list[threading.Event], ended: list[threading.Event]) -> None:
+        self.number, self.began, self.ended = number, began, ended
+
+    def on_start(self, run: ash.Run) -> None:
+        self.began[self.number].set()
+        self.began[-1].wait()
+
+    def on_end(self, result: Any) -> None:
+        if self.number:
+            self.ended[self.number - 1].wait()
+
+
+def settings_of_process() -> list[Any]:
+    """Return the limits that a new thread and this one see, and the filters of warnings."""
+    torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
+
+    def limits() -> list[tuple[str, int]]:
+        pools = [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()]
+        return sorted(pools) + ([] if torch is None else [("torch", torch.get_num_threads())])
+
+    with ThreadPoolExecutor(1) as other:
+        return [limits(), other.submit(limits).result(), list(warnings.filters)]
+
+
+def test_overlapping_searches_restore_the_limits_and_filters_of_the_process() -> None:
+    began, ended = [threading.Event() for _ in range(3)], [threading.Event() for _ in range(3)]
+
+    def search(number: int) -> None:
+        if number:
+            began[number - 1].wait()
+        given = {"candidates": 3, "cv": 2, "n_jobs": 3 - number, "random_state": 0}
+        turns = Turns(number, began, ended)
+        ash.ASHSearchCV(RandomForestClassifier(4), {"max_depth": [2, 3, 4]}, callbacks=turns, **given).fit(X, Y)
+        ended[number].set()
+
+    before = settings_of_process()
+    threads = [threading.Thread(target=search, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    search(0)
+    for thread in threads:
+        thread.join()
+    assert settings_of_process() == before

@@ -5,7 +5,6 @@ fit -> `ash.tune_function` tunes the function in trainer.py -> result_ -> best_e
 
 import copy
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -56,7 +55,7 @@ from ash.sklearn.search_arguments import (
     splits_of,
 )
 from ash.sklearn.search_ladder import Rungs, rungs_of
-from ash.sklearn.search_threads import IdleThreads, capped, process_limited
+from ash.sklearn.search_threads import IdleThreads, capped, ignored, process_limited
 from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
@@ -396,9 +395,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         settings["error"] = "raise" if isinstance(self.error_score, str) else "record"
         costs = (lambda _, epochs: max(epochs, 1)) if self.costs is None and config.schedule != "greedy" else self.costs
         try:
-            with process_limited(trainer.inner), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=WARNING)
-                warnings.filterwarnings("ignore", message="the run was interrupted")  # `fit` raises KeyboardInterrupt
+            # `fit` raises KeyboardInterrupt instead of a warning.
+            with process_limited(trainer.inner), ignored(WARNING, "the run was interrupted"):
                 return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
             cause = error.__cause__ or FitsFailed(str(error))
@@ -454,8 +452,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
         before = {name: made.get_params(deep=True)[name] for name in own}
         made.set_params(**own)
-        with at_work(), process_limited(threads), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=WARNING)
+        with at_work(), process_limited(threads), ignored(WARNING):
             if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
                 made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
                 made.set_params(**refit_params(made, None if info is None else info.rounds))

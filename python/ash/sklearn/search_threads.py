@@ -15,9 +15,10 @@ other estimators, such as ColumnTransformer, would start processes.
 
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +30,11 @@ from ash.errors import ThreadRefused
 from ash.sklearn.resumable.choose import own_threads
 
 NAMES = ("n_jobs", "thread_count", "nthread", "num_threads")
+_lock = threading.Lock()  # guards the following five
+_inner: list[int] = []  # the limits of the blocks of `process_limited` that are running in any thread
+_of_torch: dict[Any, int] = {}  # PyTorch, if it is loaded, and its number of threads before the first of these blocks
+_ignored: list[tuple[str, ...]] = []  # the messages of the blocks of `ignored` that are running
+_limits, _filters = ExitStack(), ExitStack()  # restore the process's limits and filters
 Item = TypeVar("Item")
 Given = TypeVar("Given")
 
@@ -141,25 +147,79 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit the threads of BLAS and PyTorch, and those of OpenMP in this thread; never raise a limit."""
-    torch: Any = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else 0
-    controller = ThreadpoolController()
-    limits = {each["prefix"]: min(inner, each["num_threads"]) for each in controller.info()}
-    with controller.limit(limits=limits):
-        if torch is not None:
-            torch.set_num_threads(min(inner, before))
-        try:
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(before)
+    """Limit the threads of BLAS and PyTorch, and those of OpenMP in this thread; never raise a limit.
+
+    Blocks in several threads may overlap: the lowest of their limits holds, and the last one restores the process's.
+    """
+    openmp, torch = _openmp(len(sys.modules)), sys.modules.get("torch")
+    with _lock:
+        if torch is not None and torch not in _of_torch:
+            _of_torch[torch] = torch.get_num_threads()
+        limiter = openmp.limit(limits=_at_most(inner, openmp))
+        _inner.append(inner)
+        _set_limits()
+    try:
+        yield
+    finally:
+        with _lock:
+            _inner.remove(inner)
+            _set_limits()
+            limiter.restore_original_limits()
+
+
+def _set_limits() -> None:
+    """Restore the limits per process, and set the lowest of those that hold now, if any; called under the lock."""
+    _limits.close()
+    if not _inner:
+        _of_torch.clear()
+        return
+    blas, lowest = ThreadpoolController().select(user_api="blas"), min(_inner)
+    _release(blas)
+    _limits.callback(_restore, blas, blas.limit(limits=_at_most(lowest, blas)))
+    for torch, threads in _of_torch.items():
+        _limits.callback(torch.set_num_threads, threads)
+        torch.set_num_threads(min(lowest, threads))
+
+
+def _at_most(inner: int, controller: ThreadpoolController) -> dict[str, int]:
+    return {each["prefix"]: min(inner, each["num_threads"]) for each in controller.info()}
+
+
+def _restore(controller: ThreadpoolController, limiter: Any) -> None:
+    _release(controller)  # perhaps another thread has set the limits
+    limiter.restore_original_limits()
+    _release(controller)
+
+
+def _release(controller: ThreadpoolController) -> None:
+    """Let any thread set limits: threadpoolctl 3.8 ignores all threads but the first that has set one of OpenBLAS."""
+    for library in controller.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+
+
+@contextmanager
+def ignored(*messages: str) -> Iterator[None]:
+    """Ignore warnings with these messages, in all threads; the last of overlapping blocks restores the filters."""
+    with _lock:
+        if not _ignored:
+            _filters.enter_context(warnings.catch_warnings())
+        _ignored.append(messages)
+        for message in messages:
+            warnings.filterwarnings("ignore", message=message)
+    try:
+        yield
+    finally:
+        with _lock:
+            _ignored.remove(messages)
+            if not _ignored:
+                _filters.close()
 
 
 @contextmanager
 def thread_limited(inner: int) -> Iterator[None]:
     """Limit the threads that OpenMP starts from this thread."""
-    with _controller(len(sys.modules)).limit(limits=inner, user_api="openmp"):
+    with _openmp(len(sys.modules)).limit(limits=inner):
         yield
 
 
@@ -168,6 +228,9 @@ def _counts_from_all(value: Any) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _controller(modules: int) -> ThreadpoolController:
-    """Return a controller of the loaded libraries; when `modules` changes, a new one is created (in a millisecond)."""
-    return ThreadpoolController()
+def _openmp(modules: int) -> ThreadpoolController:
+    """Return a controller of the loaded OpenMP libraries alone, since a controller restores the limits of all its own.
+
+    When `modules` changes, a new one is created (in a millisecond).
+    """
+    return ThreadpoolController().select(user_api="openmp")
