@@ -27,6 +27,7 @@ from ash.data.arrays import Matrix
 from ash.data.columns import blocks
 from ash.data.frames import Frame
 from ash.data.group_split import numbered
+from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
 from ash.data.time_zone import OwnOffsets
 from ash.encoding.encoding import Encoding
@@ -58,7 +59,16 @@ def sort_rows(table: Table, schema: Schema) -> Table:
 
 
 def column_hashes(frame: Frame, schema: Schema) -> NDArray[np.uint64]:
-    """Return a hash of each column's numbers or levels, which does not depend on the order of the rows."""
+    """Return a hash of each column's numbers or levels, which does not depend on the order of the rows.
+
+    A sparse table has the hashes of the equal dense table; only its stored cells are visited.
+    """
+    if isinstance(frame.matrix, SparseMatrix):
+        stored = frame.matrix.rows if frame.order is None else frame.matrix.rows[frame.order]
+        zeros = np.uint64(frame.rows) - np.bincount(stored.indices, minlength=stored.shape[1]).astype(np.uint64)
+        sums: NDArray[np.uint64] = zeros * cell_hashes(np.zeros((1, 1)))
+        np.add.at(sums, stored.indices, _core.row_digests(stored.data.reshape(-1, 1)))
+        return sums
     encoding = Encoding(schema, (None,) * len(schema.columns), ())
     width = len(schema.columns)
     hashes = np.zeros(width, np.uint64)

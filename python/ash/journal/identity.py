@@ -302,12 +302,11 @@ def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
 def _cells(fold: Fold) -> dict[str, str]:
     """Return hashes of all bits of each column, which boosted trees and scales depend on, in any order of the rows.
 
-    Each has DIGITS digits. A sparse table has none, since hashing would visit all its zeros.
+    Each has DIGITS digits.
     """
-    hashes = {VALUES[1]: cell_hashes(fold.y)}
-    if fold.table.frame.stored is None:
-        frames = (fold.table.frame, *([] if fold.held_out is None else [fold.held_out]))
-        hashes[VALUES[0]] = np.sum([column_hashes(frame, fold.encoding.schema) for frame in frames], 0)
+    frames = (fold.table.frame, *([] if fold.held_out is None else [fold.held_out]))
+    of_X = np.sum([column_hashes(frame, fold.encoding.schema) for frame in frames], 0)
+    hashes = {VALUES[0]: of_X, VALUES[1]: cell_hashes(fold.y)}
     return {what: "".join(f"{each:016x}"[:DIGITS] for each in own.tolist()) for what, own in hashes.items()}
 
 
