@@ -193,8 +193,12 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
     with pytest.raises(
         ash.ExecutorFailed,
         match="the executor is broken and accepts no more jobs: BrokenProcessPool: a process has died",
-    ):
+    ) as caught:
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
+    partial = caught.value.result  # type: ignore[attr-defined]
+    assert partial.ended == "interrupted" and 0 < len(partial.jobs) <= 20
+    assert partial.best_score == max(job.score for job in partial.jobs)
+    assert len(partial.model.predict(digits()[0])) == len(digits()[1])
     diary = Diary()
     again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[diary])
     assert again.digest == expected() and diary.pages[0][1].resumed > 0

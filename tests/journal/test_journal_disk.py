@@ -80,7 +80,7 @@ NOT_WRITTEN = {"full": _fill, "read-only": _make_read_only}
 
 def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, small_files: Any) -> None:
     expected = outcome(run(None))
-    failed = 0
+    failed = partials = 0
     for number, size in enumerate([0, 1, 4096, 8192, *range(12_000, 200_000, 13_000)]):
         path = tmp_path / f"{number}.ash"
         diary = Diary()
@@ -90,13 +90,16 @@ def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, smal
         except JournalError as error:
             failed += 1
             assert str(path) in str(error)
+            if (partial := getattr(error, "result", None)) is not None:
+                partials += 1
+                assert partial.ended == "interrupted" and 0 < len(partial.jobs) <= JOBS
         finally:
             small_files(resource.RLIM_INFINITY)
         told = {(job.candidate, job.rung) for job, _ in diary.jobs}
         there = set(rows(path, "SELECT candidate, rung FROM jobs")) if diary.pages else set()
         assert told <= there  # each reported job is in the file
         assert outcome(run(path)) == expected
-    assert failed > 4
+    assert failed > 4 and partials > 0
 
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])

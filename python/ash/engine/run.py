@@ -12,7 +12,9 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -170,10 +172,15 @@ class TuningRun:
                     recorded=self._record,
                 )
                 self._prepared = time.monotonic() - self._started
-                ending = loop.run(
-                    lambda is_short: self._deadline.left(lambda: self._seconds_after(tuner, dispatcher), is_short)
-                )
-                result, model = self._collected(tuner, ending)
+                try:
+                    ending = loop.run(
+                        lambda is_short: self._deadline.left(lambda: self._seconds_after(tuner, dispatcher), is_short)
+                    )
+                    check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
+                    result, model = self._collected(tuner, ending)
+                except Exception as error:
+                    self._attach_result(error, tuner)
+                    raise
                 reporter.end(result, model)
         return result, model
 
@@ -410,9 +417,23 @@ class TuningRun:
             little = f"work_limit={options.work_limit} holds no more", "raise work_limit"
         warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
-    def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
-        """Return the result and the final model, or raise an error that explains why there is no model."""
-        check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
+    def _attach_result(self, error: Exception, tuner: _core.Tuner) -> None:
+        """Give an error that ends the run the attribute `result`: the result so far, unless there is none.
+
+        An error of the user's scoring function has none, since the core records the unscored jobs as diverged.
+        """
+        if self._record is not None or self._prepared is None or self._has_failed():
+            return
+        seconds = time.monotonic() - self._started - self._prepared
+        ending = Ending("interrupted", datetime.now(UTC) - timedelta(seconds=seconds), seconds)
+        with suppress(Exception):  # no job has finished, or the cause of the error is also in the way of a model
+            error.result = self._collected(tuner, ending, is_partial=True)[0]  # type: ignore[attr-defined]
+
+    def _collected(self, tuner: _core.Tuner, ending: Ending, *, is_partial: bool = False) -> tuple[Result, Model]:
+        """Return the result and the final model, or raise an error that explains why there is no model.
+
+        With `is_partial`, an error has ended the run, perhaps an error of the journal.
+        """
         is_interrupted = ending.ended == "interrupted"
         self._refuse_part(is_interrupted)
         work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
@@ -457,7 +478,8 @@ class TuningRun:
             ended=ending.ended,
             model=model,
         )
-        self._journal.sign(model.record)
+        if not is_partial:
+            self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
         best = model if isinstance(model, Member) else finished.best
