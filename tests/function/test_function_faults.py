@@ -334,9 +334,15 @@ def test_a_dead_worker_fails_its_jobs() -> None:
     assert len(run(train, executor=executor).jobs) > 40
 
 
+class Stop(BaseException):
+    """An exception that is not an error, like those of Python that end a program."""
+
+
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"threads": 1, "executor": "processes"}])
 @pytest.mark.parametrize(
-    "error", [SystemExit(3), GeneratorExit(), KeyboardInterrupt()], ids=lambda error: f"F86-{type(error).__name__}"
+    "error",
+    [SystemExit(3), GeneratorExit(), KeyboardInterrupt(), Stop(2)],
+    ids=lambda each: f"F86-{type(each).__name__}",
 )
 def test_exceptions_that_end_the_process_are_raised(error: BaseException, places: dict[str, Any]) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:

@@ -1,6 +1,7 @@
 """Tests that data are sent once to each process, and that nothing is left of a process that was killed."""
 
 import math
+import multiprocessing
 import os
 import pickle
 import re
@@ -87,7 +88,7 @@ def test_jobs_of_a_search_carry_no_rows() -> None:
 
 EXECUTORS: dict[str, Callable[[], Any]] = {
     "processes": lambda: "processes",
-    "pool of processes": lambda: ProcessPoolExecutor(2),
+    "pool of processes": lambda: ProcessPoolExecutor(2, multiprocessing.get_context("spawn")),
     "loky": lambda: loky.get_reusable_executor(2),
 }
 

@@ -160,8 +160,8 @@ def serve(handle: int, where: Where) -> None:
             return
         try:
             answer: Any = tuple(do(where, None, (*arguments, None)))
-        except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
-            answer = pack(error)  # it is raised by the run, as in threads
+        except BaseException as error:  # for example SystemExit; it is raised by the run, as in threads
+            answer = pack(error)
         connection.send(answer)
 
 
