@@ -158,8 +158,7 @@ py::list take_events(OwningTuner& owner) {
     return events;
 }
 
-py::dict job_columns(const OwningTuner& owner, std::size_t first) {
-    const std::vector<JobRecord> jobs = owner.tuner.jobs(first);
+py::dict columns_of(const std::vector<JobRecord>& jobs) {
     py::dict columns;
     columns["candidate"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.candidate; });
     columns["rung"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.rung; });
@@ -180,6 +179,10 @@ py::dict job_columns(const OwningTuner& owner, std::size_t first) {
     columns["diverged"] = column<bool>(jobs, [](const JobRecord& j) { return j.diverged; });
     return columns;
 }
+
+py::dict job_columns(const OwningTuner& owner, std::size_t first) { return columns_of(owner.tuner.jobs(first)); }
+
+py::dict held_columns(const OwningTuner& owner) { return columns_of(owner.tuner.held()); }
 
 py::dict assist_columns(const OwningTuner& owner, std::size_t first) {
     const std::vector<Assist> assists = owner.tuner.assists(first);
@@ -410,6 +413,7 @@ void bind_tuner(py::module_& m) {
             py::arg("candidates"))
         .def("events", &take_events)
         .def("jobs", &job_columns, py::arg("first") = 0)
+        .def("held", &held_columns)
         .def("assists", &assist_columns, py::arg("first") = 0)
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("candidates"), py::arg("settings"), py::arg("epochs"),

@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 import re
+import shutil
 import tempfile
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,11 +20,12 @@ import ash
 from ash import _core
 from ash.executors import jobs
 from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
+from ash.journal.database import read_only
 from ash.models.file import BOUNDS, VECTORS, core_parts
 from callback_help import Diary, TimeIsUp
 from config_help import configured
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
-from fault_help import LONG
+from fault_help import LONG, wait_until
 
 
 def run_here(function: Any, arguments: Any) -> Future[Any]:
@@ -152,6 +154,40 @@ def test_the_workers_of_the_executor_are_shown(
     jobs = [int(each[1]) for each in found if each]
     moved = [float(each[2] or 0) for each in found if each]
     assert 0 < max(jobs) <= 4 and moved == sorted(moved) and moved[-1] > 0
+
+
+def test_results_whose_decision_waits_survive_a_crash(tmp_path: Path) -> None:
+    """Delay the first job until the journal holds three later results, and copy the files as a crash would leave them.
+
+    The resumed run must not do these jobs again.
+    """
+    path, crash = tmp_path / "run.ash", tmp_path / "crash"
+    crash.mkdir()
+    held: list[tuple[int, int]] = []
+    resumed: list[tuple[int, int]] = []
+
+    def delayed(function: Any, arguments: Any) -> Any:
+        wait_until(lambda: len(read_only(path).facts.get("held", ())) >= 3)
+        for file in path.parent.glob("run.ash*"):
+            if file.is_file():
+                shutil.copy(file, crash)
+        held.extend((row[1], row[2]) for row in read_only(crash / "run.ash").facts["held"])
+        return function(*arguments)
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        is_first = arguments[-1][:2] == (0, 0)
+        return threads.submit(delayed, function, arguments) if is_first else threads.submit(function, *arguments)
+
+    def note(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        resumed.append(arguments[-1][:2])
+        return threads.submit(function, *arguments)
+
+    diary = Diary()
+    assert tuned(executor=Wrapped(submit), threads=2, journal=path).digest == expected()
+    again = tuned(executor=Wrapped(note), threads=2, journal=crash / "run.ash", callbacks=[diary])
+    assert again.digest == expected() and (0, 0) in resumed
+    assert len(held) >= 3 and not set(held) & set(resumed)
+    assert set(held) <= {(job.candidate, job.rung) for job, _ in diary.jobs}  # callbacks receive them once decided
 
 
 @pytest.mark.faults

@@ -334,6 +334,15 @@ void Tuner::settle() {
     candidates_->stop();
 }
 
+std::vector<JobRecord> Tuner::held() const {
+    std::vector<JobRecord> held;
+    in_critical_section([&] {
+        for (const auto& [candidate, record] : held_) held.push_back(record);
+    });
+    std::ranges::sort(held, {}, [](const JobRecord& each) { return each.task.job.candidate; });
+    return held;
+}
+
 void Tuner::record(const Report& report) {
     const auto held = held_.find(report.task.job.candidate);
     const JobRecord record = held->second;

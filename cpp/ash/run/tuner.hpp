@@ -130,6 +130,7 @@ class Tuner {
 
     std::vector<Event> take_events() { return records_.take_events(); }
     std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
+    std::vector<JobRecord> held() const;  // jobs that have ended and are not decided yet, by candidate
     std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
     std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
     // Returns the candidates that have retired since the last call.

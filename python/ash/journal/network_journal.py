@@ -46,6 +46,8 @@ TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy")
 EXACT = ("score", "loss", "training_loss")
 """Numbers that must be restored bit for bit; they are stored as text, since SQLite loses NaN and the sign of zero."""
 
+HELD = "held"
+"""The fact that holds the rows of jobs that have ended, but are not decided: the virtual clock waits for others."""
 Scores = dict[tuple[int, int], list[float]]
 """The score of each fold, by candidate and rung."""
 
@@ -151,7 +153,9 @@ class NetworkJournal(OpenJournal):
                     self._states.committed()
 
     def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
-        columns, scores = job_columns(self._rows["jobs"], folds)
+        known = {(row[1], row[2]) for row in self._rows["jobs"]}
+        held = [row for row in map(tuple, self._facts.get(HELD, [])) if (row[1], row[2]) not in known]
+        columns, scores = job_columns([*self._rows["jobs"], *held], folds)
         if folds == 1:
             scores = np.ascontiguousarray(columns["score"][:, None])
         steps = np.array([row[1:] for row in self._rows["steps"]], np.int64).reshape(-1, 3)
@@ -177,6 +181,8 @@ class NetworkJournal(OpenJournal):
             return
         changes, now = Changes(), time.monotonic()
         has_new_jobs = self._pending.take(tuner, changes)
+        if self._pending.held != self._pending.held_before:
+            changes.facts[HELD] = self._pending.held
         if self._failed():  # checked after reading the jobs, so that no job affected by a failure is written
             return
         if has_new_jobs:
@@ -222,21 +228,25 @@ class PendingRows:
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
         # All candidates with numbers below `_passed` are recorded; the next commit records those below `_begun`.
         self._passed = self._begun = 0
+        self.held: list[Row] = []  # rows of the jobs that had ended undecided in the last call of `take`
+        self.held_before: list[Row] = []  # these rows in the last commit
         self._steps = self.jobs = 0  # the numbers of the core's committed steps and jobs
         self._assists = len(rows["assists"])
+        self._naming: list[Any] = []  # candidates that the next commit records
         self._next = (0, 0, 0)  # the numbers of steps, jobs and assists after the next commit
         self.read: Columns = {}  # the jobs that the last call of `take` read
         self.new: Columns = {}  # the part of `read` that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
-        """Add new rows to `changes`, and return whether a job has ended since the last commit."""
+        """Add new rows to `changes`, and return whether a job was decided since the last commit."""
+        held = tuner.held()  # before the decided jobs, so that a job that is decided meanwhile is in one of them
         steps = tuner.steps(self._steps)
         self._next = (self._steps + len(steps), self.jobs, self._assists)
         if self._greedy and len(steps):
             if self._steps == 0:
                 changes.delete("steps")
             changes.add("steps", [(number, *step) for number, step in enumerate(steps.tolist(), self._steps)])
-        if not steps[:, 2].any():
+        if not steps[:, 2].any() and _keys(held) == [(row[1], row[2]) for row in self.held_before]:
             return False
         self.read = tuner.jobs(self.jobs)
         keys, first_rung = _keys(self.read), tuner.rungs[0]
@@ -245,23 +255,27 @@ class PendingRows:
         self.new = {name: column[is_new] for name, column in self.read.items()}
         assists = assist_rows(tuner.assists(self._assists), self._assists)
         scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # a single fold's score is in the job's row
+        self.held = job_rows(held, 0, scores)
+        self._naming = self._unnamed(held)
         changes.add("jobs", job_rows(self.new, len(self._known), scores))
-        changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
+        changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._naming])
         changes.add("assists", assists)
         self._next = (self._next[0], self.jobs + len(keys), self._assists + len(assists))
-        return True
+        return bool(keys)
 
     def committed(self) -> None:
         """Update the counters after the rows that `take` added have been committed."""
-        if self._next[1] > self.jobs:
-            self._named.update(self._unnamed())
+        if self.read:
+            self._named.update(self._naming)
             self._passed = self._begun
             self._known.update(_keys(self.read))  # before the counters change, since rows are numbered from len(_known)
+        self.held_before = self.held
         self._steps, self.jobs, self._assists = self._next
 
-    def _unnamed(self) -> list[Any]:
-        """Return the unrecorded candidates: those of new jobs, and all other candidates that must be recorded."""
-        return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
+    def _unnamed(self, held: Columns) -> list[Any]:
+        """Return the unrecorded candidates: those of new and held jobs, and all others that must be recorded."""
+        ended = {*self.new["candidate"].tolist(), *held["candidate"].tolist()}
+        return sorted({*ended, *range(self._passed, self._begun)} - self._named)
 
 
 def _keys(columns: Columns) -> list[tuple[int, int]]:
