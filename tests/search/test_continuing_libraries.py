@@ -1,6 +1,7 @@
 """Tests training further in pipelines, whose transformers are fitted only once, and in other libraries."""
 
 import pickle
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 import ash
 import needs
+from ash.sklearn.estimator_parameters import threads_of
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Rows, TransformerCache, key_of_transformers
 from search_help import X, Y, catboost, fitted, lightgbm, predicted, rows_for, search, trained, xgboost
@@ -687,6 +689,76 @@ def test_modules_trained_in_processes_match_those_trained_here() -> None:
     )
     assert one.result_.digest == two.result_.digest and two.continued_
     assert way_of(net()).wants_process(net()) and not way_of(net()).wants_process(net(device="cuda"))
+
+
+class FakeGPU:
+    """Stands in for a GPU, with memory of the CPU: skorch moves nothing, and `torch.cuda` has this generator.
+
+    It shows which random states are saved and restored, and how many nets are trained at a time. It does not show that
+    a real GPU returns equal numbers.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        torch, net_module = needs.package("torch"), needs.package("skorch.net")
+        self.generator = torch.Generator()
+        self.running, self.most = 0, 0
+        self._lock = threading.Lock()
+        monkeypatch.setattr("torch.cuda.get_rng_state", lambda device: self.generator.get_state())
+        monkeypatch.setattr("torch.cuda.set_rng_state", lambda state, device: self.generator.set_state(state))
+        monkeypatch.setattr("torch.cuda.manual_seed_all", self.generator.manual_seed)
+        to_tensor = net_module.to_tensor
+        monkeypatch.setattr("skorch.net.to_device", lambda value, device: value)
+        monkeypatch.setattr("skorch.net.to_tensor", lambda value, device, **more: to_tensor(value, "cpu", **more))
+
+    def net(self, **params: Any) -> Any:
+        """Return a net on this GPU, whose dropout draws from the GPU's generator."""
+        torch, gpu, usual = needs.package("torch"), self, net(device="cuda", **params)
+
+        class Module(usual.module):  # type: ignore[misc, name-defined]
+            def forward(self, X: Any) -> Any:
+                dropped = torch.bernoulli(torch.full(X.shape, 0.8), generator=gpu.generator) if self.training else 1
+                return super().forward(X * dropped)
+
+        class Net(type(usual)):  # type: ignore[misc]
+            def partial_fit(self, *rows: Any, **params: Any) -> Any:
+                with gpu._lock:
+                    gpu.running += 1
+                    gpu.most = max(gpu.most, gpu.running)
+                try:
+                    return super().partial_fit(*rows, **params)
+                finally:
+                    with gpu._lock:
+                        gpu.running -= 1
+
+        return Net(**{**usual.get_params(deep=False), "module": Module})
+
+
+def test_the_random_state_of_a_gpu_is_resumed_and_that_of_the_caller_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, rows = FakeGPU(monkeypatch), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
+    way = way_of(gpu.net())
+    at_once, on, other = (way.begin(gpu.net(), 5) for _ in range(3))
+    gpu.generator.manual_seed(7)
+    before = gpu.generator.get_state()
+    at_once.more(rows, 6)
+    assert (gpu.generator.get_state() == before).all()
+    for epochs in (1, 2, 3):
+        on.more(rows, epochs)
+        other.more(rows, 1)  # draws from the GPU, too
+    for name, weight in at_once.estimator.module_.state_dict().items():
+        assert (weight == on.estimator.module_.state_dict()[name]).all(), name
+
+
+@pytest.mark.parametrize("jobs", [{}, {"n_jobs": None}, {"n_jobs": -2}, {"n_jobs": 2}], ids=str)
+def test_one_net_at_a_time_is_trained_on_a_gpu_unless_n_jobs_is_positive(
+    jobs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, space = FakeGPU(monkeypatch), {"lr": [1e-3, 1e-2], "module__width": [4, 8]}
+    found = ash.ASHSearchCV(gpu.net(max_epochs=3), space, candidates=4, cv=2, random_state=0, refit=False, **jobs)
+    found.fit(X.astype(np.float32), Y)
+    is_told = jobs.get("n_jobs") == 2
+    assert found.result_.options.threads == (threads_of(2) if is_told else 1) and (is_told or gpu.most == 1)
+    pipeline = make_pipeline(StandardScaler(), gpu.net())
+    assert way_of(pipeline).is_on_gpu(pipeline) and not way_of(net()).is_on_gpu(net())
 
 
 def test_the_state_of_a_module_is_its_weights_and_optimizer_state() -> None:

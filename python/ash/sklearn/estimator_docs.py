@@ -203,6 +203,7 @@ costs, sampler, first
     of a job is its number of epochs, so the schedule is reproducible unless the config has ``schedule="greedy"``.
 n_jobs : int or None, default=-1
     The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each job.
+    skorch nets on a GPU (``device="cuda"`` or ``"mps"``) are trained one at a time, unless `n_jobs` is positive.
 random_state : int, RandomState or None, default=None
     Seeds the candidates, and the estimator if its own `random_state` is None.
 verbose : int, default=0

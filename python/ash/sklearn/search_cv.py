@@ -302,7 +302,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     ) -> Trainer:
         way = plan.way
         ways = [(way_of(each, way.resource), each) for each in examples]
-        executor = self._executor(any(own.wants_process(each) for own, each in ways), scorers)
+        jobs = self._jobs(any(own.is_on_gpu(each) for own, each in ways))
+        executor = self._executor(jobs > 1 and any(own.wants_process(each) for own, each in ways), scorers)
         # The learning curve of boosting begins at the score of a constant prediction.
         begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)
         return Trainer(
@@ -314,7 +315,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             table=table,
             splits=splits,
             scorers=scorers,
-            inner=self._inner(),
+            inner=self._inner(jobs),
+            jobs=jobs,
             seed=plan.seed,
             restart=self._config().training == "restart",
             refits=bool(self.refit),
@@ -322,7 +324,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             config=get_config(),
             caches=[TransformerCache() for _ in range(2 * len(splits))],
             executor=executor,
-            idle_threads=IdleThreads(threads_of(self.n_jobs) if executor is None else 1),
+            idle_threads=IdleThreads(jobs if executor is None else 1),
             eta=self._config().eta or ETA,
             forecasts=yes_or_no("forecast", self.forecast),
             constant=constant_score(examples[0], table, splits[0], scorers) if begins else None,
@@ -335,10 +337,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
-    def _inner(self) -> int:
+    def _inner(self, jobs: int) -> int:
         """Return the number of threads that libraries may start in a job; results may depend on this number."""
         if self.record is None:
-            return max(1, threads_of(-1) // self._jobs())
+            return max(1, threads_of(-1) // jobs)
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
@@ -370,20 +372,24 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
         Without an executor, return PROCESSES if jobs run better in processes and can be pickled, otherwise None.
         """
-        if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
+        if self.executor is not None or not wants_process:
             return self.executor
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
-    def _jobs(self) -> int:
-        """Return the number of concurrent jobs: the number of threads or, with an executor, of its workers."""
+    def _jobs(self, is_on_gpu: bool) -> int:
+        """Return the number of concurrent jobs: the number of threads or, with an executor, of its workers.
+
+        Nets on this machine's GPU are trained one at a time, unless `n_jobs` is positive.
+        """
         if self.executor is None or isinstance(self.executor, str):
-            return threads_of(self.n_jobs)
+            threads = threads_of(self.n_jobs)
+            return 1 if is_on_gpu and jobs_of(self.n_jobs) is None else threads
         return workers_of(self.executor, jobs_of(self.n_jobs))
 
     def _run(self, trainer: Trainer, plan: SearchPlan) -> FunctionResult:
         settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal", "record")}
         settings |= {"candidates": plan.candidates, "first": plan.first}
-        settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
+        settings |= {"threads": trainer.jobs, "seed": trainer.seed, "progress": progress_of(self.verbose)}
         settings["executor"] = trainer.executor
         config = self._config()
         settings["config"] = replace(

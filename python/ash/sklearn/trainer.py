@@ -76,6 +76,7 @@ class Trainer:
     splits: Sequence[Split]
     scorers: Scorers
     inner: int  # the number of threads that libraries may start in a job
+    jobs: int  # the number of concurrent jobs
     seed: int
     restart: bool  # whether each rung trains from scratch
     with_train: bool  # whether training rows are also scored

@@ -46,6 +46,10 @@ class Way:
         """Return whether concurrent jobs should run in processes rather than in threads."""
         return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
+    def is_on_gpu(self, estimator: Any) -> bool:
+        """Return whether an estimator is trained on a GPU, which concurrent jobs would share."""
+        return self.kind is not None and self.kind.is_on_gpu(self._trained_on(estimator))
+
     def law_of(self, estimator: Any) -> str:
         """Return the law of the estimator's score as a function of the epochs; see `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))

@@ -66,9 +66,10 @@ class Nets(Continued):
 
     Between jobs the net itself is the state: weights, optimizer state, history and callbacks. Gradients are dropped.
     The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes. Classes that
-    are defined in a notebook or a function are not importable. Weights and shuffles are drawn from PyTorch's global
-    generator, whose state is set for the candidate before each job. So results are repeatable unless jobs run in
-    several threads of one process. Source: skorch, NeuralNet.partial_fit.
+    are defined in a notebook or a function are not importable. Weights, shuffles and dropout are drawn from PyTorch's
+    global generators of the CPU and of the net's `device`. Their states are set for the candidate before each job. So
+    results are repeatable unless jobs run in several threads of one process, or operations on the device are not
+    deterministic. Source: skorch, NeuralNet.partial_fit.
     """
 
     def __init__(self, estimator: Any, parameter: str | None, seed: int = 0) -> None:
@@ -79,20 +80,29 @@ class Nets(Continued):
     @staticmethod
     def wants_process(estimator: Any) -> bool:
         """Return whether the net is trained on a CPU, where threads would share random numbers and wait for the GIL."""
-        return str(getattr(estimator, "device", "cpu")) in ("cpu", "None")
+        return not Nets.is_on_gpu(estimator)
+
+    @staticmethod
+    def is_on_gpu(estimator: Any) -> bool:
+        """Return whether the net's `device` is neither the CPU nor None, with which skorch leaves the module alone."""
+        return str(getattr(estimator, "device", "cpu")) not in ("cpu", "None")
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train for `epochs` more epochs."""
         import torch
 
-        with torch.random.fork_rng(devices=[]):
+        gpu = torch.device(self.estimator.device) if self.is_on_gpu(self.estimator) else None
+        module: Any = torch.cuda if gpu is None else getattr(torch, gpu.type)
+        with torch.random.fork_rng([] if gpu is None else [gpu], device_type="cuda" if gpu is None else gpu.type):
             if self._random is None:
-                torch.manual_seed(self.seed)
+                torch.manual_seed(self.seed)  # of the CPU and of all devices
             else:
-                torch.set_rng_state(self._random)
+                torch.set_rng_state(self._random[0])
+                if gpu is not None:
+                    module.set_rng_state(self._random[1], gpu)
             self.estimator.set_params(max_epochs=epochs)
             self.estimator.partial_fit(rows.X, rows.y, **rows.params)
-            self._random = torch.get_rng_state()
+            self._random = torch.get_rng_state(), None if gpu is None else module.get_rng_state(gpu)
         self.done += epochs
         self.estimator.set_params(max_epochs=self.done)
 

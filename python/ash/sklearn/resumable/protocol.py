@@ -178,6 +178,11 @@ class Continued:
         """Return whether concurrent jobs should run in processes rather than in threads."""
         return False
 
+    @staticmethod
+    def is_on_gpu(estimator: Any) -> bool:
+        """Return whether an estimator is trained on a GPU, which concurrent jobs would share."""
+        return False
+
     def more(self, rows: Rows, epochs: int) -> None:
         """Train for `epochs` more epochs on these rows, which must be the same in each call."""
         raise NotImplementedError
