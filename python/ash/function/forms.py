@@ -109,8 +109,9 @@ class WholeTrainer:
 class Paused:
     """A generator that is paused between two jobs, with the number of its epochs and its last outcome.
 
-    `generator` is None in a copy. The memory of a generator cannot be measured, so `nominal_bytes` is assumed. If the
-    memory limit is exceeded, the least promising generators are dropped, and started again when they are needed.
+    `generator` is None in a copy. The memory of a generator cannot be measured, so it counts as much as the state in
+    its last outcome, but at least `nominal_bytes`. If the memory limit is exceeded, or a GPU is nearly full, the least
+    promising generators are dropped, and started again when they are needed.
     """
 
     nominal_bytes = 2**20
@@ -124,6 +125,11 @@ class Paused:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle, without the generator."""
         return Paused, (None, self.epochs, self.outcome)
+
+    def drop(self) -> "Paused":
+        """Drop the generator; return a copy without the user's state, which a new generator recomputes."""
+        self.generator = None
+        return Paused(None, self.epochs, replace(self.outcome, state=None))
 
 
 class GeneratorTrainer:

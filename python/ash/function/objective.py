@@ -72,8 +72,9 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Finite numbers among the user attributes of any trial are metrics of its jobs.
 
     Limits: a waiting trial keeps its thread and all objects of the objective in memory. If a trial resumes in another
-    process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts again and
-    runs to the report at which the trial was waiting. A waiting trial counts as 1 MiB toward `memory_limit`.
+    process, after an interruption, or after it was dropped to stay below `memory_limit` or because a GPU was nearly
+    full, the objective starts again and runs to the report at which the trial was waiting. A waiting trial counts
+    toward `memory_limit` as much as its user attributes, and at least 1 MiB.
     When the objective reports, it must not hold a lock, and must not have changed global settings. ``trial.study``
     contains only this trial. If an objective raises TrialPruned by itself, the job is recorded as a failure without a
     warning, and the scores of the trial's earlier jobs stay valid. `costs` is called with params that hold the number

@@ -2,11 +2,14 @@
 
     keep             after a job: the state is in memory
     bytes > limit    the least promising states move from memory to files
+    GPU nearly full  the same, as long as this frees memory of the GPU
     take             before the next job: the state is removed from memory or its file, and returned
     drop             the candidate has retired: the state is deleted
 
 A state that moves to a file is lost if it cannot be pickled or unpickled, if the file cannot be written or read, or if
 the file has changed. `take` then returns LOST, and the candidate is trained again.
+A paused generator cannot be written. Its file holds only the number of its epochs, and a new generator repeats them.
+This also frees its model and optimizer, which nothing but the generator may refer to.
 A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded. They are
 authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
 is deleted at the end of the run.
@@ -22,6 +25,7 @@ Cost:        a fraction of a microsecond for numbers, text and arrays. Small tup
 """
 
 import contextlib
+import gc
 import hashlib
 import hmac
 import os
@@ -39,6 +43,7 @@ import numpy as np
 from ash._utils.scratch import Scratch
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
+from ash.function.forms import Paused, final_state
 from ash.function.reports import END_SECONDS, WAIT_UNTIL
 
 WAITING = "waiting-"
@@ -49,6 +54,8 @@ is rarely needed."""
 MEASURING = 0.01
 """Maximum share of the time spent on pickling states to measure their size. The first state of a type in a rung
 is always measured."""
+SPARE = 0.25
+"""A GPU is nearly full if less than this share of its memory is left for the running jobs and the next ones."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64
 """Maximum number of parts of a tuple, list or dict that are measured one by one."""
@@ -132,6 +139,8 @@ class States(contextlib.AbstractContextManager["States"]):
         self._bytes += size
         if self._limit is not None and self._bytes > self._limit:
             self._ease(self._limit)
+        if not self._packed:
+            self._ease_gpus()
         if self._bytes > self._peak:
             self._peak = self._bytes
 
@@ -159,22 +168,42 @@ class States(contextlib.AbstractContextManager["States"]):
             self._lost.discard(candidate)
 
     def _ease(self, limit: int) -> None:
-        order = sorted(self._waiting, key=lambda each: (*self._waiting[each][:2], -each))
-        for candidate in order:
+        for candidate in self._in_order():
             if self._bytes <= EASED * limit:
                 return
-            _, _, size, state = self._waiting.pop(candidate)
-            self._bytes -= size
-            found = self._write(state)
-            if found is None:
-                self._lost.add(candidate)
-                self._dropped += 1
-            else:
-                self._files[candidate] = found
-                self._spilled += 1
+            self._spill(candidate)
+
+    def _ease_gpus(self) -> None:
+        """Spill states while a GPU is nearly full, but stop at one that frees no memory of a GPU."""
+        used, is_full = gpu_memory()
+        for candidate in self._in_order() if is_full else []:
+            self._spill(candidate)
+            before, (used, is_full) = used, gpu_memory()
+            if used >= before:
+                gc.collect()  # the state may have been part of a reference cycle
+                used, is_full = gpu_memory()
+            if used >= before or not is_full:
+                return
+
+    def _in_order(self) -> list[int]:
+        """Return the candidates with a state in memory, the least promising first."""
+        return sorted(self._waiting, key=lambda each: (*self._waiting[each][:2], -each))
+
+    def _spill(self, candidate: int) -> None:
+        _, _, size, state = self._waiting.pop(candidate)
+        self._bytes -= size
+        found = self._write(state)
+        if found is None:
+            self._lost.add(candidate)
+            self._dropped += 1
+        else:
+            self._files[candidate] = found
+            self._spilled += 1
 
     def _write(self, state: Any) -> Spilled | None:
         """Write a state to a new file; return None if the state cannot be pickled or written."""
+        if isinstance(state, Paused):
+            state = state.drop()
         try:
             content = state if self._packed else pack(state)
         except Exception:  # raised by the user's class; the candidate will be trained again
@@ -211,9 +240,12 @@ class States(contextlib.AbstractContextManager["States"]):
         if not hmac.compare_digest(self._checksum(content), spilled.checksum):
             return LOST
         try:
-            return content if self._packed else unpack(content)
+            state = content if self._packed else unpack(content)
         except Exception:  # raised by the user's class, which can be pickled but not unpickled
             return LOST
+        if isinstance(state, Paused):
+            self.retrained_epochs += state.epochs
+        return state
 
     def _checksum(self, content: bytes) -> bytes:
         return hashlib.blake2b(content, key=self._key, digest_size=32).digest()
@@ -229,7 +261,9 @@ class States(contextlib.AbstractContextManager["States"]):
 
         To save time, this may be the size of the last pickled state of its type in this rung.
         """
-        found = getattr(state, "nominal_bytes", None) or size_of(state)
+        if isinstance(state, Paused):
+            return max(Paused.nominal_bytes, self._size(final_state(state), rung))
+        found = size_of(state)
         if found is not None:
             return found
         key = type(state), rung
@@ -247,7 +281,10 @@ class States(contextlib.AbstractContextManager["States"]):
 
 
 def size_of(state: Any, depth: int = 2) -> int | None:
-    """Return the bytes of a plain value or array, or of a small tuple, list or dict of these; otherwise None."""
+    """Return the bytes of a plain value or array, or of a small tuple, list or dict of these; otherwise None.
+
+    PyTorch's tensors count as arrays, and its modules as all of their parameters and buffers, on any device.
+    """
     kind = type(state)
     if kind in PLAIN:
         return sys.getsizeof(state)
@@ -255,10 +292,35 @@ def size_of(state: Any, depth: int = 2) -> int | None:
         return 0
     if isinstance(state, np.ndarray) and not state.dtype.hasobject:
         return HEADER + state.nbytes
+    torch: Any = sys.modules.get("torch")
+    with contextlib.suppress(AttributeError, ValueError):  # another thread imports torch; or a layer was never used
+        if torch is not None and isinstance(state, torch.nn.Module):
+            return HEADER + sum(int(each.nbytes) for each in (*state.parameters(), *state.buffers()))
+        if torch is not None and isinstance(state, torch.Tensor):
+            return HEADER + int(state.nbytes)
     if kind not in (tuple, list, dict) or depth == 0 or len(state) > PARTS:
         return None
     parts = [size_of(part, depth - 1) for part in (state.values() if kind is dict else state)]
     return None if None in parts else sys.getsizeof(state) + sum(filter(None, parts))
+
+
+def gpu_memory() -> tuple[int, bool]:
+    """Return the bytes of PyTorch's tensors on all CUDA devices, and whether a device with tensors is nearly full."""
+    torch: Any = sys.modules.get("torch")
+    used, is_full = 0, False
+    try:
+        if torch is None or not torch.cuda.is_initialized():
+            return 0, False
+        for device in range(torch.cuda.device_count()):
+            own = torch.cuda.memory_allocated(device)
+            used += own
+            if own:  # asking about another device would start CUDA on it
+                free, total = torch.cuda.mem_get_info(device)
+                reusable = torch.cuda.memory_reserved(device) - own
+                is_full |= free + reusable < SPARE * total
+    except Exception:  # another thread imports torch, or a device has failed, which the next job on it will report
+        return 0, False
+    return used, is_full
 
 
 def _delete(path: Path) -> None:
