@@ -426,7 +426,8 @@ class TuningRun:
             return
         seconds = time.monotonic() - self._started - self._prepared
         ending = Ending("interrupted", datetime.now(UTC) - timedelta(seconds=seconds), seconds)
-        with suppress(Exception):  # no job has finished, or the cause of the error is also in the way of a model
+        # Nothing is attached if no job has finished, or if the cause of the error is also in the way of a model.
+        with suppress(Exception, KeyboardInterrupt):
             error.result = self._collected(tuner, ending, is_partial=True)[0]  # type: ignore[attr-defined]
 
     def _collected(self, tuner: _core.Tuner, ending: Ending, *, is_partial: bool = False) -> tuple[Result, Model]:
