@@ -107,10 +107,7 @@ def tune(
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
-        No candidate has a finite loss, the executor is broken, or the journal cannot be used or holds another run.
-    Exception
-        Your scoring function, or boosted trees, failed. If training had begun, every error but that of a scoring
-        function has the attribute `result`: the `Result` of the jobs that had finished.
+        No finite loss, a broken executor, or a journal of no use; its attribute `result` is the result so far, if any.
 
     Examples
     --------
