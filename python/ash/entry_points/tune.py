@@ -107,7 +107,7 @@ def tune(
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
-        No finite loss, a broken executor, or a journal of no use; its attribute `result` is the result so far, if any.
+        No finite loss, a broken executor or an unusable journal; the attribute `result` is the result so far, if any.
 
     Examples
     --------
