@@ -64,12 +64,19 @@ class Scratch(contextlib.AbstractContextManager["Scratch"]):
 
 
 def _locked(path: Path) -> int | None:
-    """Create a locked file, and return its handle. It gets its name when it is locked, so it is never seen unlocked."""
+    """Create a locked file, and return its handle; None if the file system has no locks.
+
+    The file gets its name when it is locked, so it is never seen unlocked.
+    """
     if fcntl is None:
         return None
     unlocked = path.with_name(f"{path.name}-new")
     handle = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        os.close(handle)
+        return None
     unlocked.rename(path)
     return handle
 

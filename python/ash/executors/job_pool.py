@@ -52,11 +52,13 @@ class Pool:
 
     def bring(self, shared: Any) -> str | None:
         """Write the data into a file that only this user can read, and return its path."""
-        path = self._scratch.make() / "data"
         try:
+            path = self._scratch.make() / "data"
             write_data(path, shared)
         except OSError as error:
-            raise ExecutorFailed(f"the data cannot be written for the workers: {error}") from error
+            raise ExecutorFailed(
+                f"the data cannot be written for the workers: {error}; set TMPDIR to a folder with enough space"
+            ) from error
         return str(path)
 
     def close(self) -> None:

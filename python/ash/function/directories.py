@@ -57,7 +57,9 @@ def made(folder: str, candidate: int) -> Path:
 
 
 def leave(job: tuple[int, int, int, int, str], is_running: Callable[[], bool]) -> None:
-    """Record a job that a run leaves running at its end."""
+    """Record a job that a run leaves running at its end, unless its folder is temporary, which no other run uses."""
+    if job[4] in _ended or not is_running():
+        return
     _left.setdefault(job[4], []).append((*job[:2], is_running))
 
 

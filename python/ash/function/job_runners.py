@@ -334,10 +334,11 @@ class Submitted(ConcurrentRunners):
             self._announce = self._note_start
 
     def __exit__(self, *error: object) -> None:
-        futures = list(self._futures.values())
+        items = list(self._futures.items())  # futures that complete meanwhile remove themselves
+        futures = [future for _, future in items]
         if self._client is None:
             cancel_each(futures)
-            for job, future in self._futures.items():
+            for job, future in items:
                 leave(self._handed[job].job, partial(is_running, future))
             self._pool.close()
             return
