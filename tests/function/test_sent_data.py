@@ -212,6 +212,8 @@ def test_job_limit_counts_from_the_start_of_the_job(name: str, tmp_path: Path) -
             (tmp_path / "other").touch()
             assert other.result() == 1.0
             wait_until(lambda: runners.begun((0, 0)) is not None)
+            runners.running[0, 0] -= 2 * HANG_SECONDS  # as if it had been submitted long before it started
+            assert runners.wait(0.0) == [] and runners.running[0, 0] == runners.begun((0, 0))
             with pytest.MonkeyPatch.context() as patch:
                 pass_limit(patch)
                 [(key, answer)] = runners.wait(0.0)
