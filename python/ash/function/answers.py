@@ -267,7 +267,8 @@ class SharedFunction:
         try:
             content = cloudpickle.dumps(self.open(), protocol=5, buffer_callback=arrays.append)
         except Exception as error:
-            what = f"train must be picklable for executor={self._executor}, got {self._train!r}"
+            given = getattr(self._train, "original", self._train)  # the user's function
+            what = f"train must be picklable for executor={self._executor}, got {given!r}"
             raise SettingError(f"{what}: {error}") from error
         return {"token": self.token, "packed": (content, arrays)}
 
