@@ -5,7 +5,7 @@
 // mod_gil_not_used: promises free-threaded Python that the module is thread-safe; common.hpp says how.
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     ash::bindings::bind_ladder(m);     // Job, Ladder
-    ash::bindings::bind_clock(m);      // Task, Decision, Clock
+    ash::bindings::bind_search(m);     // Task, Decision, Clock
     ash::bindings::bind_data(m);       // Settings, DataBuilder, Data
     ash::bindings::bind_network(m);    // Network: predictions, weights, pickles
     ash::bindings::bind_trees(m);      // Trees: the same for boosted trees

@@ -28,7 +28,13 @@ Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
 BEGAN = time.monotonic()
-LAST = [
+FIRST = [
+    "test_reproducible",
+    "test_estimator_checks",
+    "test_trackers",
+    "test_decision",
+    "test_table_file",
+    "test_groups",
     "test_docs",
     "test_faults",
     "test_journal_disk",
@@ -39,12 +45,11 @@ LAST = [
     "test_report_browser",
     "test_signals",
     "test_slurm",
-    "test_trackers",
     "test_dask",
     "test_progress",
     "test_bench",
 ]
-"""Name prefixes of modules that run last. They start processes or browsers, so they are slow and rarely fail first."""
+"""Name prefixes of the slowest modules, which start first, so that no process is left with one of them at the end."""
 SAMPLES = Path(__file__).with_name("samples")
 """Folder with samples of real tables; its README lists them."""
 
@@ -103,11 +108,11 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests with a fault number in their name as fault tests. Run the modules in `LAST` last, in that order."""
+    """Mark tests with a fault number in their name as fault tests. Run the modules in `FIRST` first."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")
-    items.sort(key=lambda item: next((rank for rank, name in enumerate(LAST) if item.path.name.startswith(name)), -1))
+    items.sort(key=lambda item: not item.path.name.startswith(tuple(FIRST)))
 
 
 class Announcer:

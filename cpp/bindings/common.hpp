@@ -199,6 +199,9 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
 // Throws std::invalid_argument if there are no folds, or if a fold is None in Python.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
+// Throws std::invalid_argument unless it is "greedy" or "reproducible".
+Schedule schedule_of(const std::string& name);
+
 // Returns Python's name for an ending, or null (None in Python) if the run has not ended.
 const char* name(Ending ending);
 
@@ -207,7 +210,7 @@ py::list rung_rows(const std::vector<RungCounts>& rungs);
 
 void bind_guards(py::module_& m);
 void bind_ladder(py::module_& m);
-void bind_clock(py::module_& m);
+void bind_search(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
 void bind_trees(py::module_& m);

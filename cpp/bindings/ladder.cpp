@@ -28,6 +28,10 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
             .rungs = std::move(given)};
 }
 
+Schedule schedule_of(const std::string& name) {
+    return pick<Schedule>(name, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}});
+}
+
 const char* name(Ending ending) {
     switch (ending) {
         case Ending::finished:
@@ -38,6 +42,8 @@ const char* name(Ending ending) {
             return "epoch_limit";
         case Ending::patience:
             return "patience";
+        case Ending::failures:
+            return "failures";
         case Ending::report_limit:
             return "report_limit";
         case Ending::work_limit:
@@ -81,7 +87,10 @@ void bind_ladder(py::module_& m) {
              py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
              py::arg("patience") = 0, py::arg("rungs") = Rungs())
         .def("next", &Ladder::next)
-        .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
+        .def(
+            "report",
+            [](Ladder& ladder, const Job& job, double score, double loss) { ladder.report(job, score, loss); },
+            py::arg("job"), py::arg("score"), py::arg("loss"))
         .def("has_job", &Ladder::has_job)
         .def("take_retired", [](Ladder& ladder) { return made(ladder.take_retired()); })
         .def_property_readonly("finished", &Ladder::finished)

@@ -31,6 +31,10 @@ struct OwningTuner {
           mailbox(std::move(its_mailbox)),
           threads(std::min(settings.threads, settings.cores)),
           owned(std::make_unique<Tuner>(std::move(its_candidates), settings)) {}
+    Records& records() { return tuner.records(); }
+    const Records& records() const { return tuner.records(); }
+    std::vector<JobRecord> held() const { return tuner.held(); }
+
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
     ~OwningTuner() {

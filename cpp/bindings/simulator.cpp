@@ -84,7 +84,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     const SimulationSettings settings{
         .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score,
                                   patience, 0, given),
-        .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
+        .schedule = schedule_of(schedule),
         .workers = checked_places(workers, "workers: 1 to 65536"),
         .order = pick<Order>(order, {{"finish", Order::finish}, {"start", Order::start}, {"rung", Order::rung}}),
         .threads = checked_places(threads, "threads: 1 to 65536"),

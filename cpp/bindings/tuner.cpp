@@ -18,6 +18,7 @@
 #include "ash/train/network.hpp"
 #include "bindings/common.hpp"
 #include "bindings/owning_tuner.hpp"
+#include "bindings/records.hpp"
 
 namespace ash::bindings {
 namespace {
@@ -101,8 +102,7 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
                                       a.stop_score, a.patience, a.report_limit),
             .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
-            .schedule =
-                pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
+            .schedule = schedule_of(a.schedule),
             .workers = a.workers,
             .work_limit = a.work_limit,
             .teams = a.teams && !a.mailbox,
@@ -134,66 +134,6 @@ std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
     auto all = std::make_unique<Candidates>(std::move(folds), candidates, count, a.threads, a.memory_limit, a.mailbox,
                                             external_of(a.external));
     return std::make_unique<OwningTuner>(std::move(data), std::move(all), a.mailbox, tuner_settings(a, count));
-}
-
-const char* name_of(EventKind kind) {
-    switch (kind) {
-        case EventKind::started:
-            return "started";
-        case EventKind::finished:
-            return "finished";
-        case EventKind::diverged:
-            return "diverged";
-        case EventKind::promoted:
-            return "promoted";
-    }
-    return "";
-}
-
-py::list take_events(OwningTuner& owner) {
-    py::list events;
-    for (const Event& e : owner.tuner.take_events()) {
-        events.append(py::make_tuple(name_of(e.kind), e.candidate, e.rung, e.seconds, e.score));
-    }
-    return events;
-}
-
-py::dict columns_of(const std::vector<JobRecord>& jobs) {
-    py::dict columns;
-    columns["candidate"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.candidate; });
-    columns["rung"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.rung; });
-    columns["epochs"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.epochs; });
-    columns["worker"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.worker; });
-    columns["virtual_start"] = column<double>(jobs, [](const JobRecord& j) { return j.task.start; });
-    columns["virtual_end"] = column<double>(jobs, [](const JobRecord& j) { return j.task.finish; });
-    columns["thread"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.thread; });
-    columns["team"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.team; });
-    columns["team_limit"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.team_limit; });
-    columns["score"] = column<double>(jobs, [](const JobRecord& j) { return j.score; });
-    columns["loss"] = column<double>(jobs, [](const JobRecord& j) { return j.loss; });
-    columns["training_loss"] = column<double>(jobs, [](const JobRecord& j) { return j.training_loss; });
-    columns["weights_hash"] = column<std::uint64_t>(jobs, [](const JobRecord& j) { return j.weights_hash; });
-    columns["start"] = column<double>(jobs, [](const JobRecord& j) { return j.start; });
-    columns["end"] = column<double>(jobs, [](const JobRecord& j) { return j.end; });
-    columns["core_seconds"] = column<double>(jobs, [](const JobRecord& j) { return j.core_seconds; });
-    columns["diverged"] = column<bool>(jobs, [](const JobRecord& j) { return j.diverged; });
-    return columns;
-}
-
-py::dict job_columns(const OwningTuner& owner, std::size_t first) { return columns_of(owner.tuner.jobs(first)); }
-
-py::dict held_columns(const OwningTuner& owner) { return columns_of(owner.tuner.held()); }
-
-py::dict assist_columns(const OwningTuner& owner, std::size_t first) {
-    const std::vector<Assist> assists = owner.tuner.assists(first);
-    py::dict columns;
-    columns["candidate"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.candidate; });
-    columns["rung"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.rung; });
-    columns["thread"] = column<std::int64_t>(assists, [](const Assist& a) { return a.thread; });
-    columns["start"] = column<double>(assists, [](const Assist& a) { return a.start; });
-    columns["end"] = column<double>(assists, [](const Assist& a) { return a.end; });
-    columns["busy"] = column<double>(assists, [](const Assist& a) { return a.busy; });
-    return columns;
 }
 
 py::dict memory_use(const OwningTuner& owner) {
@@ -337,7 +277,7 @@ py::tuple retrain_kept(const OwningTuner& owner, const Data& data, const std::ve
     std::vector<RetrainJob> jobs;
     for (const std::int32_t candidate : candidates) {
         const std::int32_t rung = kept_of_candidate(owner, candidate).rung;
-        const Job job{candidate, rung, owner.tuner.rungs()[static_cast<std::size_t>(rung)].epochs};
+        const Job job{candidate, rung, owner.tuner.records().rungs()[static_cast<std::size_t>(rung)].epochs};
         const RetrainJob of_fold = owner.candidates->retraining(job).front();
         check_fits(of_fold.settings, data);
         jobs.push_back({data, of_fold.settings, of_fold.rules, job});
@@ -350,6 +290,7 @@ py::tuple retrain_kept(const OwningTuner& owner, const Data& data, const std::ve
 void bind_tuner(py::module_& m) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     py::class_<OwningTuner> tuner(m, "Tuner");
+    bind_records(tuner);
     bind_restoring(tuner);
     tuner
         .def(py::init(with_room(
@@ -411,10 +352,6 @@ void bind_tuner(py::module_& m) {
         .def(
             "provide", [](OwningTuner& owner, const std::vector<Settings>& more) { owner.tuner.provide(more); },
             py::arg("candidates"))
-        .def("events", &take_events)
-        .def("jobs", &job_columns, py::arg("first") = 0)
-        .def("held", &held_columns)
-        .def("assists", &assist_columns, py::arg("first") = 0)
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("candidates"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
@@ -426,8 +363,7 @@ void bind_tuner(py::module_& m) {
                                    return std::make_pair(owner.tuner.threads_started(), owner.tuner.threads_asked());
                                })
         .def_property_readonly("ended", &ended)
-        .def_property_readonly("memory", &memory_use)
-        .def_property_readonly("rungs", [](const OwningTuner& owner) { return rung_rows(owner.tuner.rungs()); });
+        .def_property_readonly("memory", &memory_use);
 }
 
 }  // namespace ash::bindings

@@ -1,6 +1,6 @@
 """Runs the code blocks of a Markdown page in order, in one namespace and one folder.
 
-    ```python                          Python code; its printed output and its figures are shown below the block
+    ```python                          Python code; its printed output and its charts are shown below the block
     ```python raises: SettingError     the block must raise this error, which is shown
     ```python warns: jobs failed       the block must issue a warning with these words; all its warnings are shown
     ```python needs: optuna, g++       the block is run only if these packages and programs are installed
@@ -14,6 +14,7 @@ Any other error is raised. No block may depend on a block that has the option `n
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import io
@@ -24,12 +25,14 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
+
+import ash
 
 LANGUAGES = ("python", "console")
 WISHES = ("raises", "warns", "needs", "shows", "exits", "not run")
@@ -81,7 +84,7 @@ def missing(block: Block) -> list[str]:
 
 @dataclass(frozen=True)
 class Output:
-    """The output of a block: its text, its figures as SVG files, and an HTML page."""
+    """The output of a block: its text, its charts as SVG files, and an HTML page."""
 
     text: str
     figures: tuple[Path, ...] = ()
@@ -112,10 +115,12 @@ class Session:
         return self._python(block)
 
     def _python(self, block: Block) -> Output:
-        code = compile("\n" * (block.first + 1) + block.source, self.name, "exec")
+        module = ast.parse("\n" * (block.first + 1) + block.source, self.name)
+        code = compile(ast.Interactive(module.body), self.name, "single")  # shows the value of each expression
         printed = io.StringIO()
         expected, words = block.wishes.get("raises"), block.wishes.get("warns")
-        with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
+        values: list[Any] = []
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed), _displayed_by(values.append):
             try:
                 with _warned(words, f"{self.name}, line {block.first + 1}"):
                     exec(code, self.namespace)
@@ -126,7 +131,8 @@ class Session:
             else:
                 if expected:
                     raise AssertionError(f"{self.name}, line {block.first + 1}: no {expected}")
-        return Output(printed.getvalue(), tuple(self._figures()), self._page(block))
+        charts = [value for value in values if isinstance(value, ash.Chart)]
+        return Output(printed.getvalue(), tuple(map(self._figure, charts)), self._page(block))
 
     def _page(self, block: Block) -> Path | None:
         """Return the HTML page named by the block's option `shows`, or None if the block has no such option."""
@@ -138,17 +144,9 @@ class Session:
             raise AssertionError(f"{self.name}, line {block.first + 1}: there is no {name}")
         return path
 
-    def _figures(self) -> Iterator[Path]:
-        """Write each open figure to an SVG file and yield its path, then close all figures."""
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot is None:
-            return
-        for number in pyplot.get_fignums():
-            self.figures += 1
-            path = self.folder / f"{self.name.replace('/', '-')}-{self.figures}.svg"
-            pyplot.figure(number).savefig(path, metadata={"Date": None})
-            yield path
-        pyplot.close("all")
+    def _figure(self, chart: ash.Chart) -> Path:
+        self.figures += 1
+        return chart.save(self.folder / f"{self.name.replace('/', '-')}-{self.figures}.svg")
 
     def _commands(self, block: Block) -> Iterator[str]:
         status = int(block.wishes.get("exits", 0))
@@ -180,6 +178,16 @@ class Session:
 def _environment() -> dict[str, str]:
     """Return the environment variables for a command: output as wide as a page, and without colors."""
     return {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+
+
+@contextlib.contextmanager
+def _displayed_by(show: Callable[[Any], None]) -> Iterator[None]:
+    """Pass the values of expressions to `show`."""
+    before, sys.displayhook = sys.displayhook, show
+    try:
+        yield
+    finally:
+        sys.displayhook = before
 
 
 @contextlib.contextmanager

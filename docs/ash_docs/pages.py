@@ -27,7 +27,9 @@ import ash
 from ash_docs.blocks import Block, Output, Session, blocks_of, missing
 from ash_docs.drawings import DRAWINGS
 
-RETURNED = {f"ash.{name}" for name in ("Ensemble", "Network", "Plan", "Result", "Run", "RungPlan", "Simulation")}
+RETURNED = {
+    f"ash.{name}" for name in ("Chart", "Ensemble", "Network", "Plan", "Result", "Run", "RungPlan", "Simulation")
+}
 """Classes that users do not construct: functions return their objects."""
 
 FIGURES = "generated"

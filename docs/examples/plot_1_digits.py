@@ -30,13 +30,11 @@ print(result)
 # promoted because they finished early. The star is the best network.
 
 result.plot_ladder()
-plt.show()
 
 # %%
 # This plot shows the same scores by the number of epochs that each network had been trained for.
 
 result.plot()
-plt.show()
 
 # %%
 # Evaluate the best network on rows that no candidate has seen:

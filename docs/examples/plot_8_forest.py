@@ -6,7 +6,6 @@ To tune your own estimator, pass it to `ash.ASHSearchCV` with a space. Here the 
 keep their trees and grow more trees.
 """
 
-import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import log_loss
@@ -33,10 +32,13 @@ for name, model in (("default", forest.fit(X, y)), ("tuned", search.best_estimat
     print(f"{name:8} log loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 
 # %%
-# The result of the search has the same plots as any other result. These plots show which candidates were given more
-# trees, and how the score depends on a hyperparameter.
+# The result of the search has the same plots as any other result. The ladder shows which candidates were given more
+# trees.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-search.result_.plot_ladder(left)
-search.result_.plot_parameter("min_samples_leaf", right)
-plt.show()
+# sphinx_gallery_thumbnail_path = '_static/ladder.svg'
+search.result_.plot_ladder()
+
+# %%
+# This plot shows how the score depends on a hyperparameter.
+
+search.result_.plot_parameter("min_samples_leaf")

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ash.models.network import Network
     from ash.models.trees import Trees
     from ash.options import SearchConfig
+    from ash.report.chart import Chart
     from ash.result import FunctionResult, Result
     from ash.run_record import RunRecord
     from ash.simulation.cluster import Cluster
@@ -78,6 +79,7 @@ __all__ = [
     "AllFailed",
     "AshError",
     "Callback",
+    "Chart",
     "Cluster",
     "Dashboard",
     "DataError",
@@ -153,6 +155,7 @@ _MODULES = {
     "models.network": ("Network",),
     "models.trees": ("Trees",),
     "options": ("SearchConfig",),
+    "report.chart": ("Chart",),
     "result": ("FunctionResult", "Result"),
     "run_record": ("RunRecord",),
     "simulation.cluster": ("Cluster",),

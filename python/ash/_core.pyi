@@ -62,7 +62,7 @@ class Ladder:
     def rungs(self) -> list[dict[str, int]]: ...  # keys: places, epochs, running, finished, promoted, diverged
 
 class Task:
-    """A job to run, with its worker, start and finish on the virtual clock; all three are 0 in a greedy schedule."""
+    """A job to run."""
 
     @property
     def candidate(self) -> int: ...
@@ -70,23 +70,9 @@ class Task:
     def rung(self) -> int: ...
     @property
     def epochs(self) -> int: ...
-    @property
-    def worker(self) -> int: ...
-    @property
-    def start(self) -> float: ...
-    @property
-    def finish(self) -> float: ...
 
-class Decision:
-    """A job whose result the ladder has received."""
-
-    @property
-    def candidate(self) -> int: ...
-    @property
-    def rung(self) -> int: ...
-
-class Clock:
-    """A ladder with its virtual clock, for jobs that Python executes (cpp/ash/search/clock.hpp). Not thread-safe."""
+class Search:
+    """The search of a function, whose jobs Python executes (cpp/ash/search/search.hpp). Not thread-safe."""
 
     def __init__(
         self,
@@ -100,25 +86,49 @@ class Clock:
         epoch_limit: int = 0,
         stop_score: float = ...,
         patience: int = 0,
-        report_limit: int = 0,  # maximum number of reported jobs; 0: no limit
+        report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
+        most_failures: int = 0,  # maximum number of errors in a row; 0: no limit
+        first_failures: int = 0,  # the same before the first score, without replayed errors
+        by_rung: bool = False,  # whether scores in different rungs are not comparable
         schedule: str = "greedy",  # "greedy" | "reproducible"
         workers: int = 1,  # number of workers of the virtual clock
         known: int,  # number of candidates already drawn
-        cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: all jobs cost the same
+        cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: its epochs, at least 1
         rungs: Sequence[tuple[int, int]] = (),  # as for Ladder: (places, epochs) per rung
     ) -> None: ...
+    # As for Tuner, called before all other methods. The column `pruned` (bool) tells failures that are no errors.
+    def restore(
+        self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
+    ) -> None: ...
     def next(self) -> Task | None: ...
-    # finish() and provide() return the decisions that they cause, in order.
-    def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
-    def provide(self, candidates: int) -> list[Decision]: ...
+    # The rank of the job is -loss. Score and loss of a failed job are NaN.
+    def finish(
+        self,
+        task: Task,
+        score: float,
+        loss: float,
+        *,
+        pruned: bool = False,
+        thread: int = 0,
+        start: float = 0.0,
+        end: float = 0.0,
+    ) -> None: ...
+    def provide(self, candidates: int) -> None: ...
     def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock makes no more decisions
-    def take_retired(self) -> list[int]: ...  # candidates retired since the last call
+    def decided(self, first: int) -> list[tuple[int, int]]: ...  # candidate and rung of the jobs from number `first` on
+    # As for Tuner.
+    def events(self) -> list[tuple[str, int, int, float, float]]: ...
+    def jobs(self, first: int = 0) -> _Columns: ...
+    def held(self) -> _Columns: ...
+    def steps(self, first: int = 0) -> _Integers: ...
+    def assists(self, first: int = 0) -> _Columns: ...
+    def retired(self) -> NDArray[np.int32]: ...
     @property
     def starved(self) -> bool: ...  # whether the clock cannot continue before provide() is called
     @property
     def finished(self) -> bool: ...
     @property
-    def ending(self) -> str | None: ...
+    def ended(self) -> str | None: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -13,7 +13,8 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from inspect import signature
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
@@ -47,8 +48,9 @@ WORKERS, WORKERS_A_THREAD = 32, 4
 """The default number of virtual workers, and their number per thread in a run that is planned for a time limit. With
 more workers, candidates reach high rungs later. With fewer workers, threads are idle, or their results have to wait for
 a decision."""
-WORKERS_OF_WORK = 8
-"""The default number of virtual workers of a run that is planned for a `work_limit`, for any number of threads."""
+FEW_WORKERS = 8
+"""The default number of virtual workers, for any number of threads, of a run that is planned for a `work_limit`, and of
+a function without `time_limit`. With 32, samplers of small runs learn nothing (docs/guide/functions.md)."""
 
 NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
 MODELS = (NETWORK, LIGHTGBM, CATBOOST)
@@ -58,8 +60,9 @@ TREES = (LIGHTGBM, CATBOOST)
 EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
 """For each kind of boosted trees, the extra of ash-tune that installs its package."""
 
-RANDOM, ADAPTIVE = "random", "adaptive"
-"""How candidates are drawn: regardless of the results, or guided by them."""
+RANDOM, ADAPTIVE, SOBOL = "random", "adaptive", "sobol"
+SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
+"""How candidates are drawn: guided by the results, or, regardless of the results, at random or at even points."""
 
 FROM_DTYPE = "from_dtype"
 """The value of `categorical_features` that, like None, names no columns to be treated as categories."""
@@ -100,7 +103,6 @@ _NAMES: dict[Caller, str] = {
     "tune": "ash.tune",
     "estimators": "ASHClassifier and ASHRegressor",
     "tune_function": "ash.tune_function",
-    "search": "ASHSearchCV",
 }
 
 
@@ -149,6 +151,14 @@ def _whole(low: int, high: int) -> Check:
 
 def _word(*allowed: str) -> Check:
     return Check(f"{{{', '.join(map(json.dumps, allowed))}}}", lambda name, value: one_of(name, value, allowed))
+
+
+def _sampler(name: str, value: Any) -> str:
+    try:
+        return one_of(name, value, SAMPLERS)
+    except SettingError as error:
+        others = "ash.tune_function and ASHSearchCV also take Optuna samplers, as their argument sampler="
+        raise SettingError(f"{error}; {others}") from None
 
 
 def _optional(check: Check) -> Check:
@@ -273,15 +283,17 @@ class SearchConfig:
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or
         if neither a limit nor a number of candidates is given. The default is only networks if LightGBM is not
-        installed, if the number of candidates is given, if there is a `work_limit` or an executor, or if the table is
-        sparse or has several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
+        installed, if the number of candidates is given, if there is a `work_limit`, or if the table is sparse or has
+        several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
         Tables only.
-    draws : {"random", "adaptive"}, optional
+    sampler : {"adaptive", "random", "sobol"}, optional
         How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
-        the default work), else "random". "random" draws from the space regardless of the results. "adaptive" starts
+        the default work), else "random". "random" draws from the space regardless of the results, and "sobol" proposes
+        points that fill the space evenly. "adaptive" starts
         with the default configuration and a few configurations that were good on other tables, if the space has them.
         Then every second candidate is drawn near a good candidate, and the better of networks and trees gets more
-        candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only.
+        candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only: functions and searches
+        over estimators have an argument `sampler`.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
@@ -303,12 +315,13 @@ class SearchConfig:
     schedule : {"reproducible", "greedy"}, optional
         "reproducible": decisions are made on a virtual clock, so the same data, arguments and seed give the same
         outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are made as jobs end, so
-        two runs on several threads may differ. Default "reproducible"; "greedy" in `ash.tune_function` without `costs`.
+        two runs on several threads may differ. Default "reproducible".
     workers : int, optional
         The number of jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It affects the
         outcome, unlike the number of threads. If there are more threads than workers, the excess threads can only join
         running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
-        `work_limit` or the default work. For functions with a `time_limit`: four per thread.
+        `work_limit` or the default work. Functions: 8, or four per thread for a `time_limit`; threads beyond the
+        workers are idle.
     teams : bool, optional
         Whether threads without a job join running jobs, which never changes the outcome of a reproducible run. Default
         True. Tables only.
@@ -375,7 +388,7 @@ class SearchConfig:
     """
 
     models: Any = None
-    draws: str | None = None
+    sampler: str | None = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -460,12 +473,11 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions):
-    """Checked options of one run of `ash.tune`.
+    """Checked options of one run of `ash.tune`, as the user asked for them; `RunPlan` has what was decided.
 
-    The default of `memory_limit` is filled in; it is None only if the system does not report its memory. `keep` is None
-    if it follows from the data. `planned` says whether the ladder will be planned from the time or work limit.
-    `epoch_rows` is None if an epoch has all rows, or if the data are not yet known. `folds` is the number of folds, and
-    None until the data are known. If `worker_timeout` is None, the run waits forever.
+    The default of `memory_limit` is filled in; it is None only if the system does not report its memory. `keep`,
+    `epoch_rows` and `folds`, the number of folds, are None if they follow from the data. `planned` says whether the
+    ladder will be planned from the time or work limit. If `worker_timeout` is None, the run waits forever.
     """
 
     planned: bool
@@ -473,7 +485,7 @@ class Options(RunOptions):
         tuple[str, ...],
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
-    draws: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
+    sampler: Annotated[str, Option(RANDOM, replace(_word(*SAMPLERS), read=_sampler), TABLES + COMMAND, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -493,8 +505,22 @@ class Options(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPlan(Options):
+    """What was decided for a run on a table: its `Options`, with a value wherever the user left the choice to ash.
+
+    `keep` is None if it follows from the data, `max_rungs` if the ladder is as long as the candidates fill it, and
+    `epoch_rows` if an epoch has all rows.
+    """
+
+    workers: int
+    metric: str
+    task: str
+    folds: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FunctionOptions(RunOptions):
-    """Checked options of one run of `ash.tune_function`.
+    """Checked options of one run of `ash.tune_function`, as the user asked for them.
 
     `job_limit` is in seconds. `memory_limit` is in bytes, and None if the system does not report its memory.
     """
@@ -519,6 +545,13 @@ class FunctionOptions(RunOptions):
         return -score if score is not None and self.direction == MINIMIZE else score
 
 
+@dataclass(frozen=True, kw_only=True)
+class FunctionPlan(FunctionOptions):
+    """What was decided for a run of a function: its `FunctionOptions`, with the number of virtual workers."""
+
+    workers: int
+
+
 _FILLED = ("min_epochs", "promotion", "schedule", "seed")
 """Options that may be None in a call, but have a value in a run and in its record."""
 NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
@@ -536,7 +569,7 @@ _TABLES: dict[type[RunOptions], Mapping[str, Option]] = {kind: _options_of(kind)
 
 def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
     """Return the options by name, for a run on a table or for a run of a function."""
-    return _TABLES[kind]
+    return _TABLES[Options if issubclass(kind, Options) else FunctionOptions]
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
@@ -558,11 +591,10 @@ def virtual_workers(options: RunOptions) -> int:
     """Return the number of virtual workers of a run."""
     if options.workers is not None:
         return options.workers
-    is_planned = options.planned if isinstance(options, Options) else options.time_limit is not None
-    if not is_planned or options.schedule == "greedy":
+    if options.schedule == "greedy" or (isinstance(options, Options) and not options.planned):
         return WORKERS
-    if isinstance(options, Options) and (options.work_limit is not None or options.time_limit is None):
-        return WORKERS_OF_WORK
+    if options.time_limit is None or (isinstance(options, Options) and options.work_limit is not None):
+        return FEW_WORKERS
     return min(WORKERS_A_THREAD * options.threads, MOST_WORKERS)
 
 
@@ -572,16 +604,22 @@ def core_loss(options: Options) -> tuple[str, float]:
     return {"absolute_error": "pinball", QUANTILE: "pinball"}.get(options.loss, options.loss), level
 
 
-def read_config(caller: Caller, config: Any) -> SearchConfig:
-    """Return the argument `config` of an entry point, or raise SettingError if the entry point cannot use it."""
+def read_config(caller: Caller, config: Any, search: type | None = None) -> SearchConfig:
+    """Return the argument `config` of an entry point, or raise SettingError if the entry point cannot use it.
+
+    `search` is the class of a search over estimators.
+    """
     if config is None:
         return SearchConfig()
     if not isinstance(config, SearchConfig):
         raise SettingError(f"config must be an ash.SearchConfig(...), or None, got {config!r}")
     used = option_names(Options if caller in TABLES else FunctionOptions, caller=caller)
+    called, arguments = (search.__name__, signature(search).parameters) if search else (_NAMES[caller], {"sampler"})
     for name, value in config.given().items():
         if name not in used:
-            raise SettingError(f"config has {name}={value!r}, which has no effect in {_NAMES[caller]}: leave it out")
+            is_argument = name == "sampler" and name in arguments
+            way = f"pass sampler= to {called}, not in the config" if is_argument else "leave it out"
+            raise SettingError(f"config has {name}={value!r}, which has no effect in {called}: {way}")
     return config
 
 
@@ -614,15 +652,15 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
     # Only runs without an explicit size, of the space or of the work, may depend on the installed packages.
-    if config.models is None and planned and checked["work_limit"] is None and given["executor"] is None:
+    if config.models is None and planned and checked["work_limit"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
-    if config.draws is None and planned:
-        checked["draws"] = ADAPTIVE
+    if config.sampler is None and planned:
+        checked["sampler"] = ADAPTIVE
     options = Options(**checked, planned=planned)
-    if options.draws == ADAPTIVE and options.candidates is not None:
+    if options.sampler == ADAPTIVE and options.candidates is not None:
         raise SettingError(
-            f"draws='adaptive' needs an endless stream, but candidates={options.candidates}: pass candidates=None "
-            "with a limit, or leave draws out"
+            f"sampler='adaptive' needs an endless stream, but candidates={options.candidates}: pass candidates=None "
+            "with a limit, or leave sampler out"
         )
     _check_needed(config, options)
     check_budget(options)
@@ -652,15 +690,8 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
     config = read_config("tune_function", given["config"])
     checked = _checked(FunctionOptions, {**given, **config.given()})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
-    timed = given["costs"] is not None
-    if checked["schedule"] is None:
-        checked["schedule"] = "reproducible" if timed else "greedy"
-    elif checked["schedule"] == "reproducible" and not timed:
-        raise SettingError(
-            "schedule='reproducible' needs costs=, how long a job lasts on the virtual clock: a function of parameters "
-            "and epochs, or an earlier result"
-        )
-    elif checked["schedule"] == "greedy" and timed:
+    checked["schedule"] = checked["schedule"] or "reproducible"
+    if checked["schedule"] == "greedy" and given["costs"] is not None:
         raise SettingError(
             "costs= has no effect with schedule='greedy', which has no virtual clock; leave one of them out"
         )
@@ -700,12 +731,7 @@ def check_budget(options: RunOptions) -> None:
 
 
 def warn_of_one_rung(
-    epochs: int,
-    candidates: int | None,
-    eta: int,
-    size: int,
-    why: str = "max_rungs=1",
-    advice: str = "raise max_rungs",
+    epochs: int, candidates: int | None, eta: int, size: int, why: str = "max_rungs=1", advice: str = "raise max_rungs"
 ) -> None:
     """Warn that the ladder has one rung, so no candidate is promoted.
 

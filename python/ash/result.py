@@ -1,7 +1,6 @@
 """Contains the results of runs: `Result` for tables and `FunctionResult` for functions, subclasses of `History`.
 
-The data of the plots come from ash/history, which the report also reads. Plots, reports and exports are imported only
-when a method needs them.
+Charts, reports and exports are imported only when a method needs them.
 """
 
 import html
@@ -31,21 +30,23 @@ from ash._utils.display import (
 )
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
-from ash.history.json_files import finite
+from ash.history.json_files import finite, to_json, write_trace
 from ash.history.records import METRICS, Columns
+from ash.history.validation import winner_on_held_out
 from ash.models.ensemble import Ensemble, Member
 from ash.models.estimated_score import estimate
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.options import MINIMIZE, MODELS, NETWORK, FunctionOptions, Options
+from ash.options import MINIMIZE, MODELS, NETWORK, FunctionPlan, RunPlan
 from ash.run_record import SHORT_DIGEST, RunRecord
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import model_of
 
 if TYPE_CHECKING:
     import optuna
-    from matplotlib.axes import Axes
 
+    from ash.report.chart import Chart
+    from ash.report.facts import Facts
     from ash.simulation.simulate import Simulation
 
 ENDED = {
@@ -66,43 +67,25 @@ CAUSES_SHOWN = 10
 class RunResult(History):
     """The methods that `Result` and `FunctionResult` share; they display, analyze and export a run."""
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw score against epochs, with one line per candidate and the winner on top.
+    def plot(self) -> "Chart":
+        """Draw score against epochs, with one line per candidate and the winner on top."""
+        from ash.report.ladder import curves_chart
 
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
-        """
-        from ash.plots.score_plots import plot_scores
+        return curves_chart(self._facts())
 
-        return plot_scores(self, ax)
+    def plot_timeline(self) -> "Chart":
+        """Draw when each thread trained which rung: one bar per job, and pale hatched bars where a thread helped."""
+        from ash.report.threads import timeline_chart
 
-    def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw when each thread trained which rung: one bar per job, and pale hatched bars where a thread helped.
+        return timeline_chart(self._facts())
 
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
-        """
-        from ash.plots.thread_plots import plot_threads
+    def plot_ladder(self) -> "Chart":
+        """Draw each job's score, rung and outcome, and the lowest score that a barrier would have promoted per rung."""
+        from ash.report.ladder import ladder_chart
 
-        return plot_threads(self, ax)
+        return ladder_chart(self._facts())
 
-    def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each job's score, rung and outcome, and the lowest score that a barrier would have promoted per rung.
-
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
-        """
-        from ash.plots.score_plots import plot_rungs
-
-        return plot_rungs(self, ax)
-
-    def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+    def plot_scaling(self, threads: int | Sequence[int] | None = None) -> "Chart":
         """Draw the simulated and the measured speed-up of this run, and upper bounds, against the number of threads.
 
         The simulation uses this run's costs. In the legend, W is the work of all jobs, D the largest work of one
@@ -113,13 +96,11 @@ class RunResult(History):
         Parameters
         ----------
         threads : int or sequence of int, optional
-            Numbers of threads; powers of two by default.
-        ax : Axes, optional
-            Where to draw; a new figure by default.
+            Numbers of threads besides those of the run; powers of two by default.
         """
-        from ash.plots.thread_plots import plot_speedup
+        from ash.report.threads import scaling_chart
 
-        return plot_speedup(self, threads, ax)
+        return scaling_chart(self._facts(), threads)
 
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
         """Simulate this run on any number of threads, with its own ladder, schedule, costs and scores.
@@ -141,8 +122,7 @@ class RunResult(History):
         """
         from ash.simulation.simulate import simulate_result
 
-        chosen = changes if threads is None else {"threads": threads, **changes}
-        return simulate_result(self, **chosen)
+        return simulate_result(self, **({} if threads is None else {"threads": threads}), **changes)
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write the run's timeline as a trace file, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
@@ -161,8 +141,6 @@ class RunResult(History):
         OSError
             The file cannot be written.
         """
-        from ash.history.json_files import write_trace
-
         write_trace(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
@@ -181,8 +159,6 @@ class RunResult(History):
         OSError
             The file cannot be written.
         """
-        from ash.history.json_files import to_json
-
         return to_json(self, path)
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
@@ -238,48 +214,34 @@ class RunResult(History):
 
         return importance_of(self).shares
 
-    def plot_importance(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the shares of `importance`, the largest on top.
+    def plot_importance(self) -> "Chart":
+        """Draw the shares of `importance`, the largest on top."""
+        from ash.report.hyperparameters import importance_chart
 
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
-        """
-        from ash.plots.hyperparameter_plots import plot_shares
+        return importance_chart(self._facts())
 
-        return plot_shares(self, ax)
-
-    def plot_parameter(self, name: str, ax: "Axes | None" = None) -> "Axes":
+    def plot_parameter(self, name: str) -> "Chart":
         """Draw the best score of each candidate against a hyperparameter; higher rungs have larger and brighter points.
 
         Parameters
         ----------
         name : str
             The hyperparameter. The axis is logarithmic for `ash.log`; the levels of a choice are equally spaced.
-        ax : Axes, optional
-            Where to draw; a new figure by default.
 
         Raises
         ------
         SettingError
             No candidate has a hyperparameter of this name.
         """
-        from ash.plots.hyperparameter_plots import plot_score_by
+        from ash.report.hyperparameters import parameter_chart
 
-        return plot_score_by(self, name, ax)
+        return parameter_chart(self._facts(), name)
 
-    def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw parallel coordinates: axes for varying hyperparameters and the best score, and one line per candidate.
+    def plot_parallel(self) -> "Chart":
+        """Draw parallel coordinates: an axis per varying hyperparameter and one for the score, a line per candidate."""
+        from ash.report.candidates import parallel_chart
 
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
-        """
-        from ash.plots.hyperparameter_plots import plot_lines
-
-        return plot_lines(self, ax)
+        return parallel_chart(self._facts())
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the whole run as one HTML file, which any browser opens without network access.
@@ -317,6 +279,11 @@ class RunResult(History):
         params = [[name, show_param(value)] for name, value in self.best_params.items()]
         headlines = "<br>".join(map(html.escape, self._headlines()))
         return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
+
+    def _facts(self) -> "Facts":
+        from ash.report.facts import Facts
+
+        return Facts(self)
 
     def _headlines(self) -> list[str]:
         """Return lines of text with the best score, the cost of the run, and its digest."""
@@ -359,8 +326,8 @@ class Result(RunResult):
         For each job that has not diverged, in the order of `columns`: candidate, rung, and scores [jobs, folds].
     ladder : list of dict
         The counts of each rung, as the core reports them.
-    options : Options
-        The checked arguments of the run.
+    options : RunPlan
+        The checked arguments of the run, with the values that were decided for it.
     space : Space
         The space that the candidates were drawn from.
     ended : str
@@ -391,7 +358,7 @@ class Result(RunResult):
 
     Notes
     -----
-    Methods that draw return matplotlib Axes, and raise MissingExtra if matplotlib is not installed.
+    Methods that draw return an `ash.Chart`, which a notebook shows and which can be saved as an SVG file.
 
     Examples
     --------
@@ -404,7 +371,7 @@ class Result(RunResult):
     >>> labels = result.model.predict(X)
     """
 
-    options: Options
+    options: RunPlan
     model: Member
     kept: Kept | None
     sample: Sample | None
@@ -475,24 +442,19 @@ class Result(RunResult):
             not trained on all rows but their own part (as with TimeSeriesSplit).
         """
         size = whole("size", size, 1, MOST_DRAWS)
-        if self.kept is None:
-            raise SettingError(
-                "an ensemble needs the predictions of validation rows, which the pickle of an estimator leaves out: "
-                "call ensemble() before pickling"
-            )
-        if not self.kept.tiled:
+        kept = winner_on_held_out(self, "ensemble()")
+        if not kept.tiled:
             raise SettingError(
                 "an ensemble needs folds that each train on all rows but their own part, unlike the cv of this run; "
                 "use ASHClassifier or ASHRegressor with this cv, which train the ensemble on all rows"
             )
-        ensemble = self.kept.ensemble(size)
+        ensemble = kept.ensemble(size)
         refit: tuple[int, ...] = ()
-        if size == 1 and len(self.kept.members[0]) > 1:
-            about: dict[str, Any] = {"metric": ensemble.metric, "validation_score": ensemble.validation_score}
-            ensemble = Ensemble([self.model], np.ones(1), **about).with_decision(self.model.decision_weights)
-            refit = self.record.refit
-        found = estimate(self.kept, size, self.fold_scores)
-        ensemble.estimated_score, ensemble.estimated_score_std_error = found
+        if size == 1 and len(kept.members[0]) > 1:
+            metric, score = ensemble.metric, ensemble.validation_score
+            ensemble = Ensemble([self.model], np.ones(1), metric=metric, validation_score=score)
+            ensemble, refit = ensemble.with_decision(self.model.decision_weights), self.record.refit
+        ensemble.estimated_score, ensemble.estimated_score_std_error = estimate(kept, size, self.fold_scores)
         arguments = {**self.record.arguments, "ensemble": size, "refit": False}
         ensemble.record = replace(self.record, arguments=arguments, refit=refit, model=ensemble.digest)
         return ensemble
@@ -568,7 +530,7 @@ class Result(RunResult):
         schema = self.model.encoding.schema
         return schema.names or tuple(f"x{place}" for place in range(len(schema.columns)))
 
-    def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
+    def plot_held_out(self, output: int = 0) -> "Chart":
         """Draw the winner's predictions for the validation rows: a confusion matrix, or predicted against true targets.
 
         The winner was selected on these rows, so the plot is optimistic.
@@ -577,39 +539,35 @@ class Result(RunResult):
         ----------
         output : int
             The number of the target to draw, counted from 0; 0 for classification.
-        ax : Axes, optional
-            Where to draw; a new figure by default.
 
         Raises
         ------
         SettingError
             `kept` is None, or there is no such output.
         """
-        from ash.plots.held_out_plot import plot_winner
+        from ash.report.winner import held_out_chart
 
-        return plot_winner(self, output, ax)
+        return held_out_chart(self._facts(), output)
 
-    def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
+    def plot_calibration(self) -> "Chart":
         """Draw how often the winner was right on the validation rows, against its predicted probability.
-
-        Parameters
-        ----------
-        ax : Axes, optional
-            Where to draw; a new figure by default.
 
         Raises
         ------
         SettingError
             `kept` is None, or the run was a regression.
         """
-        from ash.plots.held_out_plot import plot_reliability
+        from ash.report.winner import calibration_chart
 
-        return plot_reliability(self, ax)
+        return calibration_chart(self._facts())
 
     def _headlines(self) -> list[str]:
         jobs, memory = len(self.columns["rung"]), self.memory
         dropped = f", {memory['dropped']} dropped, {counted(memory['retrained_epochs'], 'epoch')} retrained"
         estimated = shown_estimate(self.estimated_score, self.estimated_score_std_error)
+        repeats = " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
+        if self.options.schedule == "greedy" and self.threads > 1:
+            repeats = " (of this run only: greedy)"
         return [
             *([] if math.isnan(self.estimated_score) else [f"estimated {self.metric} on new rows {estimated}"]),
             f"best {self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
@@ -617,7 +575,7 @@ class Result(RunResult):
             f" {counted(self.epochs, 'epoch')} in {show_seconds(self.wall_seconds)}"
             f" on {counted(self.threads, 'thread')} ({self.utilization:.0%} busy), seed {self.seed}"
             f"{ENDED[self.ended]}",
-            f"digest {self.digest[:SHORT_DIGEST]}{self._repeats()};"
+            f"digest {self.digest[:SHORT_DIGEST]}{repeats};"
             f" states of at most {memory['peak_bytes'] / 1e6:.3g} MB{dropped * (memory['dropped'] > 0)}",
         ]
 
@@ -625,13 +583,7 @@ class Result(RunResult):
         """Return the number of candidates per kind of model as text; empty if all candidates are networks."""
         counts = Counter(map(model_of, self.params))
         shown = ", ".join(f"{counts[model]} {model}" for model in MODELS if counts[model])
-        return f" ({shown})" if counts.keys() - {NETWORK} else ""
-
-    def _repeats(self) -> str:
-        """Return a remark if the same call may give another digest the next time, else an empty text."""
-        if self.options.schedule == "greedy" and self.threads > 1:
-            return " (of this run only: greedy)"
-        return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
+        return f" ({shown})" * bool(counts.keys() - {NETWORK})
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
         names = ["rung", "epochs", "places", "finished", "promoted"]
@@ -640,12 +592,9 @@ class Result(RunResult):
             names.remove("places")
         header = [f"best {self.metric}" if name == "best_score" else name for name in names]
         shares = ("recall", "rank_correlation")
-        rows = [{**rung, **{name: _share(rung[name]) for name in shares}} for rung in self.rungs]
+        shown = [{name: f"{rung[name]:.2f}" for name in shares if not math.isnan(rung[name])} for rung in self.rungs]
+        rows = [{**rung, **texts} for rung, texts in zip(self.rungs, shown, strict=True)]
         return header, [[row[name] for name in names] for row in rows]
-
-
-def _share(value: float) -> float | str:
-    return value if math.isnan(value) else f"{value:.2f}"
 
 
 class FailureRecord(NamedTuple):
@@ -693,7 +642,7 @@ class FunctionResult(RunResult):
         Empty, since threads do not help each other with the jobs of a function.
     ladder : list of dict
         The counts of each rung, as the core reports them.
-    options : FunctionOptions
+    options : FunctionPlan
         The checked arguments of the run.
     space : FunctionSpace
         The space that the candidates were drawn from.
@@ -711,7 +660,7 @@ class FunctionResult(RunResult):
 
     Notes
     -----
-    Methods that draw return matplotlib Axes, and raise MissingExtra if matplotlib is not installed.
+    Methods that draw return an `ash.Chart`, which a notebook shows and which can be saved as an SVG file.
 
     Examples
     --------
@@ -725,7 +674,7 @@ class FunctionResult(RunResult):
 
     TABLES: ClassVar[tuple[str, ...]] = (*RunResult.TABLES, "failures")
 
-    options: FunctionOptions
+    options: FunctionPlan
     space: FunctionSpace
     best_state: Any
     failures: tuple[FailureRecord, ...]

@@ -12,7 +12,8 @@ All values can be stored as JSON. No time, thread or machine is recorded, so a r
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any, TypeAlias
 
 from ash._utils.checks import is_list_of
@@ -93,7 +94,7 @@ class RunRecord:
 
     def to_json(self) -> Facts:
         """Return the record as a dict that JSON can represent; `from_json` reads it."""
-        facts: Facts = json.loads(json.dumps({**asdict(self), "decisions": "".join(self.decisions)}))
+        facts: Facts = json.loads(json.dumps({**vars(self), "decisions": "".join(self.decisions)}))
         return facts
 
     @classmethod
@@ -129,10 +130,8 @@ class RunRecord:
         int or None
             The number, counted from 0; None if both records have the same decisions.
         """
-        pairs = zip(self.decisions, other.decisions, strict=False)
-        different = (number for number, (own, theirs) in enumerate(pairs) if own != theirs)
-        shorter = min(len(self.decisions), len(other.decisions))
-        return next(different, None if len(self.decisions) == len(other.decisions) else shorter)
+        pairs = zip_longest(self.decisions, other.decisions)
+        return next((number for number, (own, theirs) in enumerate(pairs) if own != theirs), None)
 
     def __repr__(self) -> str:
         """Return one line with the entry point, the number of decisions, and both digests."""
@@ -151,19 +150,14 @@ def check_record(record: Any) -> None:
     if not record.decisions:
         raise SettingError("record has no decisions to repeat: pass the record of a run that finished at least one job")
     if record.settings.get("schedule") != "reproducible":
-        advice = ": pass costs= to make a run reproducible" if record.settings.get("task") == FUNCTION else ""
         raise SettingError(
             "record comes from a run with schedule='greedy', which cannot be repeated; only 'reproducible' runs can"
-            f"{advice}"
         )
 
 
 def of_another(record: RunRecord) -> SettingError:
     """Return the error for a record made by another entry point; its message names the call that repeats the run."""
-    calls = {
-        TUNE: "ash.tune(X, y, record=...)",
-        TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
-    }
+    calls = {TUNE: f"{TUNE}(X, y, record=...)", TUNE_FUNCTION: f"{TUNE_FUNCTION}(train, space, ..., record=...)"}
     is_search = record.settings.get("task") == FUNCTION
     again = calls.get(record.by, f"{record.by}({'estimator, ..., ' if is_search else ''}record=...).fit(X, y)")
     return SettingError(f"record comes from {record.by}: repeat its run with {again}")

@@ -20,8 +20,6 @@ from bench.ablation import (
     epochs_of,
     log_ratios,
     measure,
-    overall,
-    ratio,
     sections,
 )
 from bench.quality.tables import FILES, SKEWED, SMALL, Split, split
@@ -116,6 +114,7 @@ def test_a_variant_is_measured_on_the_same_split_as_the_recipe() -> None:
     assert measure("wine", "selu", 2, None, quick=True)["error"] == [], "it is the recipe of classes"
 
 
+@pytest.mark.slow
 def test_search_variants_are_compared_with_the_unchanged_search() -> None:
     found = {name: measure("diabetes", name, 1, None, quick=True) for name in (SEARCH, "refit", "ensemble")}
     errors = [each["error"][0][0] for each in found.values()]
@@ -124,6 +123,7 @@ def test_search_variants_are_compared_with_the_unchanged_search() -> None:
     assert log_ratios(values, "diabetes", "refit", "error") == [pytest.approx(math.log(errors[1] / errors[0]))]
 
 
+@pytest.mark.slow
 def test_a_search_can_run_without_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(300, 2))
     y = np.exp(2 * x[:, 0])
@@ -136,6 +136,7 @@ def test_a_search_can_run_without_logarithms(monkeypatch: pytest.MonkeyPatch) ->
     assert row[1] == "-" and float(row[2]) > 0
 
 
+@pytest.mark.slow
 def test_numbers_are_not_encoded_as_levels_only_in_the_variant_without_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 2
     x[:, 1] = np.where(np.arange(400) % 5 == 0, (np.arange(400) % 200) ** 2, 0)
@@ -150,6 +151,7 @@ def test_numbers_are_not_encoded_as_levels_only_in_the_variant_without_levels(mo
     assert measure("diabetes", "number-levels", 1, None, quick=True)["error"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*rows are equal to other rows")
 def test_a_table_with_recurring_rows_is_read_without_neighbors_in_the_brief_variant(
     monkeypatch: pytest.MonkeyPatch,
@@ -188,45 +190,6 @@ def test_large_tables_get_fewer_epochs() -> None:
 def value(*errors: list[float], work: float = 100.0, diverged: int = 0, **changes: Any) -> dict[str, Any]:
     found = {"rows": 150, "test_rows": 50, "epochs": 64, "error": list(errors), "diverged": diverged}
     return {**found, "work": [work] * len(errors), **changes}
-
-
-def test_intervals_use_students_t() -> None:
-    found = ratio([math.log(2), math.log(8)])
-    assert found is not None and found.low is not None and found.high is not None
-    half = 12.7062047 * math.log(2)  # the t quantile for one degree of freedom, times the standard error
-    assert found.mean == pytest.approx(4) and math.log(found.high / found.mean) == pytest.approx(half)
-    assert found.low * found.high == pytest.approx(found.mean**2)
-    assert ratio([]) is None and str(ratio([0.0])) == "1.000"
-
-
-@pytest.mark.parametrize(
-    ("ratios", "verdict"),
-    [((1.1, 1.11, 1.12), "pays"), ((0.8, 0.81, 0.79), "costs"), ((0.9, 1.2, 1.0), "not shown"), ((2.0,), "not shown")],
-)
-def test_a_verdict_needs_an_interval_that_excludes_one(ratios: tuple[float, ...], verdict: str) -> None:
-    found = ratio(map(math.log, ratios))
-    assert found is not None and found.verdict == verdict
-
-
-def test_classification_errors_are_raised_by_half_a_row() -> None:
-    values = {"wine, recipe": value([0.0, 0.1]), "wine, relu": value([0.02, 0.1])}
-    assert log_ratios(values, "wine", "relu", "error") == [pytest.approx(math.log(3)), 0]
-    values = {"diabetes, recipe": value([0.01]), "diabetes, relu": value([0.02])}
-    assert log_ratios(values, "diabetes", "relu", "error") == [pytest.approx(math.log(2))], "not those of numbers"
-
-
-def test_the_best_configuration_counts_on_the_seeds_that_both_have() -> None:
-    values = {"diabetes, recipe": value([1.0, 4.0]), "diabetes, mish": value()}
-    values["diabetes, parametrization"] = value([3.0, 12.0, 1.0], [2.0, 8.0, 0.1])
-    assert log_ratios(values, "diabetes", "parametrization", "error") == [pytest.approx(math.log(2))] * 2
-    assert log_ratios(values, "diabetes", "mish", "error") == [] == log_ratios(values, "wine", "relu", "error")
-
-
-def test_all_tables_have_equal_weight_for_the_seeds_that_they_share() -> None:
-    values = {"diabetes, recipe": value([1.0, 1.0]), "diabetes, relu": value([2.0, 2.0])}
-    values |= {"california, recipe": value([1.0]), "california, relu": value([8.0]), "adult, recipe": value([0.1])}
-    found, count = overall(values, "relu", "error", FILES + SMALL)
-    assert found is not None and found.mean == pytest.approx(4) and found.low is None and count == 2
 
 
 def test_tables_show_which_variants_help_and_which_were_missing() -> None:

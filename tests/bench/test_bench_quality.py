@@ -36,7 +36,7 @@ from bench.quality.measure import (
     saved_bytes,
     scores,
 )
-from bench.quality.page import FACTS, Fits, geometric_mean, largest_rise, lowest, readme, sections
+from bench.quality.page import Fits, geometric_mean, largest_rise, lowest, readme, sections
 from bench.quality.plan import Fit, fits
 from bench.quality.tables import BINARY, CLASSES, FILE, REGRESSION, SKLEARN, SMALL, TABLES, Source, Split, split
 from bench.record import Record
@@ -274,6 +274,7 @@ def test_a_trial_stops_at_the_limit_and_keeps_its_trees() -> None:
     stopping_at(math.inf)(None)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # LightGBM 4.0 has only this
 @pytest.mark.parametrize(("name", "kind"), [("breast_cancer", BINARY), ("wine", CLASSES), ("diabetes", REGRESSION)])
 def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
@@ -310,28 +311,6 @@ def made(
         Fit(table, contender, limit, seed).key: {**value, **dict.fromkeys(names[TABLES[table].kind], error), **changes}
         for seed, error in enumerate(errors, first)
     }
-
-
-def test_contenders_are_compared_on_the_splits_that_both_have() -> None:
-    values = made("letter", OURS, (0.02, 0.04, 0.09)) | made("letter", "catboost", (0.04,))
-    values |= made("wine", OURS, (0.3,)) | made("wine", "catboost", (0.1,), deviation=0.1)
-    values |= made("digits", OURS, (0.01,))
-    values |= made("letter", OURS, (0.5,), limit=5.0) | {"of another plan": {"error": 0.0}}
-    found = row(table(sections(values), "ash by each peer"), "CatBoost")
-    # the ratios are 0.02 / 0.04 and (0.3 + 0.1) / (0.1 + 0.1)
-    assert found["tables"] == "2" and found["by theirs"].startswith("1.000 (0.500 to 2.000)")
-    assert found["ash better"] == "1 of 2" and found["worst"] == "2.000, wine"
-
-
-def test_each_table_is_compared_with_its_best_peer_and_losses_come_first() -> None:
-    values = made("letter", OURS, (0.02,)) | made("letter", TUNED, (0.01,)) | made("letter", "catboost", (0.04,))
-    values |= made("crx", OURS, (0.3,)) | made("crx", "catboost", (0.1,))
-    found = table(sections(values), "Losses first")
-    assert [(line[0], line[-2], line[-1]) for line in found.rows] == [
-        ("crx", "CatBoost", "3.000"),
-        ("letter", "LightGBM, tuned", "2.000"),
-    ]
-    assert found.note.startswith(f"Geometric mean {math.sqrt(6):.3f}") and "below 1 on 0 of 2" in found.note
 
 
 def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
@@ -382,12 +361,6 @@ def test_a_loss_counts_if_the_interval_paired_by_rows_is_above_two_percent() -> 
     assert found["ash worse"] == "1 of 3" and found["tables"] == "4", "wine has no parts of ours"
 
 
-def test_an_error_of_zero_does_not_decide_a_comparison() -> None:
-    values = made("crx", OURS, (0.01,), rows=400) | made("crx", TUNED, (0.0,), rows=400)
-    found = row(table(sections(values), "ash by each peer"), "LightGBM, tuned")
-    assert found["worst"] == f"{0.015 / 0.005:.3f}, crx", "half of 100 held-out rows"
-
-
 def test_the_interval_comes_from_resampling_the_tables() -> None:
     mean, low, high = geometric_mean([0.5, 2.0] * 50)
     assert mean == pytest.approx(1)
@@ -399,25 +372,6 @@ def test_fits_from_another_processor_are_not_compared_with_ours() -> None:
     values |= made("digits", "catboost", (0.3,), on="another")
     assert not Fits(values).of("wine", "catboost")
     assert Fits(values).of("digits", "catboost"), "there is no fit of ours"
-
-
-def test_tables_are_grouped_by_kind() -> None:
-    values = made("letter", OURS, (0.01,), rows=20_000) | made("letter", TUNED, (0.02,))
-    values |= made("crx", OURS, (0.1,), text=0.6) | made("crx", TUNED, (0.05,))
-    found = table(sections(values), "ash by the best peer, by kind of table")
-    assert row(found, "more classes, log loss")["by theirs"].startswith("0.500")
-    assert row(found, "half text and more")["worst"] == "2.000" and row(found, "a skewed target")["tables"] == "0"
-
-
-def test_contenders_show_the_medians_of_their_fits() -> None:
-    values = made("wine", OURS, (0.1,) * 3) | made("wine", "catboost", (0.2,), ms=1234.56, bytes=2_000_000)
-    for seed, ms in enumerate((3.0, 1.0, 2.0)):
-        values |= made("digits", OURS, (0.1,), first=seed, ms=ms, bytes=1000 * ms)
-        values |= made("letter", OURS, (0.1,), first=seed, ms=10 * ms, bytes=7000)
-    values |= made("digits", OURS, (0.1,), limit=5.0, ms=0.52, bytes=900) | made("digits", TUNED, (0.1,))
-    found = table(sections(values), "ash by each peer")
-    shown = [[row(found, name)[fact] for fact in FACTS] for name in ("ash", "LightGBM, tuned", "CatBoost")]
-    assert shown == [["50", "6.5", "5,000"], ["50", "-", "-"], ["50", "1,235", "2,000,000"]]
 
 
 def test_skipped_and_failed_fits_are_reported() -> None:
@@ -440,17 +394,6 @@ def test_curves_show_the_largest_rise() -> None:
     points = {x: {"log_loss": error, "deviation": 0.1} for x, error in ((2.0, 0.5), (5.0, 0.3), (60.0, 0.4))}
     assert largest_rise("letter", points) == pytest.approx(1.0)
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
-
-
-def test_the_picture_of_curves_has_a_line_per_table_and_their_mean() -> None:
-    values = made("letter", OURS, (0.1,)) | made("letter", OURS, (0.2,), limit=5.0)
-    values |= (
-        made("digits", OURS, (0.1,)) | made("digits", OURS, (0.8,), limit=5.0) | made("digits", OURS, (0.9,), limit=2.0)
-    )
-    (first, second, mean) = sections(values)[-1].plots[0].lines
-    assert [first.label, second.label, mean.label] == ["a table", "", "mean"]
-    assert set(mean.points) == {5.0, 60.0}, "not every table has been fitted in two seconds"
-    assert mean.points[5.0] == pytest.approx(math.sqrt(first.points[5.0] * second.points[5.0])) != first.points[5.0]
 
 
 def test_the_readme_lists_the_peers() -> None:

@@ -54,6 +54,7 @@ def after_20_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats.Fitting, "timed", fitted)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_is_repeated(small: str) -> None:
     found = prove(small, HANG_SECONDS, 2, loaded=False, data=None)
@@ -61,18 +62,21 @@ def test_a_fit_is_repeated(small: str) -> None:
     assert set(found["seconds"]) == {"2", "again on 1", "again on 2"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_on_busy_cores_is_repeated(small: str) -> None:
     found = prove(small, HANG_SECONDS, 1, loaded=True, data=None)
     assert found["equal"] and set(found["seconds"]) == {"1", "again on 2"}
 
 
+@pytest.mark.slow
 def test_different_models_are_not_equal(small: str) -> None:
     fit = repeats.Fitting(small, None)
     first, second = fit.timed(5.0, 1, candidates=4), fit.timed(5.0, 1, candidates=4, random_state=1)
     assert not repeats.is_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_killed_fit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
     monkeypatch.setattr("tempfile.tempdir", "/dev/shm")  # in memory, since a slow disk would use up the time
@@ -111,17 +115,3 @@ def test_unequal_fits_are_counted() -> None:
     found = table(list(sections(values)), "Timed fits")
     assert row(found, "a")["equal"] == "yes" and row(found, "b")["equal"] == "NO"
     assert "1 of 2 are equal" in found.note and "median 1.10, <= 1.02 NO" in found.note
-
-
-def test_the_cost_is_a_ratio_of_errors() -> None:
-    def run(error: float, own: float) -> dict[str, Any]:
-        return {"error": error, "deviation": 0.0, "rows": 4_000, "decided": own, "busy": 0.96}
-
-    values = {
-        "price: california, reproducible, seed 0": run(0.51, 0.98),
-        "price: california, greedy, seed 0": run(0.5, 1),
-    }
-    values["price: wine, reproducible, seed 0"] = {**run(9.0, 0.0), "log_loss": 9.0, "rows": 178}
-    found = table(list(sections(values)), "The price")
-    assert found.rows == [["california", "4000", "1", "1.020", "0.980", "0.960"]]
-    assert "upper bound <= 1.01 NO. Decided: 0.980, >= 0.97 yes. Busy: 0.960, >= 0.95 yes." in found.note

@@ -43,25 +43,6 @@ def test_a_missing_table_is_shown_as_a_row(tmp_path: Path) -> None:
     assert isinstance(table, Table) and table.rows[0][:3] == ["random forest, ash", "0", found["skipped"]]
 
 
-def test_a_pair_is_won_by_an_equal_or_higher_score_in_less_time() -> None:
-    def run(contender: str, score: float, seconds: float, seed: int = 0) -> dict[str, Any]:
-        case = {"table": "adult", "model": "LightGBM", "seed": seed, "epochs": 1.0, "test": score}
-        return {**case, "contender": contender, "score": score, "seconds": seconds}
-
-    runs = [
-        *(run("ash", 0.800, 1.0), run("ash in the same time", 0.802, 4.0), run("Optuna by rounds", 0.801, 5.0)),
-        *(
-            run("ash", 0.800, 1.0, seed=1),
-            run("ash in the same time", 0.805, 4.0, seed=1),
-            run("Optuna by rounds", 0.799, 3.0, seed=1),
-        ),
-        *(run("ash", 0.700, 1.0, seed=2), run("Optuna by rounds", 0.720, 3.0, seed=2)),
-    ]
-    pairs, table = searches.sections({str(number): each for number, each in enumerate(runs)})
-    assert isinstance(pairs, Table) and pairs.rows == [["Optuna by rounds", "2 of 3", "1 of 3", "1 of 2"]]
-    assert isinstance(table, Table) and [row[-1] for row in table.rows if "Optuna" in row[0]] == ["yes", "yes", "NO"]
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_a_space_fits_its_model(model: str) -> None:
     for package in (MODELS[model].package, *(["torch"] if model == "PyTorch module" else [])):
@@ -79,6 +60,7 @@ def test_rows_are_converted_for_each_model() -> None:
     assert rows_for("features", frame).shape == (3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the search ended .time_limit. before")
 @pytest.mark.parametrize("contender", measure.CONTENDERS)
 def test_every_contender_runs_a_search(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,19 +79,6 @@ def test_every_contender_runs_a_search(contender: str, tmp_path: Path, monkeypat
     found = measure.measure(str(path), "california", "random forest", contender, **given)
     assert not limit or made[-1].result_.ended == "time_limit"
     assert limits == [1] and found["epochs"] > 0 and -3 < found["test"] < 0 and -3 < found["score"] < 0
-
-
-def run(contender: str, **changes: Any) -> dict[str, Any]:
-    known = {"table": "adult", "model": "LightGBM", "contender": contender, "seed": 0}
-    return {**known, "seconds": 10.0, "score": 0.87, "test": 0.88, "epochs": 1536, **changes}
-
-
-def test_the_table_shows_which_runs_meet_the_requirement() -> None:
-    runs = [run("ash"), run("a", seconds=20.0), run("b", seconds=5.0), run("c", seconds=20.0, score=0.9)]
-    [table] = searches.sections({each["contender"]: each for each in runs})
-    assert isinstance(table, Table)
-    assert [row[-1] for row in table.rows] == ["-", "yes", "NO", "NO"]
-    assert table.rows[1] == ["LightGBM, a", "0", "0.8800", "0.8700", "20.0", "2.00", "1,536", "yes"]
 
 
 # peers

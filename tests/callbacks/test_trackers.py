@@ -39,6 +39,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("wine", artifact_location=f"file://{folder}/files"))
     yield mlflow
+    mlflow.set_experiment(experiment_id="0")  # that of new stores; MLflow keeps the choice for the whole process
     mlflow.set_tracking_uri(before)
 
 

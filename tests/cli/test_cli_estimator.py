@@ -72,18 +72,8 @@ def test_the_command_and_the_estimator_write_the_same_bytes(name: str, tmp_path:
 def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = mixed(False).assign(who=RANDOM.integers(0, 20, ROWS), heavy=RANDOM.integers(1, 4, ROWS) / 2)
     table.to_csv(tmp_path / "a.csv")  # with row numbers as the first column
-    words = [
-        str(tmp_path / "a.csv"),
-        "--target",
-        "target",
-        "--ignore",
-        "price",
-        "--ignore",
-        "sold",
-        "--weight",
-        "heavy",
-    ]
-    words += ["--groups", "who", "--cv", "3", "--candidates", "4", "--out", str(tmp_path)]
+    words = [str(tmp_path / "a.csv"), "--target", "target", "--ignore", "price", "--ignore", "sold"]
+    words += ["--weight", "heavy", "--groups", "who", "--cv", "3", "--candidates", "4", "--out", str(tmp_path)]
     assert main(words) == 0
     said = capsys.readouterr()
     assert "the first column has no name and numbers the rows; it is ignored" in said.err
@@ -125,18 +115,19 @@ def test_weights_are_not_passed_to_a_test_score_that_takes_none(tmp_path: Path) 
 
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
-def test_a_single_group_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mixed(False).assign(who=1).to_csv(tmp_path / "a.csv", index=False)
+@pytest.mark.parametrize(
+    ("groups", "complaint"),
+    [
+        (1, "--groups needs at least 2 groups"),
+        (["a", None] * (ROWS // 2), f"the group 'who' is missing in {ROWS // 2} of {ROWS} rows"),
+    ],
+)
+def test_unusable_groups_are_refused(
+    groups: Any, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed(False).assign(who=groups).to_csv(tmp_path / "a.csv", index=False)
     words = [str(tmp_path / "a.csv"), "--target", "target", "--groups", "who", "--cv", "2", "--quiet"]
-    assert "--groups needs at least 2 groups" in refused(capsys, *words)
-
-
-@pytest.mark.filterwarnings("ignore:.*holds text that")
-def test_rows_without_a_group_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = mixed(False)
-    table.assign(who=["a", None] * (len(table) // 2)).to_csv(tmp_path / "a.csv", index=False)
-    words = [str(tmp_path / "a.csv"), "--target", "target", "--groups", "who", "--quiet"]
-    assert f"the group 'who' is missing in {len(table) // 2} of {len(table)} rows" in refused(capsys, *words)
+    assert complaint in refused(capsys, *words)
 
 
 def test_outputs_are_checked_before_training_and_models_are_not_overwritten(

@@ -1,24 +1,21 @@
 """Tests `ash-tune check` and `ash-tune repeat`, which tell whether a model came from these rows and this code."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import save_file
 from sklearn.model_selection import KFold
 
 import ash
 from ash.cli.cli import main
 from ash.data.csv import CsvFormat
 from ash.data.files import read_table
-from ash.models.file import DIGEST, KEY, digest
 from callback_help import TimeIsUp
 from data_help import mixed_columns, mixed_target
 from fault_help import HANG_SECONDS
+from model_file_help import read, write
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -51,11 +48,9 @@ def made(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def changed(model: Path, folder: Path, change: Any) -> Path:
     """Copy the model, let `change` modify the copy's record in place, and return the copy's path."""
-    with safe_open(model, framework="numpy") as file:
-        about, tensors = json.loads(file.metadata()[KEY]), {name: file.get_tensor(name) for name in list(file.keys())}
+    tensors, about = read(model)
     change(about["record"])
-    text = json.dumps(about)
-    save_file(tensors, folder / "changed.safetensors", metadata={KEY: text, DIGEST: digest(text, tensors)})
+    write(folder / "changed.safetensors", tensors, about)
     return folder / "changed.safetensors"
 
 

@@ -4,6 +4,7 @@ One unit in the last place (ulp) of an exact value is the gap between its neares
 larger magnitude. Below the smallest normal number, it is the gap above that number.
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -77,12 +78,11 @@ def test_instruction_sets_with_fma_agree_bit_for_bit(function: str) -> None:
 
 
 @pytest.mark.parametrize("instruction_set", SETS)
-@pytest.mark.parametrize("length", [0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33])
-def test_a_value_does_not_depend_on_its_place(length: int, instruction_set: str) -> None:
+def test_a_value_does_not_depend_on_its_place(instruction_set: str) -> None:
     x = np.linspace(0.1, 3, 40, dtype=np.float32)
     for function in EXACT:
         whole = _core.evaluate_elementary(function, x, instruction_set)
-        for start in (0, 1, 5):
+        for start, length in itertools.product((0, 1, 5), (0, 1, 7, 8, 9, 15, 16, 17, 33)):
             part = _core.evaluate_elementary(function, x[start : start + length].copy(), instruction_set)
             assert part.tobytes() == whole[start : start + length].tobytes()
 

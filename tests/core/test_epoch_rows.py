@@ -164,5 +164,5 @@ def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.Mo
 def test_a_refit_is_as_long_as_its_epochs() -> None:
     parts = parts_from(X, Y, validation=72)
     for most, batch_size, growth in ((None, 32, 360 / 288), (100, 32, 90 / 96), (100, "full", 360 / 288)):
-        refit = Refit(Mock(), {}, Split((parts,)), options(epoch_rows=most))
+        refit = Refit(Mock(), {}, Split((parts,)), options(epoch_rows=most), Mock())
         assert refit.growth({"batch_size": batch_size}) == pytest.approx(SHARE * growth)

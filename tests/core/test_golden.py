@@ -262,7 +262,15 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
     """Return a function that records a run of `ash.tune_function`."""
 
     def run(folder: Path) -> Record:
-        settings = {"candidates": 24, "seed": 3, "costs": cost, "threads": 2, "progress": False, **arguments}
+        settings = {
+            "candidates": 24,
+            "seed": 3,
+            "costs": cost,
+            "threads": 2,
+            "progress": False,
+            "workers": 32,
+            **arguments,
+        }
         result = ash.tune_function(train, FUNCTION_SPACE, **configured(settings))
         failures = [[failure.candidate, failure.rung, failure.kind] for failure in result.failures]
         exact = {**run_record(result), "score": result.best_score, "state": result.best_state, "failures": failures}
@@ -449,8 +457,8 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "function that fails": function_run(fails),
     "function by the paper": function_run(promotion="paper"),
     "function with barriers": function_run(algorithm="sh"),
-    "function, greedy": function_run(costs=None, threads=1, sampler="random"),
-    "function, adaptive": function_run(costs=None, threads=1),
+    "function, greedy": function_run(costs=None, schedule="greedy", workers=None, threads=1, sampler="random"),
+    "function, adaptive": function_run(costs=None, workers=None, threads=1),
     "function, sobol": function_run(sampler="sobol"),
     "function in processes": function_run(executor="processes"),
     "function resumed": function_resumed,

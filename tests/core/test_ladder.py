@@ -440,11 +440,12 @@ def test_core_and_reference_agree_on_drawn_histories(arguments, workers, data):
     )
 
 
-@pytest.mark.parametrize("promotion", PROMOTIONS)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("candidates", "eta"), [(128, 2), (81, 3), (100, 10), (57, 4)])
+@pytest.mark.parametrize(
+    ("algorithm", "promotion"), [*(("ash", each) for each in PROMOTIONS), ("sh", "capped"), ("random", "capped")]
+)
+@pytest.mark.parametrize(("candidates", "eta"), [(128, 2), (57, 4)])
 def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candidates, eta):
-    for workers in (1, 2, 7, 32, 1000):
+    for workers in (1, 7, 1000):
         draw = random.Random(f"{algorithm} {promotion} {candidates} {workers}")
         scores = [draw.random(), NAN, 0.5, *(level / 20 for level in range(20))]
         walk_in_step(

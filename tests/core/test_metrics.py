@@ -11,7 +11,7 @@ from ash.metrics import METRICS
 
 pytestmark = pytest.mark.core
 
-ROWS = [1, 2, 3, 10, 63, 64, 65, 1000]
+ROWS = [1, 2, 10, 65, 1000]
 
 
 def labels_and_probabilities(rows, classes, levels, seed):
@@ -66,7 +66,7 @@ def test_classification(rows, classes, levels):
         assert ovr == pytest.approx(auc, abs=0.01)
 
 
-@pytest.mark.parametrize("outputs", [1, 2, 5])
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize(
     ("metric", "sign", "expected"),

@@ -1,6 +1,5 @@
 """Compares the network oracle with numerical differences, scikit-learn and PyTorch, all in double precision."""
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -111,9 +110,13 @@ def check_gradients(network: Network, x: Array, y: Array, parameters: int) -> No
         np.testing.assert_allclose(gradient, numerical_gradient(total, value), atol=TOLERANCE, err_msg=parameter.name)
 
 
-@pytest.mark.parametrize("classes", [0, 2, 3])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 3), (3, 4, 2)])
+@pytest.mark.parametrize(
+    ("hidden", "activation", "classes"),
+    [
+        *(((4, 3), activation, 3) for activation in ACTIVATIONS),
+        *((hidden, "tanh", classes) for hidden in ((), (4,), (3, 4, 2)) for classes in (0, 2)),
+    ],
+)
 def test_gradients_of_a_network_are_the_numerical_ones(hidden: tuple[int, ...], activation: str, classes: int) -> None:
     settings = Hyperparameters(hidden=hidden, activations=(activation,) * len(hidden), label_smoothing=0.1)
     x, y = table(7, 3, 2, classes, seed=7)
@@ -167,7 +170,7 @@ def sklearn_steps(
 
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", sorted(SKLEARN_SOLVERS))
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "identity"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
 def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: int) -> None:
     # scikit-learn adds epsilon before the bias correction, PyTorch and ash after it. An epsilon of 1e-30 has no effect.
     settings = Hyperparameters(
@@ -231,7 +234,11 @@ def torch_optimizer(torch: Any, settings: Hyperparameters, model: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("activation", "optimizer", "classes"), list(itertools.product(ACTIVATIONS, OPTIMIZERS, [0, 2, 3]))
+    ("activation", "optimizer", "classes"),
+    [
+        *((activation, "sgd", 3) for activation in ACTIVATIONS),
+        *(("gelu", optimizer, classes) for optimizer in OPTIMIZERS for classes in (0, 2)),
+    ],
 )
 def test_training_equals_torch(activation: str, optimizer: str, classes: int) -> None:
     torch = needs.package("torch")

@@ -52,7 +52,7 @@ Hashes tune(const Data& data) {
     Tuner tuner(make_candidates(data, 4'000), kSettings);
     tuner.start();
     while (!tuner.wait(60.0)) continue;
-    return hashes_of(tuner.jobs());
+    return hashes_of(tuner.records().jobs());
 }
 
 // Runs the same tuner with a mailbox. The calling thread does the jobs.
@@ -80,7 +80,7 @@ Hashes tune_elsewhere(const Data& data) {
             mailbox->answer(letter.number, std::move(answer));
         }
     }
-    return hashes_of(tuner.jobs());
+    return hashes_of(tuner.records().jobs());
 }
 
 // Resumes a run whose results are all known. The kept networks are trained again, and complete() checks their hashes.
@@ -192,7 +192,7 @@ TEST_CASE_FIXTURE(Fixture, "F63: any allocation of a resumed run may fail") {
     Tuner tuner(make_candidates(data, kNoLimit), kSettings);
     tuner.start();
     while (!tuner.wait(60.0)) continue;
-    const std::vector<JobRecord> jobs = tuner.jobs();
+    const std::vector<JobRecord> jobs = tuner.records().jobs();
     CHECK(sweep([&] { return resume(data, jobs); }) > 200);
 }
 

@@ -57,7 +57,7 @@ TEST_CASE("networks and external candidates share one ladder, on any number of t
         tuner.start();
         REQUIRE(tuner.wait(60.0));
         std::map<bool, int> jobs;
-        std::vector<JobRecord> records = tuner.jobs();
+        std::vector<JobRecord> records = tuner.records().jobs();
         for (const JobRecord& each : records) {
             ++jobs[each.external];
             CHECK(each.external == (each.task.job.candidate % 3 == 0));
@@ -99,7 +99,7 @@ TEST_CASE("a stopped external job leaves no record, and an exception of its trai
     CHECK_FALSE(stopped.wait(0.1));
     stopped.stop();
     REQUIRE(stopped.wait(60.0));
-    for (const JobRecord& each : stopped.jobs()) CHECK_FALSE(each.external);
+    for (const JobRecord& each : stopped.records().jobs()) CHECK_FALSE(each.external);
     Tuner failing(make_mixed(data, 2,
                              [](const Job&, const std::atomic<bool>&) -> std::optional<Answer> {
                                  throw std::runtime_error("no trainer");

@@ -176,7 +176,7 @@ TEST_CASE_FIXTURE(Fixture,
              std::vector<std::pair<int, std::int64_t>>{{1, kNoLimit}, {2, kNoLimit}, {3, kNothingWaits}}) {
             const auto [tuner, candidates] = tune(*this, threads, 6, limit, continuation);
             const std::vector<Kept> kept = tuner->kept();
-            const std::vector<JobRecord> jobs = tuner->jobs();
+            const std::vector<JobRecord> jobs = tuner->records().jobs();
             REQUIRE(kept.size() == 6);
             CHECK(ranks(kept) == by_force(jobs, 6));
             std::vector<std::vector<float>> found;

@@ -58,8 +58,8 @@ void carry(Tuner& tuner, Mailbox& mailbox, const Data& data) {
 }
 
 void check_equal(const Tuner& one, const Tuner& other) {
-    const std::vector<JobRecord> jobs = one.jobs();
-    const std::vector<JobRecord> expected = other.jobs();
+    const std::vector<JobRecord> jobs = one.records().jobs();
+    const std::vector<JobRecord> expected = other.records().jobs();
     REQUIRE(jobs.size() == expected.size());
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         CHECK(jobs[i].task.job.candidate == expected[i].task.job.candidate);
@@ -98,7 +98,7 @@ TEST_CASE("a thread that waits for an answer returns when the tuner stops") {
     }
     tuner.stop();
     CHECK(tuner.wait(60.0));
-    CHECK(tuner.jobs().empty());
+    CHECK(tuner.records().jobs().empty());
     CHECK_FALSE(mailbox->answer(letters.front().number, {}));
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}));
 }
@@ -111,7 +111,7 @@ TEST_CASE("states kept by other processes are retrained by as many threads as th
     here.start();
     REQUIRE(here.wait(60.0));
     std::vector<KnownJob> known;
-    for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
+    for (const JobRecord& each : here.records().jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
     const auto mailbox = std::make_shared<Mailbox>(settings.threads);
     Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // the thread count of 1 is for local training
     tuner.restore(known, {}, {}, 0.0);

@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture, "results are the same for any threads and limits, and
             tuner.start();
             REQUIRE(tuner.wait(60.0));
             std::vector<Row> rows;
-            for (const JobRecord& each : tuner.jobs()) {
+            for (const JobRecord& each : tuner.records().jobs()) {
                 const Job& job = each.task.job;
                 rows.emplace_back(job.rung, job.candidate, job.epochs, each.score, each.loss, each.training_loss,
                                   each.weights_hash);

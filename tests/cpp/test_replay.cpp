@@ -67,7 +67,7 @@ void go_through(Made& made) {
 
 std::vector<Row> rows(const Tuner& tuner) {
     std::vector<Row> all;
-    for (const JobRecord& each : tuner.jobs()) {
+    for (const JobRecord& each : tuner.records().jobs()) {
         const Job& job = each.task.job;
         all.emplace_back(job.candidate, job.rung, job.epochs, each.score, each.loss, each.training_loss,
                          each.weights_hash, each.task.start, each.task.finish);
@@ -86,7 +86,7 @@ std::vector<KnownJob> results(const Made& made) {
         scores[{each.job.candidate, each.job.rung}] = each.scores;
     }
     std::vector<KnownJob> all;
-    for (const JobRecord& each : made.tuner->jobs()) {
+    for (const JobRecord& each : made.tuner->records().jobs()) {
         const Key key{each.task.job.candidate, each.task.job.rung};
         KnownJob known{.record = each, .fold_scores = scores[key]};
         known.record.task = {.job = each.task.job};
@@ -119,7 +119,7 @@ void restore_states(const Made& from, const Made& to, const std::vector<KnownJob
 
 std::vector<Step> steps_of(Tuner& tuner) {
     std::vector<Step> steps;
-    for (const Event& event : tuner.take_events()) {
+    for (const Event& event : tuner.records().take_events()) {
         if (event.kind != EventKind::promoted)
             steps.push_back({event.candidate, event.rung, event.kind != EventKind::started});
     }
@@ -181,8 +181,9 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps")
             static_cast<std::ptrdiff_t>(std::count_if(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(cut),
                                                       [](const Step& step) { return step.finished; }));
         Made made = make(*this, {.schedule = Schedule::greedy});
-        made.tuner->restore({all.begin(), all.begin() + ended}, std::span(steps).first(cut), {}, 0.0);
-        CHECK(std::ssize(made.tuner->jobs()) == ended);  // all known results are decided before any training
+        made.tuner->restore({all.begin(), all.begin() + ended},
+                            {steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(cut)}, {}, 0.0);
+        CHECK(std::ssize(made.tuner->records().jobs()) == ended);  // all known results are decided before any training
         go_through(made);
         CHECK(rows(*made.tuner) == rows(*whole.tuner));
         check_kept(made, whole);
@@ -194,8 +195,9 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps")
             static_cast<std::ptrdiff_t>(std::count_if(later.begin(), later.begin() + static_cast<std::ptrdiff_t>(next),
                                                       [](const Step& step) { return step.finished; }));
         Made third = make(*this, {.schedule = Schedule::greedy});
-        third.tuner->restore({all.begin(), all.begin() + known}, std::span(later).first(next), {}, 0.0);
-        CHECK(std::ssize(third.tuner->jobs()) == known);
+        third.tuner->restore({all.begin(), all.begin() + known},
+                             {later.begin(), later.begin() + static_cast<std::ptrdiff_t>(next)}, {}, 0.0);
+        CHECK(std::ssize(third.tuner->records().jobs()) == known);
         go_through(third);
         CHECK(rows(*third.tuner) == rows(*whole.tuner));
     }
@@ -220,7 +222,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run resumed without one of its steps still 
         for (const KnownJob& each : known) {
             hashes[{each.record.task.job.candidate, each.record.task.job.rung}] = each.record.weights_hash;
         }
-        for (const JobRecord& each : made.tuner->jobs()) {
+        for (const JobRecord& each : made.tuner->records().jobs()) {
             const auto found = hashes.find({each.task.job.candidate, each.task.job.rung});
             if (found != hashes.end()) CHECK(each.weights_hash == found->second);
         }
@@ -242,10 +244,10 @@ TEST_CASE_FIXTURE(Fixture, "a run with results of fewer candidates can be contin
             check_kept(made, fresh);
         } else {  // promotions depend on the times at which jobs ended, but results do not
             std::map<Key, std::uint64_t> hashes;
-            for (const JobRecord& each : fresh.tuner->jobs()) {
+            for (const JobRecord& each : fresh.tuner->records().jobs()) {
                 hashes[{each.task.job.candidate, each.task.job.rung}] = each.weights_hash;
             }
-            for (const JobRecord& each : made.tuner->jobs()) {
+            for (const JobRecord& each : made.tuner->records().jobs()) {
                 const auto found = hashes.find({each.task.job.candidate, each.task.job.rung});
                 if (found != hashes.end()) CHECK(found->second == each.weights_hash);
             }

@@ -28,7 +28,7 @@ using Row = std::array<std::uint64_t, 9>;
 
 std::vector<Row> rows(const Tuner& tuner) {
     std::vector<Row> all;
-    for (const JobRecord& r : tuner.jobs()) {
+    for (const JobRecord& r : tuner.records().jobs()) {
         const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
         const auto number = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
         all.push_back({number(r.task.job.candidate), number(r.task.job.rung), number(r.task.worker), bits(r.task.start),
@@ -150,7 +150,7 @@ TEST_CASE("no job starts after the work limit is reached, and the last job is th
     REQUIRE(whole->wait(60.0));
     double work = 0.0;
     double most = 0.0;
-    for (const JobRecord& record : whole->jobs()) {
+    for (const JobRecord& record : whole->records().jobs()) {
         work += record.task.finish - record.task.start;
         most = std::max(most, record.task.finish - record.task.start);
     }
@@ -160,7 +160,7 @@ TEST_CASE("no job starts after the work limit is reached, and the last job is th
         REQUIRE(tuner->wait(60.0));
         CHECK(tuner->ending() == Ending::work_limit);
         double spent = 0.0;
-        for (const JobRecord& record : tuner->jobs()) spent += record.task.finish - record.task.start;
+        for (const JobRecord& record : tuner->records().jobs()) spent += record.task.finish - record.task.start;
         CHECK(spent >= limit);
         CHECK(spent < limit + most);
         for (const int threads : {2, 5})
@@ -226,12 +226,12 @@ TEST_CASE("a job of a team records its members and their time") {
     const auto tuner = make_tuner(data, 0, {.threads = 7});
     tuner->start();
     REQUIRE(tuner->wait(60.0));
-    for (const JobRecord& record : tuner->jobs()) {
+    for (const JobRecord& record : tuner->records().jobs()) {
         CHECK(record.team >= 1);
         CHECK(record.team <= 7);
         CHECK(record.core_seconds >= record.end - record.start);
     }
-    for (const Assist& assist : tuner->assists()) {
+    for (const Assist& assist : tuner->records().assists()) {
         CHECK(assist.start <= assist.end);
         CHECK(assist.thread < 7);
     }
@@ -257,7 +257,7 @@ TEST_CASE("tiny runs with random threads, stops and limits all end and leak noth
             tuner->stop();
         }
         REQUIRE(tuner->wait(60.0));
-        const std::vector<JobRecord> jobs = tuner->jobs();
+        const std::vector<JobRecord> jobs = tuner->records().jobs();
         std::vector<std::pair<int, int>> seen;
         for (const JobRecord& record : jobs) seen.emplace_back(record.task.job.candidate, record.task.job.rung);
         std::sort(seen.begin(), seen.end());

@@ -80,7 +80,7 @@ Result endless(const Job&, const std::atomic<bool>& stop) {
 void check_records(const Tuner& tuner, int threads) {
     std::set<std::pair<int, int>> seen;
     std::map<int, double> last_end;
-    for (const ash::JobRecord& record : tuner.jobs()) {
+    for (const ash::JobRecord& record : tuner.records().jobs()) {
         CHECK(seen.emplace(record.task.job.candidate, record.task.job.rung).second);
         CHECK(record.thread >= 0);
         CHECK(record.thread < threads);
@@ -98,13 +98,13 @@ TEST_CASE("every job runs once, with the epochs of successive halving") {
         tuner->start();
         REQUIRE(tuner->wait(kLong));
         check_records(*tuner, threads);
-        const std::vector<ash::JobRecord> jobs = tuner->jobs();
+        const std::vector<ash::JobRecord> jobs = tuner->records().jobs();
         CHECK(jobs.size() == 254);
         const std::int64_t epochs =
             std::accumulate(jobs.begin(), jobs.end(), std::int64_t{0},
                             [](auto sum, const auto& each) { return sum + each.task.job.epochs; });
         CHECK(epochs == 896);
-        for (const ash::RungCounts& rung : tuner->rungs()) {
+        for (const ash::RungCounts& rung : tuner->records().rungs()) {
             CHECK(rung.finished == rung.places);
             CHECK(rung.running == 0);
         }
@@ -123,7 +123,7 @@ TEST_CASE("on one thread, the tuner decides like the ladder") {
         tuner->start();
         REQUIRE(tuner->wait(kLong));
         ash::Ladder ladder(settings);
-        for (const ash::JobRecord& record : tuner->jobs()) {
+        for (const ash::JobRecord& record : tuner->records().jobs()) {
             const Job job = ladder.next().value();
             CHECK(record.task.job.candidate == job.candidate);
             CHECK(record.task.job.rung == job.rung);
@@ -138,8 +138,8 @@ TEST_CASE("events report all jobs in order, each job once") {
         pretend(16, 3, [](const Job& job, const auto&) { return scored(job.candidate == 3 ? kNan : job.candidate); });
     tuner->start();
     REQUIRE(tuner->wait(kLong));
-    const std::vector<ash::Event> events = tuner->take_events();
-    CHECK(tuner->take_events().empty());
+    const std::vector<ash::Event> events = tuner->records().take_events();
+    CHECK(tuner->records().take_events().empty());
     std::map<std::pair<int, int>, ash::EventKind> last;
     std::map<ash::EventKind, std::size_t> counts;
     for (const ash::Event& event : events) {
@@ -165,8 +165,8 @@ TEST_CASE("events report all jobs in order, each job once") {
         last[key] = event.kind;
     }
     CHECK(counts[ash::EventKind::diverged] == 1);
-    CHECK(counts[ash::EventKind::started] == tuner->jobs().size());
-    CHECK(counts[ash::EventKind::promoted] == tuner->jobs().size() - 16);
+    CHECK(counts[ash::EventKind::started] == tuner->records().jobs().size());
+    CHECK(counts[ash::EventKind::promoted] == tuner->records().jobs().size() - 16);
 }
 
 // A sleeping thread must wake up as soon as there is a job. With synchronous halving and more threads than jobs, nearly
@@ -176,7 +176,7 @@ TEST_CASE("no wake-up is lost") {
         const auto tuner = pretend(16, 8, by_number, {.algorithm = ash::Algorithm::sh});
         tuner->start();
         REQUIRE(tuner->wait(kLong));
-        CHECK(tuner->jobs().size() == 30);
+        CHECK(tuner->records().jobs().size() == 30);
     }
 }
 
@@ -187,11 +187,11 @@ TEST_CASE("a stop ends running jobs and waiting threads, and keeps finished jobs
                                },
                                {.max_rungs = 1});
     tuner->start();
-    while (tuner->jobs().size() < 5) std::this_thread::sleep_for(1ms);
+    while (tuner->records().jobs().size() < 5) std::this_thread::sleep_for(1ms);
     CHECK_FALSE(tuner->wait(0.02));
     tuner->stop();
     REQUIRE(tuner->wait(kLong));
-    CHECK(tuner->jobs().size() == 5);
+    CHECK(tuner->records().jobs().size() == 5);
     CHECK(tuner->kept().front().candidate == 4);
 }
 
@@ -242,7 +242,7 @@ TEST_CASE("F85 an exception of a job ends the run and reaches the caller; the ne
     const auto tuner = pretend(32, 7, by_number);
     tuner->start();
     REQUIRE(tuner->wait(kLong));
-    CHECK(tuner->rungs().front().finished == 32);
+    CHECK(tuner->records().rungs().front().finished == 32);
 }
 
 TEST_CASE("an exception of a job after the caller has stopped the run is rethrown") {
@@ -278,7 +278,7 @@ TEST_CASE("the best job has not diverged, and is the first by score, loss, candi
     none->start();
     REQUIRE(none->wait(kLong));
     CHECK(none->kept().empty());
-    CHECK(none->jobs().size() == 4);
+    CHECK(none->records().jobs().size() == 4);
 }
 
 TEST_CASE("two tuners at the same time do not affect each other") {
@@ -288,8 +288,8 @@ TEST_CASE("two tuners at the same time do not affect each other") {
     second->start();
     REQUIRE(second->wait(kLong));
     REQUIRE(first->wait(kLong));
-    CHECK(first->rungs().back().finished == 2);
-    CHECK(second->rungs().back().finished == 3);
+    CHECK(first->records().rungs().back().finished == 2);
+    CHECK(second->records().rungs().back().finished == 3);
 }
 
 TEST_CASE("calls in the wrong order are refused and do not affect the run") {
@@ -299,7 +299,7 @@ TEST_CASE("calls in the wrong order are refused and do not affect the run") {
     CHECK_THROWS_WITH_AS(tuner->start(), "this tuner was started before", std::logic_error);
     CHECK_THROWS_WITH_AS(tuner->restore_state(0, 0, {}), "this tuner was started before", std::logic_error);
     REQUIRE(tuner->wait(kLong));
-    CHECK(tuner->rungs().front().finished == 4);
+    CHECK(tuner->records().rungs().front().finished == 4);
 }
 
 TEST_CASE("a tuner with invalid settings is refused") {

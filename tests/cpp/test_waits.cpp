@@ -184,7 +184,7 @@ TEST_CASE("a thread that waits for an answer that never arrives can be stopped")
         if (!stops) continue;
         tuner.stop();
         while (!tuner.wait(1.0)) continue;
-        CHECK(tuner.jobs().empty());
+        CHECK(tuner.records().jobs().empty());
     }
 }
 
@@ -195,7 +195,7 @@ TEST_CASE("threads and the caller wait for candidates that never arrive, and can
         Tuner tuner(std::make_unique<Candidates>(std::vector<Fold>{fold_of(data)}, make_settings(2), 8, 3, kNoLimit),
                     {.ladder = {}, .threads = 3, .schedule = Schedule::greedy});
         tuner.start();
-        await([&] { return tuner.jobs().size() == 2; });
+        await([&] { return tuner.records().jobs().size() == 2; });
         CHECK_FALSE(tuner.wait(0.05));
         CHECK(tuner.wanted() == 6);
         if (!stops) continue;

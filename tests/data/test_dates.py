@@ -88,6 +88,11 @@ def of_days(days: Any) -> list[Any]:
     return [days[:, None], np.array([*days], object)[:, None], pd.DataFrame({"x": days}), *tables]
 
 
+def test_a_column_of_missing_dates_only_is_a_column_of_dates() -> None:
+    frame = read_frame(np.array([[pd.NaT, None], [pd.NaT, None]], object))
+    assert [column.natural for column in frame.columns] == ["date", "number"]
+
+
 def test_dates_after_the_year_9999_are_read() -> None:
     days = np.array(["2020-01-01", "20000-01-01", "290000-12-31"], "datetime64[D]")
     for source in of_days(days):

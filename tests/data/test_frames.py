@@ -309,30 +309,20 @@ def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
         ([[]] * 6, r"0 feature\(s\)"),
         (X[:, 0], "Expected 2D array, got 1D array instead. Reshape your data"),
         (3.0, "Expected 2D array, got scalar array instead. Reshape your data"),
-        (X[None], "Found array with dim 3, while dim <= 2 is required"),
         (X + 1j, "Complex data not supported"),
         (with_cell(1j), "Complex data not supported: X in column 1 holds 1j in row 3"),
-        (with_cell(np.complex64(1)), "Complex data not supported"),
         (with_cell({"a": 1}), r"column 1, row 3: argument must be a string or a real number, not 'dict'; turn it into"),
-        (with_cell([1]), "argument must be a string or a real number, not 'list'"),
         (with_cell(b"a"), "argument must be a string or a real number, not 'bytes'"),
-        (with_cell(object()), "argument must be a string or a real number, not 'object'"),
         (with_cell(datetime.date(2020, 1, 1)), "argument must be a string or a real number, not 'date'"),
         (with_cell(np.datetime64("2020-01-01")), "argument must be a string or a real number, not 'datetime64'"),
         (X.astype("m8[s]"), r"X has dtype timedelta64\[s\]: turn it into numbers first, for example seconds"),
         (X.astype("S3"), r"X has dtype \|S3: decode it to text first"),
         (np.zeros(6, [("a", float)]), "Expected 2D array"),
         (np.zeros((6, 2), [("a", float)]), r"X has dtype \[\('a', '<f8'\)\]: split it into several columns"),
-        ([[1, 2], [3]], "its rows must have equal lengths"),
-        (None, "X is None"),
-        ("table.csv", "X is text or a path"),
         (b"table.csv", "X is text or a path"),
         (Path("table.csv"), "X is text or a path .*read_csv"),
         (iter(X), "X is a .*iterator"),
-        ((row for row in X), "X is a generator"),
         (object(), "Expected 2D array, got scalar"),
-        ({"a": [1, 2]}, "X is a dict"),
-        (np.ma.masked_equal(X, 2), "X is a masked array"),
     ],
 )
 def test_invalid_tables_are_refused(bad: Any, message: str) -> None:
@@ -373,12 +363,6 @@ def test_frames_with_invalid_names_and_empty_frames_are_refused() -> None:
             read_frame(empty)
     with pytest.raises(DataError, match=r"0 feature\(s\)"):
         read_frame(twice.iloc[:, :0])
-
-
-def test_a_lazy_frame_is_refused_until_it_is_collected() -> None:
-    lazy = polars.LazyFrame({"a": [1]})
-    with pytest.raises(DataError, match=r"X is lazy \(LazyFrame\): collect it first, by X.collect\(\)"):
-        read_frame(lazy)
 
 
 def test_numbers_beyond_float32_are_refused_and_missing_numbers_are_not() -> None:

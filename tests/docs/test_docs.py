@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import matplotlib
 import pytest
 
 import ash
@@ -42,7 +41,6 @@ def runs() -> Iterator[tuple[str, str]]:
 def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> None:
     if absent:
         needs.lacks(absent)
-    matplotlib.use("Agg")
     session = Session(page.removesuffix(".md"), tmp_path)
     for block in blocks(page):
         if block.runs and not lacking(block):
@@ -96,11 +94,12 @@ def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
     assert run(f"{first}\n{second}", tmp_path) == ["", "2 ['file']\n"]
 
 
-def test_a_figure_on_a_page_is_shown_as_svg(tmp_path: Path) -> None:
-    matplotlib.use("Agg")
-    [block] = blocks_of("```python\nimport matplotlib.pyplot as plt\nplt.subplots();\n```")
-    [path] = Session("page", tmp_path).run(block).figures
-    assert "<svg" in path.read_text(encoding="utf-8")
+def test_the_charts_of_a_block_are_shown_as_svg(tmp_path: Path) -> None:
+    source = "run = ash.tune_function(lambda p, n, s: (p['x'], None), {'x': [1, 2]}, candidates=2, progress=False)"
+    [block] = blocks_of(f"```python\nimport ash\n{source}\nrun.plot_ladder()\nrun.plot()\nrun.seed\n```")
+    output = Session("page", tmp_path).run(block)
+    assert [path.name for path in output.figures] == ["page-1.svg", "page-2.svg"] and output.text == ""
+    assert "<svg" in output.figures[0].read_text(encoding="utf-8")
 
 
 def test_a_page_written_by_a_block_is_shown(tmp_path: Path) -> None:

@@ -171,8 +171,8 @@ def test_jobs_finished_before_the_time_limit_are_kept(schedule, monkeypatch):
 
 def test_the_time_limit_includes_the_preparation(monkeypatch):
     module, left = importlib.import_module("ash.engine.run"), []
-    read, planned = module.TuningRun._read, module.planned
-    monkeypatch.setattr(module.TuningRun, "_read", lambda *given: time.sleep(0.5) or read(*given))
+    read, planned = module.read_table, module.planned
+    monkeypatch.setattr(module, "read_table", lambda *given: time.sleep(0.5) or read(*given))
     monkeypatch.setattr(module, "planned", lambda *given: left.append(given[-1]) or planned(*given))
     quick(candidates=4, time_limit=100)
     (seconds,) = left
@@ -270,21 +270,16 @@ def test_the_deadline_keeps_the_rest_and_the_reserve_free(clock: list[float]) ->
     assert Deadline(100.0, 1000.0, 0.04).left() == pytest.approx(1000 * 0.96 - deadline.LONGEST_REST)
 
 
-def test_a_refit_that_needs_all_the_reserve_gets_it(clock: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("needed", "kept"),
+    [([60.0], 100 * deadline.RESERVE), ([4.0, 3.5], 4.0), ([8.0, 2.0, 2.0], 2.0), ([8.0, 12.0], 8.0)],
+    ids=["all the reserve", "less", "less and less", "more than before"],
+)
+def test_training_ends_when_a_refit_needs_the_time_that_is_left(
+    needed: list[float], kept: float, clock: list[float]
+) -> None:
     given = Deadline(100.0, 100.0)
-    assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.RESERVE)
-
-
-def test_time_not_needed_by_the_refit_is_used_for_training(clock: list[float]) -> None:
-    given = Deadline(100.0, 100.0)
-    assert train(clock, given, [4.0, 3.5]) == pytest.approx(given.end - 4.0)
-    given = Deadline(clock[0], 100.0)
-    assert train(clock, given, [8.0, 2.0, 2.0]) == pytest.approx(given.end - 2.0)
-
-
-def test_training_ends_at_once_if_the_refit_needs_more_than_before(clock: list[float]) -> None:
-    given = Deadline(100.0, 100.0)
-    assert train(clock, given, [8.0, 12.0]) == pytest.approx(given.end - 8.0)
+    assert train(clock, given, needed) == pytest.approx(given.end - kept)
 
 
 def test_time_is_counted_from_the_call(clock: list[float]) -> None:

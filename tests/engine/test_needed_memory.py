@@ -86,7 +86,7 @@ def test_the_advice_concerns_the_largest_part(
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
     leave(monkeypatch, 100_000)
-    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # else this check would refuse the table first
+    monkeypatch.setattr("ash.data.arrays.check_memory", lambda *_: None)  # else this check would refuse the table first
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
     parts = needs[0].parts(1)

@@ -36,7 +36,7 @@ from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_o
 from ash.engine.core_data import prepare
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import RECIPE, portfolio
-from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
+from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeFolds, TreeJob, TreeTable, TreeTrainer
 from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
@@ -44,6 +44,7 @@ from ash.models import model_pool
 from ash.models.ensemble import select
 from ash.models.lightgbm_text import read_trees
 from ash.models.trees import core_of
+from ash.sampling import sobol
 from ash.space.defaults import default_space
 from ash.space.domains import key_of
 from ash.space.hyperparameters import check_params, model_of
@@ -332,12 +333,12 @@ def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None
     began: list[float] = []
     boost = TreeTable.boost
 
-    def slow(self: Any, params: Any, rounds: int, seed: int, options: Any, is_stopped: Any) -> Any:
+    def slow(self: Any, params: Any, rounds: int, seed: int, is_stopped: Any) -> Any:
         if threading.current_thread() is threading.main_thread() or "ThreadPool" in threading.current_thread().name:
             began.append(time.monotonic())
             press_ctrl_c_until(is_stopped)
             return None
-        return boost(self, params, rounds, seed, options, is_stopped)
+        return boost(self, params, rounds, seed, is_stopped)
 
     monkeypatch.setattr(TreeTable, "boost", slow)
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
@@ -371,13 +372,16 @@ def test_lightgbm_uses_all_rows_if_the_bagging_fraction_is_less_than_one_row(row
     assert bagged.best_score == whole.best_score
 
 
-def test_an_error_in_lightgbm_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("library", "part", "models"), [("lightgbm", "Booster", BOTH), ("catboost", "Pool", CATBOOST)])
+def test_an_error_in_a_library_of_trees_ends_the_run(
+    library: str, part: str, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise MemoryError("no room for bins")
+        raise MemoryError("no room for rows")
 
-    monkeypatch.setattr(lightgbm, "Booster", fail)
-    with pytest.raises(MemoryError, match="no room for bins"):
-        fitted()
+    monkeypatch.setattr(needs.package(library), part, fail)
+    with pytest.raises(MemoryError, match="no room for rows"):
+        fitted(models=models)
 
 
 @pytest.mark.parametrize("given", [{}, {"cv": 3, "ensemble": 1}, {"schedule": "greedy"}])
@@ -406,7 +410,6 @@ MUST_BE = "models must be 'network' or 'lightgbm' or 'catboost', or a list of th
             {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.stack([DIABETES[1]] * 2, 1), "models": TREES},
             "boosted trees support one target, but y has 2 columns; add 'network' to models",
         ),
-        ({"executor": ThreadPoolExecutor(1)}, "boosted trees cannot be trained by an executor: remove executor=, or"),
     ],
 )
 def test_untrainable_models_are_refused(given: dict[str, Any], words: str) -> None:
@@ -430,7 +433,6 @@ ALONE: dict[str, dict[str, Any]] = {
     "a limit and candidates": {**TIMED, "candidates": 12},
     "work": {"work_limit": 2e9},
     "work and time": {"work_limit": 2e9, "time_limit": 60},
-    "an executor": {**TIMED, "executor": ThreadPoolExecutor(1)},
     "a sparse table": {**TIMED, "X": csr_array(WINE[0])},
     "two targets": {**TIMED, "kind": ash.ASHRegressor, "X": DIABETES[0], "y": TWO_TARGETS},
     "networks": {**TIMED, "models": ["network"]},
@@ -643,8 +645,8 @@ def test_a_hyperparameter_can_have_one_domain_per_kind_of_model(space: dict[str,
 
 
 def test_the_adaptive_sampler_needs_a_stream() -> None:
-    with pytest.raises(SettingError, match="draws='adaptive' needs an endless stream, but candidates=12: pass"):
-        fitted(draws="adaptive")
+    with pytest.raises(SettingError, match="sampler='adaptive' needs an endless stream, but candidates=12: pass"):
+        fitted(config=ash.SearchConfig(sampler="adaptive"))
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -682,12 +684,12 @@ def test_boosting_continues_after_a_round_without_a_split() -> None:
     number = random.normal(size=200)
     X = np.column_stack([number, random.random((200, 6)) < 0.1])
     fold = parts_from(X, number + 0.1 * random.normal(size=200), task="regression")
-    table, asked = TreeTable(fold, prepare(fold)), itertools.count()
+    table, asked = TreeTable(fold, prepare(fold), options(task="regression")), itertools.count()
 
     def boosted(**params: Any) -> int:
         """Return the number of trees after 60 rounds."""
         given = check_params({"model": "lightgbm", "min_data_in_leaf": 60, **params})
-        found = table.boost(given, 60, 3, options(task="regression"), lambda: next(asked) < 0)
+        found = table.boost(given, 60, 3, lambda: next(asked) < 0)
         assert found is not None
         return len(found.core.leaf_starts) - 1
 
@@ -698,7 +700,7 @@ def test_boosting_continues_after_a_round_without_a_split() -> None:
 
 
 def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
-    trainer = TreeTrainer([], [], [], options(), [], 1.0)
+    trainer = TreeTrainer(TreeFolds([], [], options(), 1.0), [], [])
     result = TreeJob(0.5, (), np.zeros((0, 1), np.float32))
     trainer._jobs = dict.fromkeys([(0, 0), (1, 0), (2, 0)], result)
     trainer.forget([(0, 0), (1, 0)], [(1, 0)])
@@ -765,15 +767,13 @@ FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leave
 def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
         **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "epoch_limit": 700},
-        **{"min_epochs": 2, "workers": 6, "draws": "adaptive"},
+        **{"min_epochs": 2, "workers": 6, "config": ash.SearchConfig(sampler="adaptive")},
     }
     whole = fitted(**given)
     assert len(whole.result_.jobs) > 60
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         fitted(**given, journal=tmp_path / "run.ash", callbacks=After(kill, press_ctrl_c))
-    for number, forged in enumerate(
-        ({"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leaves": "many"})
-    ):
+    for number, forged in enumerate(FORGED):
         copy = shutil.copy(tmp_path / "run.ash", tmp_path / f"{number}.ash")
         change(Path(copy), "UPDATE candidates SET params = ? WHERE candidate = 1", json.dumps(forged))
         with pytest.raises(JournalCorrupt, match="damaged"):
@@ -784,8 +784,9 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
     assert content(resumed.model_, tmp_path) == content(whole.model_, tmp_path)
 
 
-def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], **given: Any) -> ash.Result:
-    config = {"draws": "adaptive", "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
+def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], sampler: str = "adaptive", **given: Any) -> ash.Result:
+    sampled = ash.SearchConfig(sampler=sampler)
+    config = {"config": sampled, "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
     return ash.tune(X, WINE[1], space, progress=False, **configured(split_once({**config, **given})))
 
 
@@ -808,7 +809,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
             "dropout is uniform: 0.0 to 0.5 in the journal, which is not within",
         ),
         ({"X": WINE[0] ** 2}, "other values of X in the rows"),
-        ({"draws": "random"}, "draws: 'adaptive' in the journal, 'random' in this call"),
+        ({"sampler": "random"}, "sampler: 'adaptive' in the journal, 'random' in this call"),
     ):
         with pytest.raises(JournalError, match=f"holds another run: .*{words}.*Nothing was changed"):
             adaptive_run(**given, journal=journal)
@@ -824,6 +825,18 @@ def test_the_adaptive_sampler_works_with_other_options(given: dict[str, Any]) ->
         assert first.digest == second.digest
         again = ash.tune(*WINE, record=second.record, threads=1, progress=False)
         assert again.record == second.record
+
+
+@pytest.mark.parametrize("size", [{"candidates": None}, {"candidates": 20}])
+def test_sobol_points_on_any_number_of_threads_and_in_a_resumed_run(size: dict[str, Any], tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    whole = adaptive_run(sampler="sobol", threads=1, **size)
+    with pytest.warns(UserWarning, match="the run was interrupted"):
+        adaptive_run(sampler="sobol", **size, journal=journal, callbacks=After(7, press_ctrl_c))
+    resumed = adaptive_run(sampler="sobol", **size, journal=journal, threads=2)
+    assert resumed.digest == whole.digest and resumed.params == whole.params
+    assert list(whole.params) == list(islice(sobol(Space(**TWO_DOMAINS), 3), len(whole.params)))
+    assert len(whole.params) >= 18 and ash.tune(*WINE, record=whole.record, progress=False).record == whole.record
 
 
 def test_memory_is_checked_for_candidates_that_are_not_yet_drawn() -> None:
@@ -893,7 +906,7 @@ def test_models_are_equal_without_avx_and_fma_in_glibc(model: str) -> None:
     assert found[0] == found[1] and len(set(found[0].split())) == 6
 
 
-def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spaces_runs_and_repetitions_with_trees_need_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
     record = fitted().model_.record
     assert record.settings["models"] == BOTH
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -903,6 +916,8 @@ def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPat
         ash.ASHClassifier(record=record).fit(*WINE)
     with pytest.raises(ash.MissingExtra, match="needs lightgbm"):
         ash.SearchConfig(models=TREES)
+    with pytest.raises(ash.MissingExtra, match="model='lightgbm' needs lightgbm"):
+        ash.tune(*WINE, {"model": ["lightgbm"], "num_leaves": [7]}, candidates=1)
 
 
 def test_the_summary_counts_kinds_and_the_record_names_the_lightgbm_version() -> None:
@@ -927,12 +942,6 @@ def test_runs_with_catboost_need_it_and_name_its_version(monkeypatch: pytest.Mon
         ash.ASHClassifier(record=record).fit(*WINE)
     with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
         ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)
-
-
-def test_a_space_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ash.MissingExtra, match="model='lightgbm' needs lightgbm"):
-        ash.tune(*WINE, {"model": ["lightgbm"], "num_leaves": [7]}, candidates=1)
 
 
 # CatBoost
@@ -1020,15 +1029,6 @@ def test_catboost_accepts_a_class_of_almost_no_weight(lighter: int, weight: floa
     text = boosted(CatBoostRows(np.arange(180.0).reshape(60, 3), targets, weights, 2))
     assert text is not None
     assert core_of(text, classes=2).predict(np.zeros((1, 3))).argmax() == 1 - lighter
-
-
-def test_an_error_in_catboost_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise MemoryError("no room for borders")
-
-    monkeypatch.setattr(needs.package("catboost"), "Pool", fail)
-    with pytest.raises(MemoryError, match="no room for borders"):
-        fitted(models=CATBOOST)
 
 
 def test_the_estimated_cost_of_a_catboost_round_grows_with_each_size() -> None:

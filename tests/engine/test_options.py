@@ -4,6 +4,7 @@ import inspect
 import pickle
 import pydoc
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,35 @@ def test_a_config_field_unused_by_an_entry_point_is_refused(call, field):
         call(ash.SearchConfig(**{field: value}))
 
 
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (
+            lambda **given: ash.tune_function(lambda p, e, s: 0.0, {"x": [1, 2]}, **given),
+            "ash.tune_function: pass sampler= to ash.tune_function, not in the config",
+        ),
+        (
+            lambda **given: ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2]}, **given).fit(X, Y),
+            "ASHSearchCV: pass sampler= to ASHSearchCV, not in the config",
+        ),
+        (
+            lambda **given: ash.HalvingSearchCV(SGDClassifier(), {"alpha": [1, 2]}, **given).fit(X, Y),
+            "HalvingSearchCV: leave it out",
+        ),
+    ],
+)
+def test_a_sampler_in_the_config_of_functions_is_refused_with_the_argument_to_pass(call, advice):
+    with pytest.raises(ash.SettingError, match=f"config has sampler='sobol', which has no effect in {advice}$"):
+        call(config=ash.SearchConfig(sampler="sobol"))
+
+
+@pytest.mark.parametrize("wrong", ["tpe", np.random.default_rng(0)])
+def test_a_config_names_the_entry_points_that_take_optuna_samplers(wrong):
+    message = r"sampler must be one of 'adaptive', .*, got .*; ash\.tune_function and ASHSearchCV also take Optuna"
+    with pytest.raises(ash.SettingError, match=f"{message} samplers, as their argument sampler=$"):
+        ash.SearchConfig(sampler=wrong)
+
+
 SEARCH = ash.ASHSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-4, 1e-3]}, candidates=2, cv=2, random_state=0)
 ESTIMATORS = {
     "classifier": ash.ASHClassifier(ash.Space(hidden=(4,)), candidates=1, random_state=0),
@@ -250,7 +280,6 @@ def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
         ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
         ({"epoch_limit": 2, "min_epochs": 3}, "epoch_limit=2 .*min_epochs=3"),
-        ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
         ({"groups": Y, "validation": (X, Y)}, r"groups have no effect with validation=\(X, y\)"),
     ],
 )
@@ -397,7 +426,20 @@ def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tm
 
     given: dict[str, Any] = {"candidates": 4, "costs": lambda params, epochs: epochs, "journal": tmp_path / "run.ash"}
     space = {"x": ash.uniform(0, 1)}
-    assert ash.tune_function(train, space, time_limit=60, threads=2, **given).settings["workers"] == 8
-    again = ash.tune_function(train, space, time_limit=60, threads=1, **given)
-    assert again.settings["workers"] == 8, "as the journal was begun"
-    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["workers"] == 32
+    assert ash.tune_function(train, space, time_limit=60, threads=1, **given).settings["workers"] == 4
+    again = ash.tune_function(train, space, time_limit=60, threads=2, **given)
+    assert again.settings["workers"] == 4, "as the journal was begun"
+    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["workers"] == 8
+
+
+def test_a_warning_names_threads_without_a_virtual_worker() -> None:
+    def train(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return float(params["x"])
+
+    given: dict[str, Any] = {"candidates": 4, "seed": 0, "progress": False}
+    space = {"x": ash.uniform(0, 1)}
+    with ThreadPoolExecutor(9) as executor:
+        with pytest.warns(UserWarning, match=r"at most 8 of 9 threads .*ash\.SearchConfig\(workers=9\)"):
+            ash.tune_function(train, space, executor=executor, **given)
+        for config in (ash.SearchConfig(workers=8), ash.SearchConfig(schedule="greedy")):
+            ash.tune_function(train, space, executor=executor, config=config, **given)

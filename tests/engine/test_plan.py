@@ -177,16 +177,6 @@ def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> Non
 
 
 @pytest.mark.parametrize(
-    "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
-)
-def test_explicit_arguments_prevent_planning(given: dict[str, object]) -> None:
-    settings = {"time_limit": 60, "epoch_limit": 4, "validation": 0.2, "progress": False, **given}
-    result = ash.tune(*load_digits(return_X_y=True), **configured(settings))  # type: ignore[arg-type]
-    assert not result.options.planned
-    assert result.options.candidates == given.get("candidates", 128)
-
-
-@pytest.mark.parametrize(
     ("split", "rows", "expected"), [({"validation": 0.2}, 1437, 479), ({"cv": 2}, 898, 449)], ids=["share", "folds"]
 )
 def test_rows_per_epoch_are_planned_unless_given(
@@ -257,8 +247,11 @@ def test_the_default_work_grows_with_a_large_table() -> None:
     assert default_work(10 * FEW_ROWS) == 10 * WORK
 
 
+SIZES: list[dict[str, Any]] = [{"candidates": 4}, {"min_epochs": 1}, {"max_rungs": 1}, {"algorithm": "sh"}]
+
+
 @pytest.mark.parametrize(
-    "given", [{"candidates": 4}, {"epoch_limit": 4}, {"min_epochs": 1}, {"max_rungs": 1}, {"algorithm": "sh"}]
+    "given", [{"epoch_limit": 4}, *SIZES, *({**size, "time_limit": 60} for size in SIZES)], ids=str
 )
 @pytest.mark.parametrize("caller", ["tune", "estimators"])
 def test_a_given_size_is_not_planned(caller: Caller, given: dict[str, Any]) -> None:

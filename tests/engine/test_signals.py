@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 import ash
 import data_help
 from ash.cli.cli import main
+from ash.sampling import Drawn
 from fault_help import HANG_SECONDS
 
 # Each signal is sent shortly after the first event of a given kind, so the run has started even on a slow machine.
@@ -117,8 +118,9 @@ def test_a_second_ctrl_c_raises_at_once():
     tuner = Mock(rungs=({"epochs": 1, "places": 1},))
     tuner.events.return_value = []
     tuner.wait.side_effect = KeyboardInterrupt
-    candidates = module.Candidates([{}], 1, iter(()))
-    told = (module.NullJournal(), module.Reporter(()), module.NoDispatcher(), ())
+    candidates = module.Candidates(Drawn([{}], iter(()), 1))
+    trees = module.TreeTrainer(None, [], [])
+    told = (module.NullNetworkJournal(), module.Reporter(()), module.NoDispatcher(), (), trees)
     loop = module.EventLoop(tuner, candidates, data_help.options(progress=False), *told)
     with pytest.raises(KeyboardInterrupt):
         loop.run(lambda _: math.inf)

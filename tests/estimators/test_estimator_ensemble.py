@@ -1,7 +1,6 @@
 """Tests the estimators' ensemble: members, weighted predictions, predictions on any number of threads, and pickling."""
 
 import importlib
-import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,13 +78,6 @@ def test_the_bits_do_not_depend_on_threads_row_order_or_repetition() -> None:
     weighted = clone(longer).fit(X, Y, sample_weight=times)
     assert bits(weighted) == bits(longer.fit(np.repeat(X, times, axis=0), np.repeat(Y, times)))
     assert isinstance(weighted.model_, ash.Ensemble)
-
-
-def test_pickles_and_clones_predict_the_same() -> None:
-    fitted = classifier().fit(X, Y)
-    twin = pickle.loads(pickle.dumps(fitted))
-    assert bits(twin) == bits(fitted) and twin.result_.digest == fitted.result_.digest
-    assert not hasattr(clone(fitted), "model_") and bits(clone(fitted).fit(X, Y)) == bits(fitted)
 
 
 def test_a_second_fit_discards_the_first_model() -> None:
@@ -182,16 +174,6 @@ def test_a_separate_validation_table_is_not_trained_on() -> None:
     held = (X[:40], Y[:40])
     first, second = (classifier(validation=held, refit=refit).fit(X[40:], Y[40:]) for refit in (True, False))
     assert bits(first) == bits(second)
-
-
-@pytest.mark.filterwarnings("ignore:threads=3")
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_bits_of_a_refit_do_not_depend_on_the_number_of_threads(
-    threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = bits(classifier(refit=True, n_jobs=1).fit(X, Y))
-    monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _: threads)
-    assert bits(classifier(refit=True).fit(X, Y)) == expected
 
 
 @pytest.mark.parametrize("refit", [None, 1, "yes"])

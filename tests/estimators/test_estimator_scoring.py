@@ -325,7 +325,7 @@ def test_invalid_scorers_are_refused(scoring: Any) -> None:
             "scoring='recall' cannot score these rows: pos_label=1 is not a valid label",
         ),
         (classifier(scoring="recall"), (X3, Y3), "scoring='recall' cannot score these rows: Target is multiclass"),
-        (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is for two classes, but y has 3; give 'f1_macro'"),
+        (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is for 2 classes, but y has 3; give 'f1_macro'"),
         (classifier(scoring="f1"), (X, Y + 2), "'f1' needs a positive class, but y has the labels 2 and 3"),
     ],
 )

@@ -16,6 +16,7 @@ from ash.errors import DataError, SettingError
 from ash.models.ensemble import pinball_losses, poisson_losses, select
 from config_help import split_once
 from export_help import check_outputs, compile_header, feeds, run_program
+from model_file_help import read
 
 ROWS = 1200
 RANDOM = np.random.default_rng(0)
@@ -217,15 +218,10 @@ def test_a_run_selects_by_its_loss(name: str) -> None:
 
 
 def test_files_with_exponentials_have_a_newer_version(tmp_path: Path) -> None:
-    import json
-
-    from safetensors import safe_open
-
     versions = {}
     for name in LOSSES:
         fitted(COUNT if name == "poisson" else SKEWED, candidates=2, **LOSSES[name]).save(tmp_path / name)
-        with safe_open(tmp_path / name, "numpy") as file:
-            versions[name] = json.loads(file.metadata()["ash"])["version"]
+        versions[name] = read(tmp_path / name)[1]["version"]
     assert versions == {"absolute_error": 1, "quantile": 2, "poisson": 2}
 
 

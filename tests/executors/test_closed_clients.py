@@ -41,12 +41,12 @@ class Gate:
     """Lets the first jobs of a test pass, and blocks all later jobs until the gate is opened."""
 
     def __init__(self) -> None:
-        self._open, self._lock, self._count = threading.Event(), threading.Lock(), 0
+        self._open, self._lock, self._count, self.free = threading.Event(), threading.Lock(), 0, FREE
 
     def enter(self) -> None:
         with self._lock:
             self._count += 1
-            held = self._count > FREE
+            held = self._count > self.free
         if held:
             self._open.wait(HOLD_SECONDS)
 
@@ -156,7 +156,8 @@ def test_f96_a_client_closed_during_cancellation_does_not_prevent_the_result(
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     close_at("cancel")
-    stop = [After(FREE, lambda run: run.stop())]
+    gates[gate].free = 1  # the second job is in flight when the first one ends, so there is one to cancel
+    stop = [After(1, lambda run: run.stop())]
     if of_a_function:
         result = functions(client, partial(held_climb, gate), callbacks=stop)
     else:

@@ -1,9 +1,11 @@
 """Tests `executor=` of `ash.tune`: the same bits as in threads, even after failures."""
 
 import multiprocessing
+import os
 import pickle
 import re
 import shutil
+import signal
 import tempfile
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -267,6 +269,23 @@ def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monk
     monkeypatch.setattr(jobs, "versions", lambda: own._replace(**change))
     with ThreadPoolExecutor(2) as executor, pytest.raises(ash.ExecutorFailed, match=words):
         tuned(executor=executor)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BrokenProcessPool("a process has died")], ids=repr)
+def test_ctrl_c_that_also_interrupts_the_workers_leaves_the_results_so_far(error: BaseException) -> None:
+    """On a terminal, Ctrl-C reaches the processes of a pool, too: their jobs fail, or the pool is broken."""
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        if number < 20:
+            return threads.submit(function, *arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+        future: Future[Any] = Future()
+        future.set_exception(error)
+        return future
+
+    with pytest.warns(UserWarning, match="the run was interrupted after"):
+        result = tuned(executor=Wrapped(submit), threads=2)
+    assert result.ended == "interrupted" and len(result.jobs) > 0
 
 
 def test_time_limits_and_stop_scores_end_a_run_with_an_executor(monkeypatch: pytest.MonkeyPatch) -> None:

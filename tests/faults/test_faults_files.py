@@ -35,13 +35,6 @@ HOSTILE = [
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    quick(X, Y).model.save(path)
-    return path
-
-
 @pytest.mark.parametrize("ending", ["ash", "safetensors", "onnx", "json"], ids=lambda ending: f"F103-{ending}")
 def test_no_code_in_a_file_is_executed(ending: str, tmp_path: Path) -> None:
     path, mark = tmp_path / f"model.{ending}", tmp_path / "mark"
@@ -105,25 +98,6 @@ def test_metadata_is_checked_before_anything_is_created(value: str, tmp_path: Pa
         ash.load(tmp_path / "a")
 
 
-def test_f107_truncated_files_and_flipped_bits_are_detected(saved: Path, tmp_path: Path) -> None:
-    content = saved.read_bytes()
-    random = np.random.default_rng(0)
-    expected = ash.load(saved).predict_proba(X)
-    path = tmp_path / "model"
-    for length in random.integers(0, len(content), 300).tolist():
-        path.write_bytes(content[:length])
-        with pytest.raises(ModelFormatError):
-            ash.load(path)
-    for _ in range(1000):
-        damaged = bytearray(content)
-        damaged[random.integers(len(content))] ^= 1 << random.integers(8)
-        path.write_bytes(damaged)
-        try:
-            assert (ash.load(path).predict_proba(X) == expected).all()
-        except ModelFormatError:
-            continue
-
-
 @pytest.mark.parametrize("member", ["../out", "/tmp/out", "a" * 10], ids=["F108-up", "F108-absolute", "F108-bomb"])
 def test_archives_are_refused(member: str, tmp_path: Path) -> None:
     path = tmp_path / "model.zip"
@@ -132,15 +106,6 @@ def test_archives_are_refused(member: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError):
         ash.load(path)
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_f109_a_planted_link_is_not_followed(saved: Path, tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("mine")
-    target = tmp_path / "model.safetensors"
-    target.symlink_to(victim)
-    ash.load(saved).save(target)
-    assert victim.read_text() == "mine" and not target.is_symlink()
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
@@ -165,8 +130,7 @@ def test_file_permissions_follow_the_umask(mask: int, mode: int, tmp_path: Path)
 def test_a_file_is_written_completely_or_not_at_all(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, path = quick(X, Y), tmp_path / "file"
     write = getattr(result if hasattr(result, name) else result.model, name)
-    write(path)
-    before = path.read_bytes()
+    path.write_bytes(before := b"another file")
 
     def full(*_: Any) -> None:
         raise OSError("disk full")
@@ -176,10 +140,10 @@ def test_a_file_is_written_completely_or_not_at_all(name: str, tmp_path: Path, m
             patch.setattr(os, function, full)
             write(path)
         assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
-    with pytest.raises(FileNotFoundError):
-        write(tmp_path / "no such folder" / "file")
-    with pytest.raises(IsADirectoryError):
-        write(tmp_path)
+    for place, error in ((tmp_path / "no such folder" / "file", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error) as refusal:
+            write(place)
+        assert (refusal.value.filename, refusal.value.filename2) == (str(place), None)
 
 
 def test_f110_hostile_names_have_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +194,6 @@ def test_f115_a_processor_without_avx_is_supported() -> None:
 
 
 EXTRAS = {
-    **dict.fromkeys(("plot", "plot_timeline", "plot_ladder", "plot_scaling"), ("matplotlib.pyplot", "plot")),
-    **dict.fromkeys(("plot_parallel", "plot_importance", "plot_parameter"), ("matplotlib.pyplot", "plot")),
-    **dict.fromkeys(("plot_held_out", "plot_calibration"), ("matplotlib.pyplot", "plot")),
     "to_pandas": ("pandas", "tables"),
     **{name: (package, package) for name, package in (("to_polars", "polars"), ("to_optuna", "optuna"))},
     **{name: (package, package) for name, package in (("to_onnx", "onnx"), ("to_torch", "torch"))},
@@ -246,7 +207,7 @@ def test_a_missing_package_names_its_extra(name: str, monkeypatch: pytest.Monkey
     package, extra = EXTRAS[name]
     result = quick(X, Y)
     owner = next(each for each in (result, result.model, ash.callbacks) if hasattr(each, name))
-    arguments = {"to_onnx": ["m.onnx"], "TensorBoard": ["folder"], "plot_parameter": ["batch_size"]}.get(name, [])
+    arguments = {"to_onnx": ["m.onnx"], "TensorBoard": ["folder"]}.get(name, [])
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
         MissingExtra, match=f"{name} needs {package.partition('.')[0]}; install it with: pip"

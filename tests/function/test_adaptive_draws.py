@@ -10,13 +10,14 @@ import optuna
 import pytest
 
 import ash
-from ash.function.sources import Adaptive, AdaptiveTrials
+from ash.function.sources import AdaptiveTrials
 from ash.history.json_files import space_story
-from ash.journal.journal import NullJournal
+from ash.journal.journal import NullFunctionJournal
+from ash.sampling import Adaptive
 from ash.space.hyperparameters import Params
 from config_help import configured
 from function_help import FAILURES, SPACE, cost, run
-from function_journal_help import broken, looked_at, tune
+from function_journal_help import GREEDY, broken, looked_at, tune
 from journal_help import copy, rows
 
 FLAT = ash.FunctionSpace(x=ash.uniform(0, 1), rate=ash.log(1e-3, 1, levels=31), kind=["a", "b", "c"], fixed=7)
@@ -34,7 +35,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
     Each candidate in `places` was given its rung and score immediately after its draw.
     """
-    source = Adaptive([], space, count, seed, NullJournal())
+    source = Adaptive([], space, count, seed, NullFunctionJournal())
     for number in range(count):
         assert source.more()
         if number in places:
@@ -139,7 +140,7 @@ def test_an_interrupted_run_draws_like_an_uninterrupted_one(
     greedy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at(monkeypatch)
-    given: dict[str, Any] = {"costs": None, "workers": None} if greedy else {}
+    given: dict[str, Any] = GREEDY if greedy else {}
     path = tmp_path / "run.ash"
     broken(path, 25, candidates=60, **given)
     assert 8 < len(rows(path, "SELECT * FROM candidates")) < 60
@@ -240,7 +241,7 @@ def test_other_samplers_are_refused_for_an_objective() -> None:
 
 
 def test_suggested_values_are_not_proposed_again() -> None:
-    source, rng = AdaptiveTrials([], 120, 0, NullJournal()), np.random.default_rng(0)
+    source, rng = AdaptiveTrials([], 120, 0, NullFunctionJournal()), np.random.default_rng(0)
     space: dict[str, Any] = {"kind": [*"abcdef"], "count": [*range(1, 31)]}
     facts = space_story(ash.FunctionSpace(kind=space["kind"], count=ash.integers(1, 30)))
     suggested: list[Params] = []

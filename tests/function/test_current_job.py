@@ -242,7 +242,7 @@ def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
 def test_directories_of_retired_candidates_are_deleted(with_journal: bool, tmp_path: Path, temporary: Path) -> None:
     states = tmp_path / "run.ash-states"
     kept = Kept(lambda: states if with_journal else next(temporary.iterdir()))
-    result = run(kept, threads=1, journal=tmp_path / "run.ash" if with_journal else None)
+    result = run(kept, threads=1, schedule="greedy", journal=tmp_path / "run.ash" if with_journal else None)
     assert not result.failures and kept.seen == list(left_by_hand(result))
     assert max(map(len, kept.seen)) < 40, "all were kept"
     assert list(temporary.iterdir()) == []
@@ -356,7 +356,7 @@ def test_a_killed_run_repeats_no_epoch(returns_state: bool, sampler: str, thread
     resumed = called("killed")
     assert resumed.stdout.split() == [*whole.stdout.split()[:2], str(returns_state)], resumed.stderr
     if threads == 1:
-        assert log("killed") == log("whole")
+        assert sorted(log("killed")) == sorted(log("whole"))
     assert set(log("killed")) == set(log("whole"))
     assert len(log("killed")) <= len(log("whole")) + (threads - 1) * len(ends)
     left = tmp_path / "killed" / "run.ash-states" / f"candidate-{int(best):06d}" / "epochs"

@@ -14,7 +14,7 @@ import pytest
 import ash
 from ash._utils.display import show_params
 from ash.cli.cli_show import journal_lines
-from ash.function.answers import PRUNED
+from ash.history.records import PRUNED
 from fault_help import wait_until
 from function_help import FAILURES
 
@@ -435,7 +435,7 @@ FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
     """Check that parameters missing from a dict are drawn as in the same trial of a run without `first`."""
-    found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
+    found, drawn = run(sampler="random", first=FIRST, **places), run(sampler="random")
     assert found.params[0] == FIRST[0]
     assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}
     assert found.params[2:] == drawn.params[2:]

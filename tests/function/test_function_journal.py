@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import sys
 import threading
 import time
@@ -16,12 +15,12 @@ import pytest
 
 import ash
 from ash.errors import NothingFinished
-from ash.function.function_journal import FunctionJournal
+from ash.function.function_run import FunctionRun
 from callback_help import INTERRUPTED, Diary, Stopper, TimeIsUp
 from fault_help import HANG_SECONDS, wait_until
 from function_help import FAILURES, cost, train, wait
 from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
-from journal_help import copy, rows
+from journal_help import copy, recorded, rows
 
 KINDS: dict[str, dict[str, Any]] = {
     "virtual": {},
@@ -78,7 +77,7 @@ def test_recorded_jobs_are_not_repeated(tmp_path: Path) -> None:
 def test_lost_states_are_recomputed(tmp_path: Path) -> None:
     path, first, second = tmp_path / "run.ash", Counted(), Counted()
     broken(path, 45, function=first)
-    there = set(rows(path, "SELECT candidate, rung FROM jobs"))
+    there = set(recorded(path))
     result = tune(path, function=second)
     assert outcome(result) == outcome(tune(None, function=Counted()))
     after = [job for job in result.jobs if (job.candidate, job.rung) not in there]
@@ -136,11 +135,11 @@ def test_the_rows_of_short_jobs_are_written_while_a_long_job_runs_in_the_calling
         candidate = ash.current_job().candidate
         if candidate == 30:
             wait_until(lambda: rows(path, "SELECT max(candidate) FROM candidates") == [(30,)])
-            found.extend(rows(path, "SELECT candidate FROM jobs ORDER BY candidate"))
+            found.extend(recorded(path))
         return params["x"]
 
     tune(path, function=function, candidates=40, config=ash.SearchConfig(max_rungs=1))
-    assert found == [(number,) for number in range(30)]
+    assert found == [(number, 0) for number in range(30)]
 
 
 def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> None:
@@ -156,8 +155,7 @@ def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> N
         return train(params, epochs, state)
 
     def held() -> int:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+        return len(recorded(path))
 
     slow = {"costs": lambda params, epochs: epochs if params == expected.params[0] else 10 * epochs, "workers": 8}
     first, second = Diary(), Diary()
@@ -347,7 +345,7 @@ def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) 
     broken(path, 21, sampler=optuna.samplers.RandomSampler())
     there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
     with pytest.warns(
-        UserWarning, match="other candidates than those on record.* has a seed .* on several threads, this needs costs="
+        UserWarning, match="other candidates than those on record.* has a seed and the schedule is reproducible"
     ):
         result = tune(path, sampler=optuna.samplers.RandomSampler())
     assert len(there) > 10 and all(result.params[number] == params for number, params in there.items())
@@ -376,17 +374,17 @@ def test_ctrl_c_while_the_journal_is_read_changes_nothing(schedule: dict[str, An
     broken(path, 30, **schedule)
     tables = "jobs", "steps", "candidates", "answers"
     before = [rows(path, f"SELECT * FROM {table}") for table in tables]
-    real, left = FunctionJournal.recall, [10]
+    real, left = FunctionRun._keep, [10]
 
-    def recall(self: Any, task: Any) -> Any:
+    def keep(self: Any, key: Any, answer: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
-        return real(self, task)
+        real(self, key, answer)
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr(FunctionJournal, "recall", recall)
+        patch.setattr(FunctionRun, "_keep", keep)
         assert tune(path, **schedule).ended == "interrupted"
     assert [rows(path, f"SELECT * FROM {table}") for table in tables] == before
     assert outcome(tune(path, **schedule)) == outcome(expected)
@@ -400,7 +398,7 @@ def test_undecided_answers_are_reported_even_after_an_interrupted_resume(tmp_pat
     for jobs in (3, 9):
         told += keys(broken(path, jobs, function=wait, threads=2, **slow))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FunctionJournal, "recall", lambda self, task: sys.exit())
+            patch.setattr(FunctionRun, "_keep", lambda self, key, answer: sys.exit())
             with pytest.raises(SystemExit):
                 tune(path, function=wait, threads=2, **slow)
     last = Diary()

@@ -15,11 +15,12 @@ import pytest
 import ash
 from ash.cli.cli_show import journal_lines
 from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
-from ash.function.function_identity import name_of
+from ash.function.function_journal import FunctionJournal
 from ash.journal.database import Changes, Database, with_checksum
+from ash.journal.identity import name_of
 from fault_help import Canary
 from function_help import FAILURES, SPACE, cost, train, wait
-from function_journal_help import Counted, looked_at, outcome, tune
+from function_journal_help import GREEDY, Counted, looked_at, outcome, tune
 from journal_help import change, rows
 from journal_help import run as run_networks
 
@@ -35,7 +36,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
     "workers": ({"workers": 5}, "workers: 4 in the journal, 5 in this call"),
     "costs": ({"costs": half}, "costs: 'cost' in the journal, 'half' in this call"),
-    "schedule": ({"costs": None, "workers": None}, "schedule: 'reproducible' in the journal, 'greedy' in this call"),
+    "schedule": (GREEDY, "schedule: 'reproducible' in the journal, 'greedy' in this call"),
     "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' in the journal, 'sobol' in this call"),
     "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None in the journal, '1 configurations, "),
     "function": ({"function": wait}, "function: 'train' in the journal, 'wait' in this call"),
@@ -94,7 +95,7 @@ def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     there = {(job.candidate, job.rung): job.score for job in other.jobs}
     shared = [job for job in first.jobs if (job.candidate, job.rung) in there]
     assert len(shared) > 60 and all(there[job.candidate, job.rung] == job.score for job in shared)
-    greedy = tune(allowed, costs=None, workers=None, function=wait)
+    greedy = tune(allowed, **GREEDY, function=wait)
     assert greedy.schedule == "greedy" and len(greedy.jobs) > 60
 
 
@@ -245,3 +246,10 @@ def test_f62_a_run_may_continue_without_its_journal(tmp_path: Path, monkeypatch:
     with pytest.warns(UserWarning, match="the disk is full; the run continues without its journal") as warned:
         result = tune(ash.Journal(tmp_path / "run.ash", on_error="continue"))
     assert outcome(result) == outcome(tune(None)) and len(warned) == 1
+
+
+def test_a_lost_journal_asks_for_no_look_after_a_job(tmp_path: Path) -> None:
+    with FunctionJournal(ash.Journal(tmp_path / "run.ash", on_error="continue")) as journal:
+        journal._file.close()
+        with journal.starting(elsewhere=True):
+            assert not journal.is_urgent

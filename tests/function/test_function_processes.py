@@ -207,6 +207,17 @@ def test_the_end_of_a_child_is_reported(name: str) -> None:
     assert {failure.text for failure in result.failures} == {f"the process of the job ended {text}"}
 
 
+def test_a_job_that_closes_the_connection_is_killed() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 2:
+            os.closerange(3, 1000)
+            time.sleep(1000)
+        return train(params, epochs, state)
+
+    result = tune(None, function=function, candidates=12, **PROCESSES)
+    assert {failure.text for failure in result.failures} == {"the process of the job ended by SIGKILL"}
+
+
 def test_a_child_that_dies_between_jobs_loses_no_job() -> None:
     with Processes(train, 1, None) as places:
         for epochs in (1, 2):
@@ -247,6 +258,16 @@ def test_atexit_functions_of_children_run(tmp_path: Path) -> None:
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
+def test_a_child_whose_exit_hangs_is_killed() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        import atexit
+
+        atexit.register(time.sleep, 1000)
+        return train(params, epochs, state)
+
+    assert tune(None, function=function, candidates=4, **PROCESSES).ended == "finished"
+
+
 def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
     server = ForkServer(NOWHERE)
     child, connection = server.child()
@@ -263,10 +284,10 @@ def test_a_fork_server_killed_before_it_reports_a_child_is_replaced(monkeypatch:
     """Check that the unreported child ends; else it would read messages meant for its replacement."""
     ask, lost = ForkServer._ask, []
 
-    def killed_first(self: ForkServer, message: bytes, *handles: int) -> str:
-        answer = ask(self, message, *handles)
+    def killed_first(self: ForkServer, request: int | None, *handles: int) -> Any:
+        answer = ask(self, request, *handles)
         if not lost:
-            lost.append(Path("/proc", answer, "stat"))
+            lost.append(Path("/proc", str(answer), "stat"))
             self._process.kill()
             raise OSError("it is no more")
         return answer

@@ -142,10 +142,10 @@ def test_a_run_ended_by_failures_is_repeated() -> None:
             raise ValueError("too far")
         return score
 
-    with pytest.warns(UserWarning, match="3 of 11 jobs failed, 3 in a row, which ended the run"):
+    with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
         first = run(function, costs=cost, threads=2, most_failures=3)
     assert first.ended == "failures" and len(first.failures) >= 3
-    with pytest.warns(UserWarning, match="3 of 11 jobs failed, 3 in a row, which ended the run"):
+    with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
         again = run(function, costs=cost, threads=1, most_failures=3, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.kind) for each in again.failures] == [
@@ -240,7 +240,7 @@ ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
     "eta": ({"eta": 3}, "eta: 2 in the record, 3 in this call"),
     "limit": ({"epoch_limit": 60}, "epoch_limit: None in the record, 60 in this call"),
     "score": ({"stop_score": 0.5}, r"stop_score: None in the record, 0\.5 in this call"),
-    "workers": ({"workers": 5}, "workers: 32 in the record, 5 in this call"),
+    "workers": ({"workers": 5}, "workers: 8 in the record, 5 in this call"),
     "function": ({"function": wait}, "function: 'train' in the record, 'wait' in this call"),
     "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' in the record, "),
     "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None in the record"),
@@ -271,9 +271,9 @@ def test_a_different_space_is_refused() -> None:
     ("made", "words"),
     [
         (lambda: "record", "record must be an ash.RunRecord, such as result.record or model.record, got a str"),
-        (lambda: run().record, "schedule='greedy', which cannot .*can: pass costs= to make a run reproducible"),
+        (lambda: run(schedule="greedy").record, "schedule='greedy', which cannot .*can$"),
         (lambda: replace(record_of(run(costs=cost)), decisions=()), "record has no decisions to repeat"),
-        (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "record is damaged: 'lost' must hold"),
+        (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "record is damaged: its lost cannot"),
         (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "the record is of another run"),
         (
             lambda: replace(record_of(run(costs=cost)), settings={"task": "function", "schedule": "reproducible"}),

@@ -109,7 +109,7 @@ def test_a_run_whose_space_has_grown_is_repeated_from_its_record(tmp_path: Path)
 def test_a_record_with_a_damaged_list_is_refused(before: Any) -> None:
     record = tune(None, candidates=4).record
     damaged = replace(record, arguments={**record.arguments, "before": before})
-    with pytest.raises(ash.SettingError, match=r"record is damaged: 'before' must hold|candidate must be an integer"):
+    with pytest.raises(ash.SettingError, match="record is damaged: its before cannot be read"):
         tune(None, candidates=4, record=damaged)
 
 

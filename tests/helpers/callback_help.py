@@ -16,7 +16,7 @@ from config_help import configured, split_once
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
-INTERRUPTED = r"interrupted after [\d,]+ jobs"
+INTERRUPTED = r"interrupted after [\d,]+ jobs?"
 
 
 def press_ctrl_c(_: ash.Run) -> None:

@@ -9,10 +9,12 @@ from ash.options import CONFIG_FIELDS
 def configured(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments with all fields of `ash.SearchConfig` moved into the argument `config`.
 
+    `sampler` stays, since it is an argument of functions and searches; a table has it in its `config`.
+
     If the arguments also have a `config`, it takes precedence over these fields.
     """
-    fields = {name: value for name, value in arguments.items() if name in CONFIG_FIELDS}
-    others = {name: value for name, value in arguments.items() if name not in CONFIG_FIELDS}
+    fields = {name: value for name, value in arguments.items() if name in CONFIG_FIELDS and name != "sampler"}
+    others = {name: value for name, value in arguments.items() if name not in fields}
     if fields:
         given = (others.get("config") or ash.SearchConfig()).given()
         others["config"] = ash.SearchConfig(**fields | given)

@@ -1,9 +1,15 @@
-"""Helpers for tests of the estimators: small estimators, and a table as frames of several libraries."""
+"""Helpers for tests of the estimators: small estimators, copies, and a table as frames of several libraries."""
 
+import copy
 import importlib
 import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cloudpickle
+import joblib
 import numpy as np
 import pytest
 import sklearn
@@ -32,6 +38,21 @@ def digest(estimator: Any, *data: Any, **keywords: Any) -> str:
     """Fit an estimator and return the digest of its run."""
     result: ash.Result = estimator.fit(*data, **keywords).result_
     return result.digest
+
+
+def by_joblib(value: Any, folder: Path) -> Any:
+    joblib.dump(value, folder / "value.joblib")
+    return joblib.load(folder / "value.joblib")
+
+
+COPIES: dict[str, Callable[[Any, Path], Any]] = {
+    "copy": lambda value, _: copy.copy(value),
+    "deepcopy": lambda value, _: copy.deepcopy(value),
+    "pickle": lambda value, _: pickle.loads(pickle.dumps(value)),
+    "cloudpickle": lambda value, _: pickle.loads(cloudpickle.dumps(value)),
+    "joblib": by_joblib,
+}
+"""Functions of an estimator or a model, and a folder, that return a copy."""
 
 
 def scikit_learn_of(version: str) -> None:

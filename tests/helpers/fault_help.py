@@ -16,7 +16,7 @@ from config_help import configured, split_once
 
 HANG_SECONDS = 600.0
 """Seconds after which a process counts as hanging; no test takes a tenth of that, even on a busy machine."""
-LONG: dict[str, Any] = {"candidates": None, "draws": "adaptive", "epoch_limit": 200}
+LONG: dict[str, Any] = {"candidates": None, "config": ash.SearchConfig(sampler="adaptive"), "epoch_limit": 200}
 """Settings of a run that is not over before a callback is called: its later draws wait for the calling thread."""
 COMMON = """
 import os, sys, threading, time, signal, warnings

@@ -11,7 +11,7 @@ from config_help import configured
 from function_help import SETTINGS, SPACE, cost, train
 
 VIRTUAL: dict[str, Any] = {"costs": cost, "workers": 4}
-GREEDY: dict[str, Any] = {"costs": None, "workers": None}
+GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy", "workers": None}
 
 
 def looked_at(patch: Any) -> None:

@@ -1,5 +1,6 @@
 """Test runs with a journal: whole and interrupted runs, and the parts of a result that must be equal."""
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -53,6 +54,14 @@ def rows(journal: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+def recorded(journal: Path) -> list[tuple[int, int]]:
+    """Return the candidate and rung of each recorded job, decided or not, in order."""
+    decided = rows(journal, "SELECT candidate, rung FROM jobs")
+    held = rows(journal, "SELECT value FROM facts WHERE name = 'held'")
+    undecided = [(candidate, rung) for (text,) in held for _, candidate, rung, *_ in json.loads(text)]
+    return sorted({*decided, *undecided})
 
 
 def change(journal: Path, statement: str, *values: Any) -> None:

@@ -1,21 +1,15 @@
-"""Likely mistakes and messy inputs, and how ash responds to them; writes docs/project/mistakes.md.
-
-    python tests/helpers/mistakes.py now            writes the current outcomes into the page, next to the earlier ones
-    python tests/helpers/mistakes.py before FILE    writes the outcomes of the ash on PYTHONPATH to FILE, as JSON
+"""Likely mistakes and messy inputs, and how ash responds to them; `python tests/helpers/mistakes.py` writes the page.
 
 Each case is a line of Python. Its outcome is an error, or the value of its last expression, with any warnings.
 """
 
 import contextlib
 import io
-import json
 import os
 import re
-import sys
 import tempfile
 import warnings
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +22,8 @@ ROWS = 60
 MOST = 230
 """Maximum number of characters shown of an outcome."""
 PAGE = Path(__file__).parents[2] / "docs" / "project" / "mistakes.md"
-BEFORE = Path(__file__).parents[1] / "docs" / "mistakes_before.json"
+BY_OTHERS = re.compile(r"dtype \S+|\((could not|setting|Error while|'utf-8' codec)[^)]*")
+"""Words of other libraries within outcomes, which their versions may change."""
 
 
 class Case(NamedTuple):
@@ -262,8 +257,6 @@ def namespace() -> dict[str, Any]:
         return ", ".join(f"{each.kind} of {len(each.levels)} levels" if each.levels else each.kind for each in columns)
 
     def odd(X: Any, y: Any) -> str:
-        if not hasattr(ash, "describe"):  # an earlier version of ash
-            return f"{kinds(X, y)}; nothing is said"
         return "; ".join(f"{each.name}: {', '.join(each.notes)}" for each in ash.describe(X, y).odd)
 
     helpers = (fit, regress, tune, kinds, odd, _text, _file, _cli)
@@ -352,27 +345,18 @@ def outcomes() -> dict[str, str]:
     return {case.code: outcome(case.code, names) for cases in CASES.values() for case in cases}
 
 
-def made_with() -> str:
-    """Return the versions of the libraries whose messages and types appear in outcomes."""
-    names = ("numpy", "pandas", "polars", "scikit-learn")
-    return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
-
-
-def page(before: dict[str, str], now: dict[str, str]) -> str:
+def page(found: dict[str, str]) -> str:
     """Return the Markdown text of the page, with all cases."""
-    count = sum(map(len, CASES.values()))
     lines = [
         "# Mistakes and messy tables",
         "",
-        f"What ash says or does in {count} cases: likely mistakes, and tables as people have them. *Before* is commit",
-        "cfb413f. Errors say what was given, what is allowed and what to do; long messages are cut here. The script",
+        f"What ash says or does in {len(found)} cases: likely mistakes, and tables as people have them. Errors",
+        "say what was given, what is allowed and what to do; long messages are cut here. The script",
         "`tests/helpers/mistakes.py` has the line of Python of each case, and writes this page.",
-        "",
-        made_with(),
     ]
     for area, cases in CASES.items():
-        lines += ["", f"## {area}", "", "| case | before | now |", "|---|---|---|"]
-        lines += [f"| {case.what} | {_cell(before[case.code])} | {_cell(now[case.code])} |" for case in cases]
+        lines += ["", f"## {area}", "", "| case | outcome |", "|---|---|"]
+        lines += [f"| {case.what} | {_cell(found[case.code])} |" for case in cases]
     return "\n".join(lines) + "\n"
 
 
@@ -381,7 +365,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["before"]:
-        Path(sys.argv[2]).write_text(json.dumps(outcomes(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    else:
-        PAGE.write_text(page(json.loads(BEFORE.read_text(encoding="utf-8")), outcomes()), encoding="utf-8")
+    PAGE.write_text(page(outcomes()), encoding="utf-8")

@@ -47,6 +47,11 @@ def changed(key, value):
     return lambda tensors, about: about.__setitem__(key, value)
 
 
+def of_member(key, value):
+    """Return a change that sets an entry of an ensemble's second member."""
+    return lambda tensors, about: about["members"][1].__setitem__(key, value)
+
+
 def replaced(name, tensor):
     return lambda tensors, about: tensors.__setitem__(name, tensor)
 

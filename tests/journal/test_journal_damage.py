@@ -244,7 +244,7 @@ def test_names_that_lead_out_of_the_folder_are_not_read(tmp_path: Path) -> None:
     assert ash.Journal(tmp_path / "run.ash").file == tmp_path / "run.ash"
 
 
-@pytest.mark.parametrize("refused", ["state_cache._states", "network_journal.job_columns", "identity.space_of_facts"])
+@pytest.mark.parametrize("refused", ["state_cache._states", "open_journal.job_columns", "identity.space_of_facts"])
 def test_refused_memory_is_not_reported_as_damage(
     refused: str, left_with_states: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,7 +180,7 @@ def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str
     folder, given = disk(1024), {**LONG, "epoch_limit": 100 * EPOCHS}
     whole = run(None, **given)
     path = folder / "run.ash"
-    code = "import os; from callback_help import After; from journal_help import run; "
+    code = "import os; from callback_help import After; from ash import SearchConfig; from journal_help import run; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), **{given})").returncode == 9
     known = rows(path, "SELECT count(*) FROM jobs")[0][0]
     assert known < len(whole.jobs)

@@ -39,7 +39,7 @@ LARGE: dict[str, Any] = {
 }
 OF_TREES = {"model": ["network", "lightgbm"], "num_leaves": ash.choice(2, 4).when(model="lightgbm")}
 STREAM: dict[str, Any] = {"candidates": None, "epoch_limit": 480, "workers": 4}
-ADAPTIVE: dict[str, Any] = {**STREAM, "draws": "adaptive"}
+ADAPTIVE: dict[str, Any] = {**STREAM, "config": ash.SearchConfig(sampler="adaptive")}
 FIRST = {"hidden": (64,), "learning_rate": 0.00123, "dropout": 0.1, "batch_size": 16}
 KINDS: dict[str, dict[str, Any]] = {
     "random": {"candidates": 24},
@@ -229,7 +229,9 @@ def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
 def test_every_configuration_of_a_larger_space_is_tried(tmp_path: Path) -> None:
     """Use a smaller space whose grid has levels that the larger space's grid lacks."""
     small, large = ({"hidden": [()], "dropout": ash.uniform(0, most, levels=3)} for most in (0.2, 0.5))
-    for number, changes in enumerate(({"candidates": 50}, {**STREAM, "draws": "adaptive"}, STREAM)):
+    for number, changes in enumerate(
+        ({"candidates": 50}, {**STREAM, "config": ash.SearchConfig(sampler="adaptive")}, STREAM)
+    ):
         path = tmp_path / f"{number}.ash"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="candidates=50 exceeds the 3 configurations")
@@ -257,12 +259,12 @@ def test_a_run_whose_space_has_grown_is_repeated_from_its_record(kind: str, tmp_
 
 
 DAMAGED: list[tuple[dict[str, Any], str]] = [
-    ({"before": 3}, "record is damaged: 'before' must hold"),
-    ({"before": [[0]]}, "record is damaged: 'before' must hold"),
-    ({"before": [[-1, {}]]}, "record is damaged: 'before' must hold"),
+    ({"before": 3}, "record is damaged: its before cannot be read"),
+    ({"before": [[0]]}, "record is damaged: its before cannot be read"),
+    ({"before": [[-1, {}]]}, "record is damaged: its before cannot be read"),
     ({"before": [[0, {"hidden": [64]}]]}, "is missing in"),
-    ({"began": 3}, "the space in record is damaged"),
-    ({"began": {"hidden": []}}, "the space in record is damaged"),
+    ({"began": 3}, "record is damaged: its space cannot be read"),
+    ({"began": {"hidden": []}}, "record is damaged: its space cannot be read"),
 ]
 
 

@@ -140,14 +140,14 @@ def test_workers_score_the_positive_class() -> None:
 
 
 def test_malformed_decisions_in_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model"
-    fitted(scoring="f1", candidates=4).save(path)
+    path, model = tmp_path / "model", fitted(scoring="f1", candidates=4)
+    model.save(path)
     assert read(path)[1]["version"] == 4
     for bad in ([0.5], [0.5, 0.0], [0.5, "x"], "x", [0.5, 1]):
-        fitted(scoring="f1", candidates=4).save(path)
+        model.save(path)
         check_refused(path, changed("decision_weights", bad), "decision_weights are not one per class")
     for number in (2, -1, True, "x", None):
-        fitted(scoring="f1", candidates=4).save(path)
+        model.save(path)
         check_refused(path, changed("positive", number), "positive is .* which is not one of two classes")
 
 

@@ -1,6 +1,5 @@
 """Tests models in files: loaded models are bit-identical, and damaged files and files of other programs are refused."""
 
-import copy
 import json
 import pickle
 import subprocess
@@ -8,8 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import cloudpickle
-import joblib
 import numpy as np
 import pandas
 import pytest
@@ -17,11 +14,10 @@ from safetensors.numpy import save_file
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import _core
-from ash._utils import atomic_file
 from ash.models.load import PARAMETERS
 from config_help import configured, split_once
 from data_help import mixed_columns, mixed_target
+from estimator_help import COPIES
 from model_file_help import changed, check_refused, content, dropped, edited, poisoned, read, replaced, write
 from trees_help import random_text, trees_beside
 
@@ -126,32 +122,21 @@ def test_a_model_is_restored_in_another_process(kind, tmp_path):
     assert shown.stdout.strip() == trained(kind)[0].predict_proba(X).tobytes().hex()
 
 
-def by_joblib(model, folder):
-    joblib.dump(model, folder / "model.joblib")
-    return joblib.load(folder / "model.joblib")
-
-
-COPIES = {
-    "copy": lambda model, _: copy.copy(model),
-    "deepcopy": lambda model, _: copy.deepcopy(model),
-    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
-    "cloudpickle": lambda model, _: pickle.loads(cloudpickle.dumps(model)),
-    "joblib": by_joblib,
-}
-
-
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("kind", MODELS)
 def test_copies_are_the_same_model(kind, way, tmp_path):
     model, rows = trained(kind)
     twin = COPIES[way](model, tmp_path)
-    assert np.array_equal(twin.predict(rows), model.predict(rows)) and repr(twin) == repr(model)
+    assert np.array_equal(outputs(twin, rows), outputs(model, rows)) and repr(twin) == repr(model)
+    assert twin.digest == model.digest
+    if "ensemble" in kind:
+        assert not twin.weights.flags.writeable and all(each.encoding is twin.encoding for each in twin.members)
     twin.save(tmp_path / "twin")
     assert content(tmp_path / "twin") == content(saved(kind, tmp_path))
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_truncations_are_detected(kind, tmp_path):
+def test_f107_truncations_are_detected(kind, tmp_path):
     content, cut = saved(kind, tmp_path).read_bytes(), tmp_path / "cut"
     for length in [*range(0, len(content), max(37, len(content) // 100)), len(content) - 1]:
         cut.write_bytes(content[:length])
@@ -163,7 +148,7 @@ def test_truncations_are_detected(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_flipped_bits_are_detected(kind, tmp_path):
+def test_f107_flipped_bits_are_detected(kind, tmp_path):
     content, random, refused = saved(kind, tmp_path).read_bytes(), np.random.default_rng(0), 0
     model, rows = trained(kind)
     for place in random.integers(0, len(content), 200):
@@ -272,7 +257,6 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     [
         (changed("format", "other"), "format"),
         (changed("version", 5), "reads up to 4: update ash"),
-        (changed("version", "1"), "version"),
         (changed("version", 0), "version"),
         (changed("activations", "relu"), "activations"),
         (changed("activations", ["relu"]), "1 layer|2 layer"),
@@ -282,24 +266,16 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
         (changed("classes", {"dtype": "<i8", "values": [0, 1]}), "another number of classes"),
         (changed("classes", {"dtype": "<i8", "values": [0, 1, "2"]}), "not labels of dtype"),
         (changed("classes", {"dtype": "<i8", "values": [0, 1, 2**70]}), "do not fit"),
-        (changed("classes", {"dtype": "|u1", "values": [0, 1, 300]}), "do not fit"),
         (changed("classes", {"dtype": "<i8", "values": [2, 1, 0]}), "not sorted"),
-        (changed("classes", {"dtype": "<i8", "values": [1, 1, 2]}), "not sorted"),
         (changed("classes", {"dtype": "i4,i4", "values": [0, 1, 2]}), "have the unsupported dtype"),
-        (changed("classes", {"dtype": "nonsense", "values": [0, 1, 2]}), "have the unsupported dtype"),
         (changed("classes", {"dtype": "<U400000000", "values": ["a", "b", "c"]}), "too large"),
-        (changed("classes", {"dtype": 7, "values": [0, 1, 2]}), "have the unsupported dtype"),
         (changed("target_names", "abc"), "not a list of names"),
         (changed("target_names", ["a", "b"]), "target_names"),
         (changed("params", []), "params"),
         (changed("metric", "r2"), "metric"),
-        (changed("metric", ["accuracy"]), "metric"),
         (changed("validation_score", "high"), "validation_score"),
-        (changed("validation_score", 10**400), "validation_score"),
         (changed("estimated_score", [0.5]), "estimated_score"),
-        (changed("estimated_score", [0.5, "low"]), "estimated_score"),
         (replaced("weight.0", np.zeros((13, 5), np.float32)), "weight.0 has shape"),
-        (replaced("weight.1", np.zeros((3, 4), np.float32)), "weight.1 has shape"),
         (replaced("weight.2", np.zeros((3, 3), np.float64)), "weight.2 is float64"),
         (replaced("bias.2", np.zeros((1, 3), np.float32)), "bias.2 is"),
         (replaced("bias.2", np.zeros(0, np.float32)), "bias.2 is empty"),
@@ -310,7 +286,6 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
         (replaced("input_center", np.full(13, np.inf)), "NaN or infinity"),
         (replaced("input_limit", np.full(12, 3.0)), "input_limit does not match"),
         (replaced("input_limit", np.full(13, 2.0)), "a value other than 0 and 3"),
-        (replaced("input_limit", np.full(13, -3.0)), "a value other than 0 and 3"),
         (replaced("input_limit", np.full(13, np.nan)), "NaN or infinity"),
         (replaced("input_limit", np.full(13, 3.0, np.float32)), "input_limit is float32"),
         (dropped("input_limit"), "not those of"),
@@ -373,29 +348,18 @@ def test_a_file_from_before_embeddings_is_read(path):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (changed("numbers", [1, 0, 2, 10, 11]), "numbers are not ascending feature numbers"),
         (changed("numbers", [0, 0, 2, 10, 11]), "numbers are not ascending feature numbers"),
         (changed("numbers", [0, 2, 4, 10, 13]), "a feature in numbers is not one of"),
         (changed("numbers", [0, 2, 4, 10]), "embedding has shape"),
         (changed("numbers", []), "not those of"),
-        (changed("numbers", None), "numbers is not a list of features"),
-        (changed("numbers", "01"), "numbers is not a list of features"),
         (changed("numbers", {"0": 1}), "numbers is not a list of features"),
-        (changed("numbers", 2), "numbers is not a list of features"),
         (changed("numbers", [0, 1.0]), "numbers is not a list of features"),
-        (changed("numbers", [False, True]), "numbers is not a list of features"),
-        (changed("numbers", [0, "1"]), "numbers is not a list of features"),
-        (changed("numbers", [-1, 2, 4, 10, 11]), "numbers are not ascending feature numbers"),
         (changed("numbers", [0, 2, 4, 10, 10**400]), "a feature in numbers is not one of"),
-        (changed("numbers", [0, 2, 4, 10, 2**31]), "a feature in numbers is not one of"),
-        (changed("numbers", [-(2**63), 2, 4, 10, 11]), "numbers are not ascending feature numbers"),
-        (changed("numbers", list(range(10_000))), "a feature in numbers is not one of"),
         (lambda tensors, about: about.pop("numbers"), "not those of"),
         (dropped("embedding"), "not those of"),
         (edited("embedding", np.transpose), "embedding has shape"),
         (poisoned("embedding", (7, 1)), "embedding holds NaN or infinity"),
         (edited("weight.0", lambda weights: weights[:13]), "weight.0 has shape"),
-        (replaced("embedding", np.zeros((PARAMETERS, 1), np.float32)), "embedding has shape"),
         (replaced("embedding", np.zeros((PARAMETERS, 0), np.float32)), "embedding is empty"),
         (replaced("embedding", np.zeros(PARAMETERS * 3, np.float32)), "embedding is float32"),
         (replaced("embedding", np.zeros((PARAMETERS, 3), np.float64)), "embedding is float64"),
@@ -404,19 +368,6 @@ def test_a_file_from_before_embeddings_is_read(path):
 )
 def test_an_invalid_embedding_is_refused(change, complaint, tmp_path):
     check_refused(saved("embedding", tmp_path), change, complaint)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "shape"),
-    [([0], (PARAMETERS * 2,)), ([0, 1], (2, PARAMETERS)), ([0, 1], (PARAMETERS, 1)), ([], (PARAMETERS, 1))],
-)
-def test_the_core_requires_one_embedding_column_per_number(numbers, shape):
-    zeros, ones = np.zeros(2), np.ones(2)
-    weights = np.zeros((2 + 3 * len(numbers), 1), np.float32)
-    about = ([weights], [np.zeros(1, np.float32)], [], 0, zeros, ones, zeros, zeros[:1], ones[:1])
-    assert _core.Network(*about, numbers, np.zeros((PARAMETERS, len(numbers)), np.float32)).numbers == numbers
-    with pytest.raises(ValueError, match="embedding"):
-        _core.Network(*about, numbers, np.zeros(shape, np.float32))
 
 
 # Parametric activations
@@ -442,7 +393,6 @@ def test_a_file_without_shares_has_plain_activations(hidden, tmp_path):
     ("change", "complaint"),
     [
         (dropped("share.1"), "not those of"),
-        (dropped("share.0"), "not those of"),
         (replaced("share.2", np.ones(3, np.float32)), "not those of"),
         (edited("share.1", lambda shares: shares[:3]), "share.1 has 3 numbers instead of 4"),
         (edited("share.0", lambda shares: shares[None]), "share.0 is float32"),
@@ -453,48 +403,13 @@ def test_invalid_shares_are_refused(change, complaint, tmp_path):
     check_refused(saved("parametric activations", tmp_path), change, complaint)
 
 
-@pytest.mark.parametrize("shapes", [[(3,)], [(2,), (1,)], [(1, 2)], [(2,), (2,)]])
-def test_the_core_requires_one_share_per_output_of_a_hidden_layer(shapes):
-    zeros, ones = np.zeros(2), np.ones(2)
-    weights = [np.zeros((2, 2), np.float32), np.zeros((2, 1), np.float32)]
-    biases = [np.zeros(2, np.float32), np.zeros(1, np.float32)]
-    about = (weights, biases, ["relu"], 0, zeros, ones, zeros, zeros[:1], ones[:1])
-    assert len(_core.Network(*about, shares=[np.ones(2, np.float32)]).shares) == 1
-    with pytest.raises(ValueError, match="shares"):
-        _core.Network(*about, shares=[np.ones(shape, np.float32) for shape in shapes])
-
-
 # Saving
 
 
-def test_a_crash_while_saving_leaves_the_old_file(path, monkeypatch):
-    before = path.read_bytes()
-
-    def fail(*_):
-        raise OSError("the disk is gone")
-
-    for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch:
-            patch.setattr(atomic_file.os, name, fail)
-            with pytest.raises(OSError, match="disk is gone"):
-                train(Y == 1).save(path)
-        assert path.read_bytes() == before
-        assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_saving_replaces_a_link_and_not_its_target(tmp_path):
+def test_f109_saving_replaces_a_link_and_not_its_target(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     link = tmp_path / "model"
     link.symlink_to(victim)
     trained("network")[0].save(link)
     assert victim.read_text() == "precious" and not link.is_symlink()
-
-
-@pytest.mark.parametrize(("name", "error"), [("none/model", FileNotFoundError), ("folder", IsADirectoryError)])
-def test_saving_to_an_impossible_path_is_an_error(name, error, tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(error) as refusal:
-        trained("network")[0].save(tmp_path / name)
-    assert refusal.value.filename == str(tmp_path / name) and refusal.value.filename2 is None
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -34,12 +34,9 @@ ODD = TABLE.assign(
     color=TABLE["color"].where(TABLE.index % 3 > 0, "never seen"), city=TABLE["city"].where(TABLE.index % 5 > 0, None)
 )
 """The table with unknown levels and more missing cells."""
-SPACE = {
-    "model": "lightgbm",
-    "categories": ["native", "encoded"],
-    "num_leaves": [4, 8, 16],
-    "shrinkage": ash.log(6.0, 24.0),
-}
+BOTH: dict[str, Any] = {"categories": ["native", "encoded"], "shrinkage": ash.log(6.0, 24.0)}
+SPACE = {**BOTH, "model": "lightgbm", "num_leaves": [4, 8, 16]}
+OF_CATBOOST = {**BOTH, "model": "catboost", "depth": [3, 4]}
 RUN: dict[str, Any] = {"candidates": 8, "validation": 0.3, "min_epochs": 4, "progress": False}
 
 
@@ -156,8 +153,12 @@ def test_shuffling_a_category_affects_trees_that_split_its_levels(native: Trees)
 
 @pytest.mark.parametrize("y", [SIGNAL, np.digitize(SIGNAL, [0.5, 2.5])], ids=["targets", "classes"])
 @pytest.mark.parametrize("folds", [{}, {"validation": None, "cv": 3}], ids=["split", "folds"])
-def test_a_run_that_searches_both_is_the_same_on_any_number_of_threads(y: Any, folds: dict[str, Any]) -> None:
-    first, second = (tuned(y, threads=threads, **folds) for threads in (1, 2))
+@pytest.mark.parametrize("space", [SPACE, OF_CATBOOST], ids=["lightgbm", "catboost"])
+def test_a_run_that_searches_both_is_the_same_on_any_number_of_threads(
+    space: dict[str, Any], y: Any, folds: dict[str, Any]
+) -> None:
+    needs.package(space["model"])
+    first, second = (tuned(y, space=space, models=[space["model"]], threads=each, **folds) for each in (1, 2))
     assert {params["categories"] for params in first.params} == {"native", "encoded"}
     assert first.digest == second.digest and first.model.digest == second.model.digest
     repeated = ash.tune(TABLE, y, record=first.record, progress=False)
@@ -172,8 +173,7 @@ def own(request: pytest.FixtureRequest) -> ash.Result:
     """Return a run in which CatBoost computes statistics of the categories itself."""
     needs.package("catboost")
     y = {"targets": SIGNAL, "two classes": SIGNAL > 1, "classes": np.digitize(SIGNAL, [0.5, 2.5])}[request.param]
-    space = {"model": "catboost", "categories": "native", "depth": [3, 4], "shrinkage": ash.log(6.0, 24.0)}
-    return tuned(y, models=["catboost"], space=space, candidates=4)
+    return tuned(y, models=["catboost"], space={**OF_CATBOOST, "categories": "native"}, candidates=4)
 
 
 def test_a_model_in_the_format_of_catboost_predicts_like_catboost(own: ash.Result, tmp_path: Path) -> None:
@@ -237,16 +237,6 @@ def test_only_catboost_predicts_with_a_model_in_its_format(
     monkeypatch.setattr("ash._utils.installation.is_installed", lambda module: module != "catboost")
     with pytest.raises(ash.MissingExtra, match="needs catboost; install it"):
         ash.load(tmp_path / "model.safetensors")
-
-
-def test_a_run_of_catboost_on_its_own_categories_is_the_same_on_any_number_of_threads() -> None:
-    needs.package("catboost")
-    space = {"model": "catboost", "categories": ["native", "encoded"], "depth": [3, 4], "shrinkage": ash.log(6.0, 24.0)}
-    for folds in ({}, {"validation": None, "cv": 3}):
-        runs = [tuned(models=["catboost"], space=space, candidates=4, threads=threads, **folds) for threads in (1, 2)]
-        assert runs[0].digest == runs[1].digest and runs[0].model.digest == runs[1].model.digest
-        repeated = ash.tune(TABLE, SIGNAL, record=runs[0].record, progress=False)
-        assert repeated.digest == runs[0].digest and repeated.model.digest == runs[0].model.digest
 
 
 def test_the_default_space_has_the_choice_if_there_are_categories() -> None:

@@ -110,17 +110,6 @@ def test_invalid_scores_are_refused(model, regression):
         regression.score(data, np.column_stack([target, target]))
 
 
-def test_regression_has_no_probabilities(regression):
-    with pytest.raises(AttributeError, match="predict_proba"):
-        regression.predict_proba(load_diabetes().data)
-    assert regression.classes_ is None and regression.task == "regression"
-
-
-def test_a_network_is_described_in_one_line(model):
-    line = repr(model)
-    assert line.startswith("Network(13-") and "3 classes" in line and "\n" not in line
-
-
 def test_the_first_of_equally_probable_classes_is_predicted():
     even = network(0.5, {})
     assert even.predict(np.zeros((3, 2))).tolist() == [0] * 3

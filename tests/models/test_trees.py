@@ -1,6 +1,5 @@
 """Tests boosted trees as models: outputs bit-identical to LightGBM's, files, ensembles, and refused input."""
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import needs
 from ash import _core
 from ash.cli.cli import main
 from ash.models.trees import Trees, core_of
-from model_file_help import changed, check_refused, dropped, edited, poisoned, read, replaced
+from model_file_help import changed, check_refused, dropped, edited, of_member, poisoned, read, replaced
 from trees_help import LEAF, TREE, encoded, random_text, text_of, trees_beside
 
 pytestmark = pytest.mark.core
@@ -260,12 +259,6 @@ def test_quantiles_exponentials_and_bounds_are_restored(regression: ash.Network,
             assert twin.predict(X).min() >= 0.5 and twin.predict(X).max() <= 3.5
 
 
-def test_pickles_have_the_same_digest(network: ash.Network) -> None:
-    for model in (trees_beside(network), mixed(network)):
-        twin = pickle.loads(pickle.dumps(model))
-        assert twin.digest == model.digest and np.array_equal(twin.predict_proba(X), model.predict_proba(X))
-
-
 def text_edited(old: str, new: str) -> Callable[..., Any]:
     return edited("trees", lambda text: np.frombuffer(text.tobytes().replace(old.encode(), new.encode()), np.uint8))
 
@@ -313,10 +306,6 @@ def test_invalid_contents_are_refused(
     network: ash.Network, change: Callable[..., Any], complaint: str, tmp_path: Path
 ) -> None:
     check_refused(saved(trees_beside(network), tmp_path), change, complaint)
-
-
-def of_member(key: str, value: Any) -> Callable[..., Any]:
-    return lambda tensors, about: about["members"][1].__setitem__(key, value)
 
 
 @pytest.mark.parametrize(

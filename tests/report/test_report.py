@@ -4,7 +4,6 @@ import dataclasses
 import math
 import pickle
 import re
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -154,7 +153,6 @@ def test_labels_of_the_parallel_coordinates_have_a_background(made):
 
 def test_importance_is_called_importance_of_hyperparameters(wine):
     assert page(wine).count('<a href="#importance">Importance of hyperparameters</a>') == 1
-    assert "Importance of hyperparameters\n" in wine.plot_importance().get_title()
 
 
 def test_scaling_matches_the_simulation(made):
@@ -294,13 +292,6 @@ def test_thinning_keeps_the_best_and_the_ends():
     assert thinned(rows, 100) is rows and len(thinned(rows, 20)) == 20
     assert thinned(rows, 20)[:10].tolist() == [*range(10)] and thinned(rows, 20)[-1] == 99
     assert np.unique(thinned(np.arange(21), 20)).size == 20
-
-
-def test_the_report_needs_no_matplotlib(wine, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert page(wine)
 
 
 def figures(text):

@@ -1,31 +1,34 @@
-"""Tests data and plots of a run: ladder, timeline, scaling, importance, and the best model on held-out rows.
+"""Tests data and charts of a run: ladder, timeline, scaling, importance, and the best model on held-out rows.
 
-Plots must show what happened, cut nothing off, and draw large runs with few artists.
+Where the marks of a chart are is tested in tests/report, since the report has the same charts.
 """
 
+import base64
 import dataclasses
 import math
 import pickle
+import re
 from itertools import pairwise
+from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import confusion_matrix, root_mean_squared_error
 
 import ash
-from ash.history.chart_data import parameter_axes, varying_axes
+from ash._utils.display import show
+from ash.history.chart_data import KINDS, barrier_cuts, ladder_points, parameter_axes, varying_axes
 from ash.history.importance import importance_of
 from ash.history.records import standing_of, survivors
 from ash.history.validation import MOST_CLASSES, calibration_of, confusion_of, residuals_of
+from ash.report.chart import SHADES
+from ash.simulation.simulate import speedups_of
+from report_help import SVG
 from result_help import columns, make_result
 
-matplotlib.use("Agg")
-PICTURES = ("plot", "plot_timeline", "plot_ladder", "plot_scaling")
-OF_PARAMETERS = ("plot_parallel", "plot_importance")
+CHARTS = ("plot", "plot_timeline", "plot_ladder", "plot_scaling", "plot_parallel", "plot_importance")
 HELD_OUT = ("plot_held_out", "plot_calibration")
 
 
@@ -51,154 +54,117 @@ def diabetes():
     return ash.tune(X, np.column_stack([y, -y]), candidates=4, seed=0, progress=False, validation=0.2)
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
+def drawn(chart):
+    """Return the root of the chart's SVG file."""
+    return ElementTree.fromstring(chart.svg())
 
 
-def labels(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+@pytest.mark.parametrize("method", [*CHARTS, *HELD_OUT, "plot_parameter"])
+def test_a_chart_is_a_picture_in_a_notebook_and_in_a_file(result, wine, method, tmp_path):
+    run, name = (result, ["hidden"]) if method == "plot_parameter" else (wine, [])
+    chart = getattr(run, method)(*name)
+    path = chart.save(tmp_path / "chart.svg")
+    text = path.read_text(encoding="utf-8")
+    assert isinstance(chart, ash.Chart) and text == chart.svg() and chart.title in repr(chart)
+    root = ElementTree.fromstring(text)
+    assert root[0].text == chart.title and root[1].text == chart.description
+    assert not re.search(r"var\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    width, height = (float(root.attrib[name]) for name in ("width", "height"))
+    keys = re.findall(r'<g transform="translate\(([\d.]+) ([\d.]+)\)">', text)
+    assert len(keys) == len(chart.keys) and all(float(x) < width and float(y) < height for x, y in keys)
+    image, caption = ElementTree.fromstring(chart._repr_html_())
+    assert base64.b64decode(image.attrib["src"].partition(",")[2]).decode() == text and caption.text == chart.caption
+    assert chart.figure() in run.report(tmp_path / "run.html").read_text(encoding="utf-8") or name
 
 
-def bars(collection):
-    """Return (thread, start, end) of each rectangle, sorted."""
-    corners = [path.vertices[:4] for path in collection.get_paths()]
-    return sorted((round(one[:, 1].mean()), one[:, 0].min(), one[:, 0].max()) for one in corners)
+def test_a_chart_is_saved_as_svg_alone(result, tmp_path):
+    with pytest.raises(ash.SettingError, match=r"path must end in '\.svg', got 'ladder\.png'; a browser or Inkscape"):
+        result.plot_ladder().save("ladder.png")
+    assert not [*tmp_path.iterdir()]
 
 
-def points(axes):
-    """Return a dict from the legend label of each scatter plot in the axes to the positions of its points."""
-    return {
-        one.get_label(): np.asarray(one.get_offsets()) for one in axes.collections if isinstance(one, PathCollection)
-    }
-
-
-def inside(axes):
-    """Return whether the axes, including legend and labels, are completely inside the figure."""
-    figure = axes.figure
-    figure.canvas.draw()
-    box, page = axes.get_tightbbox(), figure.bbox
-    return page.x0 - 1 <= box.x0 and box.x1 <= page.x1 + 1 and page.y0 - 1 <= box.y0 and box.y1 <= page.y1 + 1
-
-
-@pytest.mark.parametrize("method", [*PICTURES, *OF_PARAMETERS, *HELD_OUT])
-def test_a_plot_fits_its_figure_and_accepts_given_axes(result, wine, method):
-    import matplotlib.pyplot as plt
-
-    draw = getattr(wine if method in HELD_OUT else result, method)
-    axes = draw()
-    assert inside(axes) and axes.get_xlabel() + "".join(map(str, axes.get_xticklabels()))
-    assert axes.get_ylabel() + "".join(map(str, axes.get_yticklabels()))
-    _, own = plt.subplots()
-    figures = plt.get_fignums()
-    assert draw(ax=own) is own and plt.get_fignums() == figures
-
-
-@pytest.mark.parametrize("method", PICTURES[:3])
-def test_runs_with_one_thread_or_few_jobs_are_drawn(method):
+def test_runs_with_one_job_are_drawn():
     smallest = make_result(candidates=1, threads=1)
-    assert inside(getattr(smallest, method)())
-    assert inside(getattr(make_result(candidates=40, threads=3, diverge=0.9, seed=1), method)())
+    for method in CHARTS:
+        drawn(getattr(smallest, method)())
+    drawn(smallest.plot_parameter("learning_rate"))
+    assert all(map(math.isnan, smallest.importance().values()))
+    assert smallest.plot_importance().caption.startswith("Importance cannot be computed from 1 candidate")
 
 
-def test_the_timeline_has_one_bar_per_job_and_per_assist(result):
-    axes = result.plot_timeline()
-    jobs, assists = (one for one in axes.collections if isinstance(one, PolyCollection))
-    assert bars(jobs) == sorted((job.thread, job.start, job.end) for job in result.jobs)
-    helped = zip(*(result.assists[name].tolist() for name in ("thread", "start", "end")), strict=True)
-    assert bars(assists) == sorted(helped) and assists.get_hatch() and not jobs.get_hatch()
-    colors = {job.rung: set() for job in result.jobs}
-    for job, color in zip(result.jobs, jobs.get_facecolors(), strict=True):
-        colors[job.rung].add(tuple(color))
-    assert all(len(own) == 1 for own in colors.values()) and len(set.union(*colors.values())) == 5
-    assert labels(axes) == [*(f"rung {rung}" for rung in range(5)), "in a team"]
-    assert f"4 threads, {result.utilization:.0%} busy" in axes.get_title()
-    assert axes.get_ylim()[0] > axes.get_ylim()[1] and axes.get_xlim()[1] >= max(job.end for job in result.jobs)
+def test_a_timeline_names_its_rungs_and_threads(result):
+    assert [text for _, text in result.plot_timeline().keys] == [f"rung {rung}" for rung in range(5)]
+    assert f"4 threads were busy for {result.utilization:.0%} of" in result.plot_timeline().caption
+    assert "Hatched" in result.plot_timeline().caption
+    assert "Hatched" not in make_result(candidates=8, threads=1).plot_timeline().caption
 
 
-def test_a_timeline_without_teams_is_drawn(result):
-    alone = make_result(candidates=8, threads=1)
-    axes = alone.plot_timeline()
-    assert len(axes.collections) == 1 and "in a team" not in labels(axes)
-    assert [*axes.get_yticks()] == [0] and axes.get_title().startswith("1 thread, ")
-    wide = make_result(candidates=64, threads=64)
-    assert len(wide.plot_timeline().get_yticks()) <= 16
-
-
-def test_colors_of_rungs_get_brighter():
-    from ash.plots.axes import rung_colors
-
-    light = [np.dot(color[:3], (0.2126, 0.7152, 0.0722)) for color in rung_colors(12)]
-    assert all(before < after for before, after in pairwise(light)) and len(rung_colors(1)) == 1
+def test_shades_of_rungs_get_darker():
+    style = make_result(candidates=8).plot().svg()
+    shades = [re.search(rf"\.r{number} {{ stroke: #(\w+); fill: #\1;", style)[1] for number in range(SHADES)]
+    light = [np.dot([*bytes.fromhex(shade)], (0.2126, 0.7152, 0.0722)) for shade in shades]
+    assert all(before > after for before, after in pairwise(light))
 
 
 def test_the_ladder_shows_promoted_candidates(result):
-    axes = result.plot_ladder()
-    found = points(axes)
+    found = ladder_points(result)
     above = {(job.candidate, job.rung - 1) for job in result.jobs}
-    went_up = [job for job in result.jobs if (job.candidate, job.rung) in above]
-    assert sorted(found["promoted"][:, 0]) == sorted(job.score for job in went_up)
-    assert len(found["diverged"]) == sum(job.diverged for job in result.jobs) > 0
-    assert sum(map(len, found.values())) == len(result.jobs)
-    assert found["diverged"][:, 0].max() < found["waiting"][:, 0].min()
-    for kind in found.values():
-        assert (np.abs(kind[:, 1] - kind[:, 1].round()) < 0.45).all()
-    assert f"the best, candidate {result.best_candidate}" in labels(axes)
-    way, star = axes.lines
-    own = [job for job in result.jobs if job.candidate == result.best_candidate]
-    assert [*way.get_xdata()] == [job.score for job in own] and [*star.get_xdata()] == [result.best_score]
+    went_up = [(job.candidate, job.rung) in above for job in result.jobs]
+    scores = result.columns["score"]
+    assert ((found.kind == 1) == went_up).all() and (found.x[found.kind < 2] == scores[found.kind < 2]).all()
+    assert (found.kind == 3).sum() == sum(job.diverged for job in result.jobs) > 0
+    assert found.x[found.kind == 3].max() < found.x[found.kind == 0].min()
+    assert (np.abs(found.y - result.columns["rung"]) < 0.45).all()
+    chart = result.plot_ladder()
+    assert [text for _, text in chart.keys] == [*KINDS[1::-1], KINDS[3], f"the best, candidate {result.best_candidate}"]
+    first = result.rungs[0]
+    told = f"rung 0: {first['promoted']} of {first['finished']} promoted, recall {first['recall']:.2f}; rung 1: "
+    assert chart.description.startswith(told)
 
 
 def test_the_ladder_shows_the_cuts_of_a_barrier(result):
-    axes = result.plot_ladder()
-    (cuts,) = (one for one in axes.collections if isinstance(one, LineCollection))
     last = [survivors(result.columns, rung, 2)[-1] for rung in range(len(result.rungs) - 1)]
-    assert [line[0][0] for line in cuts.get_segments()] == [result.columns["score"][row] for row in last]
-    axes.figure.canvas.draw()
-    right = [text.get_text() for text in axes.child_axes[0].get_yticklabels()]
-    first = result.rungs[0]
-    assert right[0] == f"{first['promoted']} of {first['finished']} promoted\nrecall {first['recall']:.2f}"
-    assert right[-1] == f"{result.rungs[-1]['finished']} finished"
-    assert axes.get_yticklabels()[0].get_text() == "rung 0\n1 epoch"
+    assert [*barrier_cuts(result).values()] == [result.columns["score"][row] for row in last]
+    assert result.plot_ladder().svg().count('class="cut"') == len(last)
 
 
 def test_one_outlier_does_not_squeeze_the_ladder(result):
     scores = result.columns["score"].copy()
     worst = np.nanargmin(scores)
     scores[worst] = -1e9
-    axes = dataclasses.replace(result, columns={**result.columns, "score": scores}).plot_ladder()
-    assert len(points(axes)["worse than shown"]) == 1 and axes.get_xlim()[0] > -10
-    assert "worse than shown" not in labels(result.plot_ladder())
+    found = ladder_points(dataclasses.replace(result, columns={**result.columns, "score": scores}))
+    assert (found.kind == 2).sum() == 1 and found.left > -10
+    assert not (ladder_points(result).kind == 2).any()
 
 
 def test_a_ladder_of_equal_scores_is_drawn():
     result = make_result(candidates=8)
     equal = dataclasses.replace(result, columns={**result.columns, "score": np.full(len(result.jobs), 0.5)})
-    low, high = equal.plot_ladder().get_xlim()
-    assert low < 0.5 < high
+    assert ladder_points(equal).left < 0.5 < ladder_points(equal).right
+    drawn(equal.plot_ladder())
 
 
 def test_a_ladder_cut_at_the_best_score_shows_the_lower_scores(result):
     scores = np.where(result.columns["score"] > np.nanquantile(result.columns["score"], 0.2), 1.0, 0.7)
-    axes = dataclasses.replace(result, columns={**result.columns, "score": scores}).plot_ladder()
-    assert axes.get_xlim()[0] < 0.7 < 1.0 < axes.get_xlim()[1] and "worse than shown" not in labels(axes)
+    found = ladder_points(dataclasses.replace(result, columns={**result.columns, "score": scores}))
+    assert found.left < 0.7 < 1.0 < found.right and not (found.kind == 2).any()
 
 
 def test_scaling_shows_the_simulation_and_its_bounds(result):
-    axes = result.plot_scaling(threads=[1, 2, 4, 8])
+    found = speedups_of(result, [1, 2, 8])
     rows = result.simulate(threads=[1, 2, 4, 8], teams=False).rows
-    with_teams, without, barriers, simulated, *shared, star = axes.lines
-    assert [*with_teams.get_xdata()] == [1, 2, 4, 8] == [*with_teams.get_ydata()]
     work = rows[0]["work_per_thread"]
-    assert without.get_ydata() == pytest.approx([work / row["bound"] for row in rows])
-    assert barriers.get_ydata() == pytest.approx([work / row["halving"] for row in rows])
-    assert simulated.get_ydata() == pytest.approx([row["speedup"] for row in rows])
-    assert star.get_xdata() == [4] and star.get_ydata() == pytest.approx([4 * result.utilization])
-    assert len(shared) == result.options.teams and len(labels(axes)) == 5 + len(shared)
-    assert [*result.plot_scaling().lines[0].get_xdata()] == [row["threads"] for row in result.simulate().rows]
+    assert found.threads == [1, 2, 4, 8] and result.threads == 4
+    assert found.bound == pytest.approx([work / row["bound"] for row in rows])
+    assert found.halving == pytest.approx([work / row["halving"] for row in rows])
+    assert found.alone == pytest.approx([row["speedup"] for row in rows])
+    assert found.measured == pytest.approx(4 * result.utilization)
+    assert (found.shared is not None) == result.options.teams
+    assert (
+        result.plot_scaling([1, 2, 8]).svg() == result.plot_scaling([1, 2, 4, 8]).svg() != result.plot_scaling().svg()
+    )
+    with pytest.raises(ash.SettingError, match="threads must be an integer from 1 to"):
+        result.plot_scaling("8")
 
 
 def test_arguments_of_a_simulation_are_passed_on(result):
@@ -206,22 +172,6 @@ def test_arguments_of_a_simulation_are_passed_on(result):
     assert teams["makespan"] < alone["makespan"] and alone["makespan"] >= alone["bound"] * (1 - 1e-9)
     with pytest.raises(ash.SettingError, match="speed"):
         result.simulate(speed=2)
-
-
-def test_ten_thousand_jobs_are_drawn_with_few_artists():
-    result = make_result(candidates=5000, threads=16, teams=False)
-    assert len(result.jobs) > 9000
-    for method in PICTURES[:3]:
-        axes = getattr(result, method)()
-        assert len(axes.collections) + len(axes.lines) + len(axes.patches) < 10
-        axes.figure.canvas.draw()
-
-
-def test_plots_of_a_real_run_fit_their_figures():
-    X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
-    for method in PICTURES:
-        assert inside(getattr(result, method)())
 
 
 def job(candidate, rung, score, diverged=False):
@@ -360,9 +310,7 @@ def test_residuals_match_the_winner(diabetes, wine):
         found = residuals_of(diabetes, output)
         assert np.array_equal(found.true, kept.targets[:, output])
         assert found.rmse == pytest.approx(root_mean_squared_error(found.true, kept.predictions[0][:, output]))
-        axes = diabetes.plot_held_out(output=output)
-        (points,) = (one for one in axes.collections if isinstance(one, PathCollection))
-        assert np.array_equal(points.get_offsets(), np.column_stack([found.true, found.predicted]))
+        assert f"root mean squared error {show(found.rmse)}" in diabetes.plot_held_out(output=output).caption
     weights = np.random.default_rng(0).integers(1, 9, len(kept.targets)).astype(float)
     weighted = residuals_of(dataclasses.replace(diabetes, kept=dataclasses.replace(kept, weights=weights)), 1)
     error = root_mean_squared_error(weighted.true, weighted.predicted, sample_weight=weights)
@@ -385,16 +333,21 @@ def test_a_result_without_predictions_says_so():
 
 def test_a_hyperparameter_is_drawn_with_the_best_score_of_each_candidate():
     result = make_result(candidates=32, threads=4, diverge=0.2, seed=1)
-    axes = result.plot_parameter("learning_rate")
-    groups = {one.get_label(): one for one in axes.collections}
-    drawn = np.concatenate([one.get_offsets() for label, one in groups.items() if label != "diverged"])
-    rows = [row for row in result.candidates if not math.isnan(row["score"])]
-    assert sorted(map(tuple, drawn)) == sorted((row["params"]["learning_rate"], row["score"]) for row in rows)
-    assert len(groups["diverged"].get_offsets()) == sum(row["diverged"] for row in result.candidates) > 0
-    sizes = [groups[f"rung {rung}"].get_sizes()[0] for rung in range(5)]
-    assert axes.get_xscale() == "log" and sizes == sorted(set(sizes))
-    hidden = result.plot_parameter("hidden")
-    assert [text.get_text() for text in hidden.get_xticklabels()] == ["16", "64", "256"]
+    picture = drawn(result.plot_parameter("learning_rate"))
+    marks = {int(one.attrib["data-c"]): one for one in picture.iter() if "data-c" in one.attrib}
+    assert set(marks) == set(range(32))
+    rows = [row for row in result.candidates if marks[row["candidate"]].tag == f"{SVG}circle"]
+    lost = [mark for mark in marks.values() if mark.attrib.get("class") == "cross"]
+    assert len(lost) == sum(row["diverged"] and math.isnan(row["score"]) for row in result.candidates) > 0
+    for name, values in (
+        ("cx", [math.log(row["params"]["learning_rate"]) for row in rows]),
+        ("cy", [-row["score"] for row in rows]),
+    ):
+        places = [float(marks[row["candidate"]].attrib[name]) for row in rows]
+        assert np.corrcoef(places, values)[0, 1] == pytest.approx(1, abs=1e-3)
+    sizes = {row["rungs"]: float(marks[row["candidate"]].attrib["r"]) for row in rows}
+    assert [sizes[rungs] for rungs in sorted(sizes)] == sorted(set(sizes.values())) and len(sizes) > 2
+    assert {"16", "64", "256"} < {one.text for one in drawn(result.plot_parameter("hidden")).iter(f"{SVG}text")}
     with pytest.raises(
         ash.SettingError,
         match="name must be a hyperparameter of this run, one of 'learning_rate', 'hidden', got 'depth'",
@@ -404,25 +357,17 @@ def test_a_hyperparameter_is_drawn_with_the_best_score_of_each_candidate():
 
 def test_candidates_without_a_hyperparameter_are_counted(wine):
     without = sum("momentum" not in one for one in wine.params)
-    assert f"momentum ({without} candidates do not have it)" == wine.plot_parameter("momentum").get_xlabel()
-    (lines,) = (one for one in wine.plot_parallel().collections if isinstance(one, LineCollection))
-    below = [line for line in lines.get_segments() if line[3][1] < 0]
-    assert len(lines.get_segments()) == 48 and len(below) == without
+    assert f"{without} without it" in {one.text for one in drawn(wine.plot_parameter("momentum")).iter(f"{SVG}text")}
 
 
-def test_parameters_of_a_single_candidate_are_drawn():
-    smallest = make_result(candidates=1, threads=1)
-    for draw in (smallest.plot_parallel, smallest.plot_importance, lambda: smallest.plot_parameter("learning_rate")):
-        draw().figure.canvas.draw()
-    assert all(map(math.isnan, smallest.importance().values()))
-
-
-def test_the_plot_of_importance_matches_the_numbers():
+def test_the_chart_of_importance_matches_the_numbers():
     params = [{"rate": row / 64, "width": (row * 7 % 5,), "same": 1} for row in range(64)]
     result = changed(make_result(), params, [one["rate"] + one["width"][0] / 9 for one in params])
-    axes = result.plot_importance()
-    found = result.importance()
-    names = [text.get_text() for text in axes.get_yticklabels()]
-    widths = [bar.get_width() for bar in axes.patches]
-    assert dict(zip(names, widths, strict=True)) == {"rate": found["rate"], "width": found["width"]}
-    assert widths == sorted(widths) and "explains" in axes.get_title()
+    chart, found = result.plot_importance(), result.importance()
+    widths = [float(one.attrib["width"]) for one in drawn(chart).iter(f"{SVG}rect") if one.get("class") == "bar"]
+    assert widths == sorted(widths, reverse=True) and "explains" in chart.caption
+    assert widths[1] / widths[0] == pytest.approx(
+        min(found["rate"], found["width"]) / max(found["rate"], found["width"]), abs=1e-3
+    )
+    best = max(("rate", "width"), key=found.get)
+    assert chart.description.startswith(f"{best} {100 * found[best]:.0f}\u202f%, ")

@@ -5,8 +5,6 @@ import math
 import pickle
 from itertools import pairwise
 
-import matplotlib
-import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 
@@ -16,7 +14,6 @@ from ash.history.json_files import finite
 from ash.history.records import JobRecord
 from result_help import make_result
 
-matplotlib.use("Agg")
 X, Y = load_wine(return_X_y=True)
 
 
@@ -108,20 +105,6 @@ def test_a_result_is_converted_to_frames(result):
     assert list(rungs["places"]) == [16, 8, 4, 2]
     with pytest.raises(ash.SettingError, match="'candidates', 'jobs', 'rungs'"):
         result.to_pandas("trials")
-
-
-def test_the_scores_are_plotted(result):
-    import matplotlib.pyplot as plt
-
-    axes = result.plot()
-    (winner,) = axes.lines
-    own = [job for job in result.jobs if job.candidate == result.best_candidate]
-    assert list(winner.get_xdata()) == list(np.cumsum([job.epochs for job in own]))
-    assert list(winner.get_ydata()) == [job.score for job in own]
-    assert len(axes.collections[0].get_paths()) == 16
-    assert "accuracy" in axes.get_ylabel()
-    assert result.plot(axes) is axes
-    plt.close("all")
 
 
 def test_a_result_is_shown_as_text(result):

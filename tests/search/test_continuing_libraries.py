@@ -611,7 +611,7 @@ def test_a_tenth_of_the_training_rows_is_held_out_for_early_stopping() -> None:
         trainer, _ = search(lightgbm(early_stopping_round=5), {"num_leaves": [4, 8]}, **settings)._prepared(
             *(X, Y, {} if groups is None else {"groups": groups})
         )
-        fold = trainer.splits[-1][0]
+        fold = trainer.table.splits[-1][0]
         kept, held = trainer._stopping_split(fold)
         assert sorted([*kept, *held]) == sorted(fold) and len(held) == pytest.approx(len(fold) / 10, abs=4)
         again = trainer._stopping_split(fold)
@@ -625,7 +625,7 @@ def test_a_tenth_of_the_training_rows_is_held_out_for_early_stopping() -> None:
     _, kept, held = split(X, Y, groups)
     assert not set(groups[kept]) & set(groups[held])
     trainer, kept, held = split(X, Y, cv=TimeSeriesSplit(3))
-    assert kept.max() < held.min() and held.max() < trainer.splits[-1][1].min()
+    assert kept.max() < held.min() and held.max() < trainer.table.splits[-1][1].min()
     _, kept, held = split(X, Y, np.arange(300) // 150, cv=GroupKFold(2))  # one group trains, so it is divided
     assert len(held) == 15
 

@@ -211,7 +211,7 @@ def test_a_journal_continues_only_with_the_same_objects(tmp_path: Path) -> None:
     path = tmp_path / "search.ash"
     whole = mixed()
     with pytest.warns(UserWarning, match="before a candidate had been trained with"):
-        part = mixed(journal=path, epoch_limit=whole.result_.epochs // 2)
+        part = mixed(journal=path, epoch_limit=whole.result_.epochs // 4)
     assert len(part.result_.jobs) < len(whole.result_.jobs)
     assert mixed(journal=path).result_.digest == whole.result_.digest
     other = {**MIXED, "scale": ["passthrough", StandardScaler(copy=False), MinMaxScaler()]}

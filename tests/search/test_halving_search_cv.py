@@ -2,7 +2,6 @@
 
 import inspect
 import pickle
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -463,13 +462,6 @@ def test_every_value_of_a_distribution_is_tried_before_drawing_ends(seed: int) -
     assert search.n_candidates_[0] == 20
     search.set_params(param_distributions={"limit": [2, 2, 3]}, n_candidates=2).fit(X, Y)
     assert search.n_candidates_[0] == 2
-
-
-def test_resources_grow_if_there_are_too_few_iterations() -> None:
-    settings: dict[str, Any] = {"n_candidates": 60, "resource": "rounds", "max_resources": 100, "cv": 2}
-    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, min_resources="exhaust", **settings).fit(X, Y)
-    assert search.n_resources_ == [3, 9, 27, 81]
-    assert all(after == 3 * before for before, after in pairwise(search.n_resources_))
 
 
 def test_a_power_of_the_factor_gives_all_iterations() -> None:

@@ -1,6 +1,7 @@
 """Tests `ash.ASHSearchCV`: the interface of scikit-learn's searches, metadata, rungs, and training further."""
 
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import ash
+from ash.function.answers import Tunable
 from ash.sklearn.cv_results import FoldInfo, JobInfo
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
@@ -601,30 +603,20 @@ def test_the_estimated_refit_takes_longer_for_more_rows() -> None:
     assert trainer.refit_seconds([JobInfo(200, 200, "anew", (fold,) * 3)]) == pytest.approx(2.0 * 300 / 200)
 
 
-class Reserving:
+class Reserving(Tunable):
     """Tunes a function, and claims that the step after the search takes hours."""
 
-    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> float:
-        return float(params["width"])
-
-    def refit_seconds(self, infos: list[Any]) -> float:
-        return 3600.0 * len(infos)
+    def refit_seconds(self, infos: Iterable[Any]) -> float:
+        return 3600.0 * len(list(infos))
 
 
 def test_no_job_starts_in_the_time_reserved_for_the_refit() -> None:
-    space = {"width": list(range(1, 33))}
-    early = ash.tune_function(Reserving(), space, candidates=32, time_limit=3000, threads=1)
+    space, train = {"width": list(range(1, 33))}, Reserving(lambda params, epochs, state: float(params["width"]))
+    one = ash.SearchConfig(workers=1)  # the first job is decided, and its refit reserved, before the second starts
+    early = ash.tune_function(train, space, candidates=32, time_limit=3000, threads=1, config=one)
     assert early.ended == "time_limit" and len(early.jobs) == 1
-    whole = ash.tune_function(Reserving(), space, candidates=32, time_limit=36000, threads=1)
+    whole = ash.tune_function(train, space, candidates=32, time_limit=36000, threads=1)
     assert whole.ended == "finished" and whole.best_score == 32
-
-
-def test_an_attribute_of_a_function_reserves_no_time() -> None:
-    def train(params: dict[str, Any], epochs: int, state: Any) -> float:
-        return float(params["width"])
-
-    train.refit_seconds = 3.0  # type: ignore[attr-defined]
-    assert ash.tune_function(train, {"width": [1, 2, 3, 4]}, candidates=4, time_limit=100, threads=1).best_score == 4
 
 
 @pytest.mark.filterwarnings("ignore:the search ended")

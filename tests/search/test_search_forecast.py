@@ -197,8 +197,8 @@ def test_a_simulation_decides_by_forecasts(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_plots_say_that_they_show_forecasts() -> None:
     ours, without = boosted(), boosted(forecast=False)
-    assert "forecast for the next rung" in ours.result_.plot_ladder().get_xlabel()
-    assert "expected" not in without.result_.plot_ladder().get_xlabel()
+    assert "forecast for the next rung" in ours.result_.plot_ladder().svg()
+    assert "forecast" not in without.result_.plot_ladder().svg()
 
 
 def test_a_scorer_that_cannot_score_a_stage_is_not_a_failure() -> None:

@@ -178,7 +178,7 @@ def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[lis
 
 
 def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
-    """Return the results in a journal, which is read by SQLite without any code of ash."""
+    """Return the results in a journal, decided or not, which is read by SQLite without any code of ash."""
     if not path.exists() or path.stat().st_size == 0:
         return []
     connection = sqlite3.connect(path)
@@ -186,7 +186,11 @@ def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             return []
-        return connection.execute("SELECT candidate, rung, score, weights_hash FROM jobs").fetchall()
+        jobs = connection.execute("SELECT candidate, rung, score, weights_hash FROM jobs").fetchall()
+        decided = {job[:2] for job in jobs}
+        held = connection.execute("SELECT value FROM facts WHERE name = 'held'").fetchall()
+        undecided = [(row[1], row[2], row[7], row[10]) for (text,) in held for row in json.loads(text)]
+        return jobs + [job for job in undecided if job[:2] not in decided]
     finally:
         connection.close()
 

@@ -309,19 +309,6 @@ def test_a_small_branch_beside_a_continuous_one_is_exhausted() -> None:
     assert Counter(params["a"] for params in drawn) == {"x": 2900, "y": 99, "z": 1}
 
 
-def test_finite_spaces_are_drawn_to_their_end() -> None:
-    space = ash.FunctionSpace(a=["x", "y", "z"], b=ash.integers(1, 2000).when(a="x"), c=[1, 2])
-    drawn = [encode(tuple(params.items())) for params in space.stream(3)]
-    assert len(drawn) == len(set(drawn)) == space.size == 2002 * 2
-
-
-def test_conditions_on_integers_with_many_levels_are_counted() -> None:
-    space = ash.FunctionSpace(trees=ash.integers(1, 50_000), depth=ash.choice(1, 2).when(trees=(7, 9)))
-    assert space.size == 49_998 + 4
-    with pytest.raises(ash.SettingError, match="condition on trees, which may be anything from 1 to 1000000"):
-        ash.FunctionSpace(trees=ash.integers(1, 10**6), depth=ash.choice(1, 2).when(trees=7))
-
-
 def test_repr_shows_the_range() -> None:
     assert repr(space_of_all()) == (
         "<ash.Space (hidden: 2, learning_rate: 0.0001 to 0.1, optimizer: 2, momentum: 0.8 to 0.99, "

@@ -89,29 +89,21 @@ def test_duplicate_options_are_merged() -> None:
         lambda: ash.integers(1, 5, step=0),
         lambda: ash.integers(1.0, 5),  # type: ignore[arg-type]
         lambda: ash.integers(1, 5, default=9),
-        lambda: ash.integers(0, 5, step=5, default=3),
         lambda: ash.integers(True, 5),
         lambda: ash.integers(0, 10**18 + 1),
         lambda: ash.integers(0, 9, log=True),
-        lambda: ash.integers(1, 9, step=2, log=True),
         lambda: ash.integers(1, 9, step=2, levels=3),
         lambda: ash.integers(1, 9, levels=1),
-        lambda: ash.integers(1, 9, log=True, default=10),
         lambda: ash.uniform(1.0, 0.0),
         lambda: ash.uniform(0.0, float("nan")),
-        lambda: ash.uniform(float("-inf"), 0.0),
         lambda: ash.uniform("0", 1),  # type: ignore[arg-type]
         lambda: ash.uniform(0, 1, levels=1),
-        lambda: ash.uniform(0, 1, levels=2.5),  # type: ignore[arg-type]
         lambda: ash.uniform(0, 1, default=2),
         lambda: ash.uniform(1.0, 1.0 + 2**-50, levels=1000),
         lambda: ash.log(0.0, 1.0),
-        lambda: ash.log(-1.0, 1.0),
         lambda: ash.log(1.0, 0.1),
-        lambda: ash.log(0.1, float("inf")),
         lambda: ash.log(1e-301, 1.0),
         lambda: ash.log(0.1, 1, levels=10**9),
-        lambda: ash.log(0.1, 1, default=float("nan")),
         lambda: ash.choice(1).when(),
         lambda: ash.choice(1).when(optimizer="sgd").when(optimizer="adam"),
     ],
@@ -158,50 +150,17 @@ def momentum_space() -> Space:
     [
         (lambda: Space(learning_rat=0.1), "did you mean learning_rate"),
         (lambda: Space(epochs=ash.choice(1, 2)), "'epochs' is part of the budget"),
-        (lambda: Space(candidates=8), "'candidates' is part of the budget"),
-        (lambda: Space(threads=ash.integers(1, 4)), "'threads' is part of the budget"),
-        (
-            lambda: Space(activation="reluu"),
-            "activation must be one of relu, sigmoid, tanh, gelu, silu, selu, mish, identity, or a tuple",
-        ),
-        (
-            lambda: Space(activation=ash.choice("relu", "reluu")),
-            "activation must be one of relu, sigmoid, tanh, gelu, silu, selu, mish, identity, or a tuple",
-        ),
-        (
-            lambda: Space(hidden=(0,)),
-            r"hidden must be a tuple of widths from 1 to 16384, one per hidden layer, at most 64; \(\) for none, got",
-        ),
-        (
-            lambda: Space(hidden=ash.choice((8,), (8, 0))),
-            r"hidden must be a tuple of widths from 1 to 16384, one per hidden layer, at most 64; \(\) for none, got",
-        ),
-        (
-            lambda: Space(learning_rate=(0.001, 0.1)),
-            r"learning_rate must be .*, got \(0.001, 0.1\); .* give a list, or a domain such as ash.log",
-        ),
+        (lambda: Space(activation="reluu"), "activation must be one of relu, .*, got 'reluu'"),
+        (lambda: Space(hidden=ash.choice((8,), (8, 0))), "hidden must be a tuple of widths from 1 to 16384"),
+        (lambda: Space(learning_rate=(0.001, 0.1)), r"got \(0.001, 0.1\); .* give a list, or a domain such as"),
         (lambda: Space(dropout=ash.uniform(0, 1.5)), "dropout must be .*, got 1.5"),
         (lambda: Space(learning_rate=float("nan")), "learning_rate must be .*, got nan"),
-        (lambda: Space(learning_rate=ash.choice(0.1, float("nan"))), "learning_rate must be .*, got nan"),
-        (lambda: Space(dropout=ash.uniform(0, 1.5, levels=3)), "dropout must be .*, got 1.5"),
         (lambda: Space(batch_size=ash.uniform(1, 9)), "batch_size must be .*, got 1.0"),
         (lambda: Space(hidden=[]), r"hidden=\[\]: it is empty; give at least one value"),
-        (
-            lambda: Space(hidden=ash.integers(8, 64, log=True)),
-            "hidden cannot have a domain of all integers from 8 to 64",
-        ),
-        (lambda: Space(l2=ash.integers(0, 10**6)), "l2 cannot have a domain of all integers from 0 to 1000000"),
+        (lambda: Space(hidden=ash.integers(8, 64, log=True)), "hidden cannot have a domain of all integers"),
         (
             lambda: Space(learning_rate=ash.log(1e-3, 1), momentum=ash.choice(0.9).when(learning_rate=0.1)),
             "condition on learning_rate, which may be anything from 0.001 to 1.0: give learning_rate levels=",
-        ),
-        (
-            lambda: Space(batch_size=ash.integers(8, 64, log=True), momentum=ash.choice(0.9).when(batch_size=32)),
-            "condition on batch_size, which may be anything from 8 to 64",
-        ),
-        (
-            lambda: Space(optimizer=["adam", "sgd"], weight_decay=ash.uniform(0, 0.1)),
-            "takes no weight_decay=0.1",
         ),
         (lambda: Space(momentum=ash.choice(0.9).when(optimizer="sgd")), "which is not in the space"),
         (lambda: Space(momentum=ash.choice(0.9).when(optimiser="sgd")), "did you mean optimizer"),
@@ -373,7 +332,7 @@ def test_the_grid_contains_exactly_all_configurations(pair: Any, seed: int) -> N
 # The default space
 
 
-@pytest.mark.parametrize("rows", [20, 500, 4_000, 50_000, 1_000_000])
+@pytest.mark.parametrize("rows", [20, 4_000, 1_000_000])
 @pytest.mark.parametrize(("features", "outputs", "classes"), [(1, 1, 2), (64, 1, 10), (5000, 1, 0), (8, 300, 0)])
 def test_the_default_space_is_valid_everywhere(rows: int, features: int, outputs: int, classes: int) -> None:
     metric = "accuracy" if classes else "r2"
@@ -423,18 +382,6 @@ def test_label_smoothing_depends_on_classes_and_metric(classes: int, metric: str
 
 
 # Draws: the default comes first, then uniform draws without repetition, the same on every machine
-
-
-def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
-    drawn = LARGE.sample(16_384, seed=3)
-    assert drawn[0] == LARGE.default
-    assert len({key(params) for params in drawn}) == 16_384
-
-
-def test_fewer_candidates_are_the_first_of_more() -> None:
-    whole = LARGE.sample(300, seed=5)
-    for k in (1, 2, 17, 299):
-        assert LARGE.sample(k, seed=5) == whole[:k]
 
 
 def test_seeds_are_integers_of_any_size() -> None:
@@ -501,11 +448,6 @@ def test_every_order_of_a_small_space_is_equally_likely() -> None:
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
     # one seed in 1,000 exceeds this number (5 degrees of freedom)
     assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5
-
-
-def test_a_long_stream_ends_with_its_space() -> None:
-    space = Space(dropout=ash.uniform(0, 0.9, levels=200), momentum=ash.uniform(0, 0.9, levels=200))
-    assert sum(1 for _ in space.stream(3)) == 40_000
 
 
 def test_a_space_without_choices_has_one_configuration() -> None:

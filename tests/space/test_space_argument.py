@@ -152,8 +152,7 @@ def test_plots_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
     assert set(result.importance()) == set(SPACE)
     result.report(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 2_000_000
-    axis = result.plot_parameter("k")
-    assert axis.get_xscale() == "log" and result.plot_parameter("n").get_xscale() == "linear"
+    assert ", log;" in result.plot_parameter("k").description and ", linear;" in result.plot_parameter("n").description
 
 
 def test_given_values_between_levels_come_first() -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from ash import _core
-from ash._utils.installation import _installed, show_versions, versions
+from ash._utils.installation import installed_version, show_versions, versions
 
 CHANGES_NOTHING = """
 import logging, os, signal, sys, threading, warnings
@@ -49,7 +49,7 @@ def test_versions_are_printed_one_per_line(capsys) -> None:
 
 
 def test_a_missing_package_is_reported_as_not_installed() -> None:
-    assert _installed("no-such-package-as-this") == "not installed"
+    assert installed_version("no-such-package-as-this") == "not installed"
 
 
 def test_f53_importing_ash_changes_no_global_state() -> None:

@@ -23,7 +23,6 @@ TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
         throw std::invalid_argument("threads must be at least 1, not " + std::to_string(settings.threads));
     }
     if (settings.ahead < 0) throw std::invalid_argument("ahead: negative");
-    if (settings.keep < 1) throw std::invalid_argument("keep must be at least 1, not " + std::to_string(settings.keep));
     if (settings.cores < 1) settings.cores = settings.threads;
     settings.ladder.candidates = candidates.count();
     return settings;
@@ -34,17 +33,13 @@ TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
 Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings)
     : settings_(checked(settings, *candidates)),
       candidates_(std::move(candidates)),
-      ladder_(settings_.ladder),
-      clock_(make_clock(
-          settings_.schedule, ladder_, candidates_->known(), settings_.workers,
-          [this](const Job& job) { return candidates_->cost(job); }, Order::finish, settings_.work_limit)),
-      records_(settings_.keep),
       seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
-      owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },
-             .replay = [this](const Task& task, const KnownJob& known) { replay(task, known); },
-             .is_over = [this] { return stop_.load(); },
-             .is_late = [this](const Task& task) { return is_late(task); }} {
-    records_.count(ladder_.rungs());
+      search_({.ladder = settings_.ladder,
+               .schedule = settings_.schedule,
+               .workers = settings_.workers,
+               .work_limit = settings_.work_limit,
+               .keep = settings_.keep},
+              candidates_->known(), *this) {
     look_for_wants();
 }
 
@@ -65,18 +60,14 @@ void Tuner::join() noexcept {
 
 bool Tuner::is_forked() const noexcept { return process_ != 0 && process_ != getpid(); }
 
-void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
+void Tuner::restore(std::vector<KnownJob> jobs, std::vector<Step> steps, std::span<const Assist> assists,
                     double seconds) {
     if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
     before_ = seconds;
-    for (const Assist& each : assists) records_.assisted(each);
+    for (const Assist& each : assists) records().assisted(each);
     in_critical_section([&] {
-        replay_.add(std::move(jobs));
-        if (settings_.schedule == Schedule::greedy) {
-            replay_.retrace(steps, *clock_, owner_);
-        } else {
-            replay_.catch_up(*clock_, owner_);
-        }
+        search_.restore(std::move(jobs), std::move(steps));
+        heed();
     });
 }
 
@@ -124,29 +115,29 @@ void Tuner::stop() noexcept {
 void Tuner::limit(double seconds) {
     bool news = false;
     in_critical_section([&] {
-        const bool was_late = replay_.is_late(owner_);
+        const bool was_late = search_.is_late();
         limit_ = this->seconds() + seconds;
-        news = was_late && !replay_.is_late(owner_);
+        news = was_late && !search_.is_late();
     });
     if (news) ring();
 }
 
 bool Tuner::is_short_of_time() const {
     bool is_short = false;
-    in_critical_section([&] { is_short = replay_.is_late(owner_); });
+    in_critical_section([&] { is_short = search_.is_late(); });
     return is_short;
 }
 
 bool Tuner::is_out_of_time() const {
     bool is_out = false;
-    in_critical_section([&] { is_out = replay_.is_late(owner_) && seats_.busy() == 0; });
+    in_critical_section([&] { is_out = search_.is_late() && seats_.busy() == 0; });
     return is_out;
 }
 
 void Tuner::provide(std::vector<Settings> more) {
     change([&] {
         candidates_->append(std::move(more));
-        clock_->provide(candidates_->known());
+        search_.provide(candidates_->known());
     });
 }
 
@@ -160,18 +151,18 @@ States Tuner::states(std::int32_t candidate, std::int32_t rung) {
     States found;
     in_critical_section([&] { found = candidates_->share(candidate, rung); });
     if (!found.empty()) return found;
-    for (const Kept& each : records_.kept()) {
+    for (const Kept& each : kept()) {
         if (each.candidate == candidate && each.rung == rung) return each.states;
     }
     return {};
 }
 
 void Tuner::complete(int most, const std::function<bool()>& stop) {
-    std::vector<Kept> missing = without_states(records_.kept());
+    std::vector<Kept> missing = without_states(kept());
     missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
     std::vector<RetrainJob> jobs;
     for (const Kept& each : missing) {
-        const std::int64_t epochs = ladder_.rungs()[static_cast<std::size_t>(each.rung)].epochs();
+        const std::int64_t epochs = search_.rungs()[static_cast<std::size_t>(each.rung)].epochs();
         for (RetrainJob& job : candidates_->retraining({each.candidate, each.rung, epochs})) {
             jobs.push_back(std::move(job));
         }
@@ -198,16 +189,16 @@ void Tuner::complete(int most, const std::function<bool()>& stop) {
 }
 
 void Tuner::fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
-    for (const Kept& each : without_states(records_.kept())) {
+    for (const Kept& each : without_states(kept())) {
         if (each.candidate != candidate || each.rung != rung) continue;
-        records_.fill(each, candidates_->checked({candidate, rung, 0}, each.weights_hash, std::move(states)));
+        records().fill(each, candidates_->checked({candidate, rung, 0}, each.weights_hash, std::move(states)));
         return;
     }
 }
 
 Ending Tuner::ending() const {
     Ending ending = Ending::none;
-    in_critical_section([&] { ending = ladder_.ending(); });
+    in_critical_section([&] { ending = search_.ending(); });
     return ending;
 }
 
@@ -222,7 +213,7 @@ void Tuner::run() noexcept {
 void Tuner::work_all() noexcept {
     try {
         parallel(threads_, [this](int thread) { work(thread); }, [this] { stop(); });
-        if (ending() == Ending::none) change([this] { clock_->release(); });
+        if (ending() == Ending::none) change([this] { search_.release(); });
     } catch (...) {
         failure_ = std::current_exception();
     }
@@ -249,112 +240,83 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
     bool news = false;  // whether idle threads must look for work again
     in_critical_section([&] {
         collect(thread, done);
-        if (done.report) {
-            clock_->finish(*done.report);
-            settle();
-            look_for_wants();
-        }
-        decision.task = replay_.next(*clock_, owner_);
+        decision.task = search_.next();
         if (decision.task) assign(thread, *decision.task);
+        heed();
         decision.bell = bell_;
         if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
-        decision.finished = clock_->finished();
-        news = replay_.has_task(*clock_, owner_) || decision.finished || seats_.is_open(thread);
+        decision.finished = search_.finished();
+        news = search_.has_task() || decision.finished || seats_.is_open(thread);
     });
     if (news) ring();
     return decision;
 }
 
-// Registers the job that the thread has completed, or its help with a job, since its last decision. `done` is empty if
-// the thread neither completed a job nor helped.
+// Reports the job that the thread has completed, or registers its help with a job, since its last decision. `done` is
+// empty if the thread neither completed a job nor helped.
 void Tuner::collect(int thread, const Done& done) {
-    if (done.record) {
-        JobRecord record = *done.record;
-        record.team_limit = seats_.team_limit(thread);
-        const double cost = record.task.finish - record.task.start;
-        paced_seconds_ += record.end - record.start;
-        paced_cost_ += cost;
-        if (cost > 0.0) pace_[record.task.job.candidate] = (record.end - record.start) / cost;
-        held_.emplace(record.task.job.candidate, record);
-    }
+    const int team_limit = seats_.team_limit(thread);
     seats_.rise(thread);
     if (done.helped) seats_.helped(*done.helped);
-    if (done.assist) records_.assisted(*done.assist);
+    if (done.assist) records().assisted(*done.assist);
+    if (!done.record) return;
+    JobRecord record = *done.record;
+    record.team_limit = team_limit;
+    const double cost = record.task.finish - record.task.start;
+    paced_seconds_ += record.end - record.start;
+    paced_cost_ += cost;
+    if (cost > 0.0) pace_[record.task.job.candidate] = (record.end - record.start) / cost;
+    search_.finish(record);
 }
 
 void Tuner::assign(int thread, const Task& task) {
     seats_.sit(
         thread, task, candidates_->cost(task.job), candidates_->step_cost(task.job.candidate),
         [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
-    look_for_wants();
 }
 
-void Tuner::replay(const Task& task, const KnownJob& known) {
-    JobRecord record = known.record;
-    record.task = task;
-    record.external = candidates_->is_external(task.job.candidate);
-    candidates_->replay(task.job, known.fold_scores);
-    held_.emplace(task.job.candidate, record);
-    clock_->finish({task, record.score, record.loss});
-    settle();
-    look_for_wants();
+void Tuner::replayed(JobRecord& record, const KnownJob& known) {
+    record.external = candidates_->is_external(record.task.job.candidate);
+    candidates_->replay(record.task.job, known.fold_scores);
 }
 
-// Calls `change`, which changes the clock, in the critical section, and records the decisions that follow. Then wakes
-// the idle threads. Not used by threads in work(), for which decide() does the same.
+void Tuner::wait(const Report& report) {
+    candidates_->wait(report.task.job.candidate, report.task.job.rung, report.score, report.loss);
+}
+
+void Tuner::retire(std::int32_t candidate) {
+    candidates_->retire(candidate);
+    pace_.erase(candidate);
+}
+
+// Calls `change`, which changes the search, in the critical section. Then wakes the idle threads. Not used by threads
+// in work(), for which decide() does the same.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
-        settle();
-        look_for_wants();
+        heed();
     });
     ring();
 }
 
-// Records the decisions that the clock made in its last call, in order. Then frees the states of retired candidates.
-// Marks the states of all other candidates in these decisions as waiting. Stops the threads if the ladder is cut.
-// REQUIRES: the clock has just been called.
-void Tuner::settle() {
-    for (const Report& report : clock_->decided()) record(report);
-    std::vector<std::int32_t> retired = ladder_.take_retired();
-    for (const std::int32_t candidate : retired) {
-        candidates_->retire(candidate);
-        pace_.erase(candidate);
-    }
-    if (!retired.empty()) records_.retired(retired);
-    std::sort(retired.begin(), retired.end());
-    for (const auto& [task, score, loss] : clock_->decided()) {
-        const std::int32_t candidate = task.job.candidate;
-        if (std::binary_search(retired.begin(), retired.end(), candidate)) continue;
-        candidates_->wait(candidate, task.job.rung, score, loss);
-    }
-    records_.count(ladder_.rungs());
-    if (!ladder_.is_cut()) return;
+// Stops the threads if the search is cut, and asks for candidates. REQUIRES: the search may have changed.
+void Tuner::heed() {
+    look_for_wants();
+    if (!search_.is_cut() || stop_) return;
     stop_ = true;
     candidates_->stop();
 }
 
 std::vector<JobRecord> Tuner::held() const {
     std::vector<JobRecord> held;
-    in_critical_section([&] {
-        for (const auto& [candidate, record] : held_) held.push_back(record);
-    });
-    std::ranges::sort(held, {}, [](const JobRecord& each) { return each.task.job.candidate; });
+    in_critical_section([&] { held = search_.held(); });
     return held;
-}
-
-void Tuner::record(const Report& report) {
-    const auto held = held_.find(report.task.job.candidate);
-    const JobRecord record = held->second;
-    held_.erase(held);
-    records_.finished(record, seconds());
-    if (records_.would_keep(record)) records_.keep(record, candidates_->publish(report.task.job.candidate));
 }
 
 void Tuner::look_for_wants() {
     const std::int64_t known = candidates_->known();
     const std::int64_t room = candidates_->count() - known;
-    const bool short_of = settings_.ahead > 0 ? ladder_.entered() + settings_.ahead > known : clock_->starved();
+    const bool short_of = settings_.ahead > 0 ? search_.entered() + settings_.ahead > known : search_.is_starved();
     const std::int64_t wanted = short_of ? std::min(std::max(settings_.ahead, std::int64_t{1}), room) : 0;
     if (wanted == wanted_) return;
     const std::lock_guard lock(mutex_);
@@ -390,7 +352,7 @@ Tuner::Done Tuner::train(int thread, const Task& task) {
                            .team = team.largest(),
                            .diverged = is_diverged(result.score, result.loss),
                            .external = candidates_->is_external(task.job.candidate)};
-    return {.report = Report{task, result.score, result.loss}, .record = record};
+    return {.record = record};
 }
 
 Tuner::Done Tuner::help(int thread, const Invited& invited) {

@@ -9,11 +9,9 @@
 //       | wait() <------| ends when all threads have left
 //
 // The launcher is a separate thread, so that the caller can check for signals. The launcher is also thread 0 of the
-// OpenMP threads. Results of earlier runs are passed to restore() before start(), and reported when the clock requests
-// their jobs (replay.hpp).
+// OpenMP threads. What is decided, replayed and recorded is the search's part (search.hpp).
 //
-// Order:       the clock's order (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it
-//              is decided, so records are in the order of decisions.
+// Order:       the clock's order (clock.hpp).
 // Invariants:  (1) a job that ended is reported once, before its thread requests another job; a stopped job is not
 //                  reported and gets no JobRecord;
 //              (2) a thread that finds nothing to do reads bell_ before it leaves the critical section. It then sleeps
@@ -54,6 +52,7 @@
 #include "ash/search/ladder.hpp"
 #include "ash/search/records.hpp"
 #include "ash/search/replay.hpp"
+#include "ash/search/search.hpp"
 
 namespace ash {
 
@@ -63,28 +62,27 @@ struct TunerSettings {
     // No thread joins a team while at least this many threads run a job or help. The number of threads that run jobs is
     // not limited, except that complete() uses at most this many threads. 0 means `threads`.
     int cores = 0;
-    Schedule schedule = Schedule::reproducible;
-    int workers = 32;         // workers of the virtual clock
-    double work_limit = 0.0;  // total multiply-adds of jobs after which no job starts; 0 for no limit
+    Schedule schedule = Schedule::reproducible;  // this and the next two: as in SearchSettings
+    int workers = 32;
+    double work_limit = 0.0;  // in multiply-adds
     bool teams = true;
-    int keep = 1;  // maximum number of kept networks, and of kept external candidates (kept.hpp)
+    int keep = 1;  // as in SearchSettings
     // More candidates are requested when fewer than this many known candidates are waiting to enter. With 0, they are
     // requested when an idle worker finds no known candidate, so that draws may depend on the results so far.
     std::int64_t ahead = 1024;
 };
 
-class Tuner {
+class Tuner : private Search::Owner {
   public:
-    // Throws std::invalid_argument like Ladder and make_clock(), and for threads < 1, keep < 1 or ahead < 0.
+    // Throws std::invalid_argument like Search, and for threads < 1 or ahead < 0.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
-    ~Tuner();  // stops the threads and joins them
+    ~Tuner() override;  // stops the threads and joins them
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Resumes from the results of earlier runs. These runs took `seconds` in total, and the seconds of this run are
-    // counted from that value. steps: the decisions of a greedy run. Throws std::logic_error after start().
-    void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
-                 double seconds);
+    // Calls Search::restore(). The earlier runs took `seconds` in total, and the seconds of this run are counted from
+    // that value. Throws std::logic_error after start().
+    void restore(std::vector<KnownJob> jobs, std::vector<Step> steps, std::span<const Assist> assists, double seconds);
 
     // Calls Candidates::restore(). Throws std::logic_error after start(), and otherwise like that function.
     void restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
@@ -128,14 +126,11 @@ class Tuner {
     // Adds `more` to the known candidates. Throws like Candidates::append(). If it throws, nothing has changed.
     void provide(std::vector<Settings> more);
 
-    std::vector<Event> take_events() { return records_.take_events(); }
-    std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
-    std::vector<JobRecord> held() const;  // jobs that have ended and are not decided yet, by candidate
-    std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
-    std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
-    // Returns the candidates that have retired since the last call.
-    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }
-    std::vector<Kept> kept() const { return records_.kept(); }  // the best candidates (kept.hpp) of all recorded jobs
+    // The events, jobs, steps, assists, rungs and best candidates so far.
+    Records& records() { return search_.records(); }
+    const Records& records() const { return search_.records(); }
+    std::vector<Kept> kept() const { return records().kept(); }  // the best candidates (kept.hpp) of all recorded jobs
+    std::vector<JobRecord> held() const;                         // Search::held()
 
     // Returns the states [folds] after the job of this candidate in this rung, if the candidate waits in this rung or
     // the job is kept. Otherwise, or if any of these states is missing, returns no states.
@@ -151,7 +146,6 @@ class Tuner {
     // states or is no longer kept. Throws like Candidates::checked().
     void fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    std::vector<RungCounts> rungs() const { return records_.rungs(); }
     MemoryUse memory() const;
     Ending ending() const;
 
@@ -163,7 +157,6 @@ class Tuner {
         bool finished = false;
     };
     struct Done {  // the report of a thread that returns from work
-        std::optional<Report> report = {};
         std::optional<JobRecord> record = {};
         std::optional<Assist> assist = {};
         std::optional<int> helped = {};  // the owner of the job that the thread helped with
@@ -175,33 +168,35 @@ class Tuner {
     Decision decide(int thread, const Done& done);
     void collect(int thread, const Done& done);
     void assign(int thread, const Task& task);
-    void replay(const Task& task, const KnownJob& known);
     void change(const std::function<void()>& change);
-    void settle();
-    void record(const Report& report);
+    void heed();
     void look_for_wants();
-    bool is_late(const Task& task) const;
     Done train(int thread, const Task& task);
     Done help(int thread, const Invited& invited);
     void ring() noexcept;
-    double seconds() const;
+
+    double cost(const Job& job) const override { return candidates_->cost(job); }
+    double seconds() const override;
+    bool is_over() const override { return stop_; }
+    bool is_late(const Task& task) const override;
+    void replayed(JobRecord& record, const KnownJob& known) override;
+    States publish(std::int32_t candidate) override { return candidates_->publish(candidate); }
+    void wait(const Report& report) override;
+    void retire(std::int32_t candidate) override;
 
     const TunerSettings settings_;
     const std::unique_ptr<Candidates> candidates_;
-    Ladder ladder_;
-    std::unique_ptr<Clock> clock_;
-    Replay replay_;
-    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: jobs that ended and are not yet decided
-    Records records_;
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;
-    const Replay::Owner owner_;
     double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
     double paced_seconds_ = 0.0;  // total seconds of the jobs that ended in this run; paced_cost_: their total cost
     double paced_cost_ = 0.0;
     std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per multiply-add in its last job
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
+    std::chrono::steady_clock::time_point start_;
+    double before_ = 0.0;  // seconds of earlier runs; constant after start()
+    Search search_;        // after the members that it asks for
 
     mutable std::mutex mutex_;
     std::condition_variable end_;
@@ -211,8 +206,6 @@ class Tuner {
     std::thread launcher_;
     int threads_ = 0;
     int process_ = 0;  // id of the process that started the threads
-    std::chrono::steady_clock::time_point start_;
-    double before_ = 0.0;  // seconds of earlier runs; constant after start()
 };
 
 }  // namespace ash

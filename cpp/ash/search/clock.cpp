@@ -28,6 +28,11 @@ double Clock::begin(const Job& job) {
     return cost;
 }
 
+void Clock::decide(const Report& report) {
+    ladder_.report(report.task.job, report.score, report.loss, {report.is_error, report.is_known});
+    decided_.push_back(report);
+}
+
 std::optional<Task> GreedyClock::next() {
     if (released_ || is_starved(ladder(), known_)) return std::nullopt;
     const std::optional<Job> job = ladder().next();
@@ -37,9 +42,8 @@ std::optional<Task> GreedyClock::next() {
 }
 
 void GreedyClock::finish(const Report& report) {
-    ladder().report(report.task.job, report.score, report.loss);
     begin_decisions();
-    add_decision(report);
+    decide(report);
 }
 
 bool GreedyClock::has_task() const { return !released_ && !is_starved(ladder(), known_) && ladder().has_job(); }
@@ -77,8 +81,7 @@ void VirtualClock::finish(const Report& report) {
     if (!is_running(report.task)) throw std::invalid_argument("the task is not running");
     begin_decisions();
     Worker& own = worker(report.task.worker);
-    own.report.score = report.score;
-    own.report.loss = report.loss;
+    own.report = report;
     own.running = false;
     own.finished = true;
     if (!released_) advance();
@@ -131,11 +134,6 @@ void VirtualClock::employ() {
         ends_.emplace(task.finish, number);
         outstanding_.insert(key(task));
     }
-}
-
-void VirtualClock::decide(const Report& report) {
-    ladder().report(report.task.job, report.score, report.loss);
-    add_decision(report);
 }
 
 // Returns whether an idle worker waits for a candidate that is still to be drawn.

@@ -61,6 +61,8 @@ struct Report {
     Task task;
     double score;
     double loss;
+    bool is_error = false;  // whether it is a failure that counts towards most_failures (ladder.hpp)
+    bool is_known = false;  // whether it was replayed
 };
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
@@ -114,7 +116,7 @@ class Clock {
     double begin(const Job& job);  // adds the job's cost to the work so far, and returns the cost
     bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
-    void add_decision(const Report& report) { decided_.push_back(report); }
+    void decide(const Report& report);
 
   private:
     Ladder& ladder_;
@@ -164,7 +166,6 @@ class VirtualClock final : public Clock {
 
     void advance();
     void employ();
-    void decide(const Report& report);
     Key key(const Task& task) const;
     bool is_running(const Task& task) const;
     Worker& worker(std::int32_t number) { return workers_[static_cast<std::size_t>(number)]; }

@@ -1,6 +1,7 @@
 #include "ash/search/ladder.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,8 @@ void check(const LadderSettings& settings) {
     require_at_least(0, settings.epoch_limit, "epoch_limit");
     require_at_least(0, settings.report_limit, "report_limit");
     require_at_least(0, settings.patience, "patience");
+    require_at_least(0, settings.most_failures, "most_failures");
+    require_at_least(0, settings.first_failures, "first_failures");
     if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("rungs: at most 63 may be given");
     std::int64_t below = settings.candidates;
     for (const GivenRung& rung : settings.rungs) {
@@ -99,7 +102,7 @@ std::optional<Job> Ladder::next() {
     return start(static_cast<std::int32_t>(entered() - 1), 0);
 }
 
-void Ladder::report(const Job& job, double score, double loss) {
+void Ladder::report(const Job& job, double score, double loss, Failure failure) {
     const bool known = job.candidate >= 0 && job.candidate < entered();
     const auto candidate = static_cast<std::size_t>(job.candidate);
     if (!known || job.rung < 0 || running_rung_[candidate] != job.rung) {
@@ -108,7 +111,7 @@ void Ladder::report(const Job& job, double score, double loss) {
     }
     const auto place = static_cast<std::size_t>(job.rung);
     Rung& rung = rungs_[place];
-    const Entry entry{score, loss, job.candidate};
+    const Entry entry{settings_.rank_by_loss ? -loss : score, loss, job.candidate};
     const bool is_ranked = !is_improving(settings_) || improved(place, entry);
     // rank_limit() is at least share(), except in the last rung, from which no candidate is promoted.
     rung.finish(entry, std::min(share(place, rung.finished() + 1), rank_limit(place)), is_ranked);
@@ -120,12 +123,28 @@ void Ladder::report(const Job& job, double score, double loss) {
     retire_from(place);
     if (rung.finished() == population_[place]) lift_barrier(place);
     ++reported_;
-    if (is_cut()) return;
-    const bool is_best = !diverged && score > best_score_;
-    if (is_best) best_score_ = score;
+    if (!is_cut()) cut(job, score, diverged, failure);
+}
+
+// Ends the ladder if this report has reached a limit.
+void Ladder::cut(const Job& job, double score, bool diverged, Failure failure) {
+    const bool is_higher = settings_.by_rung && job.rung > best_rung_;
+    const bool is_below = settings_.by_rung && job.rung < best_rung_;
+    const bool is_best = !diverged && !is_below && (is_higher || score > best_score_);
+    if (is_best) {
+        best_score_ = score;
+        best_rung_ = job.rung;
+    }
     without_better_ = is_best ? 0 : without_better_ + 1;
-    if (!diverged && score >= settings_.stop_score)
+    failures_ = diverged ? failures_ + (failure.is_error ? 1 : 0) : 0;
+    new_failures_ = diverged ? new_failures_ + (failure.is_error && !failure.is_known ? 1 : 0) : 0;
+    const bool has_score = std::isfinite(best_score_);
+    const bool can_stop = !settings_.by_rung || job.rung + 1 == std::ssize(rungs_);
+    if (!diverged && can_stop && score >= settings_.stop_score)
         cut_ = Ending::stop_score;
+    else if ((settings_.most_failures > 0 && failures_ >= settings_.most_failures) ||
+             (settings_.first_failures > 0 && !has_score && new_failures_ >= settings_.first_failures))
+        cut_ = Ending::failures;
     else if (settings_.patience > 0 && without_better_ == settings_.patience)
         cut_ = Ending::patience;
     else if (reported_ == settings_.report_limit)

@@ -19,9 +19,12 @@
 // Order:       as in rung.hpp. Diverged candidates count as finished and are never promoted.
 // Retirement:  a candidate retires as soon as the reports so far rule out its promotion. Its state can then be freed.
 //              DESIGN.md ("Who retires") defines F and L, which are used below, and proves (4) and (5).
+// Rank:        by score, or with rank_by_loss by negated loss, so that a forecast can rank candidates.
 // Limits:      once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
-//              a score reaches stop_score, after `patience` reports in a row without a new best score, and after
-//              report_limit reports. Jobs that are still running at that time may be reported later. After close() no
+//              a score reaches stop_score, after `patience` reports in a row without a new best score, after
+//              most_failures errors in a row, after first_failures errors in a row before the first score (replayed
+//              errors do not count), and after report_limit reports. With by_rung, scores in different rungs are not
+//              comparable: any score in a higher rung is a new best score, and only the last rung has a stop_score. Jobs that are still running at that time may be reported later. After close() no
 //              job is given out either; the clock calls close() when the work limit is reached.
 // Invariants:  (1) a candidate runs at most one job at a time, and at most one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
@@ -77,13 +80,32 @@ struct LadderSettings {
     std::int64_t epoch_limit = 0;                                  // maximum total epochs of all jobs; 0 for no limit
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // score at which the run ends; NaN for none
     std::int64_t report_limit = 0;                                 // maximum number of reported jobs; 0 for no limit
-    std::int64_t patience = 0;          // maximum number of reports in a row without a new best score; 0 for no limit
+    std::int64_t patience = 0;        // maximum number of reports in a row without a new best score; 0 for no limit
+    std::int64_t most_failures = 0;   // maximum number of errors in a row; 0 for no limit
+    std::int64_t first_failures = 0;  // the same before the first score, without replayed errors
+    bool rank_by_loss = false;
+    bool by_rung = false;
     std::vector<GivenRung> rungs = {};  // if not empty, replaces eta, min_epochs and max_rungs
 };
 
 // The reason why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed the
 // limit; work_limit: close() was called.
-enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_limit, report_limit, work_limit };
+enum class Ending : std::uint8_t {
+    none,
+    finished,
+    stop_score,
+    patience,
+    failures,
+    epoch_limit,
+    report_limit,
+    work_limit
+};
+
+// Facts about a failed job: whether it counts towards most_failures, and whether it was replayed.
+struct Failure {
+    bool is_error = false;
+    bool is_known = false;
+};
 
 class Ladder {
   public:
@@ -97,7 +119,7 @@ class Ladder {
     std::optional<Job> next();
 
     // Throws std::invalid_argument and changes nothing if the job is not running.
-    void report(const Job& job, double score, double loss);
+    void report(const Job& job, double score, double loss, Failure failure = {});
 
     // From now on next() returns nothing. Running jobs may still be reported.
     void close() { closed_ = true; }
@@ -109,7 +131,7 @@ class Ladder {
     // running.
     bool finished() const { return ending() != Ending::none; }
 
-    // Returns whether the stop score, the patience or the report limit has ended the ladder.
+    // Returns whether the stop score, the patience, failures or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
     // Returns the reason why the ladder is finished; Ending::none while it is not.
@@ -128,6 +150,7 @@ class Ladder {
     std::optional<std::size_t> next_rung() const;
     bool affordable(std::size_t rung) const;
     bool promotable(std::size_t rung) const;
+    void cut(const Job& job, double score, bool diverged, Failure failure);
     void retire_from(std::size_t rung);
     std::int64_t share(std::size_t rung, std::int64_t finished) const;
     std::int64_t rank_limit(std::size_t rung) const;
@@ -146,6 +169,9 @@ class Ladder {
     std::int64_t epochs_left_;  // epochs that remain of epoch_limit; 0 without a limit
     std::int64_t reported_ = 0;
     std::int64_t without_better_ = 0;  // reports since the last new best score
+    std::int64_t failures_ = 0;        // errors in a row
+    std::int64_t new_failures_ = 0;    // those of them that were not replayed
+    std::int32_t best_rung_ = 0;       // with by_rung: the highest rung with a score
     double best_score_ = -std::numeric_limits<double>::infinity();
     bool closed_ = false;
     Ending cut_ = Ending::none;

@@ -50,6 +50,7 @@ struct JobRecord {
     double core_seconds = 0.0;  // seconds of work of all threads on the job; computed when the record is read
     bool diverged = false;      // whether score or loss is not finite
     bool external = false;      // whether the candidate is not a network
+    bool pruned = false;        // whether a function has ended its own trial, which is no error
 };
 
 // One decision of a run: a job was given out, or its result was accepted by the ladder.

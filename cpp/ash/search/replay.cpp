@@ -4,12 +4,22 @@
 
 namespace ash {
 
-void Replay::add(std::vector<KnownJob> jobs) {
+void Replay::add(std::vector<KnownJob> jobs, std::vector<Step> steps) {
     for (KnownJob& each : jobs) known_.insert_or_assign(key(each.record.task.job), std::move(each));
+    if (is_greedy_) steps_ = std::move(steps);
 }
 
-void Replay::catch_up(Clock& clock, const Owner& owner) {
-    while (!known_.empty() && !owner.is_over()) {
+void Replay::advance(Clock& clock, const Owner& owner) {
+    while (step_ < steps_.size() && !owner.is_over()) {
+        if (retrace(steps_[step_], clock, owner)) {
+            ++step_;
+        } else if (clock.starved()) {
+            return;
+        } else {
+            steps_.clear();
+        }
+    }
+    while (!is_greedy_ && !known_.empty() && !owner.is_over()) {
         const std::optional<Task> task = ask(clock, owner);
         if (!task) return;
         const auto known = known_.extract(key(task->job));
@@ -21,24 +31,20 @@ void Replay::catch_up(Clock& clock, const Owner& owner) {
     }
 }
 
-void Replay::retrace(std::span<const Step> steps, Clock& clock, const Owner& owner) {
-    for (const auto& [candidate, rung, finished] : steps) {
-        if (owner.is_over()) return;
-        const Key wanted{candidate, rung};
-        if (finished) {
-            const auto running =
-                std::ranges::find_if(again_, [&](const Task& each) { return key(each.job) == wanted; });
-            if (running == again_.end() || !known_.contains(wanted)) return;
-            const Task task = *running;
-            again_.erase(running);
-            owner.replay(task, known_.extract(wanted).mapped());
-        } else {
-            const std::optional<Task> task = ask(clock, owner);
-            if (!task) return;
-            again_.push_back(*task);
-            if (key(task->job) != wanted) return;
-        }
+// Repeats a step; returns whether the clock took the same step.
+bool Replay::retrace(const Step& step, Clock& clock, const Owner& owner) {
+    const Key wanted{step.candidate, step.rung};
+    if (step.finished) {
+        const auto running = std::ranges::find_if(again_, [&](const Task& each) { return key(each.job) == wanted; });
+        if (running == again_.end() || !known_.contains(wanted)) return false;
+        const Task task = *running;
+        again_.erase(running);
+        owner.replay(task, known_.extract(wanted).mapped());
+        return true;
     }
+    const std::optional<Task> task = ask(clock, owner);
+    if (task) again_.push_back(*task);
+    return task && key(task->job) == wanted;
 }
 
 std::optional<Task> Replay::next(Clock& clock, const Owner& owner) {

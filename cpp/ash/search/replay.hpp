@@ -6,24 +6,25 @@
 //     virtual clock   requests the same jobs no matter when results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so the earlier steps are retraced one by one
 //
+// If the clock waits for candidates, which may depend on replayed results, replaying goes on once they are known.
 // So a resumed run makes the same decisions as an uninterrupted one. With a virtual clock, a run resumed with
 // more candidates or time makes the same decisions as a run that had these from the start. Jobs that were running when
 // the earlier run ended are given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
-//              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the
-//                  ladder differs from that of the earlier run and gives a job other than the step's, retrace() stops.
-//                  The remaining results are reported when the clock requests their jobs.
-// Threads:     none: the tuner holds its critical section around every call.
+//              (2) with the same ladder and all steps, advance() reports every known result of a greedy run. If the
+//                  ladder differs from that of the earlier run and gives a job other than the step's, the steps are
+//                  dropped. The remaining results are reported when the clock requests their jobs.
+// Threads:     none: the caller holds its critical section around every call.
 // Cost:        O(log n) per result.
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -49,15 +50,15 @@ class Replay {
         std::function<bool(const Task& task)> is_late;
     };
 
-    // Adds results, one per job, that are known from now on.
-    void add(std::vector<KnownJob> jobs);
+    // is_greedy: whether the clock is greedy, so that steps are retraced.
+    explicit Replay(bool is_greedy) : is_greedy_(is_greedy) {}
 
-    // Takes jobs from the clock, before anything is trained, until no known result is left or the clock has no job.
-    // Reports the known results. Jobs without a known result are kept for next(). For a virtual clock.
-    void catch_up(Clock& clock, const Owner& owner);
+    // Adds results, one per job, that are known from now on, and the steps of a greedy run.
+    void add(std::vector<KnownJob> jobs, std::vector<Step> steps);
 
-    // Repeats the steps as long as the clock gives the same jobs. For a greedy clock.
-    void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
+    // Takes jobs from the clock and reports those with a known result, until none is left or the clock has no job. A
+    // greedy clock repeats the steps, as long as it gives the same jobs. Other jobs are kept for next().
+    void advance(Clock& clock, const Owner& owner);
 
     // Reports all known results that precede the next task to train, and returns this task. While that task is late,
     // returns nothing, so that later tasks wait as well.
@@ -76,7 +77,11 @@ class Replay {
     static Key key(const Job& job) { return {job.candidate, job.rung}; }
 
     static std::optional<Task> ask(Clock& clock, const Owner& owner);
+    bool retrace(const Step& step, Clock& clock, const Owner& owner);
 
+    const bool is_greedy_;
+    std::vector<Step> steps_;  // those that are still to be retraced, from index step_ on
+    std::size_t step_ = 0;
     std::map<Key, KnownJob> known_;  // results not yet reported
     std::vector<Task> again_;        // tasks given out by the clock but neither trained nor reported, in order
 };

@@ -61,8 +61,8 @@ def versions() -> dict[str, str]:
         "threads": f"{threads.count} ({threads.reason})",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "scikit-learn": _installed("scikit-learn"),
-        "rich": _installed("rich"),
+        "scikit-learn": installed_version("scikit-learn"),
+        "rich": installed_version("rich"),
         "platform": platform.platform(),
     }
 
@@ -87,7 +87,8 @@ def show_versions(file: TextIO | None = None) -> None:
         print(f"{name:<{width}}  {value}", file=sys.stdout if file is None else file)
 
 
-def _installed(package: str) -> str:
+def installed_version(package: str) -> str:
+    """Return the version of a package, or "not installed"."""
     from importlib.metadata import PackageNotFoundError, version  # slow to import
 
     try:

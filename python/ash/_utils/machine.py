@@ -60,7 +60,9 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
     `affinity` is the number of CPUs in the affinity mask; by default it is read from the system. In all
     functions of this module, `proc` and `root` are the folders of the kernel's files. Only tests pass these arguments.
     """
-    count = _affinity() if affinity is None else affinity
+    count = affinity
+    if count is None:
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
     for version, folder in cgroup_folders("cpu", proc, root):
         quota = _quota(version, folder)
@@ -80,10 +82,7 @@ def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str
 
 
 def resolve_threads(
-    threads: int | None,
-    limit: CpuLimit | None = None,
-    environment: Mapping[str, str] | None = None,
-    advice: str = "",
+    threads: int | None, limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None, advice: str = ""
 ) -> int:
     """Return the number of threads to use.
 
@@ -126,12 +125,6 @@ def resolve_threads(
             f"{advice}"
         )
     return min(int(threads), limit.count)
-
-
-def _affinity() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:

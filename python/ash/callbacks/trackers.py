@@ -15,7 +15,7 @@ import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -311,9 +311,8 @@ class TensorBoard(Tracker):
         self._writer.flush()
 
     def _finish(self, result: "RunResult", files: list[Path]) -> None:
-        _add_event(
-            self._writer, _markdown_table("outcome", _labels(result) | result.best_params), result.epochs, time.time()
-        )
+        outcome = _markdown_table("outcome", _labels(result) | result.best_params)
+        _add_event(self._writer, outcome, result.epochs, time.time())
         for file in files:
             shutil.copy(file, self.logdir)
         points = curves(result.jobs, result.options.training)
@@ -331,13 +330,10 @@ def _write_candidate(result: "RunResult", candidate: int, points: Sequence[Point
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     began = result.started.timestamp()
-    writer = EventFileWriter(str(folder))
-    try:
+    with closing(EventFileWriter(str(folder))) as writer:
         _add_event(writer, hparams_pb(_plain(result.params[candidate]), trial_id=folder.name), 0, began)
         for point in points:
             _add_event(writer, _scalar_values(score=point.score, loss=point.loss), point.epochs, began + point.seconds)
-    finally:
-        writer.close()
 
 
 def _add_event(writer: Any, summary: Any, step: int, wall_time: float) -> None:

@@ -56,7 +56,7 @@ from ash.data.targets import positive_class, read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import METRICS, POSITIVE, TASKS, native_metric
-from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
+from ash.options import AUTO, CONFIG_FIELDS, SAMPLERS, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -218,7 +218,7 @@ class _Interruption:
         raise KeyboardInterrupt
 
 
-_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], int | None]]] = {
+_COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], int | None]]] = {
     "check": (check_parser, check),
     "export": (export_parser, export),
     "predict": (predict_parser, predict),
@@ -247,7 +247,7 @@ def _bytes(text: str) -> int:
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="ash-tune",
         description="Train many neural networks, and boosted trees if LightGBM is installed, on a table by "
@@ -268,116 +268,85 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_columns(parser: argparse.ArgumentParser) -> None:
+def _add_columns(parser: Parser) -> None:
     """Add the options for the roles of the table's columns."""
-    parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
-    parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
+    parser.option("data", "DATA", f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
+    parser.option("--target", "COLUMN", "what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
-    parser.add_argument(
+    parser.option(
         "--positive",
+        "LABEL",
+        "of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
         dest="pos_label",
-        metavar="LABEL",
-        help="of two labels, the positive one of f1, precision, recall and average precision (default: 1)",
     )
-    parser.add_argument(
+    parser.option(
         "--categorical",
+        "COLUMN",
+        "a column of numbers to treat as a category; may be given several times",
         action="append",
         dest="categorical_features",
-        metavar="COLUMN",
-        help="a column of numbers to treat as a category; may be given several times",
     )
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="a column to ignore; may be given several times",
-    )
-    parser.add_argument("--weight", metavar="COLUMN", help="a column of row weights, for training and scores")
-    parser.add_argument(
-        "--groups", metavar="COLUMN", help="a column of groups; rows of a group are never on both sides of a split"
-    )
+    parser.option("--ignore", "COLUMN", "a column to ignore; may be given several times", action="append", default=[])
+    parser.option("--weight", "COLUMN", "a column of row weights, for training and scores")
+    parser.option("--groups", "COLUMN", "a column of groups; rows of a group are never on both sides of a split")
 
 
-def _add_search(parser: argparse.ArgumentParser) -> None:
+def _add_search(parser: Parser) -> None:
     """Add the options of the search."""
-    parser.add_argument(
+    parser.option(
         "--metric",
+        "NAME",
+        "the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
         dest="scoring",
-        metavar="NAME",
-        help="the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
     )
-    parser.add_argument(
-        "--cv", type=int, metavar="N", help="cross-validation with N folds (default: depends on the table)"
-    )
-    parser.add_argument(
-        "--ensemble",
-        type=int,
-        default=16,
-        metavar="N",
-        help="how many times a model is drawn for the ensemble (default: 16)",
-    )
-    parser.add_argument(
+    parser.option("--cv", "N", "cross-validation with N folds (default: depends on the table)", int)
+    parser.option("--ensemble", "N", "how many times a model is drawn for the ensemble (default: 16)", int, default=16)
+    parser.option(
         "--candidates",
-        type=_candidates,
-        metavar="N",
-        help="how many to try (default: as many as fit into --time-limit or into a fixed amount of work); 'all': an "
-        "endless stream, until "
-        "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
+        "N",
+        "how many to try (default: as many as fit into --time-limit or into a fixed amount of work); 'all': an "
+        "endless stream, until --time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
+        _candidates,
     )
-    parser.add_argument(
-        "--first",
-        metavar="FILE",
-        help="the journal of an earlier run: try its ten best configurations before all others",
-    )
-    parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
-    parser.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="stop after this time and keep what has finished"
-    )
-    parser.add_argument("--epoch-limit", type=int, metavar="N", help="stop after this many epochs, over all jobs")
-    parser.add_argument("--work-limit", type=float, metavar="N", help="stop after this many multiply-adds")
-    parser.add_argument(
-        "--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches this value"
-    )
-    parser.add_argument("--patience", type=int, metavar="JOBS", help="stop after this many jobs without a better score")
+    parser.option("--first", "FILE", "the journal of an earlier run: try its ten best configurations before all others")
+    parser.option("--seed", "S", "random seed (default: 0)", int)
+    parser.option("--time-limit", "SECONDS", "stop after this time and keep what has finished", float)
+    parser.option("--epoch-limit", "N", "stop after this many epochs, over all jobs", int)
+    parser.option("--work-limit", "N", "stop after this many multiply-adds", float)
+    parser.option("--stop-score", "SCORE", "stop when a validation score reaches this value", float)
+    parser.option("--patience", "JOBS", "stop after this many jobs without a better score", int)
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
+    parser.add_argument("--sampler", choices=SAMPLERS, help="default: adaptive if the search is planned, else random")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="W",
-        help="virtual workers of --schedule reproducible (default: 32, or four per thread)",
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    parser.option("--workers", "W", "virtual workers of --schedule reproducible (default: 32, or four per thread)", int)
+    parser.option("--threads", "N", "default: OMP_NUM_THREADS, else all CPUs allowed", int)
     parser.add_argument(
         "--teams",
         action=argparse.BooleanOptionalAction,
         help="let threads without a job help with other jobs (default)",
     )
-    parser.add_argument(
+    parser.option(
         "--memory-limit",
-        type=_bytes,
-        metavar="SIZE",
-        help="for waiting candidates, such as 500M or 2G (default: half of the free memory)",
+        "SIZE",
+        "for waiting candidates, such as 500M or 2G (default: half of the free memory)",
+        _bytes,
     )
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def _add_files(parser: Parser) -> None:
     """Add the options for output files and the display."""
     parser.add_argument("--force", action="store_true", help="overwrite the model of an earlier run in --out")
-    parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
-    parser.add_argument(
+    parser.option("--out", "DIR", "where to write (default: %(default)s)", default="ash-tune-out")
+    parser.option(
         "--dashboard",
-        type=int,
+        "PORT",
+        "show the running search in a browser on this machine (default: a free port)",
+        int,
         nargs="?",
         const=0,
-        metavar="PORT",
-        help="show the running search in a browser on this machine (default: a free port)",
     )
-    parser.add_argument(
-        "--journal",
-        metavar="FILE",
-        help="write each result to this file within 50 ms; the same command resumes an interrupted run",
+    parser.option(
+        "--journal", "FILE", "write each result to this file within 50 ms; the same command resumes an interrupted run"
     )
-    parser.add_argument("--json", metavar="FILE", help="also write a machine-readable summary")
+    parser.option("--json", "FILE", "also write a machine-readable summary")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")

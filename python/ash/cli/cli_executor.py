@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from ash._utils.checks import read_seconds, whole
 from ash._utils.installation import require_extra
+from ash.cli.cli_streams import Parser
 from ash.errors import SettingError
 from ash.options import MOST_WORKERS
 
@@ -26,25 +27,25 @@ MPI_POOL = "mpi4py.futures"
 WORKER_TIMEOUT = 60.0
 
 
-def add_executor_options(parser: argparse.ArgumentParser) -> None:
+def add_executor_options(parser: Parser) -> None:
     """Add the options that choose where jobs run."""
-    parser.add_argument(
+    parser.option(
         "--dask",
-        metavar="ADDRESS",
-        help="run the jobs on the workers of the Dask scheduler at this address, such as tcp://HOST:8786; --threads is "
+        "ADDRESS",
+        "run the jobs on the workers of the Dask scheduler at this address, such as tcp://HOST:8786; --threads is "
         "the number of jobs at a time. For MPI: mpiexec -n 4 python -m mpi4py.futures -m ash DATA",
     )
-    parser.add_argument(
+    parser.option(
         "--worker-timeout",
-        type=float,
-        metavar="SECONDS",
-        help="end the run after this many seconds without a Dask scheduler or worker (default: 60)",
+        "SECONDS",
+        "end the run after this many seconds without a Dask scheduler or worker (default: 60)",
+        float,
     )
-    parser.add_argument(
+    parser.option(
         "--threads-per-worker",
-        type=int,
-        metavar="N",
-        help="under MPI, the number of jobs that each worker rank runs at a time (default: 1)",
+        "N",
+        "under MPI, the number of jobs that each worker rank runs at a time (default: 1)",
+        int,
     )
 
 

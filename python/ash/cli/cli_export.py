@@ -23,10 +23,10 @@ from ash.errors import SettingError
 FORMATS = ("onnx", "torch", "cpp", "sklearn")
 
 
-def export_parser() -> argparse.ArgumentParser:
+def export_parser() -> Parser:
     """Return the parser of `ash-tune export`."""
     parser = Parser(prog="ash-tune export", description="Export a model of ash-tune for use outside of ash.")
-    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
+    parser.option("model", "MODEL", "a file such as ash-tune-out/model.safetensors")
     parser.add_argument(
         "--format",
         required=True,
@@ -34,9 +34,9 @@ def export_parser() -> argparse.ArgumentParser:
         help="onnx: the whole model, from cells to labels; torch: a torch.export program that takes encoded features; "
         "cpp: a C++17 header; sklearn: a joblib file of a pipeline, to be loaded only if you trust its origin",
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="where to write it")
-    parser.add_argument("--namespace", metavar="NAME", help="the namespace of the C++ header (default: model)")
-    parser.add_argument("--missing", metavar="TEXT", help="the text of a missing category in ONNX (default: empty)")
+    parser.option("--out", "FILE", "where to write it", required=True)
+    parser.option("--namespace", "NAME", "the namespace of the C++ header (default: model)")
+    parser.option("--missing", "TEXT", "the text of a missing category in ONNX (default: empty)")
     return parser
 
 

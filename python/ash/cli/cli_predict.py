@@ -35,12 +35,12 @@ MODEL = "MODEL must be a file that ash-tune or the `save` of a model wrote"
 LISTED = 10  # the maximum number of missing columns that an error lists
 
 
-def predict_parser() -> argparse.ArgumentParser:
+def predict_parser() -> Parser:
     """Return the parser of `ash-tune predict`."""
     parser = Parser(prog="ash-tune predict", description="Predict the rows of a table with a model of ash-tune.")
-    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
-    parser.add_argument("data", metavar="DATA", help="a CSV (also .gz) or Parquet file with the columns of the model")
-    parser.add_argument("--out", metavar="FILE", help="a CSV or .parquet file to write (default: CSV on stdout)")
+    parser.option("model", "MODEL", "a file such as ash-tune-out/model.safetensors")
+    parser.option("data", "DATA", "a CSV (also .gz) or Parquet file with the columns of the model")
+    parser.option("--out", "FILE", "a CSV or .parquet file to write (default: CSV on stdout)")
     add_format(parser)
     parser.add_argument("--proba", action="store_true", help="also write a column per class with its probability")
     return parser

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,12 @@ from ash.data.frames import Frame
 from ash.data.table import Table, read_training, split
 from ash.encoding.repeated_rows import copied_rows
 from ash.encoding.schema import learn_schema
-from ash.engine.repeat import OtherRowsError, repeated, row_differences
-from ash.engine.run import TuningRun
+from ash.engine.repeat import OtherRowsError, differences_from, repeated
+from ash.engine.run import run_table, table_identity
+from ash.engine.stages import Asked
 from ash.entry_points.tune import tune
 from ash.errors import DataError, SettingError
-from ash.journal.identity import differences, version_facts, version_name
+from ash.journal.identity import version_facts, version_name
 from ash.models.model import Model
 from ash.options import TREES
 from ash.run_record import TUNE, Facts, RunRecord
@@ -42,6 +43,15 @@ HELD_OUT = "the rows that were held out for the test score have no hash, so they
 """Notes on the rows, printed below the answer."""
 DIFFERENT = 1
 """The exit status if the rows, the model or the repeated run differ from the record."""
+
+
+class RecordedRun(NamedTuple):
+    """A recorded run on the rows of a file: its arguments, the facts that identify it, and a note on these rows."""
+
+    asked: Asked
+    rows: dict[str, Any]
+    identity: Facts
+    note: tuple[str, ...] = ()
 
 
 class Target:
@@ -124,28 +134,26 @@ def _only(X: Frame, places: list[int]) -> Frame:
     return Frame(X.rows, names, tuple(X.columns[place] for place in places), None)
 
 
-def check_parser() -> argparse.ArgumentParser:
+def check_parser() -> Parser:
     """Return the parser of `ash-tune check`."""
     return _parser("check", "Check by hashes whether a model was trained on these rows, without training.")
 
 
-def repeat_parser() -> argparse.ArgumentParser:
+def repeat_parser() -> Parser:
     """Return the parser of `ash-tune repeat`."""
     parser = _parser("repeat", "Train a model again from its record, and check whether the new one is the same.")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
-    parser.add_argument("--out", metavar="FILE", help="where to save the model that was trained again")
+    parser.option("--threads", "N", "default: OMP_NUM_THREADS, else all CPUs allowed", int)
+    parser.option("--out", "FILE", "where to save the model that was trained again")
     return parser
 
 
-def _parser(name: str, does: str) -> argparse.ArgumentParser:
+def _parser(name: str, does: str) -> Parser:
     parser = Parser(prog=f"ash-tune {name}", description=does, epilog="Exit status: 0 the same, 1 different, 2 error.")
-    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
-    parser.add_argument("data", metavar="DATA", help="the table that it was trained on: CSV (also .gz) or Parquet")
-    parser.add_argument(
-        "--target", metavar="COLUMN", help="default: the model's target, else 'target', else the last column"
-    )
-    parser.add_argument("--weight", metavar="COLUMN", help="the weights of the rows, if it was trained with them")
-    parser.add_argument("--groups", metavar="COLUMN", help="the groups of the rows, if it was trained with them")
+    parser.option("model", "MODEL", "a file such as ash-tune-out/model.safetensors")
+    parser.option("data", "DATA", "the table that it was trained on: CSV (also .gz) or Parquet")
+    parser.option("--target", "COLUMN", "default: the model's target, else 'target', else the last column")
+    parser.option("--weight", "COLUMN", "the weights of the rows, if it was trained with them")
+    parser.option("--groups", "COLUMN", "the groups of the rows, if it was trained with them")
     add_format(parser)
     return parser
 
@@ -153,21 +161,21 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 def check(args: argparse.Namespace) -> int:
     """Print whether the rows and the model match the record, and return the exit status."""
     model, record = _recorded(args.model)
-    run, note = _run_of(model, record, args, None)
-    found = [f"rows: {each}" for each in row_differences(record, run.identity())]
+    run = _run_of(model, record, args, None)
+    found = [f"rows: {each}" for each in _row_differences(record, run.identity)]
     found += _altered(model, record)
     there = [f"version: {each}" for each in _version_differences(record)]
     if found:
         return _say(DIFFERENT, "different", *found, *there)
-    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there, *note)
+    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there, *run.note)
 
 
 def repeat(args: argparse.Namespace) -> int:
     """Train again, print whether everything is the same, and return the exit status."""
     model, record = _recorded(args.model)
     try:
-        run, note = _run_of(model, record, args, args.threads)
-        result, again = run.run()
+        run = _run_of(model, record, args, args.threads)
+        result, again = run_table(asked=run.asked, **run.rows)
     except OtherRowsError as error:
         return _say(DIFFERENT, "different from the first decision on", str(error))
     size = record.arguments.get("ensemble")
@@ -182,7 +190,7 @@ def repeat(args: argparse.Namespace) -> int:
     if again.digest != model.digest:
         why = _altered(model, record) or [_reason(record)]
         return _say(DIFFERENT, f"all {len(record.decisions)} decisions are the same, but the model differs", *why)
-    return _say(0, "identical", repr(record), *note)
+    return _say(0, "identical", repr(record), *run.note)
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
@@ -203,38 +211,40 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
     return model, model.record
 
 
-def _run_of(
-    model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None
-) -> tuple[TuningRun, list[str]]:
-    """Return the recorded run on the file's rows, and a list with at most one note on how these rows were read.
+def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> RecordedRun:
+    """Return the recorded run on the file's rows.
 
     If the rows differ, those of a CSV file are also read as `pandas.read_csv` reads them before pandas 3.1.
     """
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
-    run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
+    asked = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
 
-    def on_table(form: CsvFormat) -> tuple[DataTable, TuningRun, Facts]:
-        data = _table(model, args, run["options"].categorical_features, form)
-        whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, groups=data.groups, **run)
-        return data, whole, whole.identity()
+    def on_table(form: CsvFormat) -> tuple[DataTable, RecordedRun]:
+        data = _table(model, args, asked.options.categorical_features, form)
+        y = _named(data.y, model, data)
+        return data, _on_rows(asked, X=data.X, y=y, sample_weight=data.weights, groups=data.groups)
 
-    data, whole, identity = on_table(format_of(args))
-    if not row_differences(record, identity):
-        return whole, []
+    data, whole = on_table(format_of(args))
+    if not _row_differences(record, whole.identity):
+        return whole
     recorded_rows = record.data.get("training rows")
-    if identity["data"]["training rows"] == recorded_rows:
+    if whole.identity["data"]["training rows"] == recorded_rows:
         if Path(args.data).is_file():  # not a pipe, which cannot be read again
             with warnings.catch_warnings(action="ignore"):  # the warnings of the first reading
-                _, as_pandas, identity = on_table(replace(format_of(args), like_pandas=True))
-            if not row_differences(record, identity):
-                return as_pandas, [AS_PANDAS]
-        return whole, []
-    part = held_out(data, run["options"].task, run["options"].seed)
+                _, as_pandas = on_table(replace(format_of(args), like_pandas=True))
+            if not _row_differences(record, as_pandas.identity):
+                return as_pandas._replace(note=(AS_PANDAS,))
+        return whole
+    part = held_out(data, asked.options.task, asked.options.seed)
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
-    tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, groups=part.groups, **run)
-    if tuned.identity()["data"]["training rows"] == recorded_rows:
-        return tuned, [HELD_OUT]
-    return whole, []  # neither run matches the record
+    tuned = _on_rows(asked, X=part.X.take(part.rest), y=y, sample_weight=weights, groups=part.groups)
+    if tuned.identity["data"]["training rows"] == recorded_rows:
+        return tuned._replace(note=(HELD_OUT,))
+    return whole  # neither run matches the record
+
+
+def _on_rows(asked: Asked, **rows: Any) -> RecordedRun:
+    return RecordedRun(asked, rows, table_identity(asked=asked, **rows))
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None, form: CsvFormat) -> DataTable:
@@ -272,6 +282,10 @@ def _say(status: int, *lines: str) -> int:
     return status
 
 
+def _row_differences(record: RunRecord, identity: Facts) -> list[str]:
+    return differences_from(record, {"data": identity["data"]})
+
+
 def _version_differences(record: RunRecord) -> list[str]:
     here = version_facts([each for each in TREES if version_name(each) in record.version])
-    return differences({"version": record.version}, {"version": here})
+    return differences_from(record, {"version": here})

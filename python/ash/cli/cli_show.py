@@ -16,7 +16,7 @@ from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
 from ash.function.answers import FINISHED
-from ash.history.records import OBJECTIVE, STORY
+from ash.history.records import STORY
 from ash.journal.database import HEADER, Contents, contents_of
 from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE, sound
 from ash.journal.lock import holder
@@ -33,13 +33,13 @@ LABELS = 10  # the maximum number of labels that are listed
 Job = tuple[Any, ...]
 
 
-def show_parser() -> argparse.ArgumentParser:
+def show_parser() -> Parser:
     """Return the parser of `ash-tune show`."""
     parser = Parser(
         prog="ash-tune show",
         description="Print what a model of ash-tune is: task, layers, columns; or what a journal holds so far.",
     )
-    parser.add_argument("model", metavar="FILE", help="a model such as ash-tune-out/model.safetensors, or a journal")
+    parser.option("model", "FILE", "a model such as ash-tune-out/model.safetensors, or a journal")
     return parser
 
 
@@ -169,7 +169,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if facts.get("record"):
         yield f"record    {RunRecord.from_json(facts['record'])!r}"
     top = max((job[RUNG] for job in jobs if math.isfinite(float(job[SCORE]))), default=0)
-    by_rung = OBJECTIVE in facts.get("code", {})
+    by_rung = settings["task"] == FUNCTION
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])

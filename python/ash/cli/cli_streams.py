@@ -29,6 +29,10 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown[0])}")
         return found
 
+    def option(self, name: str, metavar: str, text: str, kind: Callable[[str], Any] = str, **more: Any) -> None:
+        """Add an option or argument that takes a value."""
+        self.add_argument(name, metavar=metavar, help=text, type=kind, **more)
+
     def _hint(self, word: str) -> str:
         """Return a hint that names the option meant by an unknown `word`.
 
@@ -49,17 +53,11 @@ def _name(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(parser: Parser) -> None:
     """Add the options for the format of a CSV file."""
-    parser.add_argument("--sep", metavar="CHARACTER", help="the delimiter of a CSV file (default: comma, ; or tab)")
-    parser.add_argument(
-        "--decimal",
-        choices=(".", ","),
-        default=".",
-        metavar="POINT",
-        help="its decimal point, '.' or ',' (default: '.')",
-    )
-    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="its encoding (default: utf-8)")
+    parser.option("--sep", "CHARACTER", "the delimiter of a CSV file (default: comma, ; or tab)")
+    parser.option("--decimal", "POINT", "its decimal point, '.' or ',' (default: '.')", choices=(".", ","), default=".")
+    parser.option("--encoding", "NAME", "its encoding (default: utf-8)", default="utf-8")
 
 
 def format_of(args: argparse.Namespace) -> CsvFormat:

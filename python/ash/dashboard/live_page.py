@@ -20,12 +20,12 @@ import numpy as np
 
 from ash.callbacks.base import Run
 from ash.history.history import RUNNING, History
-from ash.history.records import Columns, JobRecord
+from ash.history.records import JobRecord
 from ash.report.candidates import data_block, nothing_known, selection_data
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, tag
+from ash.report.markup import Markup, asset, tag
 from ash.report.overview import headline
-from ash.report.page import SECTIONS, asset, fill, render
+from ash.report.page import SECTIONS, fill, render
 from ash.result import FunctionResult
 from ash.run_record import FUNCTION
 from ash.space.hyperparameters import Params
@@ -193,13 +193,16 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: dict[int, Params
     kept = [job for job in jobs if not job.diverged]
     if not kept:
         return None
+    fields = zip(*jobs, strict=True)
     of_function = run.options.task == FUNCTION  # whose best job is in the highest rung
     best = min(kept, key=lambda job: (-job.rung * of_function, -job.score, job.loss, job.candidate, job.rung))
     return History(
         best_candidate=best.candidate,
         best_rung=best.rung,
         params=tuple(params.get(number, {}) for number in range(1 + max(params))),
-        columns=_columns(jobs),
+        columns={
+            name: np.array(values, TYPES.get(name)) for name, values in zip(JobRecord._fields, fields, strict=True)
+        },
         assists={name: np.zeros(0, np.int64) for name in ("candidate", "rung", "thread", "start", "end")},
         ladder=_ladder(run, jobs),
         options=run.options,
@@ -208,11 +211,6 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: dict[int, Params
         started=started,
         wall_seconds=max(job.end for job in jobs),
     )
-
-
-def _columns(jobs: Sequence[JobRecord]) -> Columns:
-    fields = zip(*jobs, strict=True)
-    return {name: np.array(values, TYPES.get(name)) for name, values in zip(JobRecord._fields, fields, strict=True)}
 
 
 def _ladder(run: Run, jobs: Sequence[JobRecord]) -> list[dict[str, int]]:

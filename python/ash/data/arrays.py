@@ -80,8 +80,7 @@ def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
             new = f"{name}.{numbers[name]}"
         numbers.setdefault(new, 0)
         found.append(new)
-    renamed = [f"{new!r}" for name, new in zip(names, found, strict=True) if new != name]
-    if renamed:
+    if renamed := [f"{new!r}" for name, new in zip(names, found, strict=True) if new != name]:
         listed = ", ".join(renamed[:5]) + ", ..." * (len(renamed) > 5)
         warn_user(f"{where} has repeated column names: later columns are renamed {listed}")
     return tuple(found)
@@ -199,8 +198,11 @@ def check_memory(rows: int, columns: int, name: str, stored: int | None = None) 
         )
 
 
-def check_shape(shape: tuple[int, ...], name: str) -> None:
-    """Raise DataError unless the shape is two-dimensional, with at least one row and one column."""
+def check_table(shape: tuple[int, ...], name: str, stored: int | None = None) -> None:
+    """Raise DataError unless a table has two dimensions, a row and a column, and fits into the free memory.
+
+    `stored` is as for `table_bytes`.
+    """
     if len(shape) < 2:
         given = "1D array" if shape else "scalar array"
         raise DataError(
@@ -212,6 +214,7 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
     for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
         if count == 0:
             raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}")
+    check_memory(shape[0], shape[1], name, stored)
 
 
 def is_rounded(values: NDArray[Any]) -> bool:

@@ -120,8 +120,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             chosen = choose(head.names)
             texts = [column for column in head.names if chosen.get(column)]
             table = _read(file, head, name, list(chosen), texts)
-            times = [field.name for field in table.schema if _is_better_as_text(field.type)]
-            if times:
+            if times := [field.name for field in table.schema if _is_better_as_text(field.type)]:
                 table = _read(file, head, name, list(chosen), [*texts, *times])
             floats = [field.name for field in table.schema if pyarrow.types.is_floating(field.type)]
             if form.like_pandas and floats:

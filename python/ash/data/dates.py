@@ -63,8 +63,7 @@ class DateSpelling(Spelling):
 
     def number(self, text: str) -> float:
         """Return days since 1970-01-01, or NaN for text that means a missing cell; raise ValueError for other text."""
-        found = self._pattern.fullmatch(text.strip())
-        if found is None:
+        if (found := self._pattern.fullmatch(text.strip())) is None:
             if is_number_gap(text):
                 return float("nan")
             raise ValueError(f"{text!r} is not a date in this spelling")

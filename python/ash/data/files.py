@@ -71,9 +71,13 @@ class FileTable:
         if column.natural == "date":
             raise DataError(f"{self._where}: the target {name!r} holds dates: turn it into numbers or text first")
         if isinstance(column, CellColumn):
-            return _text_labels(column)
+            cells = column.cells(slice(None))
+            there = [row for row, cell in enumerate(cells) if cell is not None and not is_gap(cell)]
+            return Labels(np.array([cells[row] for row in there]), np.array(there, np.int64))
         if not types.is_boolean(values.type) and not types.is_integer(values.type):
-            return _number_labels(column)
+            numbers = column.numbers(slice(None))
+            rows = np.flatnonzero(~np.isnan(numbers))
+            return Labels(whole_if_possible(numbers[rows]), rows)
         rows = np.flatnonzero(values.is_valid().to_numpy())
         return Labels(np.asarray(values.drop_null().to_numpy()), rows)
 
@@ -172,8 +176,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     table = read_file(name, all_of, form)
     target = target_of(table.names, roles.target, name)
     labels = table.labels(target)
-    missing = table.rows - len(labels.rows)
-    if missing:
+    if missing := table.rows - len(labels.rows):
         fact = f"the target {target!r} is missing in {missing} of {table.rows} rows"
         raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
     features = [each for each in table.names if each not in (target, *beside)]
@@ -315,21 +318,8 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
 
 def _check_names(names: Sequence[str], where: str) -> None:
     """Raise DataError unless all names differ, since pyarrow reads columns by name."""
-    twice = sorted(column for column, count in Counter(names).items() if count > 1)
-    if twice:
+    if twice := sorted(column for column, count in Counter(names).items() if count > 1):
         raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")
-
-
-def _number_labels(column: Column) -> Labels:
-    numbers = column.numbers(slice(None))
-    rows = np.flatnonzero(~np.isnan(numbers))
-    return Labels(whole_if_possible(numbers[rows]), rows)
-
-
-def _text_labels(column: Column) -> Labels:
-    cells = column.cells(slice(None))
-    rows = [row for row, cell in enumerate(cells) if cell is not None and not is_gap(cell)]
-    return Labels(np.array([cells[row] for row in rows]), np.array(rows, np.int64))
 
 
 def whole_if_possible(numbers: NDArray[np.float64]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,10 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import (
     FLOAT32_MAX,
     as_array,
-    check_memory,
-    check_shape,
+    check_table,
     column_label,
     column_names,
     is_frame,
-    is_missing,
     is_rounded,
     refuse_type,
     refuse_values,
@@ -40,39 +38,22 @@ from ash.data.columns import (
     ArrayColumn,
     CellColumn,
     Column,
-    DateColumn,
     Kind,
     Order,
-    SeriesColumn,
+    array_column,
     as_category,
     blocks,
     copied,
-    floats_of,
+    pandas_column,
+    refuse_dtype,
+    series_column,
 )
-from ash.data.dates import (
-    DAY,
-    TOO_DISTANT,
-    clocks_of_objects,
-    date_text,
-    days_of,
-    days_of_datetimes,
-    days_of_objects,
-    is_date_type,
-    learn_dates,
-)
+from ash.data.dates import date_text, learn_dates
 from ash.data.sparse import SparseMatrix, is_sparse, read_sparse
-from ash.data.spelling import NEARLY, Learned, NumberSpelling, learn_spelling
-from ash.data.time_zone import zone_of_objects
+from ash.data.spelling import NEARLY, NumberSpelling, learn_spelling
 from ash.errors import DataError, SettingError
 from ash.options import Infinite
 
-if TYPE_CHECKING:
-    import narwhals as nw
-
-
-_NUMBERS_TODO = "turn it into numbers first, for example seconds"
-_SPLIT_TODO = "split it into several columns"
-_TEXT_TODO = "decode it to text first"
 _SCANNED_CELLS = 2**17  # cells scanned at a time: 1 MiB of float64
 _LISTED = 5  # maximum number of columns that a message names
 
@@ -205,7 +186,9 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     if isinstance(X, Frame):
         return X
     if is_sparse(X):
-        return _sparse_frame(X, name)
+        check_table(X.shape, name, X.nnz)
+        matrix = read_sparse(X, name)
+        return Frame(X.shape[0], None, _MatrixColumns(matrix, None), matrix)
     refuse_type(X, name)
     for method in ("collect", "compute"):
         if hasattr(type(X), method) and (method == "collect" or is_frame(X)):
@@ -214,74 +197,25 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     if names is not None and hasattr(type(X), "rename_columns"):  # pyarrow; narwhals refuses duplicate names
         X = X.rename_columns(list(names))
     if is_frame(X):
-        check_shape(X.shape, name)
-        check_memory(X.shape[0], X.shape[1], name)
+        check_table(X.shape, name)
         places = _wanted_places(names, wanted, X.shape[1])
-        columns = _frame_columns(X, names, name, places)
-        if columns is not None:
+        if (columns := _frame_columns(X, names, name, places)) is not None:
             kept = None if names is None else tuple(names[place] for place in places)
             return Frame(X.shape[0], kept, columns, _one_block(X, columns))
     return _read_array(X, names, name)
 
 
-def _sparse_frame(X: Any, name: str) -> Frame:
-    check_shape(X.shape, name)
-    check_memory(X.shape[0], X.shape[1], name, X.nnz)
-    matrix = read_sparse(X, name)
-    return Frame(X.shape[0], None, _MatrixColumns(matrix, None), matrix)
-
-
 def _read_array(X: Any, names: tuple[str, ...] | None, name: str) -> Frame:
     array = as_array(X, name)
-    check_shape(array.shape, name)
-    check_memory(array.shape[0], array.shape[1], name)
-    _refuse_dtype(array.dtype, name)
+    check_table(array.shape, name)
+    refuse_dtype(array.dtype, name)
     if array.dtype.kind in "fiub":
         return Frame(array.shape[0], names, _MatrixColumns(array, names), array)
     dtype = str(array.dtype)
     columns = tuple(
-        _array_column(array[:, place], column_label(place, names), dtype, name) for place in range(array.shape[1])
+        array_column(array[:, place], column_label(place, names), dtype, name) for place in range(array.shape[1])
     )
     return Frame(array.shape[0], names, columns, None)
-
-
-def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Column:
-    """Return a one-dimensional array as a column."""
-    _refuse_dtype(values.dtype, f"{name} in {label}")
-    if values.dtype.kind in "fiub":
-        return ArrayColumn(label, dtype, values)
-    if values.dtype.kind == "M":
-        return DateColumn(label, dtype, len(values), lambda rows: days_of_datetimes(values[rows]))
-    if values.dtype.kind == "O" and _are_dates(values):
-        zone = zone_of_objects((cell for cell in values.tolist() if not is_missing(cell)), f"{name} in {label}")
-        return DateColumn(
-            label,
-            dtype,
-            len(values),
-            lambda rows: days_of_objects(values[rows].tolist()),
-            zone=zone,
-            read_clock=lambda rows: clocks_of_objects(values[rows].tolist()),
-        )
-    column = CellColumn(label, dtype, len(values), lambda rows: values[rows].tolist())
-    if values.dtype.kind == "O":
-        column.check_cells(name)
-    return column
-
-
-def _are_dates(values: NDArray[Any]) -> bool:
-    """Return whether all objects are dates or missing, and at least one is a date."""
-    kinds = set(map(type, values.tolist()))
-    if not any(map(is_date_type, kinds)):
-        return False
-    return all(is_date_type(type(cell)) or is_missing(cell) for cell in values.tolist())
-
-
-def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
-    if dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {where} has dtype {dtype}; pass real numbers")
-    if dtype.kind in "mVS":
-        todo = {"V": _SPLIT_TODO, "S": _TEXT_TODO}.get(dtype.kind, _NUMBERS_TODO)
-        raise DataError(f"{where} has dtype {dtype}: {todo}")
 
 
 def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None, columns: int) -> Sequence[int]:
@@ -296,7 +230,7 @@ def _frame_columns(
 ) -> tuple[Column, ...] | None:
     """Return the columns of a frame at `places`, or None if narwhals does not support the frame's library."""
     if hasattr(type(X), "iloc"):
-        return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in places)
+        return tuple(pandas_column(X.iloc[:, place], column_label(place, names), name) for place in places)
     import narwhals as nw
 
     try:
@@ -304,78 +238,10 @@ def _frame_columns(
     except TypeError:
         return None
     return tuple(
-        _series_column(series, column_label(place, names), name)
+        series_column(series, column_label(place, names), name)
         for place, series in enumerate(frame.iter_columns())
         if place in places
     )
-
-
-def _pandas_column(series: Any, label: str, name: str) -> Column:
-    if isinstance(series.dtype, np.dtype):
-        return _array_column(series.to_numpy(), label, str(series.dtype), name)
-    import narwhals as nw
-
-    return _series_column(nw.from_native(series, series_only=True), label, name)
-
-
-def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
-    """Return a series as a column, according to its narwhals type."""
-    import narwhals as nw
-
-    native = series.to_native()
-    word = str(getattr(native, "dtype", None) or native.type)
-    if series.dtype.is_numeric() or series.dtype == nw.Boolean:
-        return SeriesColumn(label, word, series)
-    if series.dtype == nw.Date or series.dtype == nw.Datetime:
-        zone = getattr(series.dtype, "time_zone", None)
-        return DateColumn(label, word, len(series), lambda rows: _days(series[rows]), zone=zone)
-    if series.dtype == nw.String or series.dtype in (nw.Categorical, nw.Enum):
-        is_text = series.dtype == nw.String
-        return CellColumn(label, word, len(series), lambda rows: _to_list(series[rows]), is_text)
-    if series.dtype == nw.Object:
-        return _array_column(np.asarray(series.to_numpy(), object), label, word, name)
-    if series.dtype == nw.Unknown:
-        return _unknown_column(series, label, word, name)
-    raise DataError(f"{name} in {label} has dtype {word}: {_todo(series.dtype)}")
-
-
-def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
-    """Return the days since 1970-01-01 of a series of dates."""
-    most = series.dt.timestamp("ms").abs().max()
-    if not is_missing(most) and most > 2**63 // 1000:  # the microseconds would wrap around
-        raise DataError(TOO_DISTANT.format(f"one {most / DAY * 1000 / 365.2425:,.0f} years away"))
-    return days_of(floats_of(series.dt.timestamp("us")))
-
-
-def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories.
-
-    Arrow data are converted in one call, which is ten times as fast as `series.to_list`.
-    """
-    native = series.to_native()
-    arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
-    if not hasattr(arrow, "type"):
-        return series.to_list()
-    levels = getattr(arrow.type, "value_type", None)
-    cells: list[Any] = (arrow if levels is None else arrow.cast(levels)).to_pylist()
-    return cells
-
-
-def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) -> Column:
-    """Return a series of a type unknown to narwhals (such as sparse numbers) as a column, if its cells are scalars."""
-    try:
-        return _array_column(series.to_numpy(), label, word, name)
-    except DataError as error:
-        raise DataError(f"{name} in {label} has dtype {word}: {_NUMBERS_TODO}") from error
-
-
-def _todo(dtype: "nw.dtypes.DType") -> str:
-    """Return the advice for a column that holds neither numbers nor text."""
-    import narwhals as nw
-
-    if dtype == nw.Binary:
-        return _TEXT_TODO
-    return _SPLIT_TODO if dtype.is_nested() else _NUMBERS_TODO
 
 
 def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
@@ -502,7 +368,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
             if (code := next((text for text in sorted(texts) if _LEADING_ZERO.fullmatch(text)), None)) is not None:
                 said.setdefault(_CODES, []).append(f"{column.label}: {code!r} is {int(code)}")
             continue
-        learned = max(learn_spelling(texts, decimal), learn_dates(texts), key=_fits)
+        guesses = learn_spelling(texts, decimal), learn_dates(texts)
+        learned = max(guesses, key=lambda each: each.share if each.spelling is None else 1.0)
         if learned.spelling is not None:
             columns[place] = column.spelled(learned.spelling, name)
             if learned.example and decimal is None:
@@ -528,10 +395,6 @@ _CODES = "text with leading zeros that is read as numbers: if it is a code, decl
 _PLAIN = NumberSpelling(".")
 _LEADING_ZERO = re.compile(r"0\d{1,99}")  # no code is longer; int() refuses text of more than 4,300 digits
 _ODD = "columns of numbers or dates with other text: they are categories; to change that, make such cells missing"
-
-
-def _fits(learned: Learned) -> float:
-    return learned.share if learned.spelling is None else 1.0
 
 
 def _meaning(number: float, kind: Kind) -> str:
@@ -583,7 +446,11 @@ def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArr
         return _scan_matrix(frame)
     missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
     for place in places:
-        missing[place], worst[place] = _scan_column(frame.columns[place])
+        column = frame.columns[place]
+        for first, stop in blocks(column.rows):
+            sizes = np.abs(column.numbers(slice(first, stop)))
+            missing[place] |= np.isnan(sizes).any()
+            worst[place] = np.fmax.reduce(sizes, initial=worst[place])
     return missing, worst
 
 
@@ -603,14 +470,4 @@ def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
                 missing |= np.isnan(most)
                 most = np.fmax.reduce(sizes, axis=0, initial=0.0)
             worst = np.maximum(worst, most.astype(np.float64))
-    return missing, worst
-
-
-def _scan_column(column: Column) -> tuple[bool, float]:
-    """Return whether a column has NaN, and the largest magnitude of its numbers."""
-    missing, worst = False, 0.0
-    for first, stop in blocks(column.rows):
-        sizes = np.abs(column.numbers(slice(first, stop)))
-        missing = missing or bool(np.isnan(sizes).any())
-        worst = max(worst, float(np.fmax.reduce(sizes, initial=0.0)))
     return missing, worst

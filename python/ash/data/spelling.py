@@ -211,8 +211,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
     unit = units.most_common(1)[0][0]
     forms = [form for form in _FORMS if decimal in (None, form[0])]
     spellings = [NumberSpelling(*form, "".join(unit)) for form in forms] if len(unit) < 2 else []
-    fitting = [each for each in spellings if all(map(each.reads, sample)) and all(map(each.reads, written))]
-    if fitting:
+    if fitting := [each for each in spellings if all(map(each.reads, sample)) and all(map(each.reads, written))]:
         first, *others = fitting
         is_open = any(first.number(text) != other.number(text) for other in others for text in sample)
         return Learned(first, _example(first, sample, texts), is_open)

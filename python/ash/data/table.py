@@ -340,6 +340,9 @@ def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state:
 
 
 def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
+    """Draw ``count`` rows, stratified by class if possible; otherwise keep a random row of each class for training."""
+    from sklearn.utils import check_random_state
+
     members = np.bincount(labels.astype(np.int64))
     single = members[labels.astype(np.int64)] == 1
     rows = np.flatnonzero(~single)
@@ -353,13 +356,6 @@ def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
         drawn = _shuffled(rows, count, labels[rows], state)
         if len(np.unique(labels[np.setdiff1d(rows, drawn)])) == classes:
             return drawn
-    return _beside_one_of_each(rows, labels[rows], count, state)
-
-
-def _beside_one_of_each(rows: Rows, labels: NDArray[np.float64], count: int, state: int) -> Rows:
-    """Draw rows regardless of class, after reserving a random row of each class for training."""
-    from sklearn.utils import check_random_state
-
     order: Rows = check_random_state(state).permutation(len(rows))
-    kept = np.unique(labels[order], return_index=True)[1]
+    kept = np.unique(labels[rows][order], return_index=True)[1]
     return rows[np.delete(order, kept)[:count]]

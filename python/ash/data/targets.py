@@ -71,8 +71,12 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     chosen = next((one for one in TASKS if one == task), None) or infer_task(values)
     if chosen == "classification":
         numbers, labels = _read_classes(values)
-        if task is None:
-            _warn_of_floats(labels)
+        # Floats with more than two distinct values may be meant as numbers.
+        if task is None and labels.dtype.kind == "f" and len(labels) > 2:
+            warn_user(
+                f"the {len(labels)} whole floats in y are treated as classes: pass task='regression' to predict "
+                "numbers, or task='classification'"
+            )
         return Target(numbers, labels, chosen, names)
     return Target(_read_numbers(values, names), None, chosen, names)
 
@@ -109,7 +113,11 @@ def no_positive_class(what: str, classes: NDArray[Any]) -> SettingError:
 def infer_task(y: NDArray[Any]) -> Task:
     """Infer the task of a target by the rules at the top of this module."""
     if y.ndim == 2:
-        _warn_one_hot(y)
+        if y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
+            warn_user(
+                f"y looks like {y.shape[1]} one-hot encoded classes, but is read as {y.shape[1]} numbers: for "
+                "classification pass class labels, for example y.argmax(axis=1)"
+            )
         return "regression"
     if y.dtype.kind not in "fiu":
         return "classification"
@@ -201,24 +209,6 @@ def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
 def _target_names(y: Any) -> tuple[str, ...] | None:
     name = getattr(y, "name", None)
     return (name,) if isinstance(name, str) else column_names(y, "y")
-
-
-def _warn_one_hot(y: NDArray[Any]) -> None:
-    if y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
-        text = (
-            f"y looks like {y.shape[1]} one-hot encoded classes, but is read as {y.shape[1]} numbers: for "
-            "classification pass class labels, for example y.argmax(axis=1)"
-        )
-        warn_user(text)
-
-
-def _warn_of_floats(labels: NDArray[Any]) -> None:
-    """Warn if floats with more than two distinct values are treated as classes, since they may be meant as numbers."""
-    if labels.dtype.kind == "f" and len(labels) > 2:
-        warn_user(
-            f"the {len(labels)} whole floats in y are treated as classes: pass task='regression' to predict numbers, "
-            "or task='classification'"
-        )
 
 
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:

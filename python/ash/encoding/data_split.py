@@ -102,6 +102,11 @@ class Fold:
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
 
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """The numbers of features, of outputs of a network, and of numeric features."""
+        return self.encoding.features, self.table.classes or self.y.shape[1], int(self.encoding.scaled.sum())
+
     def core_bytes(self, rows: int) -> int:
         """Return the approximate bytes that the core takes for this many rows of the table."""
         return table_bytes(rows, self.encoding.features, self._stored(rows))
@@ -115,8 +120,7 @@ class Fold:
         return max(1, stored) if stored is not None and is_less else 0
 
     def _stored(self, rows: int) -> int | None:
-        stored = self.table.frame.stored
-        if stored is None:
+        if (stored := self.table.frame.stored) is None:
             return None
         tables = sum(int(table.shape[1]) for table in self.encoding.statistics if table is not None)
         return round(stored * rows / self.table.rows) + tables * rows

@@ -12,6 +12,7 @@ parts of a row depend only on that row.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +31,14 @@ def _weekday(days: Floats) -> Floats:
     return (np.floor(days) + _THURSDAY) % len(WEEKDAYS)
 
 
-def _day(days: Floats) -> Floats:
-    dates = _dates(days)
-    first = dates.astype("datetime64[M]").astype("datetime64[D]")
-    return dates.astype(np.float64) - first.astype(np.float64) + 1
-
-
 def _year(days: Floats) -> Floats:
     return _dates(days).astype("datetime64[Y]").astype(np.float64) + 1970
 
 
-def _day_of_year(days: Floats) -> Floats:
+def _day_of(unit: str, days: Floats) -> Floats:
+    """Return the number of the day in its month ("M") or year ("Y"), from 1 on."""
     dates = _dates(days)
-    first = dates.astype("datetime64[Y]").astype("datetime64[D]")
+    first = dates.astype(f"datetime64[{unit}]").astype("datetime64[D]")
     return dates.astype(np.float64) - first.astype(np.float64) + 1
 
 
@@ -57,10 +53,10 @@ def _dates(days: Floats) -> NDArray[np.datetime64]:
 PARTS: dict[str, Callable[[Floats], Floats]] = {
     "month": _month,
     "weekday": _weekday,
-    "day": _day,
+    "day": partial(_day_of, "M"),
     "hour": _hour,
     "year": _year,
-    "day_of_year": _day_of_year,
+    "day_of_year": partial(_day_of, "Y"),
 }
 """Each function takes days without NaN, and returns level numbers from 0 if the part has levels, else values."""
 LEVELS: dict[str, Sequence[str]] = {"month": tuple(map(str, MONTHS)), "weekday": WEEKDAYS}

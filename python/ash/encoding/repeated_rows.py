@@ -59,8 +59,7 @@ def copied_rows(table: Table, schema: Schema, *, tell: bool = True) -> NDArray[n
     None is returned for a table with neighbor features as well (neighbors.py), since it assumes that rows recur. If
     `tell`, a warning says how many rows chance does not explain.
     """
-    groups = _copies(table, schema)
-    if groups is None:
+    if (groups := _copies(table, schema)) is None:
         return None
     counts, recur = np.bincount(groups), False
     if table.weights is None and may_have_neighbors(schema, table.rows, table.classes):

@@ -7,7 +7,7 @@ levels too (spiked_numbers.py).
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -321,8 +321,7 @@ def schema_from_json(data: Any) -> Schema:
 
 def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
     """Return `word` if it is one of the texts in `allowed`, or raise ValueError with a message about `what`."""
-    found = next((each for each in allowed if type(word) is str and each == word), None)
-    if found is None:
+    if (found := next((each for each in allowed if type(word) is str and each == word), None)) is None:
         raise ValueError(f"the schema does not say how to treat {what}")
     return found
 
@@ -368,19 +367,15 @@ def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
         counts.update(column.cells(slice(first, stop)))
     is_text = _is_text(column)
     gaps = {cell for cell in counts if cell is None or (is_text and is_gap(cell))}
-    levels = {cell: count for cell, count in counts.items() if cell not in gaps}
-    return tuple(sorted(_frequent(levels, most))), bool(gaps)
+    levels: list[Any] = [cell for cell in counts if cell not in gaps]
+    if len(levels) > most:
+        levels = sorted(levels, key=lambda text: (-counts[text], text))[:most]
+    return tuple(sorted(levels)), bool(gaps)
 
 
 def _is_text(column: Column) -> bool:
     """Return whether the column is text, in which cells such as "?" are missing; categories have no such cells."""
     return isinstance(column, CellColumn) and column.is_text
-
-
-def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
-    if len(counts) <= most:
-        return list(counts)
-    return sorted(counts, key=lambda text: (-counts[text], text))[:most]
 
 
 def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None:

@@ -126,23 +126,9 @@ def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
     """Return the cells of a column's row in the table of `table_lines`, in the order of HEADER."""
-    return (
-        printable(each.name),
-        each.kind,
-        each.dtype or None,
-        each.levels,
-        _missing(each.missing),
-        each.features,
-        _why(each),
-    )
-
-
-def _missing(missing: int | bool) -> str | int:
-    return {True: "yes", False: "no"}[missing] if isinstance(missing, bool) else missing
-
-
-def _why(column: ColumnSummary) -> str:
-    return printable("; ".join([column.why, *column.notes]))
+    missing = {True: "yes", False: "no"}[each.missing] if isinstance(each.missing, bool) else each.missing
+    why = printable("; ".join([each.why, *each.notes]))
+    return printable(each.name), each.kind, each.dtype or None, each.levels, missing, each.features, why
 
 
 def summary_of(table: Table, schema: Schema) -> TableSummary:

@@ -1,7 +1,8 @@
-"""Draws the candidates of a run, either at random or guided by the results so far.
+"""Draws the candidates of a run: at random, at even points, or guided by the results so far.
 
-The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results so
-far. It has one source of networks and one source of boosted trees:
+The random sampler draws from the space, with a fixed share of boosted trees, and the Sobol sampler fills the space
+evenly (`ash.sampling`). The adaptive sampler uses the results so far. It has one source of networks and one source of
+boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
@@ -23,17 +24,18 @@ Cost:    each request for adaptive candidates reads all results so far, until LE
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
-from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, TREES, Options
+from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, SOBOL, TREES, RunPlan
+from ash.sampling import Drawn, sobol
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
-from ash.space.space import Space, after, at_their_numbers
+from ash.space.space import Space, after
 
 CHUNK = 1024
 """The number of random candidates drawn at a time. Drawing them takes about 25 ms on a CPU core of 2026, and
@@ -58,21 +60,19 @@ _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the s
 
 
 class Candidates:
-    """Candidates that are drawn at random.
+    """The candidates of a run, with their settings of the core.
 
     Parameters
     ----------
-    params : list of dict
-        Hyperparameters of the candidates drawn so far, in order of candidate number.
-    count : int
-        Total number of candidates.
-    rest : iterator of dict
-        Draws the remaining candidates.
+    source : Drawn
+        Draws the candidates.
 
     Attributes
     ----------
-    params, count
-        As above; `params` grows.
+    params : list of dict
+        Hyperparameters of the candidates drawn so far, in order of candidate number; the list grows.
+    count : int
+        Total number of candidates.
     ahead : int
         The core asks for more candidates when fewer than this number wait to enter the first rung; see `_core.Tuner`.
     epoch_cost : float
@@ -82,8 +82,9 @@ class Candidates:
 
     ahead = AHEAD
 
-    def __init__(self, params: list[Params], count: int, rest: Iterator[Params]) -> None:
-        self.params, self.count, self.rest = params, count, rest
+    def __init__(self, source: Drawn) -> None:
+        self._source = source
+        self.params, self.count = source.params, source.count
         self.epoch_cost = 1.0
         self._settings: list[_core.Settings] = []
         self._cost = 1.0  # the epoch cost for which `_settings` were created
@@ -101,7 +102,7 @@ class Candidates:
         `jobs` returns the decided jobs, as `_core.Tuner.jobs` does.
         """
         drawn = len(self.params)
-        self.params += islice(self.rest, max(wanted, CHUNK))
+        self._source.more(max(wanted, CHUNK))
         return self.settings(drawn)
 
 
@@ -137,7 +138,7 @@ class AdaptiveCandidates(Candidates):
         own: Sequence[Params] = (),
         before: Sequence[Params] = (),
     ) -> None:
-        super().__init__([], min(space.size_with(list(after(before, own))), LARGEST), iter(()))
+        super().__init__(Drawn([], iter(()), min(space.size_with(list(after(before, own))), LARGEST)))
         known = known or before
         self._sources = {of_trees: _Source(part, seed, begin, own) for of_trees, part in _parts(space).items()}
         self._trees = 0
@@ -175,22 +176,18 @@ class AdaptiveCandidates(Candidates):
 
     def _learn(self, columns: Columns) -> None:
         """Update the share of trees among the next draws, and the lists of good candidates, from the decided jobs."""
-        ranked = self._ranked(columns)
+        scores: dict[int, float] = {}
+        for candidate, score in zip(columns["candidate"].tolist(), columns["score"].tolist(), strict=True):
+            if math.isfinite(score):
+                scores[candidate] = max(score, scores.get(candidate, score))
+        order = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
+        ranked = [self.params[candidate] for candidate in order]
         best = ranked[: max(BEST, len(ranked) // BEST)]
         share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
         self._share = min(MOST, max(LEAST, share))
         for of_trees in self._sources:
             own = [params for params in ranked if _is_trees(params) == of_trees]
             self._good[of_trees] = own[: max(BEST, len(own) // BEST)]
-
-    def _ranked(self, columns: Columns) -> list[Params]:
-        """Return the hyperparameters of the candidates with finite scores, the best first."""
-        scores: dict[int, float] = {}
-        for candidate, score in zip(columns["candidate"].tolist(), columns["score"].tolist(), strict=True):
-            if math.isfinite(score):
-                scores[candidate] = max(score, scores.get(candidate, score))
-        order = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
-        return [self.params[candidate] for candidate in order]
 
 
 class _Source:
@@ -240,7 +237,7 @@ class _Source:
 
 def draw(
     space: Space,
-    options: Options,
+    plan: RunPlan,
     begin: Sequence[Params] = (),
     least: int = 0,
     known: Callable[[], Sequence[Params]] = list,
@@ -251,8 +248,8 @@ def draw(
 
     Parameters
     ----------
-    space, options
-        The space and the options of the run; `options.workers` must be set.
+    space, plan
+        The space and the plan of the run, which need not have its ladder.
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
@@ -265,13 +262,15 @@ def draw(
         Candidates drawn before the space grew, keyed by number.
     """
     there = list(before.values())
-    if options.draws == ADAPTIVE:
-        first = options.threads if options.schedule == "greedy" else options.workers
-        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1, own, there)
-    wanted, there = options.candidates, list(after(there, own))
+    if plan.sampler == ADAPTIVE:
+        first = plan.threads if plan.schedule == "greedy" else plan.workers
+        return AdaptiveCandidates(space, plan.seed, begin, known(), first, own, there)
+    wanted, there = plan.candidates, list(after(there, own))
     count = min(space.size_with(there), LARGEST) if wanted is None else space.counted(wanted, there)
-    stream = islice(at_their_numbers(before, after(own, _at_random(space, options.seed))), count)
-    return Candidates(list(islice(stream, least + CHUNK if wanted is None else count)), count, stream)
+    points = sobol(space, plan.seed) if plan.sampler == SOBOL else _at_random(space, plan.seed)
+    source = Drawn(own, points, count, before)
+    source.more(max(0, (least + CHUNK if wanted is None else count) - len(source.params)))
+    return Candidates(source)
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:

@@ -112,7 +112,10 @@ class CatBoostRows:
         }
         if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:
             own["boost_from_average"] = True
-        model = CatBoost({**ALWAYS, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
+        share = params["bagging_fraction"]
+        is_sampled = share < 1 and share * self.shape[0] >= LEAST_DRAWN
+        own |= {"bootstrap_type": "Bernoulli", "subsample": share} if is_sampled else {"bootstrap_type": "No"}
+        model = CatBoost({**ALWAYS, **own})
         while not IN_TURN.acquire(timeout=WAIT_SECONDS):
             if is_stopped():
                 return None
@@ -149,13 +152,6 @@ class _Stop:
     def after_iteration(self, info: Any) -> bool:
         """Return whether to continue training with another round."""
         return not self._is_stopped()
-
-
-def _sampling(fraction: float, rows: int) -> dict[str, Any]:
-    """Return CatBoost's parameters for drawing the share `fraction` of the rows in each round."""
-    if fraction < 1 and fraction * rows >= LEAST_DRAWN:
-        return {"bootstrap_type": "Bernoulli", "subsample": fraction}
-    return {"bootstrap_type": "No"}
 
 
 def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int, steps: int) -> float:

@@ -22,12 +22,8 @@ def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
     """Return the core's data for each fold; show a progress bar if the run shows its progress."""
     with PreparationBar(options, len(folds) * len(folds[0].y)) as bar:
         return [
-            prepare(
-                fold,
-                lambda share, done=done: bar((done + share) / len(folds)),  # type: ignore[misc]
-                options=options,
-            )
-            for done, fold in enumerate(folds)
+            prepare(fold, lambda share, at=at: bar((at + share) / len(folds)), options=options)  # type: ignore[misc]
+            for at, fold in enumerate(folds)
         ]
 
 

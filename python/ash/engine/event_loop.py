@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from ash.engine.candidates import Candidates
 from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
 from ash.history.records import Columns
-from ash.journal.journal import LOOK_SECONDS, NullJournal
-from ash.options import Options
+from ash.journal.journal import LOOK_SECONDS, NullNetworkJournal
+from ash.options import RunPlan
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.run_record import RunRecord
@@ -59,12 +59,12 @@ class EventLoop:
 
     tuner: _core.Tuner
     candidates: Candidates
-    options: Options
-    journal: NullJournal
+    plan: RunPlan
+    journal: NullNetworkJournal
     reporter: Reporter
     dispatcher: NoDispatcher
     scorers: Sequence["ValidationScorer"]
-    trees: TreeTrainer | None = None
+    trees: TreeTrainer
     recorded: RunRecord | None = None
 
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
@@ -82,11 +82,12 @@ class EventLoop:
         tuner.start()  # before opening the view, so that threads train while `rich` is imported
         try:
             warn_of_fewer(*tuner.threads)
-            with open_view(self.options, ladder, lambda: dispatcher.status) as view:
+            with open_view(self.plan, ladder, lambda: dispatcher.status) as view:
                 stopped_by = self._watch(view, seconds_left)
                 _end(tuner)
-                dispatcher.finish(tuner)
-                self._check_trees()
+                dispatcher.finish(tuner, is_interrupted=stopped_by == "interrupted")
+                if self.trees.error is not None:
+                    raise self.trees.error
                 wall_seconds = before + time.monotonic() - started
                 view.update(tuner.events())
             ended, is_cut = stopped_by or tuner.ended, False
@@ -98,7 +99,7 @@ class EventLoop:
                         raise  # the second Ctrl-C
                     is_cut = True
                     self._complete("interrupted")
-            self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
+            self.journal.write(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
             if self.reporter.finish(tuner, self.candidates.params) or is_cut:
                 ended = "interrupted"
         except Exception as error:
@@ -114,6 +115,7 @@ class EventLoop:
         Return "time_limit" or "interrupted", or None if the core, a callback or an error ended the run.
         """
         tuner = self.tuner
+        watched: tuple[Any, ...] = (self.trees, self.dispatcher, *self.scorers)  # an error of one ends the run
         try:
             while (left := seconds_left(tuner.short_of_time)) > 0:
                 if left < math.inf:
@@ -127,29 +129,16 @@ class EventLoop:
                 events = tuner.events()
                 view.update(events)
                 self._forget_trees(events)
-                self.journal.look()
+                self.journal.write()
                 self.reporter.look(tuner, self.candidates.params, events, self.journal.written)
-                if self.reporter.stopped or self._failed:
+                if self.reporter.stopped or any(each.error is not None for each in watched):
                     return None
         except KeyboardInterrupt:
             return "interrupted"
         return "time_limit"
 
-    @property
-    def _failed(self) -> bool:
-        """Return whether a boosted-tree job, the dispatcher or a scorer has an error, which ends the run."""
-        of_trees = self.trees is not None and self.trees.error is not None
-        return of_trees or self.dispatcher.error is not None or any(each.error is not None for each in self.scorers)
-
-    def _check_trees(self) -> None:
-        """Raise the error of a boosted-tree job, if any."""
-        if self.trees is not None and self.trees.error is not None:
-            raise self.trees.error
-
     def _forget_trees(self, events: Sequence[Event]) -> None:
         """Free the boosted trees of decided jobs that are not kept."""
-        if self.trees is None:
-            return
         decided = [(candidate, rung) for kind, candidate, rung, *_ in events if kind in ("finished", "diverged")]
         if decided:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
@@ -162,7 +151,7 @@ class EventLoop:
         """
         tuner = self.tuner
         networks = sum(not there for *_, there in tuner.kept_jobs())
-        trees = [] if self.trees is None else lacking_trees(tuner, self.trees)
+        trees = lacking_trees(tuner, self.trees)
         if ended == "interrupted":
             kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
             all_missing = networks + len(trees) == len(kept)
@@ -170,7 +159,7 @@ class EventLoop:
             networks = int(all_missing and networks > 0 and not trees)
         if networks:
             tuner.complete(networks)
-        if self.trees is None or not trees:
+        if not trees:
             return
         columns, epochs = tuner.jobs(), [rung["epochs"] for rung in tuner.rungs]
         jobs = [(*key, epochs[key[1]], int(columns["weights_hash"][_row_of(columns, key)])) for key in trees]
@@ -183,10 +172,10 @@ def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int
     return [key for key in kept if trees.is_of_trees(key[0]) and trees.job(*key) is None]
 
 
-def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | None = None) -> float:
+def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer) -> float:
     """Return the estimated seconds for retraining the missing models of kept jobs if the run ended now."""
     lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
-    boosted = [] if trees is None else lacking_trees(tuner, trees)
+    boosted = lacking_trees(tuner, trees)
     if not lacking and not boosted:
         return 0.0
     jobs = tuner.jobs()

@@ -22,7 +22,7 @@ from ash.engine.tree_trainer import job_bytes_of_trees, table_bytes_of_trees
 from ash.errors import DataError
 from ash.metrics import METRICS
 from ash.models.model_pool import prediction_bytes
-from ash.options import Options
+from ash.options import RunPlan
 
 ADVICE = {
     "table": "pass fewer rows or columns",
@@ -76,7 +76,7 @@ class Needs:
 def needs_of(
     split: Split,
     candidates: Sequence[_core.Settings],
-    options: Options,
+    plan: RunPlan,
     *,
     kept: int,
     refit: bool,
@@ -92,10 +92,9 @@ def needs_of(
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
-    cells = sum(len(fold.validation) * _outputs(fold) for fold in folds)
-    scratch = max(_scratch(fold, candidates, options, scored) for fold in folds)
-    shape = _shape(folds[0])
-    states = sorted((len(folds) * _core.state_bytes(each, *shape) for each in candidates), reverse=True)
+    cells = sum(len(fold.validation) * fold.shape[1] for fold in folds)
+    scratch = max(_scratch(fold, candidates, plan, scored) for fold in folds)
+    states = sorted((len(folds) * _core.state_bytes(each, *folds[0].shape) for each in candidates), reverse=True)
     of_trees = sum(table_bytes_of_trees(fold) for fold in tables) * (1 + refit) if leaves else 0
     of_job = max(job_bytes_of_trees(fold, leaves) for fold in tables) if leaves else 0
     return Needs(
@@ -103,7 +102,7 @@ def needs_of(
         scratch=max(scratch * (1 + refit), of_job),
         states=tuple(states),
         kept=kept,
-        at_work=options.workers if options.schedule == "reproducible" else None,
+        at_work=plan.workers if plan.schedule == "reproducible" else None,
         predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells, folds[0].table.classes > 0),
         candidates=count,
     )
@@ -129,7 +128,12 @@ def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, i
         return threads, memory_limit
     fitting = next((count for count in range(threads, 0, -1) if needs.total(count) <= left), 0)
     if not fitting:
-        raise _too_much(needs, left)
+        parts = needs.parts(1)
+        listed = ", ".join(f"{name} {_gib(size)}" for name, size in parts.items())
+        raise DataError(
+            f"the run needs about {_gib(needs.total(1))} of memory on one thread ({listed}), but only {_gib(left)} are "
+            f"left: {ADVICE[max(parts, key=parts.__getitem__)]}"
+        )
     if fitting < threads:
         needed = _gib(needs.total(threads))
         warn_user(f"threads={threads} would need about {needed} of memory, but {_gib(left)} are left; using {fitting}")
@@ -138,36 +142,18 @@ def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, i
     return fitting, None if memory_limit is None else min(memory_limit, left - others)
 
 
-def _too_much(needs: Needs, left: int) -> DataError:
-    parts = needs.parts(1)
-    listed = ", ".join(f"{name} {_gib(size)}" for name, size in parts.items())
-    return DataError(
-        f"the run needs about {_gib(needs.total(1))} of memory on one thread ({listed}), but only {_gib(left)} are "
-        f"left: {ADVICE[max(parts, key=parts.__getitem__)]}"
-    )
-
-
-def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options, scored: bool) -> int:
+def _scratch(fold: Fold, candidates: Sequence[_core.Settings], plan: RunPlan, scored: bool) -> int:
     """Return the scratch bytes per thread, including copies of the predictions for a user's scoring function."""
     scratch = _core.workspace_bytes(
         candidates,
-        *_shape(fold),
-        metric=METRICS[str(options.task)][0] if scored else str(options.metric),
+        *fold.shape,
+        metric=METRICS[plan.task][0] if scored else plan.metric,
         weighted=fold.weights is not None,
         training_rows=len(fold.training),
-        epoch_rows=options.epoch_rows or 0,
+        epoch_rows=plan.epoch_rows or 0,
         validation_rows=len(fold.validation),
     )
-    return scratch + (2 * 8 * len(fold.validation) * _outputs(fold) if scored else 0)
-
-
-def _shape(fold: Fold) -> tuple[int, int, int]:
-    """Return the numbers of features, outputs and numeric features of the networks for a fold."""
-    return fold.encoding.features, _outputs(fold), int(fold.encoding.scaled.sum())
-
-
-def _outputs(fold: Fold) -> int:
-    return fold.table.classes or fold.y.shape[1]
+    return scratch + (2 * 8 * len(fold.validation) * fold.shape[1] if scored else 0)
 
 
 def _gib(size: int) -> str:

@@ -27,6 +27,7 @@ without measurements.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, NETWORK, TREES, Options, virtual_workers
+from ash.options import LARGEST, NETWORK, TREES, RunPlan
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
@@ -184,20 +185,8 @@ def plan(
         raise SettingError(
             f"candidates must be a sequence of at least one, such as those of Space.sample, got {candidates!r}"
         )
-    table = _Shape(rows, features, outputs, classes, numbers, validation)
-    settings = _networks_of(candidates[:TYPICAL])
-    cost_seconds = _seconds_a_cost(settings[0], table)
-    finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
-    found = _plan_for(max(0.0, time_limit) * threads / cost_seconds, table, settings, finishers, eta, most)
-    return Plan(
-        min_epochs=found.min_epochs,
-        max_rungs=found.max_rungs,
-        eta=eta,
-        epoch_rows=found.epoch_rows,
-        epoch_seconds=found.epoch_work * cost_seconds,
-        scoring_seconds=found.scoring_work * cost_seconds,
-        epochs=found.epochs,
-    )
+    table = _Shape(rows, validation, (features, classes or outputs, numbers), classes)
+    return _timed(time_limit, threads, table, _networks_of(candidates[:TYPICAL]), eta, most)
 
 
 def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
@@ -205,51 +194,45 @@ def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
     return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The shape of the table: `rows` and `validation` are numbers of rows, `numbers` is that of numeric features."""
+class _Shape(NamedTuple):
+    """The numbers of training and validation rows; the shape of the network, as of `Fold.shape`; and the classes."""
 
     rows: int
-    features: int
-    outputs: int
-    classes: int
-    numbers: int
     validation: int
-
-    @property
-    def inner(self) -> tuple[int, int, int]:
-        """Return the numbers of features, network outputs and numeric features."""
-        return self.features, self.classes or self.outputs, self.numbers
+    inner: tuple[int, int, int]
+    classes: int
 
 
-@dataclass(frozen=True)
-class _WorkPlan:
-    """A ladder that fits a given number of multiply-adds.
-
-    `epoch_work` and `scoring_work` are the multiply-adds of an epoch and of scoring for an average candidate. The other
-    fields are as in `Plan`.
-    """
-
-    min_epochs: int
-    max_rungs: int
-    epoch_rows: int
-    epoch_work: float
-    scoring_work: float
-    epochs: float
+def _timed(
+    seconds: float, threads: int, table: _Shape, settings: Sequence[_core.Settings], eta: int, epoch_rows: int | None
+) -> Plan:
+    """Return the ladder that fits `seconds` of training on this machine."""
+    cost_seconds = _seconds_a_cost(settings[0], table)
+    finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
+    work = max(0.0, seconds) * threads / cost_seconds
+    return _plan_for(work, table, settings, finishers, eta, epoch_rows, cost_seconds)
 
 
 def _plan_for(
-    work: float, table: _Shape, settings: Sequence[_core.Settings], finishers: int, eta: int, epoch_rows: int | None
-) -> _WorkPlan:
-    """Return the ladder that fits `work` multiply-adds if `finishers` candidates finish its highest rung."""
+    work: float,
+    table: _Shape,
+    settings: Sequence[_core.Settings],
+    finishers: int,
+    eta: int,
+    epoch_rows: int | None,
+    cost_seconds: float = 1.0,
+) -> Plan:
+    """Return the ladder that fits `work` multiply-adds if `finishers` candidates finish its highest rung.
+
+    A multiply-add takes `cost_seconds`; by default the seconds of the plan are numbers of multiply-adds.
+    """
     rows = table.rows
     costs = [_core.training_cost(each, *table.inner) for each in settings]
     row_work = float(np.mean(costs))
     scoring_work = SCORING * table.validation * row_work
     held = (FIRST_SHARE * work - scoring_work) / row_work
     usual = parts_of_pass(rows, default_epoch_rows(rows) if epoch_rows is None else epoch_rows)
-    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * table.validation)))
-    parts = usual if epoch_rows is not None else _parts(rows, usual, held, fewest)
+    parts = usual if epoch_rows is not None else _parts(table, settings, usual, held)
     cut = parts > usual
     taken = [rows // parts if each.batch_size else rows for each in settings]
     epoch_work = float(np.mean(np.multiply(costs, taken)))
@@ -262,29 +245,27 @@ def _plan_for(
         most=MOST_EPOCHS * parts,
         scoring=scoring_work / epoch_work,
     )
-    return _WorkPlan(
+    return Plan(
         min_epochs=1 if cut else first,
         max_rungs=rungs,
+        eta=eta,
         epoch_rows=-(-rows // parts),
-        epoch_work=epoch_work,
-        scoring_work=scoring_work,
+        epoch_seconds=epoch_work * cost_seconds,
+        scoring_seconds=scoring_work * cost_seconds,
         epochs=work / epoch_work,
     )
 
 
-def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
-    """Return the minimum number of rows that an epoch may have, given the mean batch size of these candidates."""
-    batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
-    return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
-
-
-def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
+def _parts(table: _Shape, settings: Sequence[_core.Settings], usual: int, held: float) -> int:
     """Return the number of epochs in a pass, at least `usual`.
 
-    An epoch has at most `held` rows if possible. But there are more than `usual` epochs only if each has at least
-    `fewest` rows.
+    An epoch has at most `held` rows if possible. But there are more than `usual` epochs only if each has enough rows,
+    given the mean batch size of these candidates and the rows to score.
     """
-    return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
+    rows = table.rows
+    batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
+    enough = max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch), math.ceil(SCORING * table.validation))
+    return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // min(rows, enough)))
 
 
 def ladder(
@@ -315,7 +296,7 @@ def ladder(
 
 def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
     """Measure the seconds per multiply-add in a training step with these settings, on a random table of this shape."""
-    count = int(np.clip(_CELLS // table.features, 1, _ROWS))
+    count = int(np.clip(_CELLS // table.inner[0], 1, _ROWS))
     data = _random_table(count, table.inner, table.classes)
     first = _core.time_steps(data, settings, 1, 1)[0]
     steps = max(1, int(_SECONDS / max(first, 1e-6)))
@@ -340,70 +321,52 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
     return builder.finish()
 
 
-def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with `epoch_rows` filled in and, if `options.planned` is set, also the ladder and `keep`.
+def planned(draft: RunPlan, space: Space, split: Split, seconds: float) -> RunPlan:
+    """Return the plan: the draft with `epoch_rows` and, if `draft.planned` is set, also the ladder and `keep`.
 
-    The ladder is planned for `seconds` of training or, if the options have a `work_limit`, for that limit.
+    The ladder is planned for `seconds` of training or, if the draft has a `work_limit`, for that limit.
     """
     fold = split.folds[0]
     rows = len(fold.training)
-    if not options.planned:
-        return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
-    found: Plan | _WorkPlan
-    if options.work_limit is None:
-        found = _plan_of(options, space, split, seconds, options.epoch_rows)
-        scorings = SELECTION * seconds * options.threads / found.scoring_seconds
+    if not draft.planned:
+        return replace(draft, epoch_rows=draft.epoch_rows or default_epoch_rows(rows))
+    if draft.work_limit is None:
+        found, budget = _plan_of(draft, space, split, seconds, draft.epoch_rows), seconds * draft.threads
     else:
-        found = _plan_of_work(options, space, split)
-        scorings = SELECTION * options.work_limit / found.scoring_work
-    usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
+        finishers, budget = max(FINISHERS, draft.workers // 2), draft.work_limit
+        work = budget / len(split.folds)  # the folds are similar, and a job trains on each of them
+        found = _plan_for(work, *_typical(draft, space, split), finishers, draft.eta, draft.epoch_rows)
+    scorings = SELECTION * budget / found.scoring_seconds
+    usual = networks_to_keep(None, len(fold.validation), fold.shape[1])
     return replace(
-        options,
-        min_epochs=min(found.min_epochs, options.epoch_limit or found.min_epochs),  # at least one job must fit
+        draft,
+        min_epochs=min(found.min_epochs, draft.epoch_limit or found.min_epochs),  # at least one job must fit
         max_rungs=found.max_rungs,
-        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
-        keep=options.keep or max(1, int(min(usual, scorings))),
+        epoch_rows=draft.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
+        keep=draft.keep or max(1, int(min(usual, scorings))),
     )
 
 
-def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
-    """Return the plan for a run with a `work_limit`."""
-    fold, table = split.folds[0], split.table
-    numbers = int(fold.encoding.scaled.sum())
-    shape = _Shape(
-        len(fold.training), fold.encoding.features, table.y.shape[1], table.classes, numbers, len(fold.validation)
-    )
-    settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
-    finishers = max(FINISHERS, virtual_workers(options) // 2)
-    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are similar, and a job trains on each of them
-    return _plan_for(work, shape, settings, finishers, options.eta, options.epoch_rows)
+def _typical(draft: RunPlan, space: Space, split: Split) -> tuple[_Shape, list[_core.Settings]]:
+    """Return the shape of the first fold, and the settings of typical networks of the space."""
+    fold = split.folds[0]
+    shape = _Shape(len(fold.training), len(fold.validation), fold.shape, split.table.classes)
+    return shape, _networks_of(space.sample(min(TYPICAL, space.size), draft.seed))
 
 
-def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
+def _plan_of(draft: RunPlan, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
     """Return the plan for a run with `seconds` of training."""
-    fold, table = split.folds[0], split.table
-    return plan(
-        len(fold.training),
-        fold.encoding.features,
-        space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds / len(split.folds),
-        threads=options.threads,
-        outputs=table.y.shape[1],
-        classes=table.classes,
-        numbers=int(fold.encoding.scaled.sum()),
-        eta=options.eta,
-        epoch_rows=epoch_rows,
-        validation=len(fold.validation),
-    )
+    typical = _typical(draft, space, split)
+    return _timed(seconds / len(split.folds), draft.threads, *typical, draft.eta, epoch_rows)
 
 
-def first_job_seconds(options: Options, space: Space, split: Split) -> float:
+def first_job_seconds(draft: RunPlan, space: Space, split: Split) -> float:
     """Return the approximate seconds of a first-rung job on one thread.
 
     Call it only after the ladder has been planned.
     """
-    found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
-    return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
+    found = _plan_of(draft, space, split, 1.0, draft.epoch_rows or len(split.folds[0].training))
+    return len(split.folds) * (draft.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def default_work(rows: int) -> float:
@@ -429,14 +392,14 @@ def rows_of_epoch(rows: int, most: int | None) -> int:
     return rows // parts_of_pass(rows, most)
 
 
-def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
+def without_logarithms(folds: Sequence[Fold], draft: RunPlan) -> str | None:
     """Return why networks cannot be trained on the logarithms of the targets, or None if they can."""
     least, most = (pick(float(pick_of(fold.y)) for fold in folds) for pick, pick_of in ((min, np.min), (max, np.max)))
-    if options.task != "regression":
+    if draft.task != "regression":
         return "is for regression, but y has classes"
     if folds[0].y.shape[1] > 1:
         return f"takes one target, but y has {folds[0].y.shape[1]} columns"
-    if options.loss == "poisson":
+    if draft.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     float32 = np.finfo(np.float32)
     # As in data.cpp: the smallest target, and its ratio to the largest target, must both be normal float32 numbers.
@@ -445,7 +408,7 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     return None
 
 
-def space_of(folds: Sequence[Fold], options: Options) -> Space:
+def space_of(folds: Sequence[Fold], draft: RunPlan) -> Space:
     """Return the default space of a table."""
     fold = folds[0]
     table, encoding = fold.table, fold.encoding
@@ -454,22 +417,22 @@ def space_of(folds: Sequence[Fold], options: Options) -> Space:
         encoding.features,
         table.y.shape[1],
         table.classes,
-        numbers=int(encoding.scaled.sum()),
-        metric=str(options.metric),
-        models=usable_models(fold, options),
-        skewed=without_logarithms(folds, options) is None and _is_skewed(fold.y[fold.training, 0]),
+        numbers=fold.shape[2],
+        metric=draft.metric,
+        models=usable_models(fold, draft),
+        skewed=without_logarithms(folds, draft) is None and _is_skewed(fold.y[fold.training, 0]),
         has_categories=bool(encoding.categories),
     )
 
 
-def usable_models(fold: Fold, options: Options) -> tuple[str, ...]:
+def usable_models(fold: Fold, draft: RunPlan) -> tuple[str, ...]:
     """Return the requested kinds of model that can be trained on this table; raise SettingError if there are none."""
     reason = without_trees(fold)
     if reason is None:
-        return options.models
-    left = tuple(model for model in options.models if model not in TREES)
+        return draft.models
+    left = tuple(model for model in draft.models if model not in TREES)
     if not left:
-        asked = f"models={list(options.models)!r} cannot be trained on this table"
+        asked = f"models={list(draft.models)!r} cannot be trained on this table"
         raise SettingError(f"{asked}: boosted trees {reason}; add 'network' to models")
     return left
 
@@ -483,17 +446,15 @@ def without_trees(fold: Fold) -> str | None:
     return None
 
 
-def epoch_cost(options: Options, space: Space, split: Split) -> float:
+def epoch_cost(draft: RunPlan, space: Space, split: Split) -> float:
     """Return the multiply-adds of an average network's epoch, summed over all folds.
 
     Call it only after the ladder has been planned.
     """
-    costs = 0.0
+    costs, (_, settings) = 0.0, _typical(draft, space, split)
     for fold in split.folds:
-        shape = (fold.encoding.features, fold.table.classes or fold.y.shape[1], int(fold.encoding.scaled.sum()))
-        settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
-        row_cost = float(np.mean([_core.training_cost(each, *shape) for each in settings]))
-        costs += rows_of_epoch(len(fold.training), options.epoch_rows) * row_cost
+        row_cost = float(np.mean([_core.training_cost(each, *fold.shape) for each in settings]))
+        costs += rows_of_epoch(len(fold.training), draft.epoch_rows) * row_cost
     return costs
 
 

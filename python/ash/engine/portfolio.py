@@ -12,12 +12,7 @@ from typing import Any
 
 from ash.space.hyperparameters import Params
 
-RECIPE: Params = {
-    "optimizer": "adamw",
-    "parametrization": "ntk",
-    "input_scaling": True,
-    "parametric_activation": True,
-}
+RECIPE: Params = {"optimizer": "adamw", "parametrization": "ntk", "input_scaling": True, "parametric_activation": True}
 """The values with which all networks of the portfolio were trained. In the default space they are constants."""
 
 
@@ -29,9 +24,7 @@ def portfolio(task: str, rows: int) -> tuple[Params, ...]:
 
 @cache
 def _parts() -> list[dict[str, Any]]:
-    text = files("ash.engine").joinpath("portfolio.json").read_text("utf-8")
-    parts: list[dict[str, Any]] = json.loads(text)
-    return parts
+    return list(json.loads(files("ash.engine").joinpath("portfolio.json").read_text("utf-8")))
 
 
 def _full(params: Params) -> Params:

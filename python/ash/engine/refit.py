@@ -33,7 +33,7 @@ a network joins another thread's team.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ from ash.models.estimated_score import PARTS
 from ash.models.model import Model
 from ash.models.model_pool import Kept, member_of, of_data, read_kept
 from ash.models.trees import Boosted, Trees
-from ash.options import TREES, Options
+from ash.options import TREES, RunPlan
 from ash.space.hyperparameters import Params, model_of, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
@@ -73,6 +73,8 @@ SELECTIONS = 1 + PARTS
 """After the selection of the final model, as many selections predict held-out rows and estimate the score."""
 LONGEST = 1e9
 """The number of seconds that means "no limit" to the core."""
+Trained = tuple[list[_core.Network | None], list[bool]]
+"""Networks, None for those that diverged or got no time, and whether each got no time."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,13 @@ def finish(
     tuner: _core.Tuner,
     kept: Kept,
     split: Split,
-    options: Options,
+    plan: RunPlan,
     final: Final,
     *,
     interrupted: bool = False,
+    trees: TreeTrainer,
     deadline: float = math.inf,
     recorded: Sequence[int] | None = None,
-    trees: TreeTrainer | None = None,
 ) -> Finished:
     """Select the networks of the final model, and train them on all rows if requested.
 
@@ -156,10 +158,10 @@ def finish(
         trained, their cycles are shorter, or no network is trained.
     recorded : sequence of int, optional
         The epochs of each refit in the recorded run, if a run is repeated.
-    trees : TreeTrainer, optional
-        The trainer of the boosted trees, if there are any.
+    trees : TreeTrainer
+        The trainer of the boosted trees.
     """
-    refit = Refit(kept, tuner.jobs(), split, options, deadline, trees)
+    refit = Refit(kept, tuner.jobs(), split, plan, trees, deadline)
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
@@ -221,19 +223,14 @@ def _from_scratch(
 
 
 def final_seconds(
-    tuner: _core.Tuner,
-    split: Split,
-    params: Sequence[Params],
-    options: Options,
-    final: Final | None,
-    trees: TreeTrainer | None = None,
+    tuner: _core.Tuner, split: Split, params: Sequence[Params], plan: RunPlan, final: Final | None, trees: TreeTrainer
 ) -> float:
     """Return the estimated seconds for selection and refit if the run ended now.
 
     The selection is run to measure its time.
     """
     began = time.monotonic()
-    kept = read_kept(tuner, split, params, options, trees=trees)
+    kept = read_kept(tuner, split, params, plan, trees)
     if kept is None:
         return 0.0
     read = time.monotonic()
@@ -241,7 +238,9 @@ def final_seconds(
     kept.decision(kept.predictions[0])
     done = time.monotonic()
     seconds = done - began + SELECTIONS * (done - read)
-    return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)
+    return seconds + (
+        Refit(kept, tuner.jobs(), split, plan, trees).wall_seconds(counts) if refits(final, split) else 0.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,20 +255,20 @@ class Refit:
     kept : Kept
     columns : Columns
         The jobs of the run.
-    split, options
-        The split and the options of the run; `options.threads` is the number of threads in this process.
+    split, plan
+        The split and the plan of the run; `plan.threads` is the number of threads in this process.
+    trees : TreeTrainer
+        The trainer of the boosted trees.
     deadline : float
         The time on the monotonic clock by which the refit must be done; infinite for no deadline.
-    trees : TreeTrainer or None
-        The trainer of the boosted trees, if there are any.
     """
 
     kept: Kept
     columns: Columns
     split: Split
-    options: Options
+    plan: RunPlan
+    trees: TreeTrainer
     deadline: float = math.inf
-    trees: TreeTrainer | None = None
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
         """Return the estimated wall-clock seconds for training all drawn models (`counts` above 0) on all rows."""
@@ -284,7 +283,7 @@ class Refit:
         Networks that diverge or get no time are unchanged. Each network gets its `recorded` epochs or, without a
         record, as many as there is time for.
         """
-        kept, options, fold = self.kept, self.options, self.split.folds[0]
+        kept, plan, fold = self.kept, self.plan, self.split.folds[0]
         drawn = np.flatnonzero(counts)
         untrained = kept, (0,) * len(drawn)
         seconds = self.seconds(drawn)
@@ -298,7 +297,7 @@ class Refit:
             warn_user(f"the model is not refitted on all rows: {error}")
             return untrained
         whole = replace(fold, training=rows, validation=fold.validation[:1])
-        data = prepare(whole, options=options)
+        data = prepare(whole, options=plan)
         share = self._share(seconds, are_trees)  # computed again, since preparing the data took time
         if share == 0:
             return untrained
@@ -308,33 +307,45 @@ class Refit:
             lengths = np.minimum(lengths, recorded)
         order = np.argsort(-seconds, kind="stable")
         order = order[lengths[order] > 0]
-        networks, trees = order[~are_trees[order]], order[are_trees[order]]
-        cores, stopped = self._refit_networks(tuner, data, drawn[networks], lengths[networks])
-        boosted = self._refit_trees(whole, data, drawn[trees], lengths[trees], self.deadline)
-        lengths[networks[np.array(stopped, bool)]] = 0
-        lengths[trees[[each is None for each in boosted]]] = 0
-        places = drawn[np.concatenate([networks, trees])].tolist()
-        return self._with_cores(places, [*cores, *boosted], fold), tuple(lengths.tolist())
 
-    def _refit_networks(
-        self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these indices for their last cycle; return them, and whether each ran out of time."""
-        settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
-        candidates = [self.kept.candidates[place] for place in places.tolist()]
-        left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
-        return tuner.refit(data, candidates, settings, lengths.tolist(), self.options.seed, left)
+        def last_cycle(places: NDArray[np.int64], epochs: NDArray[np.int64], left: float) -> Trained:
+            settings = [to_settings(self.kept.networks[place].params) for place in places.tolist()]
+            for each in settings:
+                each.learning_rate *= RATE
+            return tuner.refit(data, self._candidates(places), settings, epochs.tolist(), plan.seed, left)
 
-    def _refit_trees(
-        self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
-    ) -> list[Boosted | None]:
-        """Boost the tree models at these indices on a fold's training rows; return None for models that get no time."""
-        if len(places) == 0:
-            return []
-        assert self.trees is not None
-        candidates = [self.kept.candidates[place] for place in places.tolist()]
-        jobs = list(zip(candidates, lengths.tolist(), strict=True))
-        return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
+        cores, lengths[order] = self._trained(last_cycle, whole, data, drawn[order], lengths[order], self.deadline)
+        return self._with_cores(drawn[order].tolist(), cores, fold), tuple(lengths.tolist())
+
+    def _candidates(self, places: NDArray[np.int64]) -> list[int]:
+        return [self.kept.candidates[place] for place in places.tolist()]
+
+    def _trained(
+        self,
+        train: Callable[[NDArray[np.int64], NDArray[np.int64], float], Trained],
+        fold: Fold,
+        data: _core.Data,
+        places: NDArray[np.int64],
+        epochs: NDArray[np.int64],
+        deadline: float,
+    ) -> tuple[list[_core.Network | Boosted | None], NDArray[np.int64]]:
+        """Train the models at these indices on a fold's training rows until the deadline.
+
+        `train` trains networks, given their indices, epochs and the seconds that are left. Returns the new models, or
+        None for a model that diverged or got no time, and the epochs, which are 0 for a model that got no time.
+        """
+        cores: list[_core.Network | Boosted | None] = [None] * len(places)
+        epochs, are_trees = epochs.copy(), self._are_trees(places)
+        networks, trees = np.flatnonzero(~are_trees), np.flatnonzero(are_trees)
+        left = max(0.0, min(deadline - time.monotonic(), LONGEST))
+        found, stopped = train(places[networks], epochs[networks], left)
+        jobs = list(zip(self._candidates(places[trees]), epochs[trees].tolist(), strict=True))
+        boosted = self.trees.refit(fold, data, jobs, self.plan.threads, deadline) if jobs else []
+        for place, core in zip([*networks.tolist(), *trees.tolist()], [*found, *boosted], strict=True):
+            cores[place] = core
+        epochs[networks[np.array(stopped, bool)]] = 0
+        epochs[trees[[each is None for each in boosted]]] = 0
+        return cores, epochs
 
     def fitting(self, drawn: NDArray[np.int64], limit: float) -> NDArray[np.bool_]:
         """Return which drawn models can be trained on all rows within `limit` seconds together, preferring the best."""
@@ -356,18 +367,11 @@ class Refit:
         whole = self.split.whole
         assert whole is not None
         deadline = time.monotonic() + seconds
-        data = prepare(whole, options=self.options)
+        data = prepare(whole, options=self.plan)
         epochs = np.array([self.columns["epochs"][self._jobs(place)].sum() for place in places.tolist()], np.int64)
-        are_trees = self._are_trees(places)
-        candidates = [self.kept.candidates[place] for place in places[~are_trees].tolist()]
-        networks, stopped = tuner.retrain(data, candidates, max(0.0, deadline - time.monotonic()))
-        trees = self._refit_trees(whole, data, places[are_trees], epochs[are_trees], deadline)
-        cores: list[_core.Network | Boosted | None] = [None] * len(places)
-        for kind, own in ((~are_trees, networks), (are_trees, trees)):
-            for place, core in zip(np.flatnonzero(kind).tolist(), own, strict=True):
-                cores[place] = core
-        epochs[np.flatnonzero(~are_trees)[np.array(stopped, bool)]] = 0
-        epochs[np.flatnonzero(are_trees)[[each is None for each in trees]]] = 0
+        cores, epochs = self._trained(
+            lambda own, _, left: tuner.retrain(data, self._candidates(own), left), whole, data, places, epochs, deadline
+        )
         are_trained = np.array([core is not None for core in cores])
         return self._with_cores(places.tolist(), cores, whole), epochs.tolist(), are_trained
 
@@ -379,7 +383,7 @@ class Refit:
 
     def growth(self, params: Params) -> float:
         """Return the rows that the refit processes, divided by the rows of the jobs that it repeats or extends."""
-        most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
+        most, folds, whole = self.plan.epoch_rows, self.split.folds, self.split.whole
         if model_of(params) in TREES:
             trained = sum(len(fold.training) for fold in folds)
             return len(folds[0].y if whole is None else whole.training) / trained
@@ -397,7 +401,7 @@ class Refit:
         jobs in all lower rungs if each job resumed the previous one.
         """
         rung = self.kept.rungs[place]
-        resumes = self.options.training == "resume" and not self._is_trees(place)
+        resumes = self.plan.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung
         of_rungs = (lowest <= self.columns["rung"]) & (self.columns["rung"] <= rung)
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
@@ -413,7 +417,7 @@ class Refit:
         The speed-up by teams is ignored.
         """
         parts = [seconds[~are_trees], seconds[are_trees]]
-        return sum(max(float(each.sum()) / self.options.threads, float(each.max(initial=0))) for each in parts) / HASTE
+        return sum(max(float(each.sum()) / self.plan.threads, float(each.max(initial=0))) for each in parts) / HASTE
 
     def _is_trees(self, place: int) -> bool:
         return isinstance(self.kept.networks[place], Trees)
@@ -430,12 +434,6 @@ class Refit:
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                found = member_of(core, fold, old.params, self.plan, old.validation_score)
                 networks[place] = of_data(found, fold.table).sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
-
-
-def _last_settings(params: Params) -> _core.Settings:
-    settings = to_settings(params)
-    settings.learning_rate *= RATE
-    return settings

@@ -1,46 +1,51 @@
-"""Records a run so that it can be repeated (`record_of`), and repeats a recorded run (`repeated`).
+"""Records a run so that it can be repeated (`record_of`), and reads what a repeated run needs from a record.
 
     run -> RunRecord -> the same options, space and split -> the same number of decisions, without a time limit
                      -> selection from the same networks  -> the same number of epochs on all rows -> the same model
 
-A record has only hashes of the rows, and no functions. So the user passes the rows and the functions again.
+A record has only hashes of the rows, and only the names of functions, costs and samplers. So the user passes the rows
+and these objects again. For tables, the other arguments come from the record (`repeated`). A call of
+`ash.tune_function` is made again with the same arguments, which are compared with the record (`check_same`); a job that
+the record lists as lost fails without being run (`repeat_of`).
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.engine.refit import Final
+from ash.engine.stages import Asked
 from ash.errors import DataError, SettingError
 from ash.history.digest import decision_hashes, digest_run
 from ash.history.json_files import space_story
 from ash.history.records import Columns
-from ash.journal.identity import BEFORE, FIRST, GIVEN_AGAIN, before_of, differences, from_json, space_of_facts
+from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, space_of_facts
 from ash.journal.journal import Facts
 from ash.models.decision import read_threshold
-from ash.models.model import Model
-from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.options import Caller, Options, recorded_options
-from ash.run_record import TUNE, RunRecord, check_record, of_another
+from ash.models.model_pool import MOST_DRAWS
+from ash.options import LARGEST, Caller, FunctionOptions, Options, RunOptions, recorded_options
+from ash.run_record import FUNCTION, TUNE, RunRecord, check_record, of_another
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
-PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
+PLAN: dict[type[RunOptions], tuple[str, ...]] = {
+    Options: ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds"),
+    FunctionOptions: ("candidates", "max_rungs", "epoch_limit", "stop_score"),
+}
 """Options that a record stores in addition to those that determine the results and their order."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record stores as they were given. If an argument cannot be stored, it is listed as missing."""
-BEGAN = "began"
-"""The name of the record's entry for the space with which the run began, if the space has grown."""
-_HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
-    "categorical_features",
-    "class_weight",
-    "pos_label",
-    "decision_threshold",
-    "loss",
-    "quantile",
+BEFORE, BEGAN = "before", "began"
+"""The names of a record's entries for the candidates drawn before the space grew, and for the space of that time."""
+LOST = "lost"
+"""The name of the record's list of jobs that exceeded `job_limit` or whose process died."""
+_HELD = {
+    *("space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"),
+    *("categorical_features", "class_weight", "pos_label", "decision_threshold", "loss", "quantile"),
 }
 """Arguments that are read from the record, and so cannot be given together with it."""
 
@@ -50,80 +55,110 @@ class OtherRowsError(DataError):
 
 
 def record_of(
-    *,
     asked: Facts,
-    options: Options,
     identity: Facts,
-    final: Final | None,
-    sort: bool,
+    plan: Facts,
+    arguments: Facts,
+    *,
     before: Mapping[int, Params],
-    began: Space | None,
+    began: Space | None = None,
     params: Sequence[Params],
     columns: Columns,
-    kept: Kept,
-    refit: Sequence[int],
+    best: tuple[int, int],
+    kept: Sequence[int] = (),
+    refit: Sequence[int] = (),
     ended: str,
-    model: Model,
+    model: str = "",
 ) -> RunRecord:
     """Return the record of a run that has ended.
 
     Parameters
     ----------
     asked : dict
-        The entry point and its arguments, as returned by `asked_of`.
-    options, identity, final, sort
-        The values of the run; `identity` is as returned by `identity_of`.
+        The entry point; for tables also its arguments, as returned by `asked_of`.
+    identity, plan : dict
+        The facts of the run, as returned by `identity_of` and `plan_of`.
+    arguments : dict
+        Further entries of `RunRecord.arguments`.
     before : dict of dict
         Candidates that were drawn before the space grew, keyed by number.
     began : Space, optional
-        The space with which the run began, if it has grown.
+        The space with which the run began, if it has grown. Functions do not need it.
     params : sequence of dict
         Hyperparameters of all candidates, in order of candidate number.
     columns : Columns
         The decided jobs.
-    kept : Kept
-        The networks from which the model was selected.
+    best : (int, int)
+        The best candidate and its rung.
+    kept : sequence of int
+        The candidates from whose networks the model was selected; by default the best one.
     refit : sequence of int
         The epochs for which each network of the model was trained on all rows.
     ended : str
         How the run ended, as in `Result.ended`.
-    model : Model
-        The final model.
+    model : str
+        The digest of the final model.
     """
-    arguments = {name: asked["arguments"].get(name) for name in SPLIT}
-    ensemble = None if final is None else final.ensemble
+    given = {name: asked["arguments"].get(name) for name in SPLIT} if "arguments" in asked else {}
+    if before:
+        given[BEFORE] = list(before.items())
     if began is not None:
-        arguments |= {BEFORE: list(before.items()), BEGAN: space_story(began)}
+        given[BEGAN] = space_story(began)
     record = RunRecord(
         by=asked["by"],
         settings=identity["settings"],
-        plan={name: getattr(options, name) for name in PLAN},
-        arguments={
-            **arguments,
-            "sort": sort,
-            "ensemble": ensemble,
-            "refit": final is not None and final.refit,
-            "decision_threshold": kept.threshold,
-        },
+        plan=plan,
+        arguments={**given, **arguments},
         space=identity["space"],
         version=identity["version"],
         # The hash "names" is left out, since it covers dtypes, which depend on how the table was loaded.
-        data={name: fact for name, fact in identity["data"].items() if name != "names"},
-        missing=tuple(name for name in asked["given again"] if name in SPLIT),
+        data={name: fact for name, fact in identity.get("data", {}).items() if name != "names"},
+        missing=tuple(name for name in asked.get("given again", ()) if name in SPLIT),
         ended=ended,
         decisions=decision_hashes(columns),
-        kept=kept.candidates,
+        kept=tuple(kept) or best[:1],
         refit=tuple(refit),
-        digest=digest_run(params, columns, (kept.candidates[0], kept.rungs[0])),
-        model=model.digest,
+        digest=digest_run(params, columns, best),
+        model=model,
     )
     return RunRecord.from_json(record.to_json())  # the same record as when read from a file, in which tuples are lists
 
 
+def plan_of(options: RunOptions) -> Facts:
+    """Return the values of the options in PLAN."""
+    return {name: getattr(options, name) for name in PLAN[Options if isinstance(options, Options) else FunctionOptions]}
+
+
+class Repeat(NamedTuple):
+    """The facts of a function's recorded run that depended on timing."""
+
+    decisions: int
+    lost: frozenset[tuple[int, int]]
+    """Jobs, as (candidate, rung), that exceeded `job_limit`, or whose processes died."""
+    ended: str
+
+
+def repeat_of(record: Any) -> Repeat:
+    """Return the facts in the argument `record` of `ash.tune_function` that depended on timing.
+
+    Raises
+    ------
+    SettingError
+        The argument is not the record of a function's run, or it is damaged, has no decisions, or is the record of a
+        greedy run.
+    """
+    check_record(record)
+    if record.settings.get("task") != FUNCTION:
+        raise of_another(record)
+    with _intact(LOST):
+        lost = [[whole("number of a job", number, 0, LARGEST) for number in job] for job in record.arguments[LOST]]
+        return Repeat(len(record.decisions), frozenset((candidate, rung) for candidate, rung in lost), record.ended)
+
+
 def repeated(
     caller: Caller, call: Callable[..., Any], given: Mapping[str, Any], record: Any, task: str | None = None
-) -> dict[str, Any]:
-    """Return the arguments with which a `TuningRun` repeats a run, except rows, callbacks, journal and executor.
+) -> Asked:
+    """Return the arguments with which `run_table` repeats a run, except rows, callbacks, journal and executor.
 
     Parameters
     ----------
@@ -140,7 +175,9 @@ def repeated(
         `record` is not a record, or it is from another entry point or a greedy run. Or an argument is given although
         the record stores it, or is missing although the record does not store it.
     """
-    _check_record(record, caller, task)
+    check_record(record)
+    if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
+        raise of_another(record)
     words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
     own = {name: given[word] for name, word in words.items()}
     for name in record.missing:
@@ -160,18 +197,18 @@ def repeated(
     size = record.arguments.get("ensemble")
     size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)
     threshold = read_threshold("decision_threshold of the record", record.arguments.get("decision_threshold"))
-    return {
-        "space": _space_of(record.space),
-        "options": recorded_options(caller, facts, given),
-        "validation": chosen["validation"],
-        "cv": chosen["cv"],
-        "first": from_json(record.settings.get(FIRST)),
-        "asked": {"by": record.by, "arguments": dict(record.arguments), "given again": list(record.missing)},
-        "sort": bool(record.arguments.get("sort")),
-        "scoring": scoring,
-        "final": None if size is None else Final(size, bool(record.arguments.get("refit")), threshold),
-        "record": record,
-    }
+    return Asked(
+        options=recorded_options(caller, facts, given),
+        call={"by": record.by, "arguments": dict(record.arguments), "given again": list(record.missing)},
+        space=_space_of(record.space),
+        first=from_json(record.settings.get(FIRST)),
+        validation=chosen["validation"],
+        cv=chosen["cv"],
+        sort=bool(record.arguments.get("sort")),
+        scoring=scoring,
+        final=None if size is None else Final(size, bool(record.arguments.get("refit")), threshold),
+        record=record,
+    )
 
 
 def _is_given(value: Any, default: Any) -> bool:
@@ -182,13 +219,6 @@ def _is_given(value: Any, default: Any) -> bool:
     return bool(value != default) if isinstance(value, str) else value is not default
 
 
-def _check_record(record: Any, caller: Caller, task: str | None) -> None:
-    """Raise SettingError unless this entry point can repeat the run of a record."""
-    check_record(record)
-    if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
-        raise of_another(record)
-
-
 def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
     """Return the candidates drawn before the space grew, keyed by number, and the space before it grew (or None).
 
@@ -197,39 +227,58 @@ def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
     SettingError
         The record is damaged.
     """
+    with _intact(BEFORE):
+        pairs = from_json(record.arguments.get(BEFORE, []))
+        before = {whole("candidate", number, 0, LARGEST): dict(params) for number, params in pairs}
     began = record.arguments.get(BEGAN)
-    return before_of(record), None if began is None else _space_of(began)
+    return before, None if began is None else _space_of(began)
 
 
 def _space_of(facts: Any) -> Space:
-    """Return the space of a record; raise SettingError if it is damaged."""
-    try:
+    with _intact("space"):
         return space_of_facts(facts, Space)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SettingError(
-            f"the space in record is damaged ({type(error).__name__}: {error}); pass an intact one"
-        ) from error
 
 
-def row_differences(record: RunRecord, identity: Facts) -> list[str]:
-    """Return descriptions of how a run's rows differ from a record's; raise SettingError if the record is damaged."""
+@contextmanager
+def _intact(part: str) -> Iterator[None]:
+    """Turn any error from reading a part of a record into a SettingError."""
     try:
-        return differences({"data": record.data}, {"data": identity["data"]})
+        yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingError(
-            f"the data in record are damaged ({type(error).__name__}: {error}); pass an intact one"
+            f"record is damaged: its {part} cannot be read ({type(error).__name__}: {error}); pass an intact one"
         ) from error
 
 
-def check_rows(record: RunRecord, identity: Facts) -> None:
-    """Raise OtherRowsError if a run's rows differ from the recorded run's; warn if its decisions may differ.
+def differences_from(record: RunRecord, here: Facts) -> list[str]:
+    """Return one text per difference between a record and this run; only the parts that `here` contains are compared.
+
+    `here` has parts of what `identity_of` returns. Raises SettingError if the record is damaged.
+    """
+    there = {"settings": {**record.settings, **record.plan}, "space": record.space}
+    there |= {"data": record.data, "version": record.version}
+    with _intact(" and ".join(here)):
+        return differences(there, here)
+
+
+def check_same(record: RunRecord, here: Facts) -> None:
+    """Raise unless a run matches its record in the parts that `here` contains; if only the version differs, warn.
+
+    Raises
+    ------
+    OtherRowsError
+        `here` has "data", the only part but the version, and they differ.
+    SettingError
+        Another part differs; the message lists every difference. Or the record is damaged.
 
     Warns
     -----
     UserWarning
         The version of ash or the processor's support for fused multiply-adds differs from that of the recorded run.
     """
-    if found := row_differences(record, identity):
-        raise OtherRowsError(f"the rows differ from those of the recorded run: {'; '.join(found)}")
-    if found := differences({"version": record.version}, {"version": identity["version"]}):
+    if found := differences_from(record, {part: facts for part, facts in here.items() if part != "version"}):
+        if "data" in here:
+            raise OtherRowsError(f"the rows differ from those of the recorded run: {'; '.join(found)}")
+        raise SettingError(f"the record is of another run: {'; '.join(found)}; pass the arguments of the recorded run")
+    if found := differences_from(record, {"version": here["version"]}):
         warn_user(f"the repeated run may differ from the one recorded: {'; '.join(found)}")

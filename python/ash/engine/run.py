@@ -29,7 +29,7 @@ from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import read_table, split_table, user_numbers, warn_of_time_order
+from ash.encoding.data_split import Split, read_table, split_table, user_numbers, warn_of_time_order
 from ash.encoding.table_summary import summary_of, warn_of_suspects
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
@@ -46,15 +46,16 @@ from ash.engine.planning import (
     without_trees,
 )
 from ash.engine.portfolio import portfolio
-from ash.engine.refit import Final, final_seconds, finish, refits
-from ash.engine.repeat import check_rows, earlier_of, record_of
-from ash.engine.tree_trainer import TreeTrainer
+from ash.engine.refit import Final, Finished, final_seconds, finish, refits
+from ash.engine.repeat import check_same, earlier_of, plan_of, record_of
+from ash.engine.stages import Asked, Planned, Prepared
+from ash.engine.tree_trainer import TreeFolds, TreeTrainer
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
-from ash.history.records import Columns, job_rows
+from ash.history.records import Columns, job_rows, keys_of
 from ash.journal.first import read_first
-from ash.journal.identity import identity_of
-from ash.journal.journal import Facts, Journal, NullJournal
+from ash.journal.identity import FIRST, facts_of_data, identity_of
+from ash.journal.journal import Facts, Journal, NullNetworkJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
 from ash.models.ensemble import Member
@@ -62,511 +63,441 @@ from ash.models.estimated_score import Estimate, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
+from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import TUNE, RunRecord, warn_of_difference
-from ash.scoring.fold_scoring import Scoring, check_scorers, check_threshold, fold_scorers, usable_metric
+from ash.scoring.fold_scoring import check_scorers, check_threshold, fold_scorers, usable_metric
 from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core accepts under the same name, and that are never None."""
+ZERO_IF_NONE = ("max_rungs", "memory_limit", "epoch_limit", "work_limit", "patience")
+"""Options that the core accepts under the same name, with 0 in place of None."""
 WORK_OF_INTERRUPTED = 5e9
 """Maximum multiply-adds for predicting the validation rows after Ctrl-C; they take a tenth of a second on one core."""
 
 
-class TuningRun:
-    """One run of `ash.tune` or of an estimator, from the table to the final model. `run` may be called only once.
+def run_table(
+    X: Any,
+    y: Any,
+    asked: Asked,
+    *,
+    sample_weight: Any = None,
+    groups: Any = None,
+    callbacks: tuple[Any, ...] = (),
+    journal: Journal | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> tuple[Result, Model]:
+    """Execute a run on a table, and return the result and the final model.
 
     Parameters
     ----------
-    X, y, space, options, sample_weight, validation, cv, groups
-        As for `ash.tune`, with checked options. If `validation` is None, the default for the table is used.
-    first
-        As for `ash.tune`, not checked yet.
-    asked : dict
-        The entry point and its arguments, for the journal and the record.
-    sort : bool
-        As for `read_table`.
-    scoring : Scoring, optional
-        The user's scoring function.
-    final : Final, optional
-        How the final model is made from the best networks. By default it is the best network, which is unchanged with
-        one fold, and trained on all rows with several folds.
+    X, y, sample_weight, groups
+        As for `ash.tune`.
+    asked : Asked
+        All other arguments; with `asked.final`, the final model may differ from the result's model.
     callbacks, journal, elsewhere
         The checked arguments; `elsewhere` holds the pool that runs the jobs. It is None if this process runs the jobs.
-    record : RunRecord, optional
-        The record of the run to repeat. With a record, the other arguments must be those that `repeated` returns.
+
+    Raises
+    ------
+    Exception
+        As for `ash.tune`.
     """
-
-    def __init__(
-        self,
-        X: Any,
-        y: Any,
-        space: Any,
-        options: Options,
-        *,
-        sample_weight: Any = None,
-        validation: Any = None,
-        cv: Any = None,
-        groups: Any = None,
-        first: Any = None,
-        asked: dict[str, Any],
-        sort: bool = False,
-        scoring: Scoring | None = None,
-        final: Final | None = None,
-        callbacks: tuple[Any, ...] = (),
-        journal: Journal | None = None,
-        elsewhere: Elsewhere | None = None,
-        record: RunRecord | None = None,
-    ) -> None:
-        self._started = time.monotonic()
-        self._prepared: float | None = None  # seconds until training began
-        self._X, self._y, self._weight = X, y, sample_weight
-        self._validation, self._cv, self._groups = validation, cv, groups
-        self._asked_space, self._asked_first, self._sort = space, first, sort
-        # The threads of this process. With an executor, `_options.threads` is its number of workers instead.
-        self._threads = options.threads
-        self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
-        self._asked, self._scoring, self._final = asked, scoring, final
-        self._asked_rungs = options.max_rungs
-        self._has_default_work = options.planned and options.time_limit is options.work_limit is None
-        self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
-        self._check()
-
-    def run(self) -> tuple[Result, Model]:
-        """Execute the run, and return the result and the final model.
-
-        With `final`, the final model may differ from the result's model.
-
-        Raises
-        ------
-        Exception
-            As for `ash.tune`.
-        """
-        with _opened(self._path) as self._journal:
-            self._read()
-            self._plan()
-            data = prepare_all(self._split.folds, self._options)
-            self._agree(data)
-            self._trees = self._tree_trainer(data)
-            dispatcher = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
-            with Reporter(self._callbacks) as reporter, dispatcher:
-                tuner = self._tuner(data, dispatcher.mailbox)
-                params, folds = self._candidates.params, len(self._split.folds)
-                keeps_drawn = self._candidates.ahead == 0
-                self._journal.restore(tuner, params, self._options, folds, self._has_failed, keeps_drawn=keeps_drawn)
-                self._warn_of_one_rung(tuner)
-                reporter.start(self._description(tuner), self._journal)
-                loop = EventLoop(
-                    tuner=tuner,
-                    candidates=self._candidates,
-                    options=self._options,
-                    journal=self._journal,
-                    reporter=reporter,
-                    dispatcher=dispatcher,
-                    scorers=self._scorers,
-                    trees=self._trees,
-                    recorded=self._record,
-                )
-                self._prepared = time.monotonic() - self._started
-                try:
-                    ending = loop.run(
-                        lambda is_short: self._deadline.left(lambda: self._seconds_after(tuner, dispatcher), is_short)
-                    )
-                    check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
-                    result, model = self._collected(tuner, ending)
-                except Exception as error:
-                    self._attach_result(error, tuner)
-                    raise
-                reporter.end(result, model)
-        return result, model
-
-    def identity(self) -> Facts:
-        """Return the facts that identify the run (`identity_of`), without training anything."""
-        with _opened(None) as self._journal:
-            self._read()
-            self._plan()
-            return self._identity_of(prepare_all(self._split.folds, self._options))
-
-    def _identity_of(self, data: Sequence[_core.Data]) -> Facts:
-        scoring = None if self._scoring is None else self._scoring.identity
-        return identity_of(self._options, self._space, self._split.folds, data, scoring, self._first)
-
-    def _check(self) -> None:
-        """Raise SettingError if arguments contradict each other."""
-        scoring = self._scoring
-        if self._asked_space is not None:
-            self._asked_space = read_space(self._asked_space, Space)
-        if self._elsewhere is not None and scoring is not None:
-            raise SettingError(
-                f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
-            )
-
-    def _read(self) -> None:
-        """Read the table and split it."""
-        workers, folds = self._options.workers or self._journal.workers(), self._options.folds or self._journal.folds()
-        options = replace(self._options, workers=workers, folds=folds)
-        self._options = replace(options, workers=virtual_workers(options))
-        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort, self._groups)
-        announce(self._options, lambda: summary_of(table, schema).lines())
-        if self._validation is self._cv is self._groups is self._record is None:  # the user leaves the split to ash
-            warn_of_time_order(table, schema)
-        warn_of_suspects(table, schema)
-        needs_all = self._scoring is not None and self._scoring.needs_all_classes
-        given = {"X": self._X, "y": self._y, "groups": self._groups, "needs_all_classes": needs_all}
-        self._split = split_table(table, schema, self._options, self._validation, self._cv, **given)
-        self._sample = sample_of(self._split)
-        folds = len(self._split.folds)
-        self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
-        if self._has_default_work:
-            self._options = replace(self._options, work_limit=default_work(table.rows))
-        check_threshold(self._threshold, table)
-
-    @property
-    def _threshold(self) -> str | float | None:
-        """Return how a classifier decides, as `decision_threshold` of `ASHClassifier`."""
-        return AUTO if self._final is None else self._final.threshold
-
-    def _metric(self) -> str:
-        if self._scoring is not None:
-            return self._scoring.name
-        found = {usable_metric(fold, self._options) for fold in self._split.folds}
-        return (
-            found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
-        )  # used if the default metric is undefined in some folds, so that the folds' metrics differ
-
-    def _plan(self) -> None:
-        """Draw the candidates, check that the run fits into memory, and plan the ladder and the deadline."""
-        self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
-        self._options = replace(self._options, models=tuple(each for each in MODELS if each in self._space.models))
-        if self._has_trees:
-            announce(self._options, lambda: [f"models: {', '.join(self._options.models)}"])
-        self._check_space()
-        if self._record is not None:
-            self._journal.before, self._journal.began = earlier_of(self._record)
-        self._journal.grow(self._space)
-        begin = portfolio(str(self._options.task), len(self._split.folds[0].training))
-        self._first = read_first(self._asked_first, self._space, self._options.candidates)
-        drawn = partial(self._journal.drawn, self._space)
-        known, before = self._journal.begun, self._journal.before
-        self._candidates = draw(self._space, self._options, begin, known, drawn, self._first, before)
-        refit = refits(self._final, self._split)
-        self._fit_into_memory(refit)
-        self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        # A short reserve is enough for a planned run, since it keeps few networks. The exception is a run that must
-        # train networks again or on all rows.
-        trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
-        reserve = SELECTION if self._options.planned and not trains_again else RESERVE
-        if refit and not self._split.is_tiled and self._final is not None and self._final.ensemble > 1:
-            reserve = RESERVE_FROM_SCRATCH
-        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
-        if self._deadline.left() <= 0 and not self._journal.restored:
-            raise self._too_short()
-        self._options = self._journal.planned(self._options) or planned(
-            self._options, self._space, self._split, self._deadline.left()
+    started = time.monotonic()
+    if elsewhere is not None and asked.scoring is not None:
+        raise SettingError(
+            f"{asked.scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
         )
-        if self._has_trees:
-            # Recorded trees keep their numbers of rounds, so an epoch must cost the same as before the space grew.
-            self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
+    with _opened(journal) as log:
+        prepared = _prepared(X, y, asked, sample_weight, groups, log, elsewhere)
+        run = _planned(X, prepared, log, started, elsewhere)
+        data = prepare_all(prepared.split.folds, run.plan)
+        identity = _identity(run, data)
+        if asked.record is not None:
+            check_same(asked.record, {part: identity[part] for part in ("data", "version")})
+        by = asked.call["by"] if asked.record is None else f"{asked.call['by']} with record="
+        log.agree(identity, run.plan, {**asked.call, "by": by})
+        return _ended(run, data, identity, started, callbacks, elsewhere)
 
-    def _check_space(self) -> None:
-        """Raise SettingError if the space has a value that cannot be used with this table or executor."""
 
-        def has(name: str, value: str) -> bool:
-            return any(domain.has(value) for domain in self._space.domains.get(name, ()))
-
-        if self._split.folds[0].table.frame.stored is not None and has("batch_size", "full"):
-            raise SettingError(
-                "batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space"
+def _ended(
+    run: Planned,
+    data: Sequence[_core.Data],
+    identity: Facts,
+    started: float,
+    callbacks: tuple[Any, ...],
+    elsewhere: Elsewhere | None,
+) -> tuple[Result, Model]:
+    """Let the core train the candidates on the encoded `data`, and return the result and the final model."""
+    plan, candidates, log, asked = run.plan, run.candidates, run.journal, run.prepared.asked
+    tree_folds = TreeFolds(run.prepared.split.folds, data, plan, candidates.epoch_cost)
+    trees = TreeTrainer(tree_folds, candidates.params, run.scorers)
+    dispatcher = dispatcher_of(elsewhere, data, candidates.params, plan, trees)
+    with Reporter(callbacks) as reporter, dispatcher:
+        tuner = _tuner(run, data, trees, dispatcher.mailbox)
+        log.watch(lambda: run.has_failed)
+        log.restore(tuner, candidates.params, plan)
+        _warn_of_one_rung(run, tuner)
+        reporter.start(_description(run, tuner), log)
+        loop = EventLoop(tuner, candidates, plan, log, reporter, dispatcher, run.scorers, trees, asked.record)
+        begun = time.monotonic()
+        try:
+            ending = loop.run(
+                lambda is_short: run.deadline.left(lambda: _seconds_after(run, tuner, dispatcher, trees), is_short)
             )
-        if self._has_trees:
-            for model, extra in EXTRAS.items():
-                if model in self._space.models:
-                    require_extra(f"model={model!r}", model, extra)
-                    _import(model)
-            if self._elsewhere is not None:
-                raise SettingError(
-                    "boosted trees cannot be trained by an executor: remove executor=, or search networks only"
-                )
-            if (reason := without_trees(self._split.folds[0])) is not None:
-                trees = " and ".join(f"model={model!r}" for model in TREES if model in self._space.models)
-                raise SettingError(f"boosted trees {reason}: leave {trees} out of the space")
-        if has("target_transform", "log") and (reason := without_logarithms(self._split.folds, self._options)):
-            raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
+            check_scorers(asked.scoring, run.scorers, ending.ended, bool(log.restored))
+            if ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
+                raise _too_short(run.prepared, plan, log, begun - started, is_encoded=True)
+            result, model = _collected(run, tuner, trees, identity, ending)
+            log.sign(result.record)
+            if ending.ended == REPORT_LIMIT and asked.record is not None:
+                warn_of_difference(asked.record, result.record)
+        except Exception as error:
+            if asked.record is None and not run.has_failed:  # if a scorer has failed, unscored jobs count as diverged
+                seconds = time.monotonic() - begun
+                cut = Ending("interrupted", datetime.now(UTC) - timedelta(seconds=seconds), seconds)
+                # Nothing is attached if no job has finished, or if the error's cause is also in the way of a model.
+                with suppress(Exception, KeyboardInterrupt):
+                    error.result = _collected(run, tuner, trees, identity, cut)[0]  # type: ignore[attr-defined]
+            raise
+        reporter.end(result, model)
+    return result, model
 
-    def _fit_into_memory(self, refit: bool) -> None:
-        """Lower the threads and the memory limit until the run fits into the available memory, or raise DataError."""
-        scored, kept = self._scoring is not None, self._keep()
-        drawn = self._candidates.settings()
-        if self._candidates.ahead == 0:  # guided draws: only few are drawn so far, so add random ones
-            drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
-        networks = [each for each in drawn if not each.external_cost]
-        about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
-        about |= {"kept": kept, "count": self._candidates.count}
-        needs = needs_of(self._split, networks or [to_settings({})], self._options, **about)
-        self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
-        threads = self._threads if self._elsewhere is None else self._options.threads
-        self._options = replace(self._options, threads=threads, memory_limit=limit)
 
-    def _agree(self, data: Sequence[_core.Data]) -> None:
-        """Write the run's identity to the journal; raise if the journal or the record belongs to another run."""
-        self._identity = self._identity_of(data)
-        if self._record is not None:
-            check_rows(self._record, self._identity)
-        by = self._asked["by"] if self._record is None else f"{self._asked['by']} with record="
-        self._journal.agree(self._identity, self._options, {**self._asked, "by": by})
+def table_identity(X: Any, y: Any, asked: Asked, *, sample_weight: Any = None, groups: Any = None) -> Facts:
+    """Return the facts that identify the run of `run_table` with these arguments, without training anything."""
+    with _opened(None) as log:
+        prepared = _prepared(X, y, asked, sample_weight, groups, log, None)
+        run = _planned(X, prepared, log, time.monotonic(), None)
+        return _identity(run, prepare_all(prepared.split.folds, run.plan))
 
-    def _tuner(self, data: Sequence[_core.Data], mailbox: _core.Mailbox | None) -> _core.Tuner:
-        options = self._options
-        return _core.Tuner(
-            data,
-            self._candidates.settings(),
-            count=self._candidates.count,
-            **{name: getattr(options, name) for name in AS_THEY_ARE},
-            max_rungs=options.max_rungs or 0,
-            metric=METRICS[str(options.task)][0] if self._scorers else str(options.metric),
-            threads=self._threads,
-            memory_limit=options.memory_limit or 0,
-            epoch_limit=options.epoch_limit or 0,
-            work_limit=options.work_limit or 0.0,
-            stop_score=math.nan if options.stop_score is None else options.stop_score,
-            patience=options.patience or 0,
-            report_limit=0 if self._record is None else len(self._record.decisions),
-            scorers=self._scorers,
-            keep=self._keep(),
-            ahead=self._candidates.ahead,
-            mailbox=mailbox,
-            external=self._trees,
-        )
 
-    def _tree_trainer(self, data: Sequence[_core.Data]) -> TreeTrainer | None:
-        """Return the trainer of boosted-tree candidates, or None if the space has no trees."""
-        if not self._has_trees:
-            return None
-        folds, candidates = self._split.folds, self._candidates
-        return TreeTrainer(folds, data, candidates.params, self._options, self._scorers, candidates.epoch_cost)
+def _identity(run: Planned, data: Sequence[_core.Data]) -> Facts:
+    scoring, prepared = run.prepared.asked.scoring, run.prepared
+    own: Facts = {"scoring": None if scoring is None else scoring.identity}
+    if run.first:  # in full, so that a record and `ash.resume` do not need the argument again
+        own[FIRST] = list(run.first)
+    return identity_of(run.plan, prepared.space, own, facts_of_data(prepared.split.folds, data))
 
-    def _most_leaves(self) -> int:
-        """Return the maximum number of leaves of a boosted tree in the space; 0 if the space has no trees."""
-        most, levels = 0, joined_levels(self._space.domains)
-        for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
-            if model in self._space.models:
-                default = int(check_params({"model": model})[name])
-                own = max(map(int, levels.get(name, ())), default=default)
-                most = max(most, 2**own if name == "depth" else own)
+
+def _prepared(
+    X: Any, y: Any, asked: Asked, weight: Any, groups: Any, log: NullNetworkJournal, elsewhere: Elsewhere | None
+) -> Prepared:
+    """Read the table and split it, and decide what follows from it."""
+    space = None if asked.space is None else read_space(asked.space, Space)
+    threads = asked.options.threads if elsewhere is None else elsewhere.pool.workers
+    workers, folds = asked.options.workers or log.workers(), asked.options.folds or log.folds()
+    options = replace(asked.options, threads=threads, workers=workers, folds=folds)
+    table, schema = read_table(X, y, options, weight, asked.sort, groups)
+    announce(options, lambda: summary_of(table, schema).lines())
+    if asked.validation is asked.cv is groups is asked.record is None:  # the user leaves the split to ash
+        warn_of_time_order(table, schema)
+    warn_of_suspects(table, schema)
+    needs_all = asked.scoring is not None and asked.scoring.needs_all_classes
+    given = {"X": X, "y": y, "groups": groups, "needs_all_classes": needs_all}
+    split = split_table(table, schema, options, asked.validation, asked.cv, **given)
+    about = {"workers": virtual_workers(options), "metric": _metric(split, asked), "task": table.task}
+    draft = RunPlan(**{**vars(options), **about, "folds": len(split.folds)})
+    if _has_default_work(options):
+        draft = replace(draft, work_limit=default_work(table.rows))
+    check_threshold(_threshold(asked), table)
+    space = space_of(split.folds, draft) if space is None else space
+    draft = replace(draft, models=tuple(each for each in MODELS if each in space.models))
+    _check_space(space, split, draft)
+    held_out = np.empty(0, np.int64)  # rows of a separate validation table are not rows of X
+    if split.folds[0].held_out is None:
+        held_out = user_numbers(table, X)[np.concatenate([fold.validation for fold in split.folds])]
+    return Prepared(asked, draft, split, space, sample_of(split), len(np.asarray(y)), held_out)
+
+
+def _has_default_work(options: Options) -> bool:
+    """Return whether the user has set no size of the search, so that it gets the default work."""
+    return options.planned and options.time_limit is options.work_limit is None
+
+
+def _threshold(asked: Asked) -> str | float | None:
+    """Return how a classifier decides, as `decision_threshold` of `ASHClassifier`."""
+    return AUTO if asked.final is None else asked.final.threshold
+
+
+def _metric(split: Split, asked: Asked) -> str:
+    if asked.scoring is not None:
+        return asked.scoring.name
+    found = {usable_metric(fold, asked.options) for fold in split.folds}
+    # If the default metric is undefined in some folds, the folds' metrics differ.
+    return found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
+
+
+def _check_space(space: Space, split: Split, draft: RunPlan) -> None:
+    """Raise SettingError if the space has a value that cannot be used with this table."""
+
+    def has(name: str, value: str) -> bool:
+        return any(domain.has(value) for domain in space.domains.get(name, ()))
+
+    if split.table.frame.stored is not None and has("batch_size", "full"):
+        raise SettingError("batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space")
+    if not space.models.isdisjoint(TREES):
+        announce(draft, lambda: [f"models: {', '.join(draft.models)}"])
+        for model, extra in EXTRAS.items():
+            if model in space.models:
+                require_extra(f"model={model!r}", model, extra)
+                _import(model)
+        if (reason := without_trees(split.folds[0])) is not None:
+            trees = " and ".join(f"model={model!r}" for model in TREES if model in space.models)
+            raise SettingError(f"boosted trees {reason}: leave {trees} out of the space")
+    if has("target_transform", "log") and (reason := without_logarithms(split.folds, draft)):
+        raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
+
+
+def _planned(
+    X: Any, prepared: Prepared, log: NullNetworkJournal, started: float, elsewhere: Elsewhere | None
+) -> Planned:
+    """Draw the candidates, check that the run fits into memory, and plan the ladder and the deadline.
+
+    `started` is when the call began, on the monotonic clock. The threads and the memory limit are lowered until the run
+    fits into the available memory.
+    """
+    asked, split, space, draft = prepared.asked, prepared.split, prepared.space, prepared.draft
+    if asked.record is not None:
+        log.before, log.began = earlier_of(asked.record)
+    log.grow(space)
+    begin = portfolio(draft.task, len(split.folds[0].training))
+    first = read_first(asked.first, space, draft.candidates)
+    candidates = draw(space, draft, begin, log.begun, partial(log.drawn, space), first, log.before)
+    refit = refits(asked.final, split)
+    drawn = candidates.settings()
+    if candidates.ahead == 0:  # guided draws: only few are drawn so far, so add random ones
+        drawn += map(to_settings, islice(space.stream(draft.seed), CHUNK))
+    needs = needs_of(
+        split,
+        [each for each in drawn if not each.external_cost] or [to_settings({})],
+        draft,
+        kept=_keep(prepared, draft),
+        refit=refit,
+        scored=asked.scoring is not None,
+        leaves=_most_leaves(space),
+        count=candidates.count,
+    )
+    threads, limit = fitted(needs, asked.options.threads, draft.memory_limit)
+    draft = replace(draft, threads=threads if elsewhere is None else draft.threads, memory_limit=limit)
+    scorers = fold_scorers(asked.scoring, X, asked.validation, split.folds, draft)
+    # A short reserve is enough for a planned run, since it keeps few networks. The exception is a run that must train
+    # networks again or on all rows.
+    trains_again = refit or elsewhere is not None or bool(log.restored)
+    reserve = SELECTION if draft.planned and not trains_again else RESERVE
+    if refit and not split.is_tiled and asked.final is not None and asked.final.ensemble > 1:
+        reserve = RESERVE_FROM_SCRATCH
+    deadline = Deadline(started - log.seconds, draft.time_limit, reserve)
+    if deadline.left() <= 0 and not log.restored:
+        raise _too_short(prepared, draft, log, time.monotonic() - started)
+    plan = log.planned(draft) or planned(draft, space, split, deadline.left())
+    if prepared.has_trees:
+        # Recorded trees keep their numbers of rounds, so an epoch must cost the same as before the space grew.
+        candidates.epoch_cost = epoch_cost(plan, log.began or space, split)
+    return Planned(prepared, plan, threads, first, candidates, _keep(prepared, plan), scorers, deadline, log)
+
+
+def _keep(prepared: Prepared, plan: RunPlan) -> int:
+    """Return the number of networks to keep.
+
+    With several folds, it is at most KEPT_OF_FOLDS. It is 1 if no ensemble can be made of the folds' models.
+    """
+    split = prepared.split
+    rows = sum(len(fold.validation) for fold in split.folds)
+    most = networks_to_keep(plan.keep, rows, split.folds[0].shape[1])
+    if len(split.folds) == 1:
         return most
-
-    @property
-    def _has_trees(self) -> bool:
-        return not self._space.models.isdisjoint(TREES)
-
-    def _keep(self) -> int:
-        """Return the number of networks to keep.
-
-        With several folds, it is at most KEPT_OF_FOLDS. It is 1 if no ensemble can be made of the folds' models.
-        """
-        parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
-        most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
-        if len(self._split.folds) == 1:
-            return most
-        return 1 if self._final is None and not self._split.is_tiled else min(most, KEPT_OF_FOLDS)
-
-    def _has_failed(self) -> bool:
-        """Return whether the user's scoring function has raised an exception."""
-        return any(scorer.error is not None for scorer in self._scorers)
-
-    def _description(self, tuner: _core.Tuner) -> Run:
-        """Return the description of the run that callbacks receive when the run starts."""
-        parts, endless = self._split.folds[0], self._options.candidates is None
-        classes = parts.table.classes_
-        return Run(
-            options=self._options,
-            space=self._space,
-            candidates=None if endless else self._candidates.count,
-            rungs=rung_plans(tuner.rungs, endless),
-            feature_names=parts.table.frame.names,
-            classes=None if classes is None else classes.tolist(),
-            training_rows=len(parts.training),
-            validation_rows=len(parts.validation),
-            folds=len(self._split.folds),
-        )
-
-    @property
-    def _here(self) -> Options:
-        """Return the options with the number of threads of this process, even if the jobs run in an executor."""
-        return replace(self._options, threads=self._threads)
-
-    def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
-        """Return the estimated seconds for retraining missing models, selection and refit if the run ended now."""
-        dispatcher.fetch(tuner)
-        seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final, self._trees)
-        return seconds + completion_seconds(tuner, self._threads, self._trees)
-
-    def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
-        """Warn if the ladder has only one rung although the user did not ask for one rung."""
-        options, count = self._options, self._candidates.count
-        if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
-            return
-        if self._has_default_work:  # the user has set no size that could be changed
-            return
-        little = f"time_limit={options.time_limit} holds no more", "give more time"
-        if options.work_limit is not None:
-            little = f"work_limit={options.work_limit} holds no more", "raise work_limit"
-        warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
-
-    def _attach_result(self, error: Exception, tuner: _core.Tuner) -> None:
-        """Give an error that ends the run the attribute `result`: the result so far, unless there is none.
-
-        An error of the user's scoring function has none, since the core records the unscored jobs as diverged.
-        """
-        if self._record is not None or self._prepared is None or self._has_failed():
-            return
-        seconds = time.monotonic() - self._started - self._prepared
-        ending = Ending("interrupted", datetime.now(UTC) - timedelta(seconds=seconds), seconds)
-        # Nothing is attached if no job has finished, or if the cause of the error is also in the way of a model.
-        with suppress(Exception, KeyboardInterrupt):
-            error.result = self._collected(tuner, ending, is_partial=True)[0]  # type: ignore[attr-defined]
-
-    def _collected(self, tuner: _core.Tuner, ending: Ending, *, is_partial: bool = False) -> tuple[Result, Model]:
-        """Return the result and the final model, or raise an error that explains why there is no model.
-
-        With `is_partial`, an error has ended the run, perhaps an error of the journal.
-        """
-        is_interrupted = ending.ended == "interrupted"
-        self._refuse_part(is_interrupted)
-        work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
-        kept = read_kept(tuner, self._split, self._candidates.params, self._options, work, self._trees)
-        if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
-            raise self._too_short()
-        if kept is None:
-            raise no_model(tuner, self._candidates.params, ending)
-        recorded = self._record if ending.ended == REPORT_LIMIT else None
-        if recorded is not None:
-            kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
-        kept = replace(kept, threshold=self._threshold)
-        last: dict[str, Any] = {"interrupted": is_interrupted, "deadline": self._deadline.end, "trees": self._trees}
-        finished = finish(
-            tuner,
-            kept,
-            self._split,
-            self._here,
-            self._final or Final(1, refit=False),
-            recorded=None if recorded is None else recorded.refit,
-            **last,
-        )
-        self._refuse_part(finished.interrupted)
-        if finished.interrupted:
-            ending = replace(ending, ended="interrupted")
-        columns, model = tuner.jobs(), finished.model
-        held_out, estimated = self._honest(kept, _in_order(tuner.fold_scores(), columns))
-        if model.metric == self._options.metric:
-            model.estimated_score, model.estimated_score_std_error = estimated
-        model.record = record_of(
-            asked=self._asked,
-            options=self._options,
-            identity=self._identity,
-            final=self._final,
-            sort=self._sort,
-            before=self._journal.before,
-            began=self._journal.began,
-            params=self._candidates.params,
-            columns=columns,
-            kept=kept,
-            refit=finished.epochs,
-            ended=ending.ended,
-            model=model,
-        )
-        if not is_partial:
-            self._journal.sign(model.record)
-        if recorded is not None:
-            warn_of_difference(recorded, model.record)
-        best = model if isinstance(model, Member) else finished.best
-        if self._asked["by"] == TUNE and self._final is not None and self._split.whole is not None:
-            # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
-            best = finish(tuner, kept, self._split, self._here, Final(1, refit=False), **last).best
-        result = self._result(tuner, columns, kept, best, ending, model.record, held_out, estimated)
-        return replace(result, decision_weights=model.decision_weights), model
-
-    def _honest(self, kept: Kept, fold_scores: Columns) -> tuple[NDArray[np.float64], Estimate]:
-        """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
-        size = 1 if self._final is None else self._final.ensemble
-        folds, count = self._split.folds, len(np.asarray(self._y))
-        oof = np.empty(0, np.int64)  # rows of a separate validation table are not rows of X
-        if folds[0].held_out is None:
-            oof = user_numbers(self._split.table, self._X)[np.concatenate([fold.validation for fold in folds])]
-        prediction = held_out_prediction(kept, size, oof, count)
-        estimated = estimate(kept, size, fold_scores, [scorer.score_of for scorer in self._scorers])
-        if self._has_failed():
-            warn_user(f"{self._scoring} failed for the final model, so its score is not estimated")
-        return prediction, estimated
-
-    def _refuse_part(self, is_interrupted: bool) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
-        if is_interrupted and self._record is not None:
-            raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
-
-    def _too_short(self) -> NothingFinished:
-        """Return an error that suggests a longer time limit, since the limit passed before the first job ended."""
-        job = first_job_seconds(self._options, self._space, self._split)
-        prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
-        what = "reading" if self._prepared is None else "reading and encoding"
-        spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
-        if self._journal.seconds > 0:
-            spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        # If the encoding has not finished, the rest of it is assumed to take half the time spent so far.
-        encoding = prepared / 2 if self._prepared is None else 0.0
-        needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
-        return NothingFinished(
-            f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
-            f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
-        )
-
-    def _result(
-        self,
-        tuner: _core.Tuner,
-        columns: Columns,
-        kept: Kept,
-        best: Member,
-        ending: Ending,
-        record: RunRecord,
-        held_out: NDArray[np.float64],
-        estimated: Estimate,
-    ) -> Result:
-        """Return the result, with the kept models as they were scored, and the model of the best candidate."""
-        params, ladder = self._candidates.params, tuner.rungs
-        if self._options.candidates is None:  # list only candidates that have entered the first rung
-            params = params[: ladder[0]["running"] + ladder[0]["finished"]]
-        return Result(
-            model=best,
-            kept=kept,
-            sample=self._sample,
-            best_candidate=kept.candidates[0],
-            best_rung=kept.rungs[0],
-            params=tuple(params),
-            columns=columns,
-            assists=tuner.assists(),
-            ladder=ladder,
-            memory=tuner.memory,
-            fold_scores=_in_order(tuner.fold_scores(), columns),
-            options=self._options,
-            space=self._space,
-            ended=ending.ended,
-            started=ending.started,
-            wall_seconds=ending.wall_seconds,
-            record=record,
-            oof_prediction=held_out,
-            estimated_score=estimated.score,
-            estimated_score_std_error=estimated.std_error,
-        )
+    return 1 if prepared.asked.final is None and not split.is_tiled else min(most, KEPT_OF_FOLDS)
 
 
-def _opened(journal: Journal | None) -> NullJournal:
+def _most_leaves(space: Space) -> int:
+    """Return the maximum number of leaves of a boosted tree in the space; 0 if the space has no trees."""
+    most, levels = 0, joined_levels(space.domains)
+    for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
+        if model in space.models:
+            default = int(check_params({"model": model})[name])
+            own = max(map(int, levels.get(name, ())), default=default)
+            most = max(most, 2**own if name == "depth" else own)
+    return most
+
+
+def _too_short(
+    prepared: Prepared, plan: RunPlan, log: NullNetworkJournal, seconds: float, *, is_encoded: bool = False
+) -> NothingFinished:
+    """Return an error that suggests a longer time limit, since the limit passed before the first job ended.
+
+    `seconds` is the time spent so far, until training began if the table `is_encoded`.
+    """
+    job = first_job_seconds(plan, prepared.space, prepared.split)
+    what = "reading and encoding" if is_encoded else "reading"
+    spent = f"{what} {prepared.split.table.rows:,} rows took {show_seconds(seconds)}"
+    if log.seconds > 0:
+        spent = f"earlier calls with this journal took {show_seconds(log.seconds)}, {spent}"
+    # If the encoding has not finished, the rest of it is assumed to take half the time spent so far.
+    encoding = 0.0 if is_encoded else seconds / 2
+    needed = (log.seconds + seconds + encoding + job) / (1 - REST - RESERVE)
+    return NothingFinished(
+        f"time_limit={plan.time_limit:g} was over before the first job ended: {spent}, and a job takes "
+        f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
+    )
+
+
+def _tuner(run: Planned, data: Sequence[_core.Data], trees: TreeTrainer, mailbox: _core.Mailbox | None) -> _core.Tuner:
+    plan, scorers, record = run.plan, run.scorers, run.prepared.asked.record
+    limits: dict[str, Any] = {name: getattr(plan, name) or 0 for name in ZERO_IF_NONE}
+    return _core.Tuner(
+        data,
+        run.candidates.settings(),
+        count=run.candidates.count,
+        **{name: getattr(plan, name) for name in AS_THEY_ARE},
+        **limits,
+        metric=METRICS[plan.task][0] if scorers else plan.metric,
+        threads=run.threads,
+        stop_score=math.nan if plan.stop_score is None else plan.stop_score,
+        report_limit=0 if record is None else len(record.decisions),
+        scorers=scorers,
+        keep=run.kept,
+        ahead=run.candidates.ahead,
+        mailbox=mailbox,
+        external=trees,
+    )
+
+
+def _description(run: Planned, tuner: _core.Tuner) -> Run:
+    """Return the description of the run that callbacks receive when the run starts."""
+    parts, endless = run.prepared.split.folds[0], run.plan.candidates is None
+    classes = parts.table.classes_
+    return Run(
+        options=run.plan,
+        space=run.prepared.space,
+        candidates=None if endless else run.candidates.count,
+        rungs=rung_plans(tuner.rungs, endless),
+        feature_names=parts.table.frame.names,
+        classes=None if classes is None else classes.tolist(),
+        training_rows=len(parts.training),
+        validation_rows=len(parts.validation),
+        folds=run.plan.folds,
+    )
+
+
+def _seconds_after(run: Planned, tuner: _core.Tuner, dispatcher: NoDispatcher, trees: TreeTrainer) -> float:
+    """Return the estimated seconds for retraining missing models, selection and refit if the run ended now."""
+    dispatcher.fetch(tuner)
+    split, final, here = run.prepared.split, run.prepared.asked.final, replace(run.plan, threads=run.threads)
+    seconds = final_seconds(tuner, split, run.candidates.params, here, final, trees)
+    return seconds + completion_seconds(tuner, run.threads, trees)
+
+
+def _warn_of_one_rung(run: Planned, tuner: _core.Tuner) -> None:
+    """Warn if the ladder has only one rung although the user did not ask for one rung."""
+    asked, plan, count = run.prepared.asked.options, run.plan, run.candidates.count
+    is_wanted = count == 1 or asked.max_rungs == 1 or plan.algorithm == "random"
+    if len(tuner.rungs) > 1 or is_wanted or _has_default_work(asked):  # the user may have set no size to change
+        return
+    little = f"time_limit={plan.time_limit} holds no more", "give more time"
+    if plan.work_limit is not None:
+        little = f"work_limit={plan.work_limit} holds no more", "raise work_limit"
+    size = run.prepared.space.size
+    warn_of_one_rung(tuner.rungs[0]["epochs"], plan.candidates and count, plan.eta, size, *little)
+
+
+def _collected(
+    run: Planned, tuner: _core.Tuner, trees: TreeTrainer, identity: Facts, ending: Ending
+) -> tuple[Result, Model]:
+    """Return the result and the final model, or raise an error that explains why there is no model."""
+    prepared, plan, asked, split = run.prepared, run.plan, run.prepared.asked, run.prepared.split
+    is_interrupted, params = ending.ended == "interrupted", run.candidates.params
+    _refuse_part(asked, is_interrupted)
+    work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
+    kept = read_kept(tuner, split, params, plan, trees, work)
+    if kept is None:
+        raise no_model(tuner, params, ending)
+    recorded = asked.record if ending.ended == REPORT_LIMIT else None
+    if recorded is not None:
+        kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
+    kept = replace(kept, threshold=_threshold(asked))
+    here = replace(plan, threads=run.threads)
+    last: dict[str, Any] = {"interrupted": is_interrupted, "deadline": run.deadline.end, "trees": trees}
+    of_record = None if recorded is None else recorded.refit
+    finished = finish(tuner, kept, split, here, asked.final or Final(1, refit=False), recorded=of_record, **last)
+    _refuse_part(asked, finished.interrupted)
+    if finished.interrupted:
+        ending = replace(ending, ended="interrupted")
+    columns, model = tuner.jobs(), finished.model
+    fold_scores = _in_order(tuner.fold_scores(), columns)
+    held_out, estimated = _honest(run, kept, fold_scores)
+    if model.metric == plan.metric:
+        model.estimated_score, model.estimated_score_std_error = estimated
+    model.record = _record(run, identity, columns, kept, finished, ending.ended)
+    best = model if isinstance(model, Member) else finished.best
+    if asked.call["by"] == TUNE and asked.final is not None and split.whole is not None:
+        # The record is that of an ensemble of the folds' models, but `Result.model` is trained on all rows.
+        best = finish(tuner, kept, split, here, Final(1, refit=False), **last).best
+    ladder = tuner.rungs
+    if plan.candidates is None:  # list only candidates that have entered the first rung
+        params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+    result = Result(
+        model=best,
+        kept=kept,
+        sample=prepared.sample,
+        best_candidate=kept.candidates[0],
+        best_rung=kept.rungs[0],
+        params=tuple(params),
+        columns=columns,
+        assists=tuner.assists(),
+        ladder=ladder,
+        memory=tuner.memory,
+        fold_scores=fold_scores,
+        options=plan,
+        space=prepared.space,
+        ended=ending.ended,
+        started=ending.started,
+        wall_seconds=ending.wall_seconds,
+        record=model.record,
+        oof_prediction=held_out,
+        estimated_score=estimated.score,
+        estimated_score_std_error=estimated.std_error,
+        decision_weights=model.decision_weights,
+    )
+    return result, model
+
+
+def _record(run: Planned, identity: Facts, columns: Columns, kept: Kept, finished: Finished, ended: str) -> RunRecord:
+    """Return the record of the run, whose final model was selected from `kept`."""
+    asked, final = run.prepared.asked, run.prepared.asked.final
+    made: Facts = {"sort": asked.sort, "ensemble": final and final.ensemble, "refit": final is not None and final.refit}
+    made["decision_threshold"] = kept.threshold
+    about: dict[str, Any] = {"before": run.journal.before, "began": run.journal.began, "ended": ended}
+    about |= {"params": run.candidates.params, "columns": columns, "best": (kept.candidates[0], kept.rungs[0])}
+    about |= {"kept": kept.candidates, "refit": finished.epochs, "model": finished.model.digest}
+    return record_of(asked.call, identity, plan_of(run.plan), made, **about)
+
+
+def _honest(run: Planned, kept: Kept, fold_scores: Columns) -> tuple[NDArray[np.float64], Estimate]:
+    """Return the held-out predictions and the estimated score of the final model, selected from `kept`."""
+    prepared, asked = run.prepared, run.prepared.asked
+    size = 1 if asked.final is None else asked.final.ensemble
+    prediction = held_out_prediction(kept, size, prepared.held_out, prepared.rows)
+    estimated = estimate(kept, size, fold_scores, [scorer.score_of for scorer in run.scorers])
+    if run.has_failed:
+        warn_user(f"{asked.scoring} failed for the final model, so its score is not estimated")
+    return prediction, estimated
+
+
+def _refuse_part(asked: Asked, is_interrupted: bool) -> None:
+    """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
+    if is_interrupted and asked.record is not None:
+        raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
+
+
+def _opened(journal: Journal | None) -> NullNetworkJournal:
     """Return the open journal of the run; it records nothing if `journal` is None."""
     if journal is None:
-        return NullJournal()
+        return NullNetworkJournal()
     from ash.journal.network_journal import NetworkJournal  # here, since it imports sqlite3 and safetensors
 
     return NetworkJournal(journal)
@@ -574,11 +505,8 @@ def _opened(journal: Journal | None) -> NullJournal:
 
 def _in_order(fold_scores: Columns, columns: Columns) -> Columns:
     """Return the fold scores in the order of decisions; the core has them in the order in which jobs ended."""
-    ended, decided = (
-        zip(each["candidate"].tolist(), each["rung"].tolist(), strict=True) for each in (fold_scores, columns)
-    )
-    places = {key: place for place, key in enumerate(ended)}
-    order = [places[key] for key in decided if key in places]  # a job that diverged has no fold scores
+    places = {key: place for place, key in enumerate(keys_of(fold_scores))}
+    order = [places[key] for key in keys_of(columns) if key in places]  # a job that diverged has no fold scores
     return {name: values[order] for name, values in fold_scores.items()}
 
 

@@ -5,14 +5,16 @@
 A job of R rounds has the learning rate `shrinkage` / R, where `shrinkage` is a hyperparameter; cpp/DESIGN.md ("Boosted
 trees") explains why. The learning rate is at most MOST_RATE.
 
-A job runs on one thread. Its result depends only on the data, the candidate and the rung. The core's threads call the
-trainer, and both libraries train without the GIL. The trees of a job are freed once the job is decided, unless the job
-is kept.
+A job runs on one thread. Its result depends only on the data, the candidate and the rung. `TreeFolds` trains it: in a
+thread of the core, or in a worker of an executor, which gets a pickled copy. Both libraries train without the GIL. The
+trees of a job are freed once the job is decided, unless the job is kept.
 
-Threads: any thread may use `__call__`; a lock guards the shared data. Only the calling thread uses the other methods;
+Threads: any thread may use `TreeFolds`, `TreeTrainer.__call__` and `put`. A lock guards what is prepared of a fold;
+         other shared data change by single operations on dicts. Only the calling thread uses the other methods;
          `complete` and `refit` start additional threads.
-Memory:  per fold, the encoded validation rows in float64, and a table of bins (one byte per cell) for each combination
-         of library, target transform and encoding of categories in use.
+Memory:  per process and fold, the encoded validation rows in float64, and a table of bins (one byte per cell) for each
+         combination of library, target transform and encoding of categories in use. Pickled, a fold has all its encoded
+         rows in float64.
 """
 
 import hashlib
@@ -20,14 +22,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cached_property
-from threading import Event, Lock
+from threading import Event, RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.installation import installed_version
 from ash._utils.threads import at_work, is_ending
 from ash.encoding.data_split import Fold
 from ash.engine.catboost_boosting import SEVERAL_STEPS, CatBoostRows, round_cost_of_catboost
@@ -35,7 +37,7 @@ from ash.engine.core_data import BLOCK_CELLS
 from ash.models.catboost_model import with_units
 from ash.models.model import Outputs, joined
 from ash.models.trees import Boosted, core_of
-from ash.options import CATBOOST, TREES, Options, core_loss
+from ash.options import CATBOOST, LIGHTGBM, TREES, RunPlan, core_loss
 from ash.space.hyperparameters import Params, check_params, model_of
 
 if TYPE_CHECKING:
@@ -64,12 +66,16 @@ WAKE_SECONDS = 0.05
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
+Stopped = Callable[[], bool]
+"""Returns whether a job was told to stop."""
 Key = tuple[int, int]
 """The candidate and the rung of a job."""
+JobResult = tuple[float, float, float, int, list[float]]
+"""Score, loss, training loss (NaN), hash, and the scores of the folds, which are empty if the job has diverged."""
 
 
 class TreeJob(NamedTuple):
-    """The result of a boosted-tree job."""
+    """The models of a boosted-tree job."""
 
     score: float
     folds: tuple[Boosted, ...]
@@ -77,82 +83,118 @@ class TreeJob(NamedTuple):
     """Predictions for the validation rows of all folds."""
 
 
-class TreeTrainer:
-    """Runs the jobs of boosted-tree candidates; a `_core.Tuner` gets a trainer as its argument `external`.
+class TreeFolds:
+    """Trains boosted-tree jobs on the folds of a run. It can be pickled, so that workers of an executor can train.
 
     Parameters
     ----------
     folds, data
         The folds of the run, and the core's data for each fold.
-    params : list of dict
-        Hyperparameters of the candidates, in order of candidate number; the list may grow.
-    options : Options
-        The options of the run; its metric must be set.
-    scorers : sequence of ValidationScorer
-        The user's scoring function for each fold; empty if the core computes the metric.
+    options : RunPlan
     epoch_cost : float
         The multiply-adds of an average network's epoch, summed over all folds.
+    """
+
+    def __init__(self, folds: Sequence[Fold], data: Sequence[_core.Data], options: RunPlan, epoch_cost: float) -> None:
+        self.versions = {each: installed_version(each) for each in TREES if each in options.models}
+        self._tables = [TreeTable(*each, options) for each in zip(folds, data, strict=True)] if self.versions else []
+        self.options, self._epoch_cost = options, epoch_cost
+
+    def rounds(self, params: Params, epochs: int) -> int:
+        """Return the number of boosting rounds that cost as much as `epochs` epochs of an average network."""
+        round_cost = sum(table.round_cost(params) for table in self._tables)
+        most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
+        return int(min(max(1, most), max(1.0, epochs * self._epoch_cost / round_cost)))
+
+    def train(
+        self,
+        candidate: int,
+        params: Params,
+        epochs: int,
+        is_stopped: Stopped = lambda: False,
+        scorers: "Sequence[ValidationScorer]" = (),
+    ) -> tuple[JobResult, TreeJob] | None:
+        """Run a job, and return its result and its models; None if it was stopped.
+
+        `scorers` has the user's scoring function for each fold; it is empty if the core computes the metric.
+        """
+        params = check_params(params)
+        folds, predictions, scores, losses = [], [], [], []
+        with at_work():
+            rounds = self.rounds(params, epochs)
+            for place, table in enumerate(self._tables):
+                if is_stopped():
+                    return None
+                seed = _seed(self.options.seed, candidate, place)
+                boosted = table.boost(params, rounds, seed, is_stopped)
+                if boosted is None:
+                    return None
+                outputs = boosted.core.predict(table.validation(boosted.has_level_numbers), 1)
+                scores.append(scorers[place](boosted, outputs) if scorers else table.score(outputs))
+                losses.append(table.loss(outputs))
+                folds.append(boosted)
+                predictions.append(outputs)
+        score, loss = float(np.mean(scores)), float(np.mean(losses))
+        is_sound = math.isfinite(score) and math.isfinite(loss)
+        result = score, loss, math.nan, _hash_of(folds), scores if is_sound else []
+        return result, TreeJob(score, tuple(folds), joined(predictions))
+
+
+class TreeTrainer:
+    """Runs the jobs of boosted-tree candidates, and keeps their models; a `_core.Tuner` gets it as `external`.
+
+    Parameters
+    ----------
+    folds : TreeFolds
+    params : list of dict
+        Hyperparameters of the candidates, in order of candidate number; the list may grow.
+    scorers : sequence of ValidationScorer
+        The user's scoring function for each fold; empty if the core computes the metric.
 
     Attributes
     ----------
     error : BaseException or None
-        The first error that a job raised. It ends the run.
+        The first error that a job in this process raised. It ends the run.
     """
 
-    def __init__(
-        self,
-        folds: Sequence[Fold],
-        data: Sequence[_core.Data],
-        params: Sequence[Params],
-        options: Options,
-        scorers: "Sequence[ValidationScorer]",
-        epoch_cost: float,
-    ) -> None:
-        self._tables = [TreeTable(fold, own) for fold, own in zip(folds, data, strict=True)]
-        self._params, self._options, self._scorers = params, options, scorers
-        self.epoch_cost = epoch_cost
+    def __init__(self, folds: TreeFolds, params: Sequence[Params], scorers: "Sequence[ValidationScorer]") -> None:
+        self.folds, self._params, self._scorers = folds, params, scorers
         self.error: BaseException | None = None
         self._jobs: dict[Key, TreeJob] = {}
         self._decided: set[Key] = set()
-        self._lock = Lock()  # guards _jobs and error
 
     def __call__(
-        self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
+        self, candidate: int, rung: int, epochs: int, is_stopped: Stopped
     ) -> tuple[float, float, int, list[float]] | None:
         """Run a job, and return its score, loss, hash and fold scores; None if the job was stopped or failed."""
         try:
-            with at_work():
-                return self._train(candidate, rung, epochs, lambda: is_stopped() or is_ending())
+            result = self._train(candidate, rung, epochs, lambda: is_stopped() or is_ending())
         except BaseException as error:  # exceptions must not reach the threads of the core
-            with self._lock:
-                self.error = self.error or error
+            self.error = self.error or error
             return None
+        return None if result is None else (*result[:2], *result[3:])
 
     def is_of_trees(self, candidate: int) -> bool:
         """Return whether a candidate is a boosted-tree model."""
         return model_of(self._params[candidate]) in TREES
 
+    def put(self, candidate: int, rung: int, job: TreeJob) -> None:
+        """Store the models of a job that this process or a worker of an executor has run."""
+        self._jobs[candidate, rung] = job
+
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the stored result of a job; None if it was freed, or if the job has not run in this call."""
-        with self._lock:
-            return self._jobs.get((candidate, rung))
+        """Return the stored models of a job; None if they were freed, or if the job has not run in this call."""
+        return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of decided jobs that are not in `kept`.
+        """Free the models of decided jobs that are not in `kept`.
 
         A job counts as decided if it was in `decided` in this or any earlier call of this method.
         """
         self._decided.update(decided)
-        with self._lock:
-            for key in self._decided - set(kept):
-                self._jobs.pop(key, None)
+        for key in self._decided - set(kept):
+            self._jobs.pop(key, None)
         self._decided.intersection_update(kept)
-
-    def rounds(self, params: Params, epochs: int) -> int:
-        """Return the number of boosting rounds that cost as much as `epochs` epochs of an average network."""
-        round_cost = sum(table.round_cost(params, self._options.loss) for table in self._tables)
-        most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
-        return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
         """Run the kept jobs of an earlier call again; each job is given as (candidate, rung, epochs, hash).
@@ -163,37 +205,20 @@ class TreeTrainer:
             The trees of a job do not match its hash.
         """
 
-        def repeat(job: tuple[int, int, int, int], is_stopped: Callable[[], bool]) -> None:
+        def repeat(job: tuple[int, int, int, int], is_stopped: Stopped) -> None:
             candidate, rung, epochs, expected = job
             found = self._train(candidate, rung, epochs, is_stopped)
-            if found is not None and found[2] != expected:
+            if found is not None and found[3] != expected:
                 raise RuntimeError(f"candidate {candidate} has other trees in rung {rung} than its result says")
 
         _on_threads(repeat, jobs, threads)
 
-    def _train(
-        self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
-    ) -> tuple[float, float, int, list[float]] | None:
-        params = check_params(self._params[candidate])
-        rounds = self.rounds(params, epochs)
-        folds, predictions, scores, losses = [], [], [], []
-        for place, table in enumerate(self._tables):
-            if is_stopped():
-                return None
-            seed = _seed(self._options.seed, candidate, place)
-            boosted = table.boost(params, rounds, seed, self._options, is_stopped)
-            if boosted is None:
-                return None
-            outputs = boosted.core.predict(table.validation(boosted.has_level_numbers), 1)
-            scorer = self._scorers[place] if self._scorers else None
-            scores.append(table.score(outputs, self._options) if scorer is None else scorer(boosted, outputs))
-            losses.append(table.loss(outputs))
-            folds.append(boosted)
-            predictions.append(outputs)
-        job = TreeJob(float(np.mean(scores)), tuple(folds), joined(predictions))
-        with self._lock:
-            self._jobs[candidate, rung] = job
-        return job.score, float(np.mean(losses)), _hash_of(folds), scores
+    def _train(self, candidate: int, rung: int, epochs: int, is_stopped: Stopped) -> JobResult | None:
+        trained = self.folds.train(candidate, self._params[candidate], epochs, is_stopped, self._scorers)
+        if trained is None:
+            return None
+        self.put(candidate, rung, trained[1])
+        return trained[0]
 
     def refit(
         self, fold: Fold, data: _core.Data, jobs: Sequence[tuple[int, int]], threads: int, deadline: float
@@ -210,61 +235,78 @@ class TreeTrainer:
         deadline : float
             The time on the monotonic clock after which jobs are stopped; the result of a stopped job is None.
         """
-        table = TreeTable(fold, data)
+        folds, plan = self.folds, self.folds.options
+        table = TreeTable(fold, data, plan)
 
-        def boost(job: tuple[int, int], is_stopped: Callable[[], bool]) -> Boosted | None:
+        def boost(job: tuple[int, int], is_stopped: Stopped) -> Boosted | None:
             candidate, epochs = job
             params = check_params(self._params[candidate])
-            rounds, seed = self.rounds(params, epochs), _seed(self._options.seed, candidate, 0)
-            return table.boost(params, rounds, seed, self._options, is_stopped)
+            return table.boost(params, folds.rounds(params, epochs), _seed(plan.seed, candidate, 0), is_stopped)
 
         return _on_threads(boost, jobs, threads, deadline)
 
 
 class TreeTable:
-    """The rows of a fold, prepared lazily for LightGBM and for CatBoost."""
+    """The rows of a fold, prepared lazily for LightGBM and for CatBoost, on which a run boosts as its plan says.
 
-    def __init__(self, fold: Fold, data: _core.Data) -> None:
-        self._fold, self._data = fold, data
-        self._lock = Lock()  # guards the attributes below
-        self._datasets: dict[tuple[bool, bool], lightgbm.Dataset] = {}
-        self._catboost_rows: dict[tuple[bool, bool], CatBoostRows] = {}
-        self._validation: dict[bool, NDArray[np.float64]] = {}
-        self._bins: dict[bool, int] = {}
+    A pickle has the encoded rows in place of the fold, whose columns may be of a library that a worker lacks.
+    """
+
+    def __init__(self, fold: Fold, data: _core.Data, plan: RunPlan) -> None:
+        encoding, places, weights = fold.encoding, fold.encoding.categories, fold.weights
+        self._data, self._plan = data, plan
+        self._rows: Fold | NDArray[np.float64] = fold  # in a worker: all encoded rows, with the level numbers
+        self._training_rows, self._validation_rows = fold.training, fold.validation
+        self._classes, self._features, self._categories = fold.table.classes, encoding.features, len(places)
+        # The features of categories, which level numbers replace.
+        self._of_categories = [feature for place in places for feature in encoding.features_of(place)]
+        self._positive = 1 if fold.table.positive is None else fold.table.positive
+        self._targets: NDArray[np.float64] = fold.y[fold.validation]
+        self._weights = np.empty(0) if weights is None else weights[fold.validation]
+        self._about_bins = bins_of(fold)
+        self.__setstate__({})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to pickle."""
+        return {**vars(self), "_rows": self._all_rows(True), "_lock": None, "_prepared": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, in which nothing is prepared."""
+        vars(self).update(state)
+        self._lock = RLock()  # guards _prepared
+        self._prepared: dict[tuple[Any, ...], Any] = {}
 
     def validation(self, native: bool) -> NDArray[np.float64]:
         """Return the encoded validation rows; if `native`, with the level numbers of the categories."""
-        with self._lock:
-            if native not in self._validation:
-                self._encoded(native)
-            return self._validation[native]
+        return self._once(("validation", native), lambda: self._all_rows(native)[self._validation_rows])
 
-    def boost(
-        self, params: Params, rounds: int, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> Boosted | None:
+    def _once(self, key: tuple[Any, ...], prepare: Callable[[], Made]) -> Made:
+        """Return what was prepared under a key; prepare it if this is the first call."""
+        with self._lock:
+            if key not in self._prepared:
+                self._prepared[key] = prepare()
+            found: Made = self._prepared[key]
+        return found
+
+    def boost(self, params: Params, rounds: int, seed: int, is_stopped: Stopped) -> Boosted | None:
         """Boost for `rounds` rounds, and return the trees, or None if the job was stopped."""
         boost = self._boost_by_catboost if model_of(params) == CATBOOST else self._boost_by_lightgbm
         rate = min(MOST_RATE, params["shrinkage"] / rounds)
-        text = boost(params, rounds, rate, seed, options, is_stopped)
+        text = boost({**params, "learning_rate": rate}, rounds, seed, is_stopped)
         if text is None or is_stopped():
             return None
-        units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
+        units = {} if self._classes else self._data.output_units(_takes_logarithms(params))
         if isinstance(text, bytes):
-            encoding = self._fold.encoding
-            core = with_units(text, encoding.features + len(encoding.categories), self._fold.table.classes, units)
+            core = with_units(text, self._features + self._categories, self._classes, units)
             return Boosted(core, text, has_level_numbers=True)
-        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text, self._is_native(params))
+        return Boosted(core_of(text, classes=self._classes, **units), text, self._is_native(params))
 
-    def _boost_by_lightgbm(
-        self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> str | None:
+    def _boost_by_lightgbm(self, params: Params, rounds: int, seed: int, is_stopped: Stopped) -> str | None:
         """Boost with LightGBM, and return the trees in its text format, or None if the job was stopped."""
         from lightgbm import Booster
 
-        with self._lock:
-            dataset = self._make(_takes_logarithms(params), self._is_native(params))
-        own = self._parameters(params, rate, seed, options)
-        booster = Booster({**OF_DATA, **own}, dataset)
+        own = self._parameters(params, seed)
+        booster = Booster({**OF_DATA, **own}, self._dataset(_takes_logarithms(params), self._is_native(params)))
         is_random = own["bagging_freq"] or params["feature_fraction"] < 1 or params["extra_trees"]
         for _ in range(rounds):
             if is_stopped():
@@ -274,99 +316,69 @@ class TreeTable:
                 break
         return str(booster.model_to_string())
 
-    def _boost_by_catboost(
-        self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
-    ) -> str | bytes | None:
+    def _boost_by_catboost(self, params: Params, rounds: int, seed: int, is_stopped: Stopped) -> str | bytes | None:
         """Boost with CatBoost, and return the trees as `CatBoostRows.boost`, or None if the job was stopped."""
-        key = log, native = _takes_logarithms(params), self._is_native(params)
-        with self._lock:
-            if key not in self._catboost_rows:
-                rows, label, weights = self._training(log, native)
-                categories = len(self._fold.encoding.categories) if native else 0
-                self._catboost_rows[key] = CatBoostRows(rows, label, weights, self._fold.table.classes, categories)
-            prepared = self._catboost_rows[key]
-        return prepared.boost(params, rounds, rate, seed, options, is_stopped)
+        log, native = _takes_logarithms(params), self._is_native(params)
+        categories = self._categories if native else 0
+        prepared = self._once(
+            (CATBOOST, log, native), lambda: CatBoostRows(*self._training(log, native), self._classes, categories)
+        )
+        return prepared.boost(params, rounds, params["learning_rate"], seed, self._plan, is_stopped)
 
-    def score(self, outputs: Outputs, options: Options) -> float:
+    def score(self, outputs: Outputs) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
-        metric, level = str(options.metric), core_loss(options)[1]
-        table = self._fold.table
-        positive = 1 if table.positive is None else table.positive
-        return _core.score(metric, self._targets, outputs, table.classes, self._weights, level, positive)
+        metric, level = self._plan.metric, core_loss(self._plan)[1]
+        weights = self._weights.tolist()
+        return _core.score(metric, self._targets, outputs, self._classes, weights, level, self._positive)
 
     def loss(self, outputs: Outputs) -> float:
         """Return the log loss of predicted probabilities, or the root mean squared error of predicted targets.
 
         The loss ranks candidates with equal scores.
         """
-        classes = self._fold.table.classes
-        metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
-        return -_core.score(metric, self._targets, outputs, classes, self._weights)
+        metric = "neg_log_loss" if self._classes else "neg_root_mean_squared_error"
+        return -_core.score(metric, self._targets, outputs, self._classes, self._weights.tolist())
 
-    def round_cost(self, params: Params, loss: str) -> float:
+    def round_cost(self, params: Params) -> float:
         """Return the cost of a boosting round, in network multiply-adds that take about the same time."""
-        fold, trees = self._fold, self._trees_a_round
-        rows = len(fold.training)
+        rows, trees = len(self._training_rows), self._trees_a_round
         if model_of(params) == CATBOOST:
             share = params["feature_fraction"]
-            features, bins = share * fold.encoding.features, share * bins_of(fold)
-            steps = SEVERAL_STEPS if fold.table.classes == 2 or loss == "poisson" else 1
+            features, bins = share * self._features, share * self._about_bins
+            steps = SEVERAL_STEPS if self._classes == 2 or self._plan.loss == "poisson" else 1
             cost = round_cost_of_catboost(rows, features, bins, params["depth"], trees, steps)
             return cost * COST_OF_STATISTICS if self._is_native(params) else cost
         native = self._is_native(params)
-        features = fold.encoding.features
-        features += len(fold.encoding.categories) - len(self._of_categories) if native else 0
-        return trees * tree_cost(rows, features, self.leaves(params) // trees, self._bins_of(native))
+        features = self._features + (self._categories - len(self._of_categories) if native else 0)
+        dataset = self._dataset(False, native)
+        bins = sum(map(dataset.feature_num_bin, range(dataset.num_feature())))
+        return trees * tree_cost(rows, features, self.leaves(params) // trees, bins)
 
     def leaves(self, params: Params) -> int:
         """Return the maximum number of leaves that a round adds."""
         if model_of(params) == CATBOOST:
             return int(self._trees_a_round * 2 ** params["depth"])
-        least = len(self._fold.training) // params["min_data_in_leaf"]
+        least = len(self._training_rows) // params["min_data_in_leaf"]
         return int(self._trees_a_round * max(2, min(params["num_leaves"], least)))
 
     @property
     def _trees_a_round(self) -> int:
-        classes = self._fold.table.classes
-        return classes if classes > 2 else 1
-
-    @property
-    def _targets(self) -> NDArray[np.float64]:
-        return self._fold.y[self._fold.validation]
-
-    @property
-    def _weights(self) -> list[float]:
-        weights = self._fold.weights
-        return [] if weights is None else weights[self._fold.validation].tolist()
+        return self._classes if self._classes > 2 else 1
 
     def _is_native(self, params: Params) -> bool:
         """Return whether a candidate's trees split the categories themselves."""
-        return params.get("categories") == NATIVE and bool(self._fold.encoding.categories)
+        return params.get("categories") == NATIVE and self._categories > 0
 
-    @cached_property
-    def _of_categories(self) -> list[int]:
-        """Return the indices of the features of categories, which level numbers replace."""
-        encoding = self._fold.encoding
-        return [feature for place in encoding.categories for feature in encoding.features_of(place)]
-
-    def _bins_of(self, native: bool) -> int:
-        """Return the total number of bins of all features."""
-        with self._lock:
-            if native not in self._bins:
-                dataset = self._make(False, native)
-                self._bins[native] = sum(map(dataset.feature_num_bin, range(dataset.num_feature())))
-            return self._bins[native]
-
-    def _make(self, log: bool, native: bool) -> "lightgbm.Dataset":
+    def _dataset(self, log: bool, native: bool) -> "lightgbm.Dataset":
         """Return the training rows in LightGBM's bins, with their targets or, if `log`, the targets' logarithms."""
-        if (log, native) not in self._datasets:
-            from lightgbm import Dataset
+        from lightgbm import Dataset
 
+        def prepare() -> Dataset:
             rows, label, weights = self._training(log, native)
-            levels = list(range(self._fold.encoding.features, rows.shape[1]))
-            dataset = Dataset(rows, label, weight=weights, categorical_feature=levels, params=OF_DATA)
-            self._datasets[log, native] = dataset.construct()
-        return self._datasets[log, native]
+            levels = list(range(self._features, rows.shape[1]))
+            return Dataset(rows, label, weight=weights, categorical_feature=levels, params=OF_DATA).construct()
+
+        return self._once((LIGHTGBM, log, native), prepare)
 
     def _training(
         self, log: bool, native: bool
@@ -374,33 +386,35 @@ class TreeTable:
         """Return the encoded training rows, their targets (logarithms if `log`), and their weights."""
         weights = self._data.training_weights()
         label = self._data.training_targets(log).ravel()
-        rows = self._encoded(native)[self._fold.training]
+        everything = self._all_rows(native)
+        self._once(("validation", native), lambda: everything[self._validation_rows])  # so that none is encoded twice
+        rows = everything[self._training_rows]
         if native:
             rows[:, self._of_categories] = 0.0  # LightGBM ignores constant features
         return rows, label, weights if len(weights) else None
 
-    def _encoded(self, native: bool) -> NDArray[np.float64]:
-        """Return all encoded rows, and store those of the validation part; if `native`, with level numbers."""
-        fold = self._fold
+    def _all_rows(self, native: bool) -> NDArray[np.float64]:
+        """Return all encoded rows; if `native`, with level numbers."""
+        if not isinstance(self._rows, Fold):
+            return self._rows if native else self._rows[:, : self._features]
+        fold = self._rows
         rows = np.concatenate(list(fold.blocks(BLOCK_CELLS)))
         if native:
             frames = [fold.table.frame, *([] if fold.held_out is None else [fold.held_out])]
             places = fold.encoding.categories
             parts = [[fold.encoding.level_codes(frame, place) for frame in frames] for place in places]
             rows = np.column_stack([rows, *map(np.concatenate, parts)])
-        self._validation[native] = rows[fold.validation]
         return rows
 
-    def _parameters(self, params: Params, rate: float, seed: int, options: Options) -> dict[str, Any]:
+    def _parameters(self, params: Params, seed: int) -> dict[str, Any]:
         """Return LightGBM's parameters for a job."""
         own = {name: params[name] for name in AS_THEY_ARE}
-        classes, rows = self._fold.table.classes, len(self._fold.training)
+        classes, rows, plan = self._classes, len(self._training_rows), self._plan
         if classes:
             own |= {"objective": "binary"} if classes == 2 else {"objective": "multiclass", "num_class": classes}
         else:
-            own |= OBJECTIVES[options.loss] | ({"alpha": options.quantile} if options.loss == "quantile" else {})
+            own |= OBJECTIVES[plan.loss] | ({"alpha": plan.quantile} if plan.loss == "quantile" else {})
         return own | {
-            "learning_rate": rate,
             "bagging_freq": int(1 <= params["bagging_fraction"] * rows < rows),  # LightGBM refuses to draw no rows
             "deterministic": True,
             "metric": "none",
@@ -409,10 +423,10 @@ class TreeTable:
 
 
 AS_THEY_ARE = (
-    *("num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction"),
+    *("num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction", "learning_rate"),
     *("lambda_l1", "lambda_l2", "extra_trees"),
 )
-"""Hyperparameters that LightGBM accepts under the same name."""
+"""Hyperparameters that LightGBM accepts under the same name, and the learning rate that a job derives from them."""
 OBJECTIVES = {
     "squared_error": {"objective": "regression"},
     "absolute_error": {"objective": "regression_l1"},

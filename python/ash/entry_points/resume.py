@@ -81,24 +81,26 @@ def resume(
     True
     >>> longer = ash.resume("run.ash", X, y, candidates=32)
     """
-    given = dict(locals())
-    changes = read_config("tune", given.pop("config")).given()
-    kept = read_journal(given.pop("journal"))
-    if kept is None:
+    changes, file = read_config("tune", config).given(), read_journal(journal)
+    if file is None:
         raise SettingError("journal must be a path or an ash.Journal, got None")
-    space, begun, lost = begun_with(kept)
+    space, begun, lost = begun_with(file)
+    again = {"metric": metric, "validation": validation, "cv": cv}
     for name in lost:
-        if given[name] is None:
+        if again[name] is None:
             raise SettingError(
                 f"{name}=None: pass {GIVEN_AGAIN[name]} that the run started with; a journal does not store it"
             )
-    again = {name: value for name, value in given.items() if not (isinstance(value, str) and value == UNCHANGED)}
-    again = {name: value for name, value in again.items() if name not in GIVEN_AGAIN or value is not None}
+    again = {name: value for name, value in again.items() if value is not None}
+    size = {"candidates": candidates, "time_limit": time_limit}
+    size = {name: value for name, value in size.items() if not (isinstance(value, str) and value == UNCHANGED)}
     fields = {name: begun.pop(name) for name in CONFIG_FIELDS if name in begun} | changes
-    arguments = {**begun, **again}
+    arguments = {**begun, **again, **size}
     if begun["candidates"] == AUTO:
         _check_planned({**arguments, **fields})
-    return tune(space=space, journal=kept, config=SearchConfig(**fields), **arguments)
+    given = {"groups": groups, "sample_weight": sample_weight, "threads": threads, "progress": progress}
+    given |= {"callbacks": callbacks, "journal": file, "executor": executor}
+    return tune(X, y, space, config=SearchConfig(**fields), **given, **arguments)
 
 
 def _check_planned(given: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.engine.repeat import repeated
-from ash.engine.run import TuningRun
+from ash.engine.run import run_table
+from ash.engine.stages import Asked
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
@@ -116,41 +117,29 @@ def tune(
     >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
     >>> labels = result.model.predict(load_wine().data)
     """
-    given = dict(locals())
-    kept = read_journal(journal)
-    run = _new_run(given, kept) if record is None else repeated("tune", tune, _resolved(given), record)
-    result, _ = TuningRun(
+    file = read_journal(journal)
+    given: dict[str, Any] = {"candidates": candidates, "time_limit": time_limit, "progress": progress}
+    given |= {"metric": metric, "task": task, "pos_label": pos_label, "categorical_features": categorical_features}
+    given |= {"validation": validation, "cv": cv, "executor": executor, "config": config}
+    given |= {"threads": threads if executor is None else None}  # the jobs of an executor run elsewhere
+    if record is None:
+        core_metric, scoring = read_scoring("metric", metric, pos_label=pos_label)
+        seed = seed_of(file) if seed is None else seed
+        options = read_options("tune", {**given, "metric": core_metric, "seed": seed})
+        about = {"space": space, "first": first, "validation": validation, "cv": cv, "scoring": scoring}
+        asked = Asked(options=options, call=asked_of(TUNE, given, options), **about)
+    else:
+        asked = repeated("tune", tune, {**given, "space": space, "first": first, "seed": seed}, record)
+    result, _ = run_table(
         X,
         y,
-        groups=groups,
+        asked,
         sample_weight=sample_weight,
+        groups=groups,
         callbacks=read_callbacks(callbacks),
-        journal=kept,
-        elsewhere=read_elsewhere(executor, threads, run["options"]),
-        **run,
-    ).run()
+        journal=file,
+        elsewhere=read_elsewhere(executor, threads, asked.options),
+    )
     if result.interrupted and record is None:
         warn_user(f"the run was {interruption(result, journal)}")
     return result
-
-
-def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments; with an executor, `threads` is None, since the jobs run elsewhere."""
-    return {**given, "threads": given["threads"] if given["executor"] is None else None}
-
-
-def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
-    """Return the settings of a new run, in the form in which `repeated` returns the settings of a recorded run."""
-    if given["seed"] is None:
-        given["seed"] = seed_of(journal)
-    metric, scoring = read_scoring("metric", given["metric"], pos_label=given["pos_label"])
-    options = read_options("tune", {**_resolved(given), "metric": metric})
-    return {
-        "space": given["space"],
-        "first": given["first"],
-        "options": options,
-        "validation": given["validation"],
-        "cv": given["cv"],
-        "asked": asked_of(TUNE, given, options),
-        "scoring": scoring,
-    }

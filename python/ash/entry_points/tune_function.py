@@ -12,20 +12,19 @@ from ash._utils.display import counted
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
+from ash.engine.repeat import check_same, earlier_of, plan_of, record_of, repeat_of
 from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
-from ash.function.answers import Train
+from ash.function.answers import Tunable
 from ash.function.clock import read_costs, rungs_below
-from ash.function.forms import GeneratorTrainer, WholeTrainer, read_train
-from ash.function.function_identity import NoIdentity, code_of, identity_of
-from ash.function.function_repeat import check_same_run, record_of, repeat_of
-from ash.function.function_run import FunctionRun
+from ash.function.forms import WholeTrainer, read_train
+from ash.function.function_run import FunctionRun, Planned
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
-from ash.function.objective import TRIAL, Objective, is_whole
-from ash.function.sources import count_of, read_sampler, source_of
+from ash.function.objective import TRIAL, is_whole
+from ash.function.sources import source_of
 from ash.journal.first import read_first
-from ash.journal.identity import seed_of
-from ash.journal.journal import Facts, Journal, NullJournal, read_journal
+from ash.journal.identity import NoIdentity, code_of, facts_of_function, identity_of, seed_of
+from ash.journal.journal import Facts, Journal, NullFunctionJournal, read_journal
 from ash.options import (
     ADAPTIVE,
     CONFIG_FIELDS,
@@ -33,6 +32,7 @@ from ash.options import (
     MOST_WORKERS,
     RANDOM,
     FunctionOptions,
+    FunctionPlan,
     SearchConfig,
     read_function_options,
     virtual_workers,
@@ -40,6 +40,7 @@ from ash.options import (
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
+from ash.sampling import count_of, read_sampler
 from ash.space.domains import integers
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
@@ -121,9 +122,9 @@ def tune_function(
         ``min_epochs * eta**k`` more epochs. Required for an Optuna objective that reports.
     costs : callable or FunctionResult, optional
         How long a job takes on the virtual clock, in any unit: a function ``costs(params, epochs) -> float`` with
-        positive values, or an earlier result, whose seconds per epoch are used. With costs the schedule is
-        reproducible: the outcome depends only on arguments and scores, not on the number of threads. Costs need not be
-        exact.
+        positive values, or an earlier result, whose seconds per epoch are used. By default it is the job's number of
+        epochs. Costs need not be exact. They keep 16 and more threads busy if an epoch takes some candidates five
+        times as long as others; the outcome depends on costs, but not on the number of threads.
     sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are proposed.
 
@@ -136,7 +137,7 @@ def tune_function(
           a score, then by that score. A repeated proposal is not run again. After 20 repetitions in a row a candidate
           is drawn at random.
 
-        "adaptive" and Optuna samplers learn from scores. Without `costs`, on several threads, their candidates depend
+        "adaptive" and Optuna samplers learn from scores. In a greedy run on several threads, their candidates depend
         on which job ends first. Optuna objectives allow only "adaptive" and "random".
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
@@ -166,7 +167,7 @@ def tune_function(
         the run continues; the first traceback is also shown at once. With "raise" the run ends with `JobFailed`. A
         score that is not finite also counts as a failure.
     record : RunRecord, optional
-        `FunctionResult.record` of an earlier run with `costs`. The same call with this record repeats that run, without
+        `FunctionResult.record` of an earlier run. The same call with this record repeats that run, without
         using a clock. The run ends after the recorded number of decisions. Jobs that exceeded `job_limit` in the
         recorded run, or whose process died, fail at once. The number of threads may differ if the scores of `train`
         depend only on its arguments.
@@ -200,39 +201,39 @@ def tune_function(
     >>> def train(params, epochs, state):
     ...     epochs += state or 0
     ...     return -((params["x"] - 0.3) ** 2) - 1 / epochs, epochs
-    >>> result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16, costs=lambda params, epochs: epochs)
+    >>> result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16)
     >>> result.schedule
     'reproducible'
     """
-    given = dict(locals())
     kept, told = read_journal(journal), read_callbacks(callbacks)
     repeat = None if record is None else repeat_of(record)
-    options = _options(given, kept)
-    objective = isinstance(train, Objective)
-    train, cost = read_train(train, options), read_costs(costs)
-    options = _rungs_for(train, options, given)
-    if objective:
-        space = _space_of_trials(space, sampler)
-    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler, options.algorithm)
-    searched = None if objective else domains
-    known = read_first(first, searched, options.candidates)
-    identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
+    given: dict[str, Any] = {"candidates": candidates, "time_limit": time_limit, "direction": direction}
+    given |= {"max_epochs": max_epochs, "costs": costs, "threads": threads, "seed": seed, "progress": progress}
+    asked = _options({**given, "error": error, "record": record, "config": config}, kept, executor)
+    train, cost = read_train(train, asked), read_costs(costs)
+    trains_once = _trains_once(train, asked, max_epochs, config)
+    if train.is_objective:
+        domains, searched = _space_of_trials(space, sampler), None
+    else:
+        domains = searched = read_space(space, FunctionSpace)
+    sampler, known = read_sampler(sampler, asked.algorithm), read_first(first, searched, asked.candidates)
+    identity = _identity(kept is not None or record is not None, train, domains, asked, costs, sampler, known)
     with _opened(kept) as recorder:
-        options = replace(options, workers=options.workers or _workers(record) or recorder.workers())
-        options = replace(options, workers=virtual_workers(options))
+        plan = _planned(asked, record, recorder, trains_once=trains_once)
         if identity is not None:
-            identity["settings"] |= _resolved(options, [] if objective else known, domains, sampler)
-        if record is not None and repeat is not None:
-            recorder.before = repeat.before
-            check_same_run(record, train, identity or {}, options)
-            options = replace(options, time_limit=None, job_limit=None, patience=None)
-        recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
-        recorded = None if identity is None else partial(record_of, train, identity, options, before=recorder.before)
-        source = source_of(known, searched, options, sampler, recorder)
-        with _places(train, options, executor) as places, Reporter(told) as reporter:
-            run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
-            _check_rungs(run, options, domains.size)
-            reporter.start(_description(options, domains, run), recorder)
+            identity["settings"] |= _resolved(plan, [] if searched is None else known, domains, sampler)
+        facts = {**plan_of(plan), **train.plan()}
+        if record is not None and identity is not None:
+            recorder.before, _ = earlier_of(record)
+            check_same(record, {**identity, "settings": {**identity["settings"], **facts}})
+        recorder.agree(identity or {}, plan, {"by": TUNE_FUNCTION}, code_of(train, costs))
+        recorded = None if identity is None else partial(record_of, {"by": train.by}, identity, facts)
+        source = source_of(known, searched, plan, sampler, recorder)
+        planned = Planned(train, domains, plan, cost, source, recorder, repeat, recorded)
+        with _places(train, plan, executor) as places, Reporter(told) as reporter:
+            run = FunctionRun(planned, places)
+            _check_rungs(run, plan, domains.size)
+            reporter.start(_description(plan, domains, run), recorder)
             result = run.run(reporter)
             if result.record is not None:
                 recorder.sign(result.record)
@@ -240,15 +241,15 @@ def tune_function(
                     warn_of_difference(record, result.record)
             reporter.end(result, None)
     if record is None:
-        _warn_of_end(result, journal, train, options)
+        _warn_of_end(result, journal, train, asked)
     return result
 
 
-def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: FunctionOptions) -> None:
+def _warn_of_end(result: FunctionResult, journal: Any, train: Tunable, options: FunctionOptions) -> None:
     """Warn if the run was interrupted, or if a training loop ended within a rung and `max_epochs` is not given."""
     if result.interrupted:
         warn_user(f"the run was {interruption(result, journal)}")
-    if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
+    if train.ended is not None and options.max_epochs is None:
         epochs, used = train.ended
         warn_user(
             f"train ended after {counted(epochs, 'epoch')}, and its last score was used for {used}: the ladder is "
@@ -256,70 +257,91 @@ def _warn_of_end(result: FunctionResult, journal: Any, train: Train, options: Fu
         )
 
 
-def _identity(is_needed: bool, *run: Any) -> Facts | None:
+def _identity(
+    is_needed: bool, train: Tunable, space: FunctionSpace, options: FunctionOptions, *others: Any
+) -> Facts | None:
     """Return the identity of a run; if it cannot be determined, raise NoIdentity if `is_needed`, else return None."""
     try:
-        return identity_of(*run)
+        return identity_of(options, space, facts_of_function(train, *others))
     except NoIdentity:
         if is_needed:
             raise
         return None
 
 
-def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
+def _options(given: dict[str, Any], journal: Journal | None, executor: Any) -> FunctionOptions:
     """Return the checked options; a seed of None is replaced by the seed of the record or the journal."""
-    record, executor = given["record"], given["executor"]
     _check_executor(executor)
     if given["seed"] is None:
-        given["seed"] = seed_of(journal) if record is None else record.settings.get("seed")
+        given["seed"] = seed_of(journal) if given["record"] is None else given["record"].settings.get("seed")
     if not _is_foreign(executor):
         return read_function_options(given)
     return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
 
 
-def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options, with a single rung if `train` trains each candidate once.
+def _trains_once(train: Tunable, asked: FunctionOptions, max_epochs: int | None, config: SearchConfig | None) -> bool:
+    """Return whether `train` trains each candidate once, so that the ladder has a single rung.
 
     Raises SettingError if options for several rungs are given although `train` trains each candidate once.
     """
-    is_objective = isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options)
+    is_objective = train.is_objective and is_whole(asked)
     if not is_objective and not isinstance(train, WholeTrainer):
-        return options
+        return False
     what, instead = "train(params)", "write train(params, epochs, state) to train in steps"
     if is_objective:
         what, instead = "an objective without max_epochs", "give max_epochs, the number of reports of a full trial"
-    fields = {} if given["config"] is None else given["config"].given()
+    fields = {} if config is None else config.given()
     for name in STEPS:
-        value = given["max_epochs"] if name == "max_epochs" else fields.get(name)
+        value = max_epochs if name == "max_epochs" else fields.get(name)
         if value not in (None, 1):
             raise SettingError(
                 f"{name}={value!r} has no effect with {what}, which trains each candidate once: leave it out, or "
                 f"{instead}"
             )
-    return replace(options, max_rungs=1)
+    return True
 
 
-def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
+def _planned(
+    asked: FunctionOptions, record: RunRecord | None, journal: NullFunctionJournal, *, trains_once: bool
+) -> FunctionPlan:
+    """Return what is decided from the options: the number of virtual workers, and whether there is one rung.
+
+    A repeated run has no time limits and no patience, since the record determines where it ends.
+    """
+    workers = asked.workers or _workers(record) or journal.workers()
+    decided: dict[str, Any] = {"workers": virtual_workers(replace(asked, workers=workers))}
+    if workers is None and asked.schedule == "reproducible" and asked.threads > decided["workers"]:
+        warn_user(
+            f"at most {decided['workers']} of {asked.threads} threads will run jobs: pass config=ash.SearchConfig("
+            f"workers={asked.threads}). The outcome depends on workers, and not on the number of threads"
+        )
+    if trains_once:
+        decided["max_rungs"] = 1
+    if record is not None:
+        decided |= dict.fromkeys(("time_limit", "job_limit", "patience"))
+    return FunctionPlan(**{**vars(asked), **decided})
+
+
+def _resolved(plan: FunctionPlan, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
     """Return derived settings that identify a run: the number of workers and, with `max_epochs`, the rungs' epochs.
 
     A ladder that is planned from `max_epochs` depends on the number of candidates.
     """
-    if options.max_epochs is None:
-        return {"workers": options.workers}
-    count = count_of(first, space, options.candidates, sampler)
-    epochs = [epochs for _, epochs in rungs_below(options, count)]
-    return {"workers": options.workers, "epochs of the rungs": epochs}
+    if plan.max_epochs is None:
+        return {"workers": plan.workers}
+    count = count_of(first, space, plan.candidates, sampler)
+    return {"workers": plan.workers, "epochs of the rungs": [epochs for _, epochs in rungs_below(plan, count)]}
 
 
-def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
+def _check_rungs(run: FunctionRun, plan: FunctionPlan, size: int) -> None:
     """Warn if the ladder has only one rung although no setting requests that; `size` is the size of the space."""
-    is_wanted = options.max_rungs == 1 or options.max_epochs == options.min_epochs or options.algorithm == "random"
+    is_wanted = plan.max_rungs == 1 or plan.max_epochs == plan.min_epochs or plan.algorithm == "random"
     if len(run.rungs) > 1 or run.count == 1 or is_wanted:
         return
     reason = ("max_rungs=1", "raise max_rungs")
-    if options.max_epochs is not None:
-        reason = (f"max_epochs={options.max_epochs} allows no second one", "raise max_epochs")
-    warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, size, *reason)
+    if plan.max_epochs is not None:
+        reason = (f"max_epochs={plan.max_epochs} allows no second one", "raise max_epochs")
+    warn_of_one_rung(run.rungs[0]["epochs"], run.count, plan.eta, size, *reason)
 
 
 def _workers(record: RunRecord | None) -> int | None:
@@ -327,20 +349,20 @@ def _workers(record: RunRecord | None) -> int | None:
     return None if record is None else whole("workers of the record", record.settings.get("workers"), 1, MOST_WORKERS)
 
 
-def _opened(journal: Journal | None) -> NullJournal:
-    """Return the open journal of the run, or a NullJournal if `journal` is None."""
+def _opened(journal: Journal | None) -> NullFunctionJournal:
+    """Return the open journal of the run, or a NullFunctionJournal if `journal` is None."""
     if journal is None:
-        return NullJournal()
+        return NullFunctionJournal()
     from ash.function.function_journal import FunctionJournal  # imported late, since it imports sqlite3
 
     return FunctionJournal(journal)
 
 
-def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun) -> Run:
+def _description(plan: FunctionPlan, space: FunctionSpace, run: FunctionRun) -> Run:
     """Return the description of the run that callbacks receive at the start."""
-    endless = options.candidates is None
+    endless = plan.candidates is None
     return Run(
-        options=options,
+        options=plan,
         space=space,
         candidates=None if endless else run.count,
         rungs=rung_plans(run.rungs, endless),
@@ -352,7 +374,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
     )
 
 
-def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
+def _space_of_trials(space: Any, sampler: Any) -> FunctionSpace:
     """Return the space for an Optuna objective: the number of the trial is the only hyperparameter.
 
     Raises SettingError if `space` is given, or a `sampler` that an objective does not allow.
@@ -364,7 +386,7 @@ def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
             f"sampler must be {ADAPTIVE!r} or {RANDOM!r} with ash.from_optuna, whose objective suggests the values, "
             f"got {sampler!r}"
         )
-    return {TRIAL: integers(0, LARGEST)}
+    return FunctionSpace(**{TRIAL: integers(0, LARGEST)})
 
 
 def _check_executor(executor: Any) -> None:
@@ -378,8 +400,8 @@ def _is_foreign(executor: Any) -> bool:
     return executor is not None and not isinstance(executor, str)
 
 
-def _places(train: Train, options: FunctionOptions, executor: Any) -> JobRunners:
-    limit, count = options.job_limit, options.threads
+def _places(train: Tunable, plan: FunctionPlan, executor: Any) -> JobRunners:
+    limit, count = plan.job_limit, plan.threads
     if _is_foreign(executor):
         return Submitted(train, count, limit, executor)
     if executor == PROCESSES:

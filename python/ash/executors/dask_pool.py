@@ -24,6 +24,8 @@ from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
 from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
+from ash.options import TREES
+from ash.space.hyperparameters import model_of
 
 Key = tuple[int, int]
 CLOSED = ("closing", "closed")
@@ -107,8 +109,10 @@ class DaskPool(Pool):
         return len(present)
 
     def done(self, order: Order, future: Any) -> None:
-        """Keep the state from a job until the candidate's next job is done."""
-        self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
+        """Keep the state from a job until the candidate's next job is done; boosted trees have no state."""
+        trained = self._trained.pop(future.key)
+        if model_of(order.params) not in TREES:
+            self._latest[order.candidate] = order.rung, trained
 
     def keep(self, candidate: int) -> None:
         """Keep the state from the candidate's last job until the run ends."""

@@ -72,7 +72,7 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
     def fetch(self, tuner: _core.Tuner) -> None:
         """Do nothing, since the core itself has the states of the kept candidates."""
 
-    def finish(self, tuner: _core.Tuner) -> None:
+    def finish(self, tuner: _core.Tuner, *, is_interrupted: bool) -> None:
         """Do nothing; a `Dispatcher` raises its error here if it has one, and otherwise fetches the kept states."""
 
 
@@ -84,17 +84,21 @@ class Elsewhere(NamedTuple):
 
 
 def dispatcher_of(
-    elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
+    elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options, trees: Any
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, this is a plain `NoDispatcher`."""
+    """Return the dispatcher for the jobs of a run. If `elsewhere` is None, this is a plain `NoDispatcher`.
+
+    `trees` is the TreeTrainer of the run.
+    """
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
+    shared = Shared(secrets.token_hex(8), data, rules, trees.folds)
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
         capacity = min(capacity, virtual_workers(options))  # at most one unfinished job per virtual worker
-    return Dispatcher(elsewhere, data, rules, params, capacity)
+    return Dispatcher(elsewhere, shared, params, capacity, trees)
 
 
 class Flight(NamedTuple):
@@ -110,21 +114,13 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that sends the data to the workers, carries jobs while it is open, and drops the data at exit.
 
-    `data` has one item per fold. `rules` are keywords of `_core.train_job`. `params` lists the hyperparameters in order
-    of candidate number, and may grow. `capacity` is the maximum number of jobs without an answer.
+    `params` lists the hyperparameters in order of candidate number, and may grow. `capacity` is the maximum number of
+    jobs without an answer. `trees`, the TreeTrainer of the run, gets the models of boosted-tree jobs.
     """
 
-    def __init__(
-        self,
-        elsewhere: Elsewhere,
-        data: Sequence[_core.Data],
-        rules: dict[str, Any],
-        params: list[Params],
-        capacity: int,
-    ) -> None:
+    def __init__(self, elsewhere: Elsewhere, shared: Shared, params: list[Params], capacity: int, trees: Any) -> None:
         self._pool, self._timeout = elsewhere
-        self._params = params
-        self._shared = Shared(secrets.token_hex(8), data, rules)
+        self._shared, self._params, self._trees = shared, params, trees
         self._mailbox = self.mailbox = _core.Mailbox(capacity)
         self._flights: dict[int, Flight] = {}
         self._failed: list[Flight] = []  # failed jobs, to be submitted again when there is a worker
@@ -161,10 +157,13 @@ class Dispatcher(NoDispatcher):
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)
 
-    def finish(self, tuner: _core.Tuner) -> None:
-        """Raise the error that ended the run, or fetch the kept states. The tuner's threads must have ended."""
+    def finish(self, tuner: _core.Tuner, *, is_interrupted: bool) -> None:
+        """Raise the error that ended the run, or fetch the kept states. The tuner's threads must have ended.
+
+        After Ctrl-C an error is ignored, since Ctrl-C on a terminal reaches the processes of an executor, too.
+        """
         self._end()
-        if self.error is not None:
+        if self.error is not None and not is_interrupted:
             raise self.error
         self._note(self._mailbox.take(0)[0])
         self.fetch(tuner)
@@ -227,6 +226,8 @@ class Dispatcher(NoDispatcher):
         elif answer.kind == DONE:
             self._pool.done(flight.order, flight.future)
             self._moved += _bytes(answer.states)
+            if answer.trees is not None:
+                self._trees.put(flight.order.candidate, flight.order.rung, answer.trees)
             thread = self._threads.setdefault(answer.worker, len(self._threads))
             self._mailbox.answer(flight.number, answer.result, answer.states, thread, answer.seconds)
 

@@ -18,6 +18,7 @@ import pickle
 import socket
 import struct
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ash import _core
-from ash.space.hyperparameters import Params, to_settings
+from ash._utils.installation import installed_version
+from ash.options import TREES
+from ash.space.hyperparameters import Params, model_of, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
@@ -57,6 +60,7 @@ class Shared:
     token: str  # random text that identifies the run
     data: Sequence[_core.Data]  # the data of each fold
     rules: dict[str, Any]  # keyword arguments of `_core.train_job`
+    trees: Any = None  # the TreeFolds that train boosted trees
 
 
 class Where(NamedTuple):
@@ -89,6 +93,8 @@ class JobAnswer(NamedTuple):
     worker: str = ""
     """Host, process and thread that ran the job."""
     text: str = ""
+    trees: Any = None
+    """The models of a boosted-tree job."""
 
 
 class Known(NamedTuple):
@@ -115,10 +121,19 @@ def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
 
 def train(shared: Shared, order: Order) -> JobAnswer:
     """Run a job on these data."""
-    result, states, seconds = _core.train_job(
-        shared.data, to_settings(order.params), *order[:3], **shared.rules, states=order.states
-    )
-    return JobAnswer(DONE, result, states, seconds, f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}")
+    worker = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+    if model_of(order.params) not in TREES:
+        result, states, seconds = _core.train_job(
+            shared.data, to_settings(order.params), *order[:3], **shared.rules, states=order.states
+        )
+        return JobAnswer(DONE, result, states, seconds, worker)
+    for package, version in shared.trees.versions.items():
+        if (own := installed_version(package)) != version:
+            text = f"the worker {socket.gethostname()} has {package} {own}, this process {package} {version}"
+            return JobAnswer(REFUSED, text=f"{text}; install the same version there")
+    began = time.perf_counter()
+    result, job = shared.trees.train(order.candidate, order.params, order.epochs)
+    return JobAnswer(DONE, result, (), time.perf_counter() - began, worker, trees=job)
 
 
 def differs(expected: Versions) -> str | None:

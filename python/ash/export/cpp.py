@@ -44,7 +44,6 @@ from ash.errors import SettingError
 from ash.export.description import (
     NEARLY_ZERO,
     Description,
-    Embedding,
     ExportColumn,
     Layer,
     Member,
@@ -57,6 +56,8 @@ _INCLUDES = ("algorithm", "array", "cmath", "cstddef", "cstdint", "limits", "str
 _MARK = "// == data ==\n"
 _FLAGS = {False: "false", True: "true"}
 _NULL = "nullptr"
+_UNITS = ("mean", "scale", "least", "most")
+_EMBEDDING = ("frequency", "phase", "mix", "bias")
 _WIDTH = 112
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-.,:;+*/()[]{}<>=!&|~^#@$%")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(::[A-Za-z][A-Za-z0-9_]*)*", re.ASCII)
@@ -82,18 +83,9 @@ def header(description: Description, namespace: str) -> str:
     runtime = resources.files("ash.export").joinpath("runtime.hpp").read_text(encoding="ascii")
     code = _chosen(runtime.partition("\n\n")[2], _conditions(description))
     types, functions = code.split(_MARK)
-    parts = [
-        *_preamble(description),
-        f"namespace {namespace} {{\n",
-        types.rstrip() + "\n",
-        *_face(description),
-        "namespace detail {\n",
-        *_details(description),
-        "}  // namespace detail\n",
-        functions.strip() + "\n",
-        f"}}  // namespace {namespace}",
-    ]
-    return "\n".join(parts) + "\n"
+    start = [*_preamble(description), f"namespace {namespace} {{\n", types.rstrip() + "\n", *_face(description)]
+    details = ["namespace detail {\n", *_details(description), "}  // namespace detail\n"]
+    return "\n".join([*start, *details, functions.strip() + "\n", f"}}  // namespace {namespace}\n"])
 
 
 def _conditions(description: Description) -> dict[str, bool]:
@@ -121,12 +113,9 @@ def _chosen(code: str, conditions: dict[str, bool]) -> str:
 
 
 def _preamble(description: Description) -> Iterator[str]:
-    task = "regression" if description.classes is None else "classification"
-    columns = len(description.inputs)
-    members = f"{len(description.networks)} network(s)"
-    if description.trees:
-        members += f", {len(description.trees)} boosted-tree model(s)"
-    version = _core.build_info()["version"]
+    task, columns = "regression" if description.classes is None else "classification", len(description.inputs)
+    trees, version = len(description.trees), _core.build_info()["version"]
+    members = f"{len(description.networks)} network(s)" + f", {trees} boosted-tree model(s)" * bool(trees)
     yield (
         f"// A {task} model from ash {version}: {columns} column(s), {description.outputs} output(s), {members}.\n"
         "// C++17. Needs only the standard library, allocates nothing, thread-safe. Do not edit.\n"
@@ -152,8 +141,7 @@ def _face(description: Description) -> Iterator[str]:
 
 
 def _labels(classes: Any) -> tuple[str, list[str]]:
-    values = classes.tolist()
-    kind = classes.dtype.kind
+    values, kind = classes.tolist(), classes.dtype.kind
     if kind == "b":
         return "bool", [_FLAGS[value] for value in values]
     if kind in "iu":
@@ -224,7 +212,7 @@ def _column_arrays(place: int, column: ExportColumn, description: Description) -
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
     """Return the initializer of a `Column`, in braces."""
-    number = ", ".join((_FLAGS[False], "0.0", "0.0"))
+    number, conditions = f"{_FLAGS[False]}, 0.0, 0.0", _conditions(description)
     if column.is_number:
         [number] = _scaling_items(description.scalings[0].part(slice(column.first, column.first + 1)))
     levels = f"kLevels{place}" if column.levels else _NULL
@@ -232,12 +220,12 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
     table = f"kTable{place}" if column.table.size else _NULL
     part = f"Part::{column.part or 'whole'}"
     items = [f"{column.source}", part, _FLAGS[column.is_number], number, texts, values, f"{len(column.levels)}", table]
-    if _conditions(description)["UNSCALED"]:
+    if conditions["UNSCALED"]:
         items.append(f"kUnscaled{place}" if column.table.size else _NULL)
-    if _conditions(description)["ENCODINGS"]:
+    if conditions["ENCODINGS"]:
         items.append(f"kEncoded{place}" if column.others else _NULL)
     items.append(f"{column.table.shape[1]}")
-    if _conditions(description)["ZONES"]:
+    if conditions["ZONES"]:
         items.append(_NULL if column.zone is None else f"&kZone{place}")
     return f"{{{', '.join(items)}}}"
 
@@ -267,7 +255,9 @@ def _neighbors(description: Description) -> Iterator[str]:
 
 def _member_arrays(name: str, member: NetworkMember) -> Iterator[str]:
     if member.embedding is not None:
-        yield from _embedding_arrays(name, member.embedding)
+        yield array("std::size_t", f"kNumbers{name}", map(str, member.embedding.numbers.tolist()))
+        for part in _EMBEDDING:
+            yield floats(f"k{part.title()}{name}", getattr(member.embedding, part))
     for place, layer in enumerate(member.layers):
         yield floats(f"kWeights{name}_{place}", layer.weights)
         yield floats(f"kBiases{name}_{place}", layer.biases)
@@ -278,16 +268,8 @@ def _member_arrays(name: str, member: NetworkMember) -> Iterator[str]:
 
 
 def _unit_arrays(name: str, member: Member) -> Iterator[str]:
-    yield doubles(f"kMean{name}", member.target_mean)
-    yield doubles(f"kScale{name}", member.target_scale)
-    yield doubles(f"kLeast{name}", member.target_least)
-    yield doubles(f"kMost{name}", member.target_most)
-
-
-def _embedding_arrays(name: str, embedding: Embedding) -> Iterator[str]:
-    yield array("std::size_t", f"kNumbers{name}", map(str, embedding.numbers.tolist()))
-    for part in ("frequency", "phase", "mix", "bias"):
-        yield floats(f"k{part.title()}{name}", getattr(embedding, part))
+    for unit in _UNITS:
+        yield doubles(f"k{unit.title()}{name}", getattr(member, f"target_{unit}"))
 
 
 def _layer(name: str, layer: Layer) -> str:
@@ -299,7 +281,7 @@ def _layer(name: str, layer: Layer) -> str:
 def _member(name: str, member: NetworkMember, description: Description) -> str:
     embedding = f"{{0{f', {_NULL}' * 5}}}"
     if member.embedding is not None:
-        arrays = [f"k{part}{name}" for part in ("Numbers", "Frequency", "Phase", "Mix", "Bias")]
+        arrays = [f"k{part.title()}{name}" for part in ("numbers", *_EMBEDDING)]
         embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
     items = [floating(member.weight), embedding, f"{len(member.layers)}, kLayers{name}", _units(name, member)]
     if _conditions(description)["SCALINGS"]:
@@ -310,7 +292,7 @@ def _member(name: str, member: NetworkMember, description: Description) -> str:
 
 
 def _units(name: str, member: Member) -> str:
-    return ", ".join([*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]])
+    return ", ".join([*(f"k{unit.title()}{name}" for unit in _UNITS), _FLAGS[member.exponential]])
 
 
 def _trees(members: Sequence[TreesMember], description: Description) -> Iterator[str]:

@@ -346,15 +346,18 @@ def describe(model: TrainedModel) -> Description:
             "trees that CatBoost trained with categories='native' cannot be exported, since only CatBoost can predict "
             "with them: search categories='encoded', or take other members of the ensemble"
         )
-    networks = [
-        (core, weight, params, encoding)
-        for core, weight, params, encoding in members
-        if isinstance(core, _core.Network)
-    ]
     scalings: dict[tuple[bytes, int], Scaling] = {}
-    for core, _, _, encoding in networks:
-        scalings.setdefault((_scaling_key(core), encoding), _scaling(core, encoding))
-    order = list(scalings)
+    networks, trees = [], []
+    for core, weight, params, encoding in members:
+        if isinstance(core, _core.Network):
+            scaling = Scaling(core.input_center, 1.0 / core.input_scale, core.input_limit > 0, encoding)
+            key = b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit)), encoding
+            scalings.setdefault(key, scaling)
+            networks.append(_network(core, weight, params, list(scalings).index(key)))
+        elif isinstance(core, _core.Trees):
+            trees.append(_trees(core, weight, encoding))
+    features = bases[0].features
+    unscaled = Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
     names = schema.names or (None,) * len(schema.columns)
     inputs = (
         ExportInput(column_label(place, schema.names), name, column.kind)
@@ -363,13 +366,10 @@ def describe(model: TrainedModel) -> Description:
     return Description(
         tuple(inputs),
         tuple(_columns(bases)),
-        tuple(scalings.values()) or (_no_scaling(bases[0].features),),
+        tuple(scalings.values()) or (unscaled,),
         model.encoding.neighbors,
-        tuple(
-            _network(core, weight, params, order.index((_scaling_key(core), encoding)))
-            for core, weight, params, encoding in networks
-        ),
-        tuple(_trees(core, weight, encoding) for core, weight, _, encoding in members if isinstance(core, _core.Trees)),
+        tuple(networks),
+        tuple(trees),
         model.classes_,
         model.target_names,
         schema.missing == "error",
@@ -379,19 +379,6 @@ def describe(model: TrainedModel) -> Description:
         model.positive,
         model.encoding.has_level_numbers,
     )
-
-
-def _scaling(core: _core.Network, encoding: int) -> Scaling:
-    return Scaling(core.input_center, 1.0 / core.input_scale, core.input_limit > 0, encoding)
-
-
-def _scaling_key(core: _core.Network) -> bytes:
-    """Return a dict key that is equal for networks with the same scaling."""
-    return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
-
-
-def _no_scaling(features: int) -> Scaling:
-    return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
 
 
 def _columns(encodings: Sequence[Encoding]) -> Iterator[ExportColumn]:
@@ -463,8 +450,7 @@ def _units(core: _core.Network | _core.Trees) -> tuple[Doubles, Doubles, Doubles
 def _embedding(core: Any) -> Embedding | None:
     if not core.numbers:
         return None
-    mixes = 2 * FREQUENCIES
-    parts = np.split(core.embedding, [FREQUENCIES, mixes, mixes + FREQUENCIES * DIMENSIONS])
-    frequency, phase, mix, bias = parts
+    ends = np.cumsum([FREQUENCIES, FREQUENCIES, FREQUENCIES * DIMENSIONS])
+    frequency, phase, mix, bias = np.split(core.embedding, ends)
     numbers = np.array(core.numbers, np.int64)
     return Embedding(numbers, frequency, phase, mix.reshape(FREQUENCIES, DIMENSIONS, -1), bias)

@@ -80,9 +80,7 @@ def onnx_bytes(description: Description, missing: str) -> bytes:
         ONNX.
     """
     _check_text(description, missing)
-    writer = _Writer(description, missing)
-    content: bytes = writer.model().SerializeToString()
-    return content
+    return bytes(_Writer(description, missing).model().SerializeToString())
 
 
 def _check_text(description: Description, missing: str) -> None:
@@ -93,8 +91,8 @@ def _check_text(description: Description, missing: str) -> None:
         if missing in column.levels:
             raise SettingError(f"missing={missing!r} is a level of {given.label}: choose text that is not")
         _check_unicode(f"{given.label} has a name or level", [given.name or "", *map(str, column.levels)])
-    labels = [] if description.classes is None else list(map(str, description.classes.tolist()))
-    _check_unicode("y has a label", labels)
+    if description.classes is not None:
+        _check_unicode("y has a label", list(map(str, description.classes.tolist())))
     _check_unicode("missing is a text", [missing])
 
 
@@ -103,9 +101,8 @@ def _check_unicode(what: str, texts: list[str]) -> None:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            raise SettingError(
-                f"{what} that is not Unicode ({text[:50]!r}), which ONNX cannot hold: rename it"
-            ) from None
+            reason = f"{what} that is not Unicode ({text[:50]!r}), which ONNX cannot hold: rename it"
+            raise SettingError(reason) from None
 
 
 def input_names(description: Description) -> list[str]:
@@ -137,30 +134,15 @@ class _Writer:
     def model(self) -> onnx.ModelProto:
         outputs = self._outputs()
         if self.graph.bytes > MOST_BYTES:
-            size = self.graph.bytes / 2**30
-            raise SettingError(
-                f"the model has {size:.3g} GiB, but an ONNX file holds less than 2 GiB: export a smaller one"
-            )
-        columns = [
-            {"input": name, "name": each.name, "kind": each.kind}
-            for name, each in zip(self.inputs, self.description.inputs, strict=True)
-        ]
-        properties = {
-            "ash_version": _core.build_info()["version"],
-            "columns": json.dumps(columns),
-            "missing": self.missing,
-        }
-        return self.graph.model(self._input_infos(), outputs, properties)
-
-    def _input_infos(self) -> list[Any]:
-        if self.description.is_numeric:
-            shape = ["rows", len(self.description.inputs)]
-            return [helper.make_tensor_value_info(MATRIX, TensorProto.DOUBLE, shape)]
-        kinds = [TensorProto.STRING if each.is_text else TensorProto.DOUBLE for each in self.description.inputs]
-        return [
-            helper.make_tensor_value_info(name, kind, ["rows", 1])
-            for name, kind in zip(self.inputs, kinds, strict=True)
-        ]
+            size = f"{self.graph.bytes / 2**30:.3g} GiB"
+            raise SettingError(f"the model has {size}, but an ONNX file holds less than 2 GiB: export a smaller one")
+        given = list(zip(self.inputs, self.description.inputs, strict=True))
+        columns = json.dumps([{"input": name, "name": each.name, "kind": each.kind} for name, each in given])
+        properties = {"ash_version": _core.build_info()["version"], "columns": columns, "missing": self.missing}
+        types = {name: TensorProto.STRING if each.is_text else TensorProto.DOUBLE for name, each in given}
+        shape = ["rows", len(given) if self.description.is_numeric else 1]
+        infos = [helper.make_tensor_value_info(name, kind, shape) for name, kind in types.items()]
+        return self.graph.model(infos, outputs, properties)
 
     def _features(self, scaling: Scaling | None, encoding: int = 0) -> str:
         """Return the name of the features [rows, features]: scaled floats, or unscaled doubles if `scaling` is None.
@@ -179,9 +161,7 @@ class _Writer:
             order += (last := self.description.neighbor_features)
             parts.append(self._scaled(self._near, np.array(last), scaling) if scaling else self._near)
         features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
-        if order == sorted(order):
-            return features
-        return self.graph.add("Gather", features, np.argsort(order), axis=1)
+        return features if order == sorted(order) else self.graph.add("Gather", features, np.argsort(order), axis=1)
 
     def _unscaled(self, encoding: int) -> str:
         """Return the name of the features of trees, double [rows, features], with level numbers if trees use them."""
@@ -234,19 +214,15 @@ class _Writer:
     def _code(self, place: int) -> str:
         """Look up each cell's row in the column's `table`; return the name of the row numbers, int64 [rows]."""
         if place not in self.codes:
-            self.codes[place] = self._new_code(self.description.columns[place])
+            column = self.description.columns[place]
+            if column.kind == "date":
+                part = self.graph.add("Gather", self._part(column), np.array(0), axis=1)
+                missing = np.array(float(len(column.levels)))
+                known = self.graph.add("Where", self.graph.add("IsNaN", part), missing, part)
+                self.codes[place] = self._cast(known, TensorProto.INT64)
+            else:
+                self.codes[place] = (self._code_of_number if column.is_number else self._code_of_text)(column)
         return self.codes[place]
-
-    def _new_code(self, column: ExportColumn) -> str:
-        if column.kind == "category":
-            return self._code_of_text(column)
-        if column.is_number:
-            return self._code_of_number(column)
-        part = self.graph.add("Gather", self._part(column), np.array(0), axis=1)
-        return self._cast(
-            self.graph.add("Where", self.graph.add("IsNaN", part), np.array(float(len(column.levels))), part),
-            TensorProto.INT64,
-        )
 
     def _code_of_number(self, column: ExportColumn) -> str:
         """Look up each number's row in `column.table`; return the name of the row numbers, int64 [rows]."""
@@ -263,10 +239,11 @@ class _Writer:
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
         code = self._encoded(self._cells(column.source), keys, codes, levels + 1)
-        refuses = {levels: self.description.refuses_missing, levels + 1: self.description.refuses_unknown}
-        for number in (number for number, is_refused in refuses.items() if is_refused):
-            is_it = self.graph.add("Equal", code, np.array(number))
-            self.refused.append(self.graph.add("Unsqueeze", is_it, np.array([1])))
+        refuses = (self.description.refuses_missing, self.description.refuses_unknown)
+        for number, is_refused in enumerate(refuses, levels):
+            if is_refused:
+                is_it = self.graph.add("Equal", code, np.array(number))
+                self.refused.append(self.graph.add("Unsqueeze", is_it, np.array([1])))
         return code
 
     def _cells(self, place: int) -> str:
@@ -285,29 +262,21 @@ class _Writer:
         return self.numbers[name]
 
     def _encoded(self, cells: str, keys: NDArray[Any], codes: NDArray[np.int64], default: int) -> str:
+        values, other = tensor(codes), tensor(np.array([default]))
         return self.graph.add(
-            "LabelEncoder",
-            cells,
-            keys_tensor=tensor(keys),
-            values_tensor=tensor(codes),
-            default_tensor=tensor(np.array([default])),
+            "LabelEncoder", cells, keys_tensor=tensor(keys), values_tensor=values, default_tensor=other
         )
 
     def _members(self) -> Iterator[tuple[Member, str]]:
         """Add the members to the graph one by one, and yield pairs (member, name of its outputs [rows, outputs])."""
-        networks, trees, classifies = (
-            self.description.networks,
-            self.description.trees,
-            self.description.classes is not None,
-        )
+        networks, classifies = self.description.networks, self.description.classes is not None
         features = [self._features(scaling) for scaling in self.description.scalings] if networks else []
         for network in networks:
             yield network, network_outputs(self.graph, network, features[network.scaling], classifies)
-        unscaled = {
-            encoding: nearly_zero_as_zero(self.graph, self._unscaled(encoding))
-            for encoding in dict.fromkeys(each.encoding for each in trees)
-        }
-        for each in trees:
+        unscaled: dict[int, str] = {}
+        for each in self.description.trees:
+            if each.encoding not in unscaled:
+                unscaled[each.encoding] = nearly_zero_as_zero(self.graph, self._unscaled(each.encoding))
             yield each, trees_outputs(self.graph, each, unscaled[each.encoding], classifies)
 
     def _outputs(self) -> list[Any]:
@@ -448,9 +417,7 @@ def date_part(graph: Graph, part: str, days: str) -> str:
         is_next = graph.add("Cast", graph.add("GreaterOrEqual", month, np.array(10)), to=TensorProto.INT64)
         eras = graph.add("Mul", quotient(shifted, 146097), np.array(400))
         civil = graph.add("Add", graph.add("Add", eras, year), is_next)
-        if part == "year":
-            return value(civil)
-        return value(_day_of_year(graph, shifted, civil))
+        return value(civil if part == "year" else _day_of_year(graph, shifted, civil))
     return value(graph.add("Mod", plus(month, 2), np.array(12)))
 
 
@@ -552,9 +519,8 @@ def _in_units(graph: Graph, member: Member, x: str) -> str:
         targets = graph.add("Mul", graph.add("Exp", scaled), member.target_mean)
     else:
         targets = graph.add("Add", scaled, member.target_mean)
-    if not member.bounded:
-        return targets
-    return graph.add("Min", graph.add("Max", targets, member.target_least), member.target_most)
+    least, most = member.target_least, member.target_most
+    return graph.add("Min", graph.add("Max", targets, least), most) if member.bounded else targets
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:
@@ -627,8 +593,7 @@ def _squares(graph: Graph, neighbors: Neighbors, places: str) -> str:
     """Return the name of the squared distances [rows, distinct rows] to the training rows, summed column by column."""
     total = ""
     for column, values in enumerate(neighbors.rows.T):
-        own = graph.add("Gather", places, np.array([column]), axis=1)
-        difference = graph.add("Sub", own, values[None])
+        difference = graph.add("Sub", graph.add("Gather", places, np.array([column]), axis=1), values[None])
         square = graph.add("Mul", difference, difference)
         total = graph.add("Add", total, square) if total else square
     return total

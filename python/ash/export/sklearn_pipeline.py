@@ -91,8 +91,8 @@ def _obstacles(description: Description) -> Iterator[str]:
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
         yield "neighbors, which a table with recurring rows has: use to_onnx"
-    several, classes = len(description.networks) > 1, description.classes
-    if several and classes is None and description.outputs > 1:
+    classes = description.classes
+    if len(description.networks) > 1 and classes is None and description.outputs > 1:
         yield "an ensemble of several targets: use to_onnx, or export one of its members"
     if description.decision_weights is not None and description.outputs > 2:
         yield "the tuned decision between more than two classes: use to_onnx, or fit with decision_threshold=None"
@@ -142,9 +142,8 @@ def _numbers(description: Description, scaling: Scaling, chosen: list[int], clip
 def _levels(description: Description, scaling: Scaling, place: int, column: ExportColumn) -> _Part:
     """Return the part that one-hot encodes the levels of a column and its missing cells."""
     table, levels = column.scaled_table(scaling).astype(np.float64), len(column.levels)
-    missing: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
-    if description.refuses_missing:
-        missing = []
+    gaps: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
+    missing = [] if description.refuses_missing else gaps
     codes = [*range(levels), *[levels] * len(missing)]
     unknown = "error" if description.refuses_unknown and not column.is_number else "ignore"
     encoder = OneHotEncoder(categories=[[*column.levels, *missing]], handle_unknown=unknown)
@@ -169,16 +168,12 @@ def _as_array(dtype: type) -> FunctionTransformer:
 def _predictor(description: Description, parts: list[_Part]) -> Any:
     """Return the MLP, or the voting estimator of several MLPs, that takes the inputs of all parts."""
     networks = [_network(description, member, parts) for member in description.networks]
-    if len(networks) == 1:
-        return _decided(networks[0], description, parts)
-    vote, more = (VotingRegressor, {}) if description.classes is None else (VotingClassifier, {"voting": "soft"})
-    estimators = [(f"network{place}", FrozenEstimator(network)) for place, network in enumerate(networks)]
-    voting = vote(estimators, weights=[member.weight for member in description.networks], **more)
-    return _decided(voting.fit(*_made_up(description, parts)), description, parts)
-
-
-def _decided(predictor: Any, description: Description, parts: list[_Part]) -> Any:
-    """Return a fitted estimator that predicts as the model decides between two classes."""
+    predictor = networks[0]
+    if len(networks) > 1:
+        vote, more = (VotingRegressor, {}) if description.classes is None else (VotingClassifier, {"voting": "soft"})
+        estimators = [(f"network{place}", FrozenEstimator(network)) for place, network in enumerate(networks)]
+        voting = vote(estimators, weights=[member.weight for member in description.networks], **more)
+        predictor = voting.fit(*_made_up(description, parts))
     if description.classes is None or description.decision_weights is None:
         return predictor
     positive = 1 if description.positive is None else description.positive
@@ -199,11 +194,8 @@ def _network(description: Description, member: NetworkMember, parts: list[_Part]
     biases[0] = biases[0] + sum(part.offset @ first[part.features] for part in parts)
     weights[0] = np.vstack([part.matrix @ first[part.features] for part in parts])
     hidden = [layer.activation for layer in member.layers[:-1]]
-    settings = {
-        "hidden_layer_sizes": tuple(map(len, biases[:-1])),
-        "activation": _ACTIVATIONS[hidden[0] if hidden else "identity"],
-        "random_state": 0,
-    }
+    activation = _ACTIVATIONS[hidden[0] if hidden else "identity"]
+    settings = {"hidden_layer_sizes": tuple(map(len, biases[:-1])), "activation": activation, "random_state": 0}
     X, y = _made_up(description, parts)
     if description.classes is None:
         weights[-1], biases[-1] = weights[-1] * member.target_scale, biases[-1] * member.target_scale

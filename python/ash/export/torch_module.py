@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ash.export.description import Description, Embedding, Floats, Layer, Member, NetworkMember
+from ash.export.description import Description, Embedding, Floats, Member, NetworkMember
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -38,10 +38,8 @@ class PeriodicEmbedding(nn.Module):
     def __init__(self, embedding: Embedding) -> None:
         super().__init__()
         self.register_buffer("numbers", torch.from_numpy(embedding.numbers.copy()))
-        self.frequency = _parameter(embedding.frequency)
-        self.phase = _parameter(embedding.phase)
-        self.mix = _parameter(embedding.mix)
-        self.bias = _parameter(embedding.bias)
+        for name in ("frequency", "phase", "mix", "bias"):
+            self.register_parameter(name, _parameter(getattr(embedding, name)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the features followed by their embedding: [rows, features + DIMENSIONS * numbers]."""
@@ -82,10 +80,8 @@ class TargetUnits(nn.Module):
 
     def __init__(self, member: Member) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(member.target_mean.astype(np.float32)))
-        self.register_buffer("scale", torch.from_numpy(member.target_scale.astype(np.float32)))
-        self.register_buffer("least", torch.from_numpy(member.target_least.astype(np.float32)))
-        self.register_buffer("most", torch.from_numpy(member.target_most.astype(np.float32)))
+        for name in ("mean", "scale", "least", "most"):
+            self.register_buffer(name, torch.from_numpy(getattr(member, f"target_{name}").astype(np.float32)))
         self.exponential = member.exponential
 
     def forward(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -126,18 +122,16 @@ def module_of(description: Description) -> nn.Module:
     description.only_scaling("PyTorch form")
     classifies = description.classes is not None
     modules = [_network(member, classifies) for member in description.networks]
-    if len(modules) == 1:
-        return modules[0].eval()
-    return Average(modules, [member.weight for member in description.networks], classifies).eval()
+    weights = [member.weight for member in description.networks]
+    return (modules[0] if len(modules) == 1 else Average(modules, weights, classifies)).eval()
 
 
 def program_bytes(description: Description) -> bytes:
     """Return a model as the bytes of a torch.export program, which torch.export.load reads without ash."""
     module = module_of(description)
     # The example has two rows, since torch.export would treat a single row as a fixed size.
-    examples = (torch.zeros(2, description.features),)
-    rows = torch.export.Dim("rows")
-    program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))
+    examples, shapes = (torch.zeros(2, description.features),), ({0: torch.export.Dim("rows")},)
+    program = torch.export.export(module, examples, dynamic_shapes=shapes)
     file = io.BytesIO()
     torch.export.save(program, file)
     return file.getvalue()
@@ -150,24 +144,16 @@ def _network(member: NetworkMember, classifies: bool) -> nn.Module:
     if member.learns_factors:
         layers["factors"] = Factors(len(member.layers[0].weights))
     for place, layer in enumerate(member.layers):
-        layers[f"linear{place}"] = _linear(layer)
+        linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # leaves the user's random generator as it is
+        linear.weight, linear.bias = _parameter(layer.weights.T), _parameter(layer.biases)
+        layers[f"linear{place}"] = linear
         if place + 1 < len(member.layers):
-            layers[f"activation{place}"] = _activation(layer)
+            function = _ACTIVATIONS[layer.activation]()
+            activation = function if layer.shares is None else ParametricActivation(function, layer.shares)
+            layers[f"activation{place}"] = activation
     if not classifies:
         layers["targets"] = TargetUnits(member)
     return nn.Sequential(layers)
-
-
-def _linear(layer: Layer) -> nn.Module:
-    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # leaves the user's random generator as it is
-    linear.weight = _parameter(layer.weights.T)
-    linear.bias = _parameter(layer.biases)
-    return linear
-
-
-def _activation(layer: Layer) -> nn.Module:
-    function = _ACTIVATIONS[layer.activation]()
-    return function if layer.shares is None else ParametricActivation(function, layer.shares)
 
 
 def _parameter(values: Floats) -> nn.Parameter:

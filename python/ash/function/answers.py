@@ -22,15 +22,16 @@ import pickle
 import secrets
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ash.errors import SettingError, ThreadRefused
 from ash.executors.jobs import LACKS, Where, find
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
+from ash.run_record import TUNE_FUNCTION, Facts
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """A function of hyperparameters, epochs, and the state that the candidate's previous job returned (None at first)."""
@@ -43,10 +44,63 @@ KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
 """The kind of an answer if the function did not return a score. FAILED replaces this kind in records."""
 
-PRUNED = "TrialPruned: the objective has pruned the trial"
-"""The text of a failure that is not an error: an Optuna objective has pruned its own trial."""
 MOST_TEXT = 4_000
 """The number of characters that are kept of a traceback, counted from its end."""
+
+
+class Tunable:
+    """The function of a run, and what the run must know about it; subclasses override what differs from a function.
+
+    Parameters
+    ----------
+    train : callable
+        The function that `__call__` of the base class calls.
+    original : object, optional
+        What the user passed, if it is not `train`. It identifies the run.
+    """
+
+    by = TUNE_FUNCTION
+    """The entry point, for the record."""
+    failure_warning: ClassVar[type[Warning]] = UserWarning
+    """The category of warnings about failures."""
+    is_objective = False
+    """Whether this is an Optuna objective, whose scores in different rungs are not comparable. So `patience` waits for
+a better score in the highest rung, and only a score in the last rung ends the run."""
+    ended: tuple[int, int] | None = None
+    """If a loop has ended before its job: the lowest number of epochs after which one ended, and the number of epochs
+that this loop's job should have reached."""
+
+    def __init__(self, train: Callable[..., Any], original: Any = None) -> None:
+        self._train, self._original = train, train if original is None else original
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
+        """Train a candidate further, and return its score, (score, state), an `Outcome`, a `Scored` or an `Answer`."""
+        return self._train(params, epochs, state)
+
+    def __repr__(self) -> str:
+        return repr(self.original)
+
+    @property
+    def original(self) -> Any:
+        """Return the user's object, which identifies the run."""
+        return self._original
+
+    @property
+    def given_rungs(self) -> Sequence[tuple[int, int]]:
+        """Return the candidates and epochs of each rung, or () if the run computes the ladder."""
+        return ()
+
+    def identity(self) -> Facts:
+        """Return further facts for a journal that affect scores or promotions, such as hashes of the rows."""
+        return {}
+
+    def plan(self) -> Facts:
+        """Return further facts for the record that may affect scores, but not the order of decisions."""
+        return {}
+
+    def refit_seconds(self, infos: Iterable[Any]) -> float:
+        """Return how many seconds of the time limit to reserve for a refit, given the infos of the best one's jobs."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -124,18 +178,6 @@ class Answer(NamedTuple):
     def rank(self) -> float:
         """Return the value by which the ladder ranks candidates: higher is better, NaN if there is no score."""
         return self.score if self.forecast is None else self.forecast
-
-    def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return the value to report to a ladder that ends the run at the score `target`.
-
-        If `reaches` is True, a score that reaches `target` is returned, and so ends the run. In all other cases `rank`
-        is returned, capped below `target` if there is one.
-        """
-        if target is None:
-            return self.rank
-        if reaches and self.score >= target:
-            return self.score
-        return min(self.rank, math.nextafter(target, -math.inf))
 
 
 def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:
@@ -267,8 +309,7 @@ class SharedFunction:
         try:
             content = cloudpickle.dumps(self.open(), protocol=5, buffer_callback=arrays.append)
         except Exception as error:
-            given = getattr(self._train, "original", self._train)  # the user's function
-            what = f"train must be picklable for executor={self._executor}, got {given!r}"
+            what = f"train must be picklable for executor={self._executor}, got {self._train!r}"
             raise SettingError(f"{what}: {error}") from error
         return {"token": self.token, "packed": (content, arrays)}
 

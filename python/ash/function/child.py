@@ -1,89 +1,70 @@
 """Contains the code of the child processes in which jobs run, and of the server process that forks them.
 
     server:  unpickles the function, which imports its modules; has no threads
-       |  receives a connection over its socket -> forks a child, replies with its process id
+       |  receives a connection -> forks a child, replies with its process id
        v
     child: reads jobs from the connection, one at a time, until the connection is closed
 
 The server does the imports once, so a child that has died is replaced in milliseconds. A process with threads cannot be
 forked safely, and one that uses CUDA cannot use it after a fork. If the import starts threads or CUDA, the server
-reports this, and a new server leaves the import to the children. When the parent ends for whatever reason, the server's
-socket and the standard input of each child are closed. The server and the children then end, even in the middle of a
-job. They ignore Ctrl-C on a terminal, since the parent handles it.
+reports this, and a new server leaves the import to the children. When the parent ends for whatever reason, its
+connection to the server and the standard input of each child are closed. The server and the children then end, even in
+the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
 """
 
 import atexit
 import contextlib
-import math
 import os
 import signal
-import socket
 import sys
 import threading
-import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
 from typing import Any
 
 from ash.executors.jobs import Where
-from ash.function.answers import do, pack, prepare, unpack
+from ash.function.answers import do, pack, prepare
 
-END_SECONDS = 5.0
+END_SECONDS = 5
 """A child that is to end is killed if it has not ended by itself within this many seconds."""
-LOOK_SECONDS = 0.01
-LENGTH_BYTES = 8
-READY, UNSAFE = b"ready", b"unsafe"
-"""The server's first answer: READY if it can fork, UNSAFE if importing the function has started threads or CUDA."""
-GONE, RUNNING = "?", "running"
+GONE, RUNNING = "gone", "running"
 """The server's replies when asked about an unknown child, or one that has not ended yet."""
 
 
 def serve_forks(handle: int) -> None:
-    """Fork children and report their exit statuses, as requested, until the socket is closed; then await the children.
+    """Fork children and report their exit statuses, as requested, until the connection is closed; then await them.
 
-    The first message is a length, followed by a pickle of that length: where the function is, and whether the server
-    reads it.
+    The first message says where the function is, and whether the server reads it. The answer is whether the server can
+    fork safely. Then None, followed by a file descriptor, asks for a child; the answer is its process id. A process id
+    asks for the exit status of a child, negative for a signal; the answer may also be RUNNING or GONE.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore", DeprecationWarning)  # on forks with threads; NumPy's threads are harmless
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # so that torch.cuda.is_available() starts no CUDA
-    children: dict[int, float] = {}
-    with socket.socket(fileno=handle) as requests:
-        length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
+    requests: Connection[Any, Any] = Connection(handle)
+    with contextlib.suppress(EOFError, ConnectionError), requests:
         before = _threads()
-        where, reads = unpack(_received(requests, length))
+        where, reads = requests.recv()
         if reads:
             prepare(where)
-        requests.sendall(READY if _threads() <= before and not _uses_cuda() else UNSAFE)
+        requests.send(_threads() <= before and not _uses_cuda())
         while True:
-            message, handles, *_ = socket.recv_fds(requests, 32, 1)
-            if not message:
-                break
-            if handles:
+            child = requests.recv()
+            if child is None:
+                connection = recv_handle(requests)
                 child = os.fork()
                 if child == 0:
-                    _live(requests, handles[0], where)
-                os.close(handles[0])
-                children[child] = math.inf
-                requests.sendall(b"%d" % child)
+                    _live(requests, connection, where)
+                os.close(connection)
+                requests.send(child)
             else:
-                requests.sendall(_status(int(message), children).encode())
-    while children:
-        for child in list(children):
-            _status(child, children)
-        time.sleep(LOOK_SECONDS)
-
-
-def _received(requests: socket.socket, length: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < length:
-        part = requests.recv(min(length - len(parts), 2**20))
-        if not part:
-            raise SystemExit
-        parts += part
-    return bytes(parts)
+                requests.send(_status(child))
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _threads() -> int:
@@ -106,25 +87,15 @@ def _uses_cuda() -> bool:
     return torch is not None and bool(torch.cuda.is_initialized())
 
 
-def _status(child: int, children: dict[int, float]) -> str:
-    """Return the exit status of a child that is to end, negative for a signal; RUNNING if it has not ended yet.
-
-    `children` has the time until which each child must have ended. The first call sets it; a later one kills the child.
-    """
-    if child not in children:
+def _status(child: int) -> int | str:
+    try:
+        found, status = os.waitpid(child, os.WNOHANG)
+    except ChildProcessError:
         return GONE
-    found, status = os.waitpid(child, os.WNOHANG)
-    if found:
-        del children[child]
-        return str(os.waitstatus_to_exitcode(status))
-    now = time.monotonic()
-    children[child] = min(children[child], now + END_SECONDS)
-    if now > children[child]:
-        os.kill(child, signal.SIGKILL)
-    return RUNNING
+    return os.waitstatus_to_exitcode(status) if found else RUNNING
 
 
-def _live(requests: socket.socket, handle: int, where: Where) -> None:
+def _live(requests: "Connection[Any, Any]", handle: int, where: Where) -> None:
     """Serve jobs in a forked child, and then end its process."""
     status = 1
     try:
@@ -134,6 +105,8 @@ def _live(requests: socket.socket, handle: int, where: Where) -> None:
         if "torch" in sys.modules:
             sys.modules["torch"].seed()  # of the CPU and, when CUDA starts, of each GPU
         serve(handle, where)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever its threads do
+        signal.alarm(END_SECONDS)
         atexit._run_exitfuncs()
         status = 0
     except SystemExit as error:

@@ -1,13 +1,4 @@
-"""Creates the clock of a function's run (cpp/ash/search/clock.hpp), and replays the journal on it.
-
-A run continues from its journal as if the recorded jobs had just finished:
-
-    virtual clock   asks for the same jobs whatever the order of results, so a table of results is enough
-    greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
-
-Jobs that were handed out but have no recorded result run first. If the clock asks for a different job than the
-next recorded one, the ladder has changed. From then on, each recorded result is used when the clock asks for its job.
-"""
+"""Creates the search of a function's run (cpp/ash/search/search.hpp), with its ladder and the costs of its jobs."""
 
 import inspect
 import json
@@ -19,51 +10,59 @@ from ash import _core
 from ash._utils.checks import is_number, takes
 from ash._utils.display import counted
 from ash.errors import SettingError
-from ash.function.job_runners import Key
-from ash.function.sources import Source
-from ash.journal.journal import NullJournal
-from ash.options import LARGEST, FunctionOptions, virtual_workers
+from ash.options import LARGEST, FunctionPlan
 from ash.result import FunctionResult
+from ash.sampling import Source
 from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]
 """A function of parameters and epochs that returns the duration of a job on the virtual clock."""
-Next = Callable[[], _core.Task | None]
-Start = Callable[[_core.Task], None]
+FIRST_FAILURES, MOST_FAILURES = 10, 100
+"""A run that has no score yet is ended by FIRST_FAILURES consecutive failures in this call, any other run by
+MOST_FAILURES in all calls. The option `most_failures` replaces both numbers."""
 
 
-def clock_of(
-    options: FunctionOptions,
+def search_of(
+    options: FunctionPlan,
     source: Source,
     cost: Cost | None,
     rungs: Sequence[tuple[int, int]] = (),
     decisions: int = 0,
-) -> _core.Clock:
-    """Return the clock with the ladder of the options.
+    *,
+    by_rung: bool = False,
+) -> _core.Search:
+    """Return the search with the ladder of the options.
 
     `rungs` replaces the ladder of the options. It has a pair for each rung: the number of candidates and the epochs of
-    a job. If `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends
-    after `decisions` decisions; 0 means no such limit.
+    a job. If `rungs` is empty and the options have `max_epochs`, the rungs are those of `rungs_below`. A run that
+    repeats a record ends after its `decisions`, and not because of failures; 0 means any other run. `by_rung` says that
+    scores in different rungs are not comparable: a score in a higher rung is always better, and only a score in the
+    last rung can end the run.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
     params = source.params
-    return _core.Clock(
+    failures = (options.most_failures or MOST_FAILURES, 0 if options.most_failures else FIRST_FAILURES)
+    return _core.Search(
         source.count,
         **{name: getattr(options, name) for name in ("eta", "min_epochs", "algorithm", "promotion")},
         max_rungs=options.max_rungs or 0,
         epoch_limit=options.epoch_limit or 0,
         stop_score=math.nan if options.least_score is None else options.least_score,
         schedule=options.schedule,
-        workers=virtual_workers(options),
+        workers=options.workers,
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
         rungs=rungs,
         report_limit=decisions,
+        patience=options.patience or 0,
+        most_failures=0 if decisions else failures[0],
+        first_failures=0 if decisions else failures[1],
+        by_rung=by_rung,
     )
 
 
-def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
+def rungs_below(options: FunctionPlan, count: int) -> list[tuple[int, int]]:
     """Return the number of candidates and the epochs of a job in each rung of a ladder planned from the top down.
 
     After the k-th rung from the top (k = 0 is the top), a candidate has been trained for ``max_epochs // eta**k``
@@ -114,48 +113,6 @@ def read_costs(costs: Any) -> Cost | None:
     return cost
 
 
-def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Replay the recorded results on a virtual clock; return the tasks without a recorded result, which must be run.
-
-    `following` returns the clock's next task, or None. `start` starts a task with a recorded result, so the task ends
-    at once. `is_over` returns whether the run has ended, which a replayed result may cause.
-    """
-    unknown = []
-    while not is_over() and (task := following()) is not None:
-        if journal.knows(_key(task)):
-            start(task)
-        else:
-            unknown.append(task)
-    journal.retraced(exactly=True)
-    return unknown
-
-
-def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Replay the recorded steps until a greedy clock takes a different step.
-
-    Return the tasks that were handed out, but whose end was not replayed. They must still be run.
-    """
-    given: dict[Key, _core.Task] = {}
-    exactly = True
-    for candidate, rung, has_ended in journal.steps:
-        key = candidate, rung
-        if is_over():
-            break
-        if has_ended:
-            exactly = key in given and journal.knows(key)
-            if exactly:
-                start(given.pop(key))
-        else:
-            task = following()
-            exactly = task is not None and _key(task) == key
-            if task is not None:
-                given[_key(task)] = task
-        if not exactly:
-            break
-    journal.retraced(exactly)
-    return list(given.values())
-
-
 def _recorded(result: FunctionResult) -> Cost:
     """Return a cost function: the epochs of a job times the mean seconds per epoch of jobs in the result.
 
@@ -174,7 +131,3 @@ def _recorded(result: FunctionResult) -> Cost:
 
 def _text_of(params: Params) -> str:
     return json.dumps(params, sort_keys=True)
-
-
-def _key(task: _core.Task) -> Key:
-    return task.candidate, task.rung

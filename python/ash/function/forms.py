@@ -1,4 +1,4 @@
-"""Converts every form of `train` to a function of parameters, epochs and state.
+"""Converts every form of `train` to a `Tunable`, a function of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
     whole        train(params) trains completely and returns one of these; it is called once per candidate
@@ -19,10 +19,11 @@ from typing import Any
 
 from ash._utils.checks import takes
 from ash.errors import SettingError
-from ash.function.answers import WRONG, Answer, Outcome, Train, outcome_of
+from ash.function.answers import WRONG, Answer, Outcome, Tunable, outcome_of
 from ash.function.objective import Objective, steps_of
 from ash.function.reports import reporting
 from ash.options import FunctionOptions
+from ash.run_record import Facts
 
 METHODS = ("fit_more", "score")
 REPORT, EPOCHS = "report", "epochs"
@@ -30,7 +31,7 @@ KNOWN = ("params", REPORT, EPOCHS, "state")
 """The usual names of `train`'s parameters."""
 
 
-def read_train(train: Any, options: FunctionOptions) -> Train:
+def read_train(train: Any, options: FunctionOptions) -> Tunable:
     """Return the argument `train` as a function of parameters, epochs and state.
 
     Raises
@@ -58,8 +59,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     if not callable(train):
         raise SettingError(f"train must be a function of parameters, or of parameters, epochs and state, got {train!r}")
     _check_call(train, "(params), (params, report) or (params, epochs, state)", {}, 1, None)
-    function: Train = train
-    return function
+    return train if isinstance(train, Tunable) else Tunable(train)
 
 
 def _parameters(train: Any) -> list[str]:
@@ -88,20 +88,17 @@ def _check_call(train: Any, forms: str, *arguments: Any) -> None:
         raise SettingError(f"train takes {shown}, but must take {forms}{advice}")
 
 
-class WholeTrainer:
+class WholeTrainer(Tunable):
     """Wraps a function of only parameters, so that it can be called with parameters, epochs and state.
 
     The function trains a candidate completely, so the ladder has one rung of one epoch.
     """
 
-    def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
-        self._train = self.original = train
-
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
         """Train a candidate from start to end."""
         return self._train(params)
 
-    def journal_identity(self) -> dict[str, Any]:
+    def identity(self) -> Facts:
         """Return a fact by which a journal distinguishes scores of complete trainings from scores after one epoch."""
         return {"form": "train(params)"}
 
@@ -132,21 +129,17 @@ class Paused:
         return Paused(None, self.epochs, replace(self.outcome, state=None))
 
 
-class GeneratorTrainer:
+class GeneratorTrainer(Tunable):
     """Wraps a generator function, so that it can be called with parameters, epochs and state, which is a `Paused`.
 
-    `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. After
-    a generator has ended, its last outcome is returned in all further jobs. `ended` is None until a generator has
-    ended. Then it is a pair: the lowest number of epochs after which a generator ended, and the number of epochs that
-    the job of this generator should have reached.
+    After a generator has ended, its last outcome is returned in all further jobs.
     """
-
-    ended: tuple[int, int] | None = None
 
     def __init__(
         self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any, *, is_objective: bool = False
     ) -> None:
-        self._train, self.original, self.is_objective = train, original, is_objective
+        super().__init__(train, original)
+        self.is_objective = is_objective
         self._verb = "yield" if inspect.isgeneratorfunction(original) else "return"
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
@@ -171,11 +164,8 @@ class GeneratorTrainer:
         return replace(found, state=Paused(generator, done + epochs, found))
 
 
-class ClassTrainer:
+class ClassTrainer(Tunable):
     """Wraps a class, so that it can be called with parameters, epochs and state, which is an object of the class."""
-
-    def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
-        self._train = self.original = train
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
         """Train the object further, and score it."""

@@ -204,10 +204,14 @@ class RunnerThreads(ConcurrentRunners):
             leave(job, partial(self._busy.__contains__, job[:2]))
         if untold := [job for job in left if job[:2] not in self._lost]:
             names = " and ".join(f"candidate {job[0]} in rung {job[1]}" for job in untold)
-            warn_user(
+            text = (
                 f"{names}: training goes on in the background until the function returns, since a thread cannot be "
                 'stopped. The result does not depend on it; executor="processes" ends such jobs'
             )
+            if isinstance(error[1], BaseException):  # a warning that a filter turns into an error would replace it
+                error[1].add_note(text)
+            else:
+                warn_user(text)
 
     def end_threads(self) -> None:
         """Let each thread end after its job."""

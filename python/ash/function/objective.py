@@ -12,11 +12,11 @@ from ash._utils.checks import is_number
 from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
 from ash.errors import Retired, SettingError, ThreadRefused
-from ash.function.answers import FAILED, PRUNED, WRONG, Answer, Suggestions, failure
+from ash.function.answers import FAILED, WRONG, Answer, Suggestions, failure
 from ash.function.reports import Reports, reported_by
 from ash.history.json_files import space_story
 from ash.history.optuna_study import quiet_study
-from ash.history.records import STORY
+from ash.history.records import PRUNED, STORY
 from ash.journal.identity import space_of_facts
 from ash.options import FunctionOptions
 from ash.space.domains import Domain, choice

@@ -12,25 +12,24 @@ Threads: each child is used by its own thread; only `kill` may be called by anot
 
 import contextlib
 import os
-import pickle
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from typing import IO, Any
 
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import Where
 from ash.function.answers import DIED, FAILED, LATE, Answer, SharedFunction, Train, do, unpack
-from ash.function.child import GONE, LENGTH_BYTES, LOOK_SECONDS, READY, RUNNING
+from ash.function.child import GONE, RUNNING
 from ash.function.job_runners import RunnerThreads
 
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
-MESSAGE = 32
+LOOK_SECONDS = 0.01
 START_SECONDS = 300.0
 """The maximum number of seconds that a child may take to start and to import the function's modules."""
 
@@ -40,8 +39,8 @@ class ForkServer:
 
     The process is started when the first child is requested, and restarted if it was killed.
 
-    Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket and the children's
-    process ids. Each request on the socket gets one reply. A child whose exit status has been read is never killed,
+    Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the connection and the
+    children's process ids. Each request gets one reply. A child whose exit status has been read is never killed,
     since its id may then belong to another process.
     """
 
@@ -50,7 +49,7 @@ class ForkServer:
         self._where = where
         self._reads = True  # whether the server reads the function; otherwise each child does
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._requests: Connection[Any, Any] | None = None  # to the process
         self._living: set[int] = set()
         self._inputs: list[IO[bytes]] = []  # the servers' standard inputs; children end when these are closed
 
@@ -73,11 +72,10 @@ class ForkServer:
 
     def ended(self, child: int) -> str:
         """Wait for a child that is ending or was killed, and return words for how it ended, such as "by SIGKILL"."""
-        while (answer := self._status(child)) == RUNNING:
+        while (status := self._status(child)) == RUNNING:  # other threads may use the server meanwhile
             time.sleep(LOOK_SECONDS)
-        if answer in (GONE, ""):
+        if status == GONE:
             return "for an unknown reason"
-        status = int(answer)
         return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
 
     def kill(self, child: int) -> None:
@@ -94,41 +92,36 @@ class ForkServer:
             for each in self._inputs:
                 each.close()
 
-    def _status(self, child: int) -> str:
+    def _status(self, child: int) -> Any:
         with self._lock:
-            try:
-                answer = self._ask(b"%d" % child)
-            except OSError:
-                answer = GONE
-            if answer != RUNNING:
+            status: Any = GONE
+            with contextlib.suppress(EOFError, OSError):
+                status = self._ask(child)
+            if status != RUNNING:
                 self._living.discard(child)
-            return answer
+            return status
 
     def _born(self) -> tuple[int, "Connection[Any, Any]"]:
         ours, theirs = Pipe()
         with theirs:
             try:
-                if self._socket is None:
+                if self._process is None:
                     self._begin()
-                answer = self._ask(b"child", theirs.fileno())
-                if not answer.isdecimal():
-                    raise OSError("no process can be started")
-                return int(answer), ours
-            except OSError:
+                return self._ask(None, theirs.fileno()), ours
+            except (EOFError, OSError) as error:
                 ours.close()  # so that the child ends if it was forked but no valid reply arrived
-                raise
+                raise OSError("no process can be started") from error
 
-    def _ask(self, message: bytes, *handles: int) -> str:
-        if self._socket is None:
+    def _ask(self, request: int | None, *handles: int) -> Any:
+        if self._process is None or self._requests is None:
             raise OSError("there is no such process")
-        if handles:
-            socket.send_fds(self._socket, [message], handles)
-        else:
-            self._socket.sendall(message)
-        return self._socket.recv(MESSAGE).decode()
+        self._requests.send(request)
+        for each in handles:
+            send_handle(self._requests, each, self._process.pid)
+        return self._requests.recv()
 
     def _begin(self) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = Pipe()
         with theirs:
             code = CODE.format(path=sys.path, handle=theirs.fileno())
             words = [sys.executable, "-c", code]
@@ -137,21 +130,23 @@ class ForkServer:
             self._process = subprocess.Popen(words, stdin=pipe, pass_fds=[theirs.fileno()], process_group=0)
             if self._process.stdin is not None:
                 self._inputs.append(self._process.stdin)
-        self._socket = ours
-        ours.settimeout(START_SECONDS)
-        message = pickle.dumps((self._where, self._reads))
-        ours.sendall(len(message).to_bytes(LENGTH_BYTES, "big") + message)
-        answer = ours.recv(MESSAGE)
-        ours.settimeout(None)
-        if answer != READY and self._reads:  # the server cannot fork after unpacking the function, or has died
+        self._requests = ours
+        ours.send((self._where, self._reads))
+        if not ours.poll(START_SECONDS):
+            raise TimeoutError(f"the process takes longer than {START_SECONDS:g} seconds to start")
+        try:
+            is_safe = ours.recv()
+        except (EOFError, OSError):  # the server has died
+            is_safe = False
+        if not is_safe and self._reads:
             self._reads = False
             self._end()
             self._begin()
 
     def _end(self) -> None:
-        process, own, self._process, self._socket = self._process, self._socket, None, None
-        if own is not None:
-            own.close()
+        process, requests, self._process, self._requests = self._process, self._requests, None, None
+        if requests is not None:
+            requests.close()
         if process is not None:
             process.wait()
 
@@ -180,6 +175,7 @@ class Child:
                 )
             answer = self._connection.recv()
         except (EOFError, OSError):
+            self.kill()  # in case the job closed the connection; a process that is ending keeps its exit status
             return Answer(DIED, text=f"the process of the job ended {self._end()}")
         if isinstance(answer, bytes):
             raise unpack(answer)

@@ -8,38 +8,20 @@ copy it or keep it (state_store.py).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import FINISHED, Answer
 from ash.function.current_job import EPOCHS, Job
 from ash.function.job_runners import JobRunners, Key
+from ash.function.outcomes import Best
 from ash.function.state_store import LOST, States
 from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 1.0
 FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 """Values of `ended` after which a lost best state is not trained again."""
-
-
-class Best(NamedTuple):
-    """The best job so far.
-
-    This is the job with the highest score in the highest rung; of equal scores, the lowest candidate number is best.
-    Scores in lower rungs are those of less training, and of more candidates, so the highest of them owes more to luck.
-    A job that reaches the score at which the run ends (`reaches`) is better than jobs in higher rungs.
-    """
-
-    reaches: bool
-    rung: int
-    score: float
-    candidate: int
-    state: Any
-
-    def is_behind(self, other: "Best") -> bool:
-        """Return whether another job is better than this job."""
-        return (*other[:3], -other.candidate) > (*self[:3], -self.candidate)
 
 
 class Retraining:

@@ -16,12 +16,11 @@ is deleted at the end of the run.
 
 Order:       states of lower rungs are spilled (moved to files) first. Within a rung, lower scores come first. Among
              equal scores, higher candidate numbers come first.
-Invariants:  (1) a candidate has at most one state; (2) bytes in memory, as estimated by `_size`, <= limit after each
+Invariants:  (1) a candidate has at most one state; (2) bytes in memory, as estimated by `Sizes`, <= limit after each
              `keep`; (3) a file whose bytes have changed is not unpickled.
 Threads:     only the calling thread.
 Cost:        a fraction of a microsecond for numbers, text and arrays. Small tuples, lists and dicts of these are
-             measured part by part. Other states are pickled to measure their size, which takes at most the share
-             MEASURING of the time, apart from the first state of a type in a rung.
+             measured part by part. Other states are pickled to measure their size (`Sizes`).
 """
 
 import contextlib
@@ -79,6 +78,104 @@ class Spilled(NamedTuple):
     checksum: bytes
 
 
+class Files:
+    """The files of one run's states, in a folder that is created when needed and deleted by `close`.
+
+    Parameters
+    ----------
+    parent : Path or None
+        The folder in which that folder is created; None for the system's temporary folder.
+    """
+
+    def __init__(self, parent: Path | None) -> None:
+        self._parent = parent
+        self._key = secrets.token_bytes(32)
+        self._scratch = Scratch()
+        self._folder: Path | None = None
+        self._number = 0  # of the last file
+        self._has_failed = False
+
+    def close(self) -> None:
+        """Delete all files."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._parent is not None:
+                with contextlib.suppress(OSError):  # the folder is not empty
+                    self._parent.rmdir()
+        self._scratch.__exit__()
+
+    def write(self, content: bytes) -> Spilled | None:
+        """Write a new file; return None if it cannot be written, and warn the first time."""
+        path = None
+        try:
+            path = self._next_path()
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+        except OSError as error:
+            if path is not None:
+                delete(path)
+            if not self._has_failed:
+                self._has_failed = True
+                why = error.strerror or error
+                warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
+            return None
+        return Spilled(path, self._checksum(content))
+
+    def _next_path(self) -> Path:
+        if self._folder is None:
+            parent = self._scratch.make() if self._parent is None else self._parent
+            if parent.is_symlink():
+                raise OSError(f"{parent} is a link")
+            parent.mkdir(mode=0o700, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=WAITING, dir=parent))  # with mode 0700
+        self._number += 1
+        return self._folder / f"{self._number:06d}"
+
+    def read(self, spilled: Spilled) -> bytes | None:
+        """Return the content of a file and delete it; return None if it cannot be read or has changed."""
+        try:
+            content = spilled.path.read_bytes()
+        except OSError:
+            return None
+        delete(spilled.path)
+        return content if hmac.compare_digest(self._checksum(content), spilled.checksum) else None
+
+    def _checksum(self, content: bytes) -> bytes:
+        return hashlib.blake2b(content, key=self._key, digest_size=32).digest()
+
+
+class Sizes:
+    """Measures states; it pickles those that it does not know, which takes at most the share MEASURING of the time."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type, int], int] = {}  # size of the last pickled state of a type in a rung
+        self._began, self._measuring = time.monotonic(), 0.0
+
+    def of(self, state: Any, rung: int) -> int:
+        """Return the bytes of a state.
+
+        To save time, this may be the size of the last pickled state of its type in this rung.
+        """
+        if isinstance(state, Paused):
+            return max(Paused.nominal_bytes, self.of(final_state(state), rung))
+        found = size_of(state)
+        if found is not None:
+            return found
+        key = type(state), rung
+        known = self._known.get(key)
+        began = time.monotonic()
+        if known is not None and self._measuring > MEASURING * (began - self._began):
+            return known
+        try:
+            size = len(pack(state))
+        except Exception:  # the state cannot be pickled, for example a lock
+            size = sys.getsizeof(state)
+        self._measuring += time.monotonic() - began
+        self._known[key] = size
+        return size
+
+
 class States(contextlib.AbstractContextManager["States"]):
     """The states of one run: a context manager that deletes the files of states at exit.
 
@@ -94,29 +191,19 @@ class States(contextlib.AbstractContextManager["States"]):
     """
 
     def __init__(self, limit: int | None, folder: Path | None, *, packed: bool) -> None:
-        self._limit, self._parent, self._packed = limit, folder, packed
-        self._key = secrets.token_bytes(32)
+        self._limit, self._packed = limit, packed
+        self._files, self._sizes = Files(folder), Sizes()
         self._waiting: dict[int, tuple[int, float, int, Any]] = {}  # rung, score, bytes, state
-        self._files: dict[int, Spilled] = {}
+        self._in_files: dict[int, Spilled] = {}
         self._lost: set[int] = set()
-        self._folder: Path | None = None
-        self._scratch = Scratch()
-        self._bytes = self._peak = self._spilled = self._dropped = self._number = 0
-        self._sizes: dict[tuple[type, int], int] = {}  # size of the last pickled state of a type in a rung
-        self._began, self._measuring = time.monotonic(), 0.0
-        self._full = False
+        self._bytes = self._peak = self._spilled = self._dropped = 0
         self.retrained_epochs = 0
 
     def __exit__(self, *error: object) -> None:
         before = WAIT_UNTIL.set(time.monotonic() + END_SECONDS)
         self._waiting.clear()  # this ends the threads of functions that wait in a report
         WAIT_UNTIL.reset(before)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            if self._parent is not None:
-                with contextlib.suppress(OSError):  # the folder is not empty
-                    self._parent.rmdir()
-        self._scratch.__exit__()
+        self._files.close()
 
     @property
     def memory(self) -> dict[str, int]:
@@ -134,7 +221,7 @@ class States(contextlib.AbstractContextManager["States"]):
         if state is LOST:
             self._lost.add(candidate)
             return
-        size = sys.getsizeof(state) if type(state) in PLAIN else self._size(state, rung)
+        size = self._sizes.of(state, rung)
         self._waiting[candidate] = rung, score, size, state
         self._bytes += size
         if self._limit is not None and self._bytes > self._limit:
@@ -150,8 +237,8 @@ class States(contextlib.AbstractContextManager["States"]):
         if found is not None:
             self._bytes -= found[2]
             return found[3]
-        if candidate in self._files:
-            return self._read(self._files.pop(candidate))
+        if candidate in self._in_files:
+            return self._read(self._in_files.pop(candidate))
         if candidate in self._lost:
             self._lost.remove(candidate)
             return LOST
@@ -162,8 +249,8 @@ class States(contextlib.AbstractContextManager["States"]):
         found = self._waiting.pop(candidate, None)
         if found is not None:
             self._bytes -= found[2]
-        elif candidate in self._files:
-            _delete(self._files.pop(candidate).path)
+        elif candidate in self._in_files:
+            delete(self._in_files.pop(candidate).path)
         else:
             self._lost.discard(candidate)
 
@@ -197,7 +284,7 @@ class States(contextlib.AbstractContextManager["States"]):
             self._lost.add(candidate)
             self._dropped += 1
         else:
-            self._files[candidate] = found
+            self._in_files[candidate] = found
             self._spilled += 1
 
     def _write(self, state: Any) -> Spilled | None:
@@ -208,36 +295,11 @@ class States(contextlib.AbstractContextManager["States"]):
             content = state if self._packed else pack(state)
         except Exception:  # raised by the user's class; the candidate will be trained again
             return None
-        path = None
-        try:
-            path = self._next_path()
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-        except OSError as error:
-            if path is not None:
-                _delete(path)
-            self._warn(error)
-            return None
-        return Spilled(path, self._checksum(content))
-
-    def _next_path(self) -> Path:
-        if self._folder is None:
-            parent = self._scratch.make() if self._parent is None else self._parent
-            if parent.is_symlink():
-                raise OSError(f"{parent} is a link")
-            parent.mkdir(mode=0o700, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=WAITING, dir=parent))  # with mode 0700
-        self._number += 1
-        return self._folder / f"{self._number:06d}"
+        return self._files.write(content)
 
     def _read(self, spilled: Spilled) -> Any:
-        try:
-            content = spilled.path.read_bytes()
-        except OSError:
-            return LOST
-        _delete(spilled.path)
-        if not hmac.compare_digest(self._checksum(content), spilled.checksum):
+        content = self._files.read(spilled)
+        if content is None:
             return LOST
         try:
             state = content if self._packed else unpack(content)
@@ -246,38 +308,6 @@ class States(contextlib.AbstractContextManager["States"]):
         if isinstance(state, Paused):
             self.retrained_epochs += state.epochs
         return state
-
-    def _checksum(self, content: bytes) -> bytes:
-        return hashlib.blake2b(content, key=self._key, digest_size=32).digest()
-
-    def _warn(self, error: OSError) -> None:
-        if not self._full:
-            self._full = True
-            why = error.strerror or error
-            warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
-
-    def _size(self, state: Any, rung: int) -> int:
-        """Return the bytes of a state.
-
-        To save time, this may be the size of the last pickled state of its type in this rung.
-        """
-        if isinstance(state, Paused):
-            return max(Paused.nominal_bytes, self._size(final_state(state), rung))
-        found = size_of(state)
-        if found is not None:
-            return found
-        key = type(state), rung
-        known = self._sizes.get(key)
-        began = time.monotonic()
-        if known is not None and self._measuring > MEASURING * (began - self._began):
-            return known
-        try:
-            size = len(pack(state))
-        except Exception:  # the state cannot be pickled, for example a lock
-            size = sys.getsizeof(state)
-        self._measuring += time.monotonic() - began
-        self._sizes[key] = size
-        return size
 
 
 def size_of(state: Any, depth: int = 2) -> int | None:
@@ -323,6 +353,7 @@ def gpu_memory() -> tuple[int, bool]:
     return used, is_full
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """Delete a state's file, if possible."""
     with contextlib.suppress(OSError):  # the file is deleted with its folder at the end of the run
         path.unlink()

@@ -1,4 +1,4 @@
-"""Computes the data of a run's charts for matplotlib and the report: ladder points, axes and parallel coordinates.
+"""Computes the data of a run's charts: ladder points, axes and parallel coordinates.
 
 Ladder: one point per job, by score and rung. Scores are drawn at their own positions down to a limit. The limit is as
 far below the lowest rung's cut (the lowest score that a barrier would promote) as the best score is above the cut.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_number
-from ash._utils.display import show, show_param
+from ash._utils.display import counted, show, show_param
 from ash.history.records import Columns, Standing, promoted, standing_of, survivors
 from ash.space.domains import LOG_INTEGERS, Domain
 from ash.space.hyperparameters import Params
@@ -119,10 +119,9 @@ def was_promoted(result: "History") -> NDArray[np.bool_]:
 
 def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
     """Return the epochs of a rung's jobs as text; a plus sign means that they are added to those of lower rungs."""
-    epochs = f"{rung['epochs']:,}"
     if rung["rung"] and result.options.training == "resume":
-        return f"+{epochs} epochs"
-    return f"{epochs} epoch{'s' if rung['epochs'] > 1 else ''}"
+        return f"+{rung['epochs']:,} epochs"
+    return counted(rung["epochs"], "epoch")
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
@@ -137,11 +136,8 @@ def barrier_cuts(result: "History") -> dict[int, float]:
 
 def way_of_the_best(result: "History") -> NDArray[np.int64]:
     """Return the row numbers of those jobs of the best candidate that have not diverged."""
-    columns = result.columns
-    own: NDArray[np.int64] = np.flatnonzero(
-        (columns["candidate"] == result.best_candidate) & ~columns["diverged"].astype(bool)
-    )
-    return own
+    is_best = result.columns["candidate"] == result.best_candidate
+    return np.flatnonzero(is_best & ~result.columns["diverged"].astype(bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,19 +202,14 @@ def varying_axes(history: "History", rows: Sequence[int] | None = None) -> list[
 
 def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
     keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # the type tells True from 1
-    values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
-    levels = {key: number for number, key in enumerate(values)}
-    level = np.array([-1 if key is None else levels[key] for key in keys], np.int64)
-    kinds = {domain.kind for domain in domains.get(name, ())}
-    plain = tuple(value for _, value in values)
-    return ParameterAxis(name, _axis_kind(plain, kinds), plain, level)
-
-
-def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
-    """Return the kind of an axis ("levels", "log" or "linear"), given its sorted values and their domains' kinds."""
+    levels = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
+    numbers: dict[Any, int] = {None: -1, **{key: number for number, key in enumerate(levels)}}
+    values, kinds = tuple(value for _, value in levels), {domain.kind for domain in domains.get(name, ())}
     if not kinds - {"choice"} or not all(map(is_number, values)):
-        return "levels"
-    return "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"
+        kind = "levels"
+    else:
+        kind = "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"
+    return ParameterAxis(name, kind, values, np.array([numbers[key] for key in keys], np.int64))
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:
@@ -256,8 +247,7 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
 def score_labels(result: "History", standing: Standing) -> list[tuple[float, str]]:
     """Return the positions and texts of the labels of the score axis."""
     low, high = score_limits(result.columns, result.options.eta)
-    lower = float(np.nanmin(standing.best_score)) < low
-    return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
+    return [(0.0, show(low) + " or less" * bool(np.nanmin(standing.best_score) < low)), (1.0, show(high))]
 
 
 def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:

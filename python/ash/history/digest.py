@@ -30,17 +30,11 @@ from ash.run_record import DIGITS
 
 TAG = b"ash digest 1\n"
 
+_INTEGERS, _NUMBERS = ("candidate", "rung", "epochs"), ("score", "loss", "training_loss")
 JOB = np.dtype(
-    [
-        ("candidate", "<i8"),
-        ("rung", "<i8"),
-        ("epochs", "<i8"),
-        ("score", "<f8"),
-        ("loss", "<f8"),
-        ("training_loss", "<f8"),
-        ("diverged", "u1"),
-        ("weights_hash", "<u8"),
-    ]
+    [(name, "<i8") for name in _INTEGERS]
+    + [(name, "<f8") for name in _NUMBERS]
+    + [("diverged", "u1"), ("weights_hash", "<u8")]
 )
 """The bytes of one job."""
 
@@ -57,26 +51,20 @@ def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[i
     for candidate in ran:
         text = json.dumps(params[candidate], sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
         hasher.update(struct.pack("<qq", candidate, len(text)) + text)
-    hasher.update(struct.pack("<q", len(jobs)))
-    hasher.update(jobs.tobytes())
-    hasher.update(struct.pack("<qq", *best))
+    hasher.update(struct.pack("<q", len(jobs)) + jobs.tobytes() + struct.pack("<qq", *best))
     return hasher.hexdigest()
 
 
 def decision_hashes(columns: Columns) -> tuple[str, ...]:
     """Return a short hash of each job, in order of decision; the bytes of a job are those in the digest."""
-    size = JOB.itemsize
-    rows = _job_bytes(columns).tobytes()
-    return tuple(
-        hashlib.blake2b(rows[first : first + size], digest_size=DIGITS // 2).hexdigest()
-        for first in range(0, len(rows), size)
-    )
+    jobs = (job.tobytes() for job in _job_bytes(columns))
+    return tuple(hashlib.blake2b(job, digest_size=DIGITS // 2).hexdigest() for job in jobs)
 
 
 def _job_bytes(columns: Columns) -> NDArray[Any]:
     jobs = np.empty(len(columns["candidate"]), JOB)
     for name in JOB.names or ():
         jobs[name] = columns[name]
-        if JOB[name].kind == "f":
-            jobs[name][np.isnan(columns[name])] = np.nan  # gives every NaN the same bits
+    for name in _NUMBERS:
+        jobs[name][np.isnan(columns[name])] = np.nan  # gives every NaN the same bits
     return jobs

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.history.chart_data import ParameterAxis, varying_axes
+from ash.history.chart_data import varying_axes
 from ash.history.records import standing_of
 
 if TYPE_CHECKING:
@@ -71,19 +71,16 @@ def importance_of(result: "History") -> Importance:
     unknown = dict.fromkeys(names, math.nan)
     if len(rows) < LEAST or not axes or np.ptp(ranks[rows]) == 0:
         return Importance(unknown, math.nan, len(rows))
-    shuffled, error = _errors(_table(axes), ranks[rows], [axis.level >= 0 for axis in axes])
+    positions = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
+    # A candidate that does not have the hyperparameter is put in the middle of its axis.
+    table = np.where(np.isnan(positions), 0.5, positions)
+    shuffled, error = _errors(table, ranks[rows], [axis.level >= 0 for axis in axes])
     explained = 1.0 - error / float(ranks[rows].var())
     gains = np.maximum(shuffled - error, 0.0)
     if explained <= 0 or gains.sum() == 0:
         return Importance(unknown, explained, len(rows))
     shares = {axis.name: float(share) for axis, share in zip(axes, gains / gains.sum(), strict=True)}
     return Importance(unknown | shares, explained, len(rows))
-
-
-def _table(axes: list[ParameterAxis]) -> Numbers:
-    """Return one column per hyperparameter, scaled to 0..1; 0.5 for candidates without the hyperparameter."""
-    columns = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
-    return np.where(np.isnan(columns), 0.5, columns)
 
 
 def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:

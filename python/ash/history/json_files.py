@@ -64,31 +64,23 @@ Event = dict[str, Any]
 
 def run_document(result: "History") -> dict[str, Any]:
     """Return the document as plain dicts, lists, text and numbers."""
-    names = ("digest", "epochs", "wall_seconds", "core_seconds", "utilization")
+    texts, numbers = ("task", "metric", "ended"), ("digest", "epochs", "wall_seconds", "core_seconds", "utilization")
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "task": result.task,
-        "metric": result.metric,
-        "ended": result.ended,
-        "best": {
-            "candidate": result.best_candidate,
-            "rung": result.best_rung,
-            "score": result.best_score,
-            "params": result.best_params,
-        },
+        **{name: getattr(result, name) for name in texts},
+        "best": {name: getattr(result, f"best_{name}") for name in ("candidate", "rung", "score", "params")},
         "settings": result.settings,
         "space": space_story(result.space),
         "candidates": result.candidates,
         "rungs": result.rungs,
         "jobs": [{**job._asdict(), "weights_hash": f"{job.weights_hash:016x}"} for job in result.jobs],
-        **{name: getattr(result, name) for name in names},
+        **{name: getattr(result, name) for name in numbers},
         **result.own_story(),
         "started": result.started.isoformat(),
         "versions": versions(),
     }
-    plain: dict[str, Any] = finite(document)
-    return plain
+    return dict(finite(document))
 
 
 def to_json(result: "History", path: str | os.PathLike[str] | None) -> str | None:
@@ -109,14 +101,17 @@ def _domain(domain: Domain) -> dict[str, Any]:
     about = {"kind": domain.kind, "levels": domain.levels, "default": domain.default, "when": domain.conditions}
     if domain.has_list:
         return about
-    bounds = {"low": domain.levels[0], "high": domain.levels[-1]}
-    return about | bounds | {"levels": None, "step": getattr(domain.levels, "step", None)}
+    low, high, step = domain.levels[0], domain.levels[-1], getattr(domain.levels, "step", None)
+    return {**about, "levels": None, "low": low, "high": high, "step": step}
 
 
 def write_trace(result: "History", path: str | os.PathLike[str]) -> None:
     """Write the trace of a run to a file; see `Result.trace`."""
     about = {"digest": result.digest, "ended": result.ended, "schedule": result.options.schedule}
-    args = _job_args(result)
+    names = ("candidate", "rung", "epochs", "score", "loss", "team")
+    jobs = zip(*(result.columns[name].tolist() for name in names), strict=True)
+    rows = [dict(zip(names, job, strict=True)) for job in jobs]
+    args = [finite({**row, "params": result.params[row["candidate"]]}) for row in rows]
     events = _rows(THREADS, "ash", "thread", range(result.threads))
     events += _bars(result.columns, args, "job", THREADS, "thread")
     events += _bars(result.assists, [{}] * len(result.assists["candidate"]), "team", THREADS, "thread")
@@ -125,7 +120,8 @@ def write_trace(result: "History", path: str | os.PathLike[str]) -> None:
         scale = result.wall_seconds / last
         about["virtual_time"] = f"1 unit of virtual time, a multiply-add, is {scale:.6g} s: its end is that of the run"
         events += _rows(WORKERS, "virtual workers", "worker", sorted(set(result.columns["worker"].tolist())))
-        events += _bars(_virtual(result.columns, scale), args, "job", WORKERS, "worker")
+        times = {name: result.columns[f"virtual_{name}"] * scale for name in ("start", "end")}
+        events += _bars(result.columns | times, args, "job", WORKERS, "worker")
     content = {"displayTimeUnit": "ms", "otherData": about, "traceEvents": events}
     replace_file(Path(path), json.dumps(content, allow_nan=False).encode("ascii"))
 
@@ -140,39 +136,18 @@ def _rows(process: int, title: str, row: str, numbers: Iterable[int]) -> list[Ev
     return events
 
 
-def _job_args(result: "History") -> list[dict[str, Any]]:
-    """Return the details of each job that a trace viewer shows when the job is clicked."""
-    names = ("candidate", "rung", "epochs", "score", "loss", "team")
-    columns = zip(*(result.columns[name].tolist() for name in names), strict=True)
-    rows = [dict(zip(names, row, strict=True)) for row in columns]
-    return [finite({**row, "params": result.params[row["candidate"]]}) for row in rows]
-
-
 def _bars(table: Columns, args: Sequence[dict[str, Any]], category: str, process: int, row: str) -> list[Event]:
     """Return one complete event per row of a table, whose columns `start` and `end` are in seconds.
 
     `row` is "thread" or "worker", the name of the column that gives the number of the event's row in the trace.
     """
     start, end = (np.rint(table[name] * 1e9).astype(np.int64) for name in ("start", "end"))
-    names = ("candidate", "rung", row)
-    columns = zip(*(table[name].tolist() for name in names), start.tolist(), end.tolist(), args, strict=True)
-    return [
-        {
-            "ph": "X",
-            "cat": category,
-            "name": f"rung {rung}, candidate {candidate}",
-            "pid": process,
-            "tid": number,
-            "ts": begin / 1000,
-            "dur": (finish - begin) / 1000,
-            "args": own,
-        }
-        for candidate, rung, number, begin, finish, own in columns
-    ]
-
-
-def _virtual(columns: Columns, scale: float) -> Columns:
-    return columns | {"start": columns["virtual_start"] * scale, "end": columns["virtual_end"] * scale}
+    columns = [*(table[name] for name in ("candidate", "rung", row)), start / 1000, (end - start) / 1000]
+    events = []
+    for candidate, rung, number, ts, dur, own in zip(*(each.tolist() for each in columns), args, strict=True):
+        about = {"ph": "X", "cat": category, "name": f"rung {rung}, candidate {candidate}", "pid": process}
+        events.append({**about, "tid": number, "ts": ts, "dur": dur, "args": own})
+    return events
 
 
 def finite(value: Any) -> Any:

@@ -48,9 +48,8 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
 
     is_url = isinstance(storage, str) and "://" in storage
     if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
-        raise SettingError(
-            f"storage must be a URL such as 'sqlite:///study.db', an Optuna storage, or None, got {storage!r}"
-        )
+        allowed = "a URL such as 'sqlite:///study.db', an Optuna storage, or None"
+        raise SettingError(f"storage must be {allowed}, got {storage!r}")
     trials = _trials(result, pruned)
     try:
         study = quiet_study(_direction(result), storage=storage, study_name=study_name)
@@ -156,12 +155,8 @@ def _trial(
     metrics = finite(getattr(result, "candidate_metrics", {candidate: {}})[candidate])
     params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
     best = max(points[-1:] if by_rung else points, key=lambda point: (point.score, -point.loss), default=None)
-    own = {
-        "candidate": candidate,
-        "rung": last.rung,
-        "loss": None if best is None else finite(best.loss),
-        "digest": f"{last.weights_hash:016x}",
-    }
+    own = {"candidate": candidate, "rung": last.rung, "loss": None if best is None else finite(best.loss)}
+    own["digest"] = f"{last.weights_hash:016x}"
     trial = create_trial(
         state=state,
         value=None if best is None or state is TrialState.FAIL else _value(result, best.score),

@@ -33,6 +33,8 @@ LEAST_PAIRS = 3
 
 METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
+PRUNED = "TrialPruned: the objective has pruned the trial"
+"""The text of a failure that is not an error: an Optuna objective has pruned its own trial."""
 OBJECTIVE = "objective"
 """The name under which a journal keeps the source code of an Optuna objective. The objective also defines the space.
 An objective's scores in different rungs are not comparable, so candidates rank by their highest rung first."""
@@ -70,10 +72,14 @@ class JobRecord(NamedTuple):
     team_limit: int
 
 
+def keys_of(columns: Columns) -> list[tuple[int, int]]:
+    """Return the candidate and rung of each row; none for columns without names."""
+    return list(zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True)) if columns else []
+
+
 def job_rows(columns: Columns) -> list[JobRecord]:
     """Return a record for each finished job, in order of decision."""
-    fields = [columns[name].tolist() for name in JobRecord._fields]
-    return [JobRecord(*row) for row in zip(*fields, strict=True)]
+    return list(map(JobRecord._make, zip(*(columns[name].tolist() for name in JobRecord._fields), strict=True)))
 
 
 def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -86,9 +92,8 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
         row = rows[job.candidate]
         row["rungs"] += 1
         row["epochs"] += job.epochs
-        row["diverged"] = row["diverged"] or job.diverged
-        is_first = math.isnan(row["score"])
-        if not job.diverged and (is_first or (job.score, -job.loss) > (row["score"], -row["loss"])):
+        row["diverged"] |= job.diverged
+        if not job.diverged and (math.isnan(row["score"]) or (job.score, -job.loss) > (row["score"], -row["loss"])):
             row["score"], row["loss"] = job.score, job.loss
     return rows
 
@@ -114,8 +119,7 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     for job in jobs:
         epochs[job.candidate] = job.epochs + (epochs.get(job.candidate, 0) if training == "resume" else 0)
         if not job.diverged:
-            point = Point(epochs[job.candidate], job.score, job.loss, job.end)
-            points.setdefault(job.candidate, []).append(point)
+            points.setdefault(job.candidate, []).append(Point(epochs[job.candidate], job.score, job.loss, job.end))
     return points
 
 
@@ -129,19 +133,19 @@ def rung_rows(
     """
     if endless:
         ladder = [rung for rung in ladder if rung["finished"] + rung["running"] > 0]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, rung in enumerate(ladder):
         own = columns["rung"] == number
         scores = columns["score"][own & ~columns["diverged"].astype(bool)]
-        row: dict[str, Any] = {"rung": number}
-        row |= {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
-        row["places"] = None if endless else rung["places"]
-        row["best_score"] = float(scores.max()) if len(scores) else math.nan
         is_complete = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
-        row["rank_correlation"] = rank_correlation(columns, number)
-        row["recall"] = recall(ranking, number, eta) if is_complete else math.nan
-        row["spent_epochs"] = int(columns["epochs"][own].sum())
-        rows.append(row)
+        counts = {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
+        rows.append({"rung": number, **counts, **({"places": None} if endless else {})})
+        rows[-1] |= {
+            "best_score": float(scores.max()) if len(scores) else math.nan,
+            "rank_correlation": rank_correlation(columns, number),
+            "recall": recall(ranking, number, eta) if is_complete else math.nan,
+            "spent_epochs": int(columns["epochs"][own].sum()),
+        }
     return rows
 
 
@@ -231,13 +235,7 @@ def standing_of(columns: Columns, candidates: int) -> Standing:
     rank[has_job] = _mean_ranks(np.column_stack([~diverged, rung, np.where(np.isnan(last), 0.0, last)])[has_job])
     best = np.full(candidates, -np.inf)
     np.maximum.at(best, columns["candidate"][~job_diverged], scores[~job_diverged])
-    return Standing(
-        rung=rung.astype(np.int64),
-        last_score=last,
-        best_score=np.where(np.isfinite(best), best, np.nan),
-        diverged=diverged,
-        rank=rank,
-    )
+    return Standing(rung.astype(np.int64), last, np.where(np.isfinite(best), best, np.nan), diverged, rank)
 
 
 def _mean_ranks(keys: NDArray[Any]) -> NDArray[np.float64]:

@@ -96,12 +96,11 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     SettingError
         The predictions were left out when the result was pickled; `what` names the feature in the message.
     """
-    if result.validation_pool is None:
-        raise SettingError(
-            f"{what} needs the predictions of validation rows, which the pickle of an estimator leaves out: call it "
-            "before pickling"
-        )
-    return result.validation_pool
+    pool = result.validation_pool
+    if pool is None:
+        why = "needs the predictions of validation rows, which the pickle of an estimator leaves out"
+        raise SettingError(f"{what} {why}: call it before pickling")
+    return pool
 
 
 def _labels(kept: "Kept", what: str) -> list[str]:
@@ -125,7 +124,7 @@ def confusion_of(result: "History") -> Confusion:
     group = np.full(len(labels), len(shown))
     group[shown] = np.arange(len(shown))
     merged = np.zeros((len(shown) + 1,) * 2)
-    np.add.at(merged, (group[:, None], group[None, :]), counts)
+    np.add.at(merged, np.ix_(group, group), counts)
     return Confusion([*(labels[index] for index in shown), OTHERS], merged)
 
 
@@ -146,13 +145,10 @@ def calibration_of(result: "History") -> Calibration:
 
 
 def residuals_of(result: "History", output: int = 0) -> Residuals:
-    """Return the true and predicted values of an output; raise the same errors as `Result.plot_held_out`."""
+    """Return the true and predicted values of an output, which must exist (see `check_output`)."""
     kept = winner_on_held_out(result, "plot_held_out")
-    check_output(kept, output)
-    names = kept.networks[0].target_names
-    name = "target" if names is None else names[output]
-    predicted = kept.predictions[0][:, output].astype(np.float64)
-    return Residuals(name, kept.targets[:, output], predicted, kept.weights)
+    name = "target" if (names := kept.networks[0].target_names) is None else names[output]
+    return Residuals(name, kept.targets[:, output], kept.predictions[0][:, output].astype(np.float64), kept.weights)
 
 
 def check_output(kept: "Kept", output: int) -> None:

@@ -5,6 +5,7 @@
     run.ash-lock         the lock, which names the process that writes (lock.py)
 
     journal.py           the argument `journal`; the methods that a run calls, and their defaults without a journal
+    journal_file.py      the file: its lock, its database, and what happens if the disk refuses writing
     open_journal.py      the base class of all journals
     network_journal.py   the journal of a run of networks; for functions see ash/function/function_journal.py
     first.py             the argument `first`, which may be an earlier run

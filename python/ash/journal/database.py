@@ -15,15 +15,16 @@ Threads: one thread at a time uses a database. Use in a forked child is refused,
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
 
@@ -119,24 +120,6 @@ class Database:
         elif found != mode:
             raise JournalUnwritable("its write-ahead log cannot be ended: copy the journal while no process uses it")
 
-    def _make(self) -> None:
-        for statement in _schema():
-            self._connection.execute(statement)
-        self._connection.execute(f"PRAGMA application_id={APPLICATION}")
-        self._connection.execute(f"PRAGMA user_version={VERSION}")
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the original error is raised below
-                    self._connection.execute("ROLLBACK")
-            raise
-
     def write(self, changes: "Changes") -> None:
         """Commit all changes atomically; raise JournalError and change nothing if that fails."""
         if os.getpid() != self._process:
@@ -146,16 +129,20 @@ class Database:
                 f"{self.path} was deleted, moved or replaced during the run: leave a journal where it is until its run "
                 "has ended"
             )
-        with _named(self.path), self._transaction():
+        with _named(self.path), self._connection as connection:  # commits, or rolls back if an error is raised
+            connection.execute("BEGIN IMMEDIATE")
             if self._is_new:
-                self._make()
-            counts = self._read_counts()
+                pragmas = [f"PRAGMA application_id={APPLICATION}", f"PRAGMA user_version={VERSION}"]
+                for statement in [*_schema(), *pragmas]:
+                    connection.execute(statement)
+            found = connection.execute("SELECT value FROM facts WHERE name = 'counts'").fetchone()
+            counts = dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
             for table, condition, values in changes.deleted:
-                counts[table] -= self._connection.execute(f"DELETE FROM {table} WHERE {condition}", values).rowcount
+                counts[table] -= connection.execute(f"DELETE FROM {table} WHERE {condition}", values).rowcount
             for table, rows in changes.rows.items():
-                counts[table] += _insert(self._connection, table, rows)
+                counts[table] += _insert(connection, table, rows)
             facts = {**changes.facts, "counts": counts}
-            _insert(self._connection, "facts", [(name, json.dumps(value)) for name, value in facts.items()])
+            _insert(connection, "facts", [(name, json.dumps(value)) for name, value in facts.items()])
         self._is_new = False
 
     def read(self) -> "Contents":
@@ -164,10 +151,6 @@ class Database:
             return nothing()
         with _named(self.path):
             return read_contents(self._connection)
-
-    def _read_counts(self) -> dict[str, int]:
-        found = self._connection.execute("SELECT value FROM facts WHERE name = 'counts'").fetchone()
-        return dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
 
     def close(self) -> None:
         """Close the database and write the log back to the file, even if the file has been moved."""
@@ -183,13 +166,13 @@ class Database:
         _remove_empty_log(self.path)
 
 
+@dataclass
 class Changes:
     """The changes of one commit: rows to delete, rows to add after that, and facts to add or replace."""
 
-    def __init__(self) -> None:
-        self.deleted: list[tuple[str, str, Row]] = []
-        self.rows: dict[str, list[Row]] = {}
-        self.facts: dict[str, Any] = {}
+    deleted: list[tuple[str, str, Row]] = field(default_factory=list)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.deleted or self.rows or self.facts)
@@ -218,16 +201,14 @@ def nothing() -> Contents:
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
     """Return the contents of a journal, or raise JournalCorrupt if it is damaged."""
-    connection.execute("BEGIN")  # one snapshot for all tables
-    try:
+    with connection:
+        connection.execute("BEGIN")  # one snapshot for all tables
         found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
         if found != ["ok"]:
             raise _found_by_check(found[0])
         facts = {name: json.loads(value) for name, value in _rows(connection, "facts")}
         rows = {name: _rows(connection, name) for name in COUNTED}
-    finally:
-        connection.execute("COMMIT")
-    counts = facts.get("counts", {name: 0 for name in COUNTED})
+    counts = facts.get("counts", dict.fromkeys(COUNTED, 0))
     if not isinstance(counts, dict):
         raise JournalCorrupt("it is damaged: its row counts are missing")
     for name in COUNTED:
@@ -368,21 +349,7 @@ def _schema() -> list[str]:
 
 def with_checksum(table: str, row: Row) -> Row:
     """Return a row with an additional last value: the hash of the table's name and the row's values."""
-    return (*row, _checksum(table, row))
-
-
-def _checked(table: str, rows: Iterable[Row]) -> list[Row]:
-    """Return rows without their hashes, or raise JournalCorrupt if a hash does not match."""
-    found = []
-    for row in rows:
-        if _checksum(table, row[:-1]) != row[-1]:
-            raise JournalCorrupt(f"a row of {table} is damaged: {row[:3]!r}")
-        found.append(row[:-1])
-    return found
-
-
-def _checksum(table: str, row: Row) -> str:
-    return hashlib.blake2b(repr((table, *row)).encode(), digest_size=8).hexdigest()
+    return (*row, hash_of(repr((table, *row))))
 
 
 def _file_of(path: Path) -> tuple[int, int] | None:
@@ -441,7 +408,12 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    return _checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+    """Return the rows of a table without their hashes, or raise JournalCorrupt if a hash does not match."""
+    rows = list(connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+    for row in rows:
+        if with_checksum(table, row[:-1]) != row:
+            raise JournalCorrupt(f"a row of {table} is damaged: {row[:3]!r}")
+    return [row[:-1] for row in rows]
 
 
 @contextlib.contextmanager

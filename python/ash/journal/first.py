@@ -128,19 +128,14 @@ def _best_first(earlier: Any) -> list[Params]:
 
     Raises SettingError if the journal cannot be read, or if no configuration has a score.
     """
+    read = _of_result if isinstance(earlier, History) else _of_study if _is_study(earlier) else _of_journal
     try:
-        ranked = list(_ranked(earlier))
+        ranked = sorted(read(earlier), key=lambda each: each[:3])
     except JournalError as error:
         raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
     if not ranked:
         raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
-    return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
-
-
-def _ranked(earlier: Any) -> Iterator[Ranked]:
-    if isinstance(earlier, History):
-        return _of_result(earlier)
-    return _of_study(earlier) if _is_study(earlier) else _of_journal(earlier)
+    return [params for *_, params in ranked]
 
 
 def _of_result(result: History) -> Iterator[Ranked]:

@@ -4,41 +4,50 @@ A call that resumes a journal must have the same identity; otherwise an error na
 accepted: a larger space that contains the recorded one, and settings named in `Journal.allow_change`. The identity has
 these parts:
 
-    settings   options on which results (seed, epochs, ...) or decisions (eta, workers, ...) depend
+    settings   options on which results (seed, epochs, ...) or decisions (eta, workers, ...) depend; for functions also
+               the names of the function, of its costs and of the sampler; hashes of `first` and of a result given as
+               costs; the facts of `Tunable.identity`, such as hashes of the rows of a search
     space      domains, levels and conditions
-    data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding;
-               hashes of all bits of the cells
-    version    the versions of ash and of the tree packages used; whether ash's kernels use fused multiply-adds
+    data       for tables: shapes, names and classes; hashes of the core's training data after scaling, splitting and
+               encoding; hashes of all bits of the cells
+    version    the version of ash; for tables also those of the tree packages used, and whether ash's kernels use fused
+               multiply-adds
 
-Runs of functions have settings, a space and a version; see ash/function/function_identity.py.
+If the source of a function has changed but not its name, the user is warned, and the run continues (`code_of`). Users
+often fix a function and resume the run, and the code that the function calls could not be compared anyway. Recorded
+results, including failures, are unchanged. But a changed Optuna objective is refused by default, since it may suggest
+other hyperparameters than those on record.
 
 The time limit, the threads and the memory limit may change, and the number of candidates may grow, since none of them
 changes the result of a job. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
 """
 
-import hashlib
+import inspect
 import json
 import platform
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ash import _core
-from ash._utils.checks import is_integer, is_number, whole
+from ash._utils.checks import is_integer, is_number
+from ash._utils.hashes import hash_of
 from ash.data.frames import at_most
 from ash.encoding.canonical_order import cell_hashes, column_hashes
 from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable, SettingError
 from ash.history.json_files import space_story
+from ash.history.records import OBJECTIVE
 from ash.journal.journal import CHANGEABLE, Facts, Journal, sound
 from ash.options import (
     AUTO,
     CANDIDATES,
     CONFIG_FIELDS,
-    LARGEST,
     RANDOM,
     TREES,
     FunctionOptions,
@@ -49,8 +58,9 @@ from ash.options import (
     option_table,
     read_config,
 )
-from ash.run_record import DIGITS, FUNCTION, TUNE, RunRecord
-from ash.space.domains import KINDS, Domain, long_domain
+from ash.result import FunctionResult
+from ash.run_record import DIGITS, FUNCTION, TUNE
+from ash.space.domains import KINDS, Domain, key_of, long_domain
 from ash.space.growth import IN_CALL, IN_JOURNAL, misfit
 from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
@@ -75,56 +85,50 @@ READERS = (
 """The hint that is added if values of X or y differ."""
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
-BEFORE = "before"
-"""The argument of a record that holds the candidates drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """The current names of arguments, keyed by their names in ash 0.1."""
-_ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs", "pos_label")
+_ADDED = ("infinite", "loss", "models", "sampler", "direction", "max_epochs", "pos_label")
 """Options that journals of earlier versions lack. Runs of these versions behaved as with the current defaults."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or use a separate journal for each fold"
 )
 """The hint that is added to the error if the data differ."""
+FUSED = ("aarch64", "arm64")
+"""Machines on which all instruction sets have fused multiply-adds."""
 SHOWN = 60
 """The maximum number of characters of a value that a message shows."""
 
 
-def identity_of(
-    options: Options,
-    space: Space,
-    folds: Sequence[Fold],
-    data: Sequence[_core.Data],
-    scoring: str | None,
-    first: Sequence[Params] = (),
-) -> Facts:
-    """Return the facts of a run from its options (with the planned ladder), its folds, and the core's data per fold.
+class NoIdentity(SettingError):
+    """Raised when part of a function cannot be hashed, so that a later call could not be compared with it."""
 
-    `scoring` identifies the user's scoring function as far as possible. `first` has the configurations returned by
-    `read_first`. The facts contain them in full, so that a record and `ash.resume` do not need the argument again.
+
+def identity_of(options: RunOptions, space: Space, own: Facts, data: Facts | None = None) -> Facts:
+    """Return the facts of a run from its options, with the planned ladder.
+
+    `own` holds the settings that are not options, such as `facts_of_function`. `data` are the `facts_of_data`, None for
+    functions, which do not use ash's kernels.
     """
-    own: Facts = {FIRST: list(first)} if first else {}
+    names = option_names(type(options), decides="results") + option_names(type(options), decides="order")
     return {
-        "settings": {**deciding(options), "scoring": scoring, **own},
+        "settings": {**{name: getattr(options, name) for name in names}, **own},
         "space": space_story(space),
-        "data": _data_facts(folds, data),
-        "version": version_facts(space.models),
+        **({} if data is None else {"data": data}),
+        "version": version_facts(None if data is None else space.models),
     }
 
 
-def deciding(options: RunOptions) -> Facts:
-    """Return the values of those options that decide the results of jobs, or the choice and order of jobs."""
-    kind = type(options)
-    names = option_names(kind, decides="results") + option_names(kind, decides="order")
-    return {name: getattr(options, name) for name in names}
+def version_facts(models: Collection[str] | None) -> Facts:
+    """Return the version of ash; for tables also whether multiply-adds are fused, and the versions of tree packages.
 
-
-def version_facts(models: Collection[str] = ()) -> Facts:
-    """Return the versions of ash and of the tree packages among `models`, and whether multiply-adds are fused."""
+    `models` are the kinds of models in the space of a table, None for functions.
+    """
     build = _core.build_info()
-    fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
-    facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
+    facts: Facts = {"version of ash": build["version"]}
+    if models is not None:
+        facts["fused multiply-adds"] = build["instruction_set"] != "baseline" or platform.machine() in FUSED
     if not models:
         return facts
     from importlib.metadata import version  # slow to import
@@ -156,23 +160,6 @@ def from_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: from_json(part) for name, part in value.items()}
     return tuple(map(from_json, value)) if isinstance(value, list) else value
-
-
-def before_of(record: RunRecord) -> dict[int, Params]:
-    """Return the hyperparameters of a record's candidates drawn before the space grew, keyed by candidate number.
-
-    Raises
-    ------
-    SettingError
-        The record does not contain pairs of a candidate and its hyperparameters.
-    """
-    before = record.arguments.get(BEFORE, [])
-    try:
-        return {whole("candidate", number, 0, LARGEST): dict(params) for number, params in from_json(before)}
-    except (TypeError, ValueError):
-        raise SettingError(
-            f"record is damaged: 'before' must hold [candidate, params] pairs, got {before!r}; pass an intact one"
-        ) from None
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
@@ -280,18 +267,71 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         return space_of_facts(facts["run"]["space"], Space), arguments, list(lost)
 
 
-def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
+def facts_of_function(train: Any, costs: Any, sampler: Any, first: Sequence[Params]) -> Facts:
+    """Return the settings that identify a run of a function, in addition to its options.
+
+    `train` is a `Tunable`, `costs` and `sampler` are as the user gave them, and `first` holds configurations.
+    """
+    return {
+        **train.identity(),
+        "function": name_of(train.original),
+        "costs": _costs(costs),
+        "sampler": sampler if isinstance(sampler, str) else type(sampler).__qualname__,
+        "first": f"{len(first)} configurations, {hash_of(repr(list(map(key_of, first))))}" if first else None,
+    }
+
+
+def code_of(train: Any, costs: Any) -> Facts:
+    """Return hashes of the sources of a `Tunable` and of its costs; a hash is None if its source cannot be found."""
+    name = OBJECTIVE if train.is_objective else "function"
+    return {name: _source(train.original), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
+
+
+def name_of(function: Any) -> str:
+    """Return the qualified name of a function, or the name of an object's class."""
+    inner = _without_partial(function)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
+def _without_partial(function: Any) -> Any:
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def _source(function: Any) -> str | None:
+    function = _without_partial(function)
+    if function is None:
+        return None
+    is_code = inspect.isclass(function) or hasattr(function, "__code__") or hasattr(function, "__wrapped__")
+    shown = function if is_code else type(function)
+    try:
+        text = inspect.getsource(inspect.unwrap(shown))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    return hash_of(textwrap.dedent(text))
+
+
+def _costs(costs: Any) -> str | None:
+    if isinstance(costs, FunctionResult):
+        names = ("candidate", "epochs", "start", "end")
+        return f"result {hash_of(b''.join(costs.columns[name].tobytes() for name in names))}"
+    return None if costs is None else name_of(costs)
+
+
+def facts_of_data(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
+    """Return the facts of a table, from its folds and the core's data of each fold."""
     table, encoding = folds[0].table, folds[0].encoding
     classes = [] if table.classes_ is None else [repr(label) for label in table.classes_.tolist()]
     return {
         "columns of X": len(table.frame.columns),
         "features": encoding.features,
-        "names": _hash((table.frame.names, encoding.schema)),
-        "kinds": _hash((table.frame.names, encoding.schema.without_dtypes)),
+        "names": hash_of(repr((table.frame.names, encoding.schema)), 16),
+        "kinds": hash_of(repr((table.frame.names, encoding.schema.without_dtypes)), 16),
         "classes": len(classes),
-        "labels": _hash(classes),
+        "labels": hash_of(repr(classes), 16),
         "folds": len(folds),
-        "y": hashlib.blake2b(np.ascontiguousarray(folds[0].y).tobytes(), digest_size=16).hexdigest(),
+        "y": hash_of(np.ascontiguousarray(folds[0].y).tobytes(), 16),
         "training rows": [len(fold.training) for fold in folds],
         "validation rows": [len(fold.validation) for fold in folds],
         **{part: [[f"{each:016x}" for each in own.digests()[part]] for own in data] for part in PARTS},
@@ -380,10 +420,6 @@ def _shown(value: Any) -> str:
         value = value[0]
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def _hash(value: Any) -> str:
-    return hashlib.blake2b(repr(value).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Contains `ash.Journal`, the argument `journal`, and `NullJournal`, the interface between a run and its journal."""
+"""Contains `ash.Journal`, the argument `journal`, and `NullJournal`, the interface between a run and its journal.
+
+What only one kind of run needs is in `NullNetworkJournal` and `NullFunctionJournal`.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,12 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ash import _core
 from ash._utils.checks import one_of
 from ash.errors import AshError, JournalCorrupt, SettingError
-from ash.options import Options, RunOptions, option_names
+from ash.options import RunOptions, RunPlan, option_names
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
@@ -109,12 +111,8 @@ def sound(path: Path) -> Iterator[None]:
         raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
-class NullJournal(AbstractContextManager["NullJournal"]):
-    """A journal that records nothing; real journals have the same methods, called at the same times.
-
-    `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides the methods that its
-    runs need.
-    """
+class NullJournal:
+    """A journal that records nothing, with what every run needs; real journals have the same methods."""
 
     restored: Mapping[tuple[int, int], tuple[int, float]] = {}
     """The epochs and the score of each recorded job that is not reported to callbacks again, keyed by candidate and
@@ -123,120 +121,132 @@ rung."""
     """Identifies the run: the same text in each call that resumes the run, and in no other run."""
     seconds = 0.0
     """The time in seconds that earlier calls of this run took."""
-    params: Mapping[int, Params] = {}
-    """For functions: the hyperparameters of candidates that earlier calls started, keyed by candidate number."""
     before: Mapping[int, Params] = {}
     """The hyperparameters of candidates that were drawn from smaller spaces, keyed by candidate number."""
-    began: Space | None = None
-    """For networks whose space has grown: the space with which the run began."""
-    begun = 0
-    """Number of candidates that earlier calls started, according to the journal."""
-    steps: Sequence[tuple[int, int, bool]] = ()
-    """For greedy runs of functions: the recorded steps, in order. A step has a candidate, a rung, and whether the job
-ended (True) or was started (False)."""
-    folder: Path | None = None
-    """The folder in which a run of a function may store files."""
-
-    is_urgent = False
-    """Whether the result of a job that was not short waits to be written."""
 
     @property
     def written(self) -> int | None:
         """Return how many decided jobs are in the file and may therefore be reported; None if there is no file."""
         return None
 
+    def __enter__(self) -> Self:
+        """Return the journal."""
+        return self
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the remaining changes if an error ended the run, and close the file."""
-
-    def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder that was planned when the run was begun, or None without such a plan."""
 
     def workers(self) -> int | None:
         """Return the number of virtual workers with which the run was begun, or None for a new run."""
 
-    def folds(self) -> int | None:
-        """Return the number of folds with which the run was begun, or None for a new run."""
-
-    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
+    def agree(self, identity: Facts, options: RunOptions, call: Facts) -> None:
         """Write the identity of the run, or raise JournalError if the journal holds another run.
 
-        `identity` comes from `identity_of` or `function_identity`. `options` contains the planned ladder. `call` has
-        the entry point and its arguments, which `ash.resume` needs. `code` has hashes of the source code of a tuned
-        function and of its cost function.
+        `identity` comes from `identity_of`. `options` contains the planned ladder. `call` has the entry point and its
+        arguments, which `ash.resume` needs.
         """
 
-    def start(self, run: Any = None) -> tuple[datetime, float]:
-        """Return when the run was begun, and the training seconds of earlier calls; `run` is a FunctionRun or None."""
+    def start(self) -> tuple[datetime, float]:
+        """Return when the run was begun, and the training seconds of earlier calls."""
         return datetime.now(UTC), 0.0
 
-    def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all recorded candidates fit the space."""
+    def restore(self, search: Any, params: Sequence[Params], plan: RunOptions) -> dict[tuple[int, int], Any]:
+        """Pass the results of earlier calls to the core's tuner or search, which has not started.
 
-    def grow(self, space: Space) -> None:
-        """Load the candidates drawn from smaller spaces; called before any draw.
-
-        If the space has grown, these are all recorded candidates.
+        Return the recorded answers of a function's jobs, by candidate and rung. `params` are the hyperparameters of the
+        candidates drawn so far, by number; the sequence may grow.
         """
+        return {}
 
-    def look(self) -> None:
-        """Write the new results since the previous call; the run may still be training."""
+    def write(self, ended: str | None = None) -> None:
+        """Write the new results since the previous call; the run may still be training.
 
-    def drawn(self, space: Space) -> list[Params]:
-        """Return the candidates that earlier calls drew from this space, by number; used if draws depend on results."""
-        return []
-
-    def finish(self, ended: str) -> None:
-        """Write the remaining results and `Result.ended`; called after the run's threads have ended."""
+        After the run's threads have ended, `ended` is `Result.ended`, which is written, too.
+        """
 
     def sign(self, record: RunRecord) -> None:
         """Write the record of the completed run."""
 
-    def restore(
-        self,
-        tuner: _core.Tuner,
-        params: Sequence[Params],
-        options: Options,
-        folds: int,
-        failed: Callable[[], bool],
-        *,
-        keeps_drawn: bool = False,
-    ) -> None:
-        """Pass the results of earlier calls to a tuner that has not started.
 
-        `params` are the hyperparameters of the candidates drawn so far, by number; the sequence may grow. `failed`
-        returns whether the user's scoring function has failed; the core's results after that are ignored. With
-        `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend on results.
+class NullNetworkJournal(NullJournal):
+    """A journal that records nothing of a run of networks; `NetworkJournal` records it."""
+
+    began: Space | None = None
+    """If the space has grown: the space with which the run began."""
+    begun = 0
+    """Number of candidates that earlier calls started, according to the journal."""
+
+    def folds(self) -> int | None:
+        """Return the number of folds with which the run was begun, or None for a new run."""
+
+    def planned(self, draft: RunPlan) -> RunPlan | None:
+        """Return the draft with the ladder that was planned when the run was begun.
+
+        Return None without such a plan, or if the user has set the ladder (not `draft.planned`).
+        """
+
+    def grow(self, space: Space) -> None:
+        """Load the candidates drawn from smaller spaces, and the smallest of these spaces; called before any draw.
+
+        If the space has grown, these are all recorded candidates.
+        """
+
+    def drawn(self, space: Space) -> list[Params]:
+        """Return the candidates that earlier calls drew from this space, from number 0 up to the first gap.
+
+        They are used if draws depend on results.
+        """
+        return []
+
+    def watch(self, failed: Callable[[], bool]) -> None:
+        """Set the function that returns whether the user's scoring function has failed.
+
+        The core's results after that are ignored.
         """
 
     def completing(self) -> AbstractContextManager[None]:
-        """Return a context manager in which missing networks are retrained; entering it first writes new results."""
+        """Return a context manager in which missing networks are retrained; entering it first writes new results.
+
+        In the context, JournalCorrupt is raised if a retrained network differs from its record.
+        """
         return nullcontext()
 
-    def knows(self, key: tuple[int, int]) -> bool:
-        """Return whether `recall` has an answer for this candidate and rung."""
+
+class NullFunctionJournal(NullJournal):
+    """A journal that records nothing of a run of a function; `FunctionJournal` records it."""
+
+    params: Mapping[int, Params] = {}
+    """The hyperparameters of candidates that earlier calls started, keyed by candidate number."""
+    folder: Path | None = None
+    """The folder in which the run may store files."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether the result of a job that was not short waits to be written."""
         return False
 
-    def recall(self, task: _core.Task) -> Any:
-        """Remove and return a job's recorded answer, if any; its times are in seconds since the run's start."""
-        return None
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
+        """Write the identity; `code` has hashes of the source code of the function and of its cost function."""
 
-    def retraced(self, exactly: bool) -> None:
-        """Handle the end of the replay of recorded jobs; `exactly` says whether it repeated the recorded steps."""
+    def check_params(self, space: Space) -> None:
+        """Raise JournalCorrupt unless all recorded candidates are valid in the space."""
 
-    def before_job(self, *, elsewhere: bool) -> None:
-        """Write what a job that starts now must find after a crash; `elsewhere` if it runs in another process."""
+    def check_drawn(self, params: Sequence[Params], first: int = 0) -> None:
+        """Raise JournalCorrupt if a drawn candidate with a number from `first` on differs from the recorded one."""
 
-    def leave(self) -> None:
-        """Allow writing from another thread, since the calling thread runs a job and changes nothing meanwhile."""
+    def replayed(self) -> None:
+        """Allow writing: the recorded results have been replayed, and the candidates for this have been drawn."""
 
-    def come_back(self) -> None:
-        """End what `leave` has begun; raise the error of the other thread, if any."""
+    def starting(self, *, elsewhere: bool) -> AbstractContextManager[None]:
+        """Return a context manager in which a job is started; `elsewhere` if it runs in another process.
+
+        Entering it writes what the job must find after a crash. In the context another thread may write, since the
+        calling thread may run the job and changes nothing meanwhile.
+        """
+        return nullcontext()
 
     def settle(self) -> None:
         """Return when all rows so far are in the file. Jobs call this, in any thread of any process."""
 
-    def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Log a job that the virtual clock has started."""
-
-    def ended(self, task: _core.Task, answer: Any) -> None:
-        """Log the answer of a job (None if it was recalled); the answer's times are readings of the machine's clock."""
+    def ended(self, key: tuple[int, int], answer: Any) -> None:
+        """Note the answer of a job, before the core gets its score."""

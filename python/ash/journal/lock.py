@@ -4,7 +4,8 @@ The lock is a POSIX lock on a separate file next to the journal. The file is nev
 process id and host. SQLite's own locks are not enough, since they are held only during a transaction. POSIX locks
 belong to a process and are released when *any* handle of the file is closed. Therefore the table `_held` lists the
 paths that this process has locked, and those files are not opened a second time. A forked child does not inherit the
-lock.
+lock. So a journal is free once its process was killed, even if a child lives on that a C library has forked. With
+flock, which the package `filelock` uses, such a child would hold the lock.
 """
 
 import contextlib

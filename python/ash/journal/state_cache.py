@@ -19,7 +19,6 @@ in the journal only after it exists, and deleted only after a commit has removed
 """
 
 import contextlib
-import hashlib
 import heapq
 import re
 import time
@@ -32,6 +31,7 @@ from safetensors.numpy import load, save
 
 from ash import _core
 from ash._utils.atomic_file import replace_file
+from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError
 from ash.journal.database import Changes, Row
@@ -104,7 +104,7 @@ class StateFolder:
                 f"the states of the journal cannot be written to {self.path}: {error.strerror}"
             ) from error
         self._next += 1
-        return name, len(content), _hash(content)
+        return name, len(content), hash_of(content, 16)
 
     def read(self, name: str, size: int, expected: str) -> dict[Key, list[Parts]] | None:
         """Return the states in a file, or None if the file is missing or its content has changed."""
@@ -115,7 +115,7 @@ class StateFolder:
             content = path.read_bytes()
         except OSError:
             return None
-        if _hash(content) != expected:
+        if hash_of(content, 16) != expected:
             return None
         try:
             return _states(content)
@@ -148,21 +148,47 @@ def _states(content: bytes) -> dict[Key, list[Parts]]:
     return {key: [folds[fold] for fold in sorted(folds)] for key, folds in found.items()}
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
 def _bytes_of(folds: list[Parts]) -> int:
     """Return how many bytes the weights and moments of a state, which has one part per fold, take in a file."""
     return sum(int(array.nbytes) for parts in folds for array in parts[: len(ARRAYS)])
 
 
+class Allowance:
+    """The seconds that are left for writing states, and estimates of how long a file takes."""
+
+    def __init__(self) -> None:
+        self._left = 0.0
+        self._core_seconds = 0.0  # thread seconds spent in jobs during this call
+        self.per_file, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds; bytes per second of large files
+
+    def earn(self, core_seconds: float) -> None:
+        """Allow a share of the thread seconds of further jobs."""
+        self._core_seconds += core_seconds
+        self._left += SHARE * core_seconds
+
+    def end(self) -> None:
+        """Allow more at the end of the run."""
+        self._left = min(self._left + END_SHARE * self._core_seconds, MOST_AT_END)
+
+    def covers(self, size: int) -> bool:
+        """Return whether a file of this many bytes can be written in the time left."""
+        return self.per_file + size / self._speed <= self._left
+
+    def spend(self, size: int, seconds: float) -> None:
+        """Account for a file that was written in this many seconds."""
+        self._left -= seconds
+        if size < SMALL:
+            self.per_file = seconds
+        else:
+            self._speed = size / seconds
+
+
 class StateCache:
     """The stored states of one run. `limit` is in bytes; `rows` are the rows of the journal's table `states`."""
 
-    def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, folder: StateFolder, rows: Iterable[Row]) -> None:
         self._folder = folder
-        self._limit = limit
+        self.limit: int | None = None
         self._file_of: dict[Key, str] = {}
         self._bytes: dict[str, int] = {}  # size of each file, by name
         for candidate, rung, name, size, _ in rows:
@@ -175,15 +201,11 @@ class StateCache:
         self._worth: list[tuple[float, Key]] = []  # unwritten states: a heap keyed by negative training seconds
         self._trained: dict[int, float] = {}  # training seconds, by candidate
         self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 for a candidate without a state
-        self._allowed = 0.0  # seconds that are left for writing states
-        self._core_seconds = 0.0  # thread seconds spent in jobs during this call
-        self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
+        self._allowance = Allowance()
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Account for the decided jobs, given as the core's columns; `new` has those that were not restored."""
-        core_seconds = float(new["core_seconds"].sum())
-        self._core_seconds += core_seconds
-        self._allowed += SHARE * core_seconds
+        self._allowance.earn(float(new["core_seconds"].sum()))
         names = ("candidate", "rung", "core_seconds", "diverged")
         for candidate, rung, seconds, diverged in zip(*(columns[name].tolist() for name in names), strict=True):
             self._trained[candidate] = self._trained.get(candidate, 0.0) + seconds
@@ -197,14 +219,15 @@ class StateCache:
         while self._worth and size < AT_ONCE and not self._broken:
             seconds, key = self._worth[0]
             expected = size + self._sizes.get(key[0], 0)
-            if -seconds < WORTH * self._seconds or self._takes(expected) > self._allowed:
+            if -seconds < WORTH * self._allowance.per_file or not self._allowance.covers(expected):
                 break
             heapq.heappop(self._worth)
             folds = tuner.states(*key)
             more = self._sizes[key[0]] = _bytes_of(folds)
-            if not folds or self._is_full(size + more):
+            is_full = self.limit is not None and sum(self._bytes.values()) + size + more > self.limit
+            if not folds or is_full:
                 continue
-            if self._takes(size + more) > self._allowed:  # check the limit again with the actual size
+            if not self._allowance.covers(size + more):  # check the limit again with the actual size
                 heapq.heappush(self._worth, (seconds, key))
                 break
             chosen[key] = folds
@@ -213,7 +236,7 @@ class StateCache:
 
     def write_kept(self, tuner: _core.Tuner, changes: Changes) -> None:
         """Write the networks that the result holds into one file, best first, as many as time allows."""
-        self._allowed = min(self._allowed + END_SHARE * self._core_seconds, MOST_AT_END)
+        self._allowance.end()
         chosen: dict[Key, list[Parts]] = {}
         size = 0
         for candidate, rung, there in tuner.kept_jobs():
@@ -221,7 +244,7 @@ class StateCache:
                 continue
             folds = tuner.states(candidate, rung)
             size += _bytes_of(folds)
-            if not folds or self._takes(size) > self._allowed:
+            if not folds or not self._allowance.covers(size):
                 break
             chosen[candidate, rung] = folds
         self._write(chosen, changes)
@@ -270,17 +293,6 @@ class StateCache:
             self._broken = True
             warn_user(f"{error}; the run continues without writing more states, and trains them again if it is resumed")
             return
-        seconds = time.monotonic() - started
-        self._allowed -= seconds
-        if size < SMALL:
-            self._seconds = seconds
-        else:
-            self._speed = size / seconds
+        self._allowance.spend(size, time.monotonic() - started)
         self._staged = (name, size, list(chosen))
         changes.add("states", [(*key, name, size, text) for key in chosen])
-
-    def _takes(self, size: int) -> float:
-        return self._seconds + size / self._speed
-
-    def _is_full(self, more: int) -> bool:
-        return self._limit is not None and sum(self._bytes.values()) + more > self._limit

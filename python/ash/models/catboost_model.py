@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
 from ash._utils.cached import cached_property
 from ash._utils.installation import require_extra
 from ash.models.catboost_trees import ABSENT
 from ash.models.file import MalformedError, check_format
+from ash.models.model import elementary
 
 Numbers = NDArray[np.float64]
 
@@ -120,9 +120,8 @@ class CatBoostTrees:
         present, outputs = self._classes, 1 if self.classes <= 2 else len(self._classes)
         known = bool(np.isin(present, np.arange(max(self.classes, 2))).all())
         check_format(known, f"the CatBoost model has other classes than {self.classes}")
-        check_format(
-            len(self.leaf_values) == outputs * self.leaf_starts[-1], "the CatBoost model has another number of scores"
-        )
+        has_scores = len(self.leaf_values) == outputs * self.leaf_starts[-1]
+        check_format(has_scores, "the CatBoost model has another number of scores")
 
     @property
     def _classes(self) -> NDArray[np.int64]:
@@ -140,24 +139,15 @@ class CatBoostTrees:
             raw = model.predict(pool, prediction_type="RawFormulaVal", thread_count=1)
         scores = np.asarray(raw, np.float64).reshape(len(x), -1)
         if not self.classes:
-            return self._targets(scores)
+            scaled = self.target_scale * scores
+            targets = self.target_mean * elementary("exp", scaled) if self.exponential else self.target_mean + scaled
+            return np.asarray(np.clip(targets, self.target_least, self.target_most), np.float64)
         logits = np.full((len(x), self.classes), 0.0 if self.classes == 2 else ABSENT)
         logits[:, [1] if self.classes == 2 else self._classes] = scores
         logits += self.target_mean
         logits = np.maximum(self.target_scale[0] * (logits - logits.max(axis=1, keepdims=True)), LEAST)
-        shares = _exp(logits)
+        shares = elementary("exp", logits)
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
-
-    def _targets(self, scores: Numbers) -> Numbers:
-        scaled = self.target_scale * scores
-        targets = self.target_mean * _exp(scaled) if self.exponential else self.target_mean + scaled
-        return np.asarray(np.clip(targets, self.target_least, self.target_most), np.float64)
-
-
-def _exp(x: Numbers) -> Numbers:
-    """Return the exponentials, computed by the core in float32, since NumPy's results depend on the CPU."""
-    found = _core.evaluate_elementary("exp", np.asarray(x, np.float32).ravel())
-    return found.reshape(x.shape).astype(np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.models.file import MalformedError, check_format
-from ash.models.lightgbm_text import END
+from ash.models.lightgbm_text import END, HEADER
 
 Splits: TypeAlias = list[tuple[int, float]]
 """The features and borders of an oblivious tree, root first."""
@@ -64,12 +64,11 @@ def lightgbm_text(
         raise MalformedError(f"the CatBoost model is malformed: {type(error).__name__}: {error}") from error
     texts: list[str] = []
     for place, (splits, leaves) in enumerate(trees):
-        own_features = [feature for feature, _ in splits]
-        thresholds = thresholds_of([border for _, border in splits])
+        splits_text = _splits_text(splits)
         for dimension in dimensions:
             absent = [0.0 if place else ABSENT] * len(leaves)
             values = absent if dimension is None else leaves[:, dimension].tolist()
-            texts.append(_tree_text(len(texts), own_features, thresholds, values))
+            texts.append(f"Tree={len(texts)}\n{splits_text}leaf_value={' '.join(map(repr, values))}\n\n\n")
     return _header(texts, features, objective, len(dimensions)) + "".join(texts) + END
 
 
@@ -118,26 +117,16 @@ def _shape(depth: int) -> str:
     return f"num_leaves={nodes + 1}\nnum_cat=0\n{entries}is_linear=0\nshrinkage=1\n"
 
 
-def _tree_text(number: int, features: Sequence[int], thresholds: Sequence[float], leaves: Sequence[float]) -> str:
-    """Return the text of a full binary tree with one split per level."""
-    split_feature = "".join(f"{each} " * 2**level for level, each in enumerate(features))
+def _splits_text(splits: Splits) -> str:
+    """Return the text of a full binary tree with one split per level, without its number and leaves."""
+    thresholds = thresholds_of([border for _, border in splits])
+    split_feature = "".join(f"{feature} " * 2**level for level, (feature, _) in enumerate(splits))
     threshold = "".join(f"{each!r} " * 2**level for level, each in enumerate(thresholds))
-    return (
-        f"Tree={number}\n{_shape(len(features))}split_feature={split_feature[:-1]}\nthreshold={threshold[:-1]}\n"
-        f"leaf_value={' '.join(map(repr, leaves))}\n\n\n"
-    )
+    return f"{_shape(len(splits))}split_feature={split_feature[:-1]}\nthreshold={threshold[:-1]}\n"
 
 
 def _header(texts: Sequence[str], features: int, objective: str, scores: int) -> str:
-    entries = {
-        "version": "v4",
-        "num_class": scores,
-        "num_tree_per_iteration": scores,
-        "label_index": 0,
-        "max_feature_idx": features - 1,
-        "objective": objective,
-        "feature_names": " ".join(f"Column_{place}" for place in range(features)),
-        "feature_infos": " ".join(["none"] * features),
-        "tree_sizes": " ".join(str(len(text)) for text in texts),
-    }
-    return "tree\n" + "".join(f"{key}={value}\n" for key, value in entries.items()) + "\n"
+    names, infos = (f"Column_{place}" for place in range(features)), ["none"] * features
+    lists = (" ".join(each) for each in (names, infos, (str(len(text)) for text in texts)))
+    entries = zip(HEADER, ("v4", scores, scores, 0, features - 1, objective, *lists), strict=True)
+    return "tree\n" + "".join(f"{key}={value}\n" for key, value in entries) + "\n"

@@ -61,9 +61,8 @@ def read_threshold(name: str, value: Any) -> str | float | None:
 
 def decide(probabilities: NDArray[np.floating[Any]], decision_weights: Numbers | None) -> NDArray[np.int64]:
     """Return the class number of each row: the largest product of weight and probability, the first one in a tie."""
-    if decision_weights is None:
-        return np.asarray(probabilities.argmax(axis=1))
-    return np.asarray((probabilities.astype(np.float64) * decision_weights).argmax(axis=1))
+    shares = probabilities if decision_weights is None else probabilities.astype(np.float64) * decision_weights
+    return np.asarray(shares.argmax(axis=1))
 
 
 def decision_of(
@@ -123,7 +122,7 @@ def tune_decision(
     steps = np.zeros(classes, np.int64)
     shares, rarest = probabilities.astype(np.float64) * start, int(counts[counts > 0].min())
     tuned = [1 if positive is None else positive] if is_binary else np.flatnonzero(counts).tolist()
-    if len(np.flatnonzero(counts)) < 2:  # labels of one class show nothing about the decision
+    if np.count_nonzero(counts) < 2:  # labels of one class show nothing about the decision
         tuned = []
     for _ in range(1 if is_binary else MOST_PASSES):
         before = steps.copy()
@@ -144,8 +143,7 @@ def tune_decision(
 
 def _start(metric: str, counts: NDArray[np.int64], sums: Numbers) -> Numbers:
     """Return the weights that are best if the probabilities are right; the least of them for classes without rows."""
-    known = counts > 0
-    rows = np.maximum(counts, 1)
+    known, rows = counts > 0, np.maximum(counts, 1)
     weights = 1.0 / rows if metric == "balanced_accuracy" else sums / rows
     return np.where(known, weights, weights[known].min())
 

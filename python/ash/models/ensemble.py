@@ -42,10 +42,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
+from ash._utils.display import counted
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, ensemble_parts
-from ash.models.model import Model, Outputs
+from ash.models.model import Model, Outputs, elementary
 from ash.models.network import Network
 from ash.models.trees import Trees
 from ash.run_record import RunRecord
@@ -168,17 +168,14 @@ class Ensemble(Model):
     def __repr__(self) -> str:
         """Return one line with the number of members of each kind, the task and the score."""
         trees = sum(isinstance(member, Trees) for member in self.members)
-        networks = len(self.members) - trees
-        counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
-        counts += [f"{trees} boosted-tree model{'s' * (trees > 1)}"] * (trees > 0)
-        kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        return f"Ensemble({', '.join(counts)}, {kind}, {self.shown_score()})"
+        kinds = {"network": len(self.members) - trees, "boosted-tree model": trees}
+        counts = [counted(number, kind) for kind, number in kinds.items() if number]
+        return f"Ensemble({', '.join(counts)}, {self._about()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the state for pickle and copy."""
-        estimate = self.estimated_score, self.estimated_score_std_error
-        own = (self.members, self.weights, self.metric, self.validation_score, self.record)
-        return _rebuild, (*own, self.decision_weights, estimate)
+        own = (self.members, self.weights, self.metric, self.validation_score, self.record, self.decision_weights)
+        return _rebuild, (*own, (self.estimated_score, self.estimated_score_std_error))
 
 
 def average(outputs: Any, weights: Numbers) -> Outputs:
@@ -186,11 +183,9 @@ def average(outputs: Any, weights: Numbers) -> Outputs:
 
     The result has the dtype of the arrays.
     """
-    total: Any = 0.0
-    dtype: Any = None
+    total, dtype = 0.0, None
     for each, weight in zip(outputs, weights.tolist(), strict=True):
-        total = total + weight * each.astype(np.float64)
-        dtype = each.dtype
+        total, dtype = total + weight * each.astype(np.float64), each.dtype
     return np.asarray(total, dtype)
 
 
@@ -233,12 +228,6 @@ def target_errors(predictions: Outputs, targets: Numbers, scale: Numbers) -> Num
     return errors
 
 
-def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Return "exp" or "log" of an array, computed by the core in float32, since NumPy's results depend on the CPU."""
-    found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
-    return found.reshape(x.shape).astype(np.float64)
-
-
 def row_losses(averaged: Numbers) -> Numbers:
     """Return the loss of each row.
 
@@ -257,11 +246,7 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
 
 def pinball_losses(level: float) -> RowLosses:
     """Return a function that maps averaged errors [rows, outputs] to the pinball loss of each row."""
-
-    def losses(averaged: Numbers) -> Numbers:
-        return np.asarray(np.where(averaged > 0, (1 - level) * averaged, -level * averaged).mean(axis=1))
-
-    return losses
+    return lambda errors: np.asarray(np.where(errors > 0, (1 - level) * errors, -level * errors).mean(axis=1))
 
 
 def poisson_losses(targets: Numbers) -> RowLosses:
@@ -278,11 +263,7 @@ def poisson_losses(targets: Numbers) -> RowLosses:
 
 
 def select(
-    terms: Numbers,
-    weights: Numbers | None,
-    size: int,
-    losses_of: RowLosses = row_losses,
-    others: Sequence[int] = (),
+    terms: Numbers, weights: Numbers | None, size: int, losses_of: RowLosses = row_losses, others: Sequence[int] = ()
 ) -> NDArray[np.int64]:
     """Return how often each model was drawn in at most `size` draws: int64 [models].
 

@@ -86,8 +86,7 @@ def estimate(kept: Kept, size: int, fold_scores: FoldScores, scorers: Sequence[S
         return [score(kept.best(), outputs[kept.folds == fold]) for fold, score in enumerate(scorers)]
 
     outputs, gain = fitted
-    found = scores(outputs)
-    mean = _mean(found)
+    mean = _mean(found := scores(outputs))
     if gain is None:
         gain = _mean(scores(predicted(kept, kept, kept.best_counts(size)))) - mean
     error = _error_of_mean(found) if scorers else std_error(kept, outputs)

@@ -136,17 +136,13 @@ def save(
 def _version(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the lowest version of the format that can represent a model."""
     entries = {name for each in (about, *about.get("members", ())) for name in each}
-    if {FOLDS, DECISION, POSITIVE, LEVEL_NUMBERS} & entries or _has_shifts(tensors):
+    means = [tensors[name.removesuffix(TREES) + UNITS[0]] for name in tensors if is_trees(name)]
+    has_shifts = any(len(mean) > 1 and mean.any() for mean in means)  # something is added to the scores of classes
+    if {FOLDS, DECISION, POSITIVE, LEVEL_NUMBERS} & entries or has_shifts:
         return 4
-    if any(is_trees(name) for name in tensors):
+    if means:
         return 3
     return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
-
-
-def _has_shifts(tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Return whether the trees of a classifier have scores to which something is added."""
-    means = (tensors[name.removesuffix(TREES) + UNITS[0]] for name in tensors if is_trees(name))
-    return any(len(mean) > 1 and mean.any() for mean in means)
 
 
 def is_trees(tensor: str) -> bool:
@@ -165,10 +161,7 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 
 
 def model_digest(
-    parts: FileParts,
-    encodings: Sequence[Encoding],
-    classes: NDArray[Any] | None,
-    target_names: tuple[str, ...] | None,
+    parts: FileParts, encodings: Sequence[Encoding], classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
     """Return a hash (64 hexadecimal digits) of all that predictions depend on, such as weights and encoding."""
     about, tensors = _whole(parts, encodings, target_names)
@@ -200,14 +193,10 @@ def network_parts(
 ) -> FileParts:
     """Return a network's metadata entries and tensors, without those of its encoding."""
     parts = core_parts(core)
-    tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
-    for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
-        tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
-        tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
-    tensors |= _bound_tensors(core)
-    tensors |= {f"share.{layer}": np.ascontiguousarray(share) for layer, share in enumerate(parts["shares"])}
-    if parts["numbers"]:
-        tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
+    tensors = {name: parts[name] for name in (*VECTORS, *(["embedding"] if parts["numbers"] else []))}
+    for kind, all_layers in (("weight", "weights"), ("bias", "biases"), ("share", "shares")):
+        tensors |= {f"{kind}.{layer}": values for layer, values in enumerate(parts[all_layers])}
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()} | _bound_tensors(core)
     own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": dict(params)}
     return {"format": FORMAT, **own, **_target_entries(core, quantile), **_score_entries(metric, score)}, tensors
 
@@ -256,9 +245,8 @@ def ensemble_parts(
     """
     members, tensors = [], {WEIGHTS: np.array(weights)}
     for number, ((entries, own), fold) in enumerate(zip(models, folds, strict=True)):
-        members.append(
-            {key: value for key, value in entries.items() if key != "format"} | ({FOLD: fold} if fold else {})
-        )
+        kept = {key: value for key, value in entries.items() if key != "format"}
+        members.append(kept | ({FOLD: fold} if fold else {}))
         tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
 

@@ -159,10 +159,8 @@ def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int
         return [], []
     chosen = order[np.linspace(0, len(order) - 1, min(VALUES, len(order))).astype(np.int64)]
     values, first = np.unique(numbers[chosen], return_index=True)
-    texts: list[float | str | None] = values.tolist()
-    if column.kind == "date":
-        texts = [date_text(days) for days in values.tolist()]
-    return chosen[first].tolist(), texts
+    shown = values.tolist()
+    return chosen[first].tolist(), list(map(date_text, shown)) if column.kind == "date" else shown
 
 
 def _levels(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:

@@ -95,15 +95,14 @@ def read_trees(text: str) -> TreesText:
 def _classes(header: dict[str, str]) -> int:
     """Return the number of classes, 0 for regression; raise MalformedError if it contradicts the objective."""
     objective = header["objective"]
-    counts = tuple(_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
+    classes, trees = (_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
     if objective in REGRESSIONS or objective == "binary sigmoid:1":
-        check_format(counts == (1, 1), f"num_class and num_tree_per_iteration are {counts}, but there is one score")
+        counts = f"num_class and num_tree_per_iteration are {(classes, trees)}"
+        check_format(classes == trees == 1, f"{counts}, but there is one score")
         return 2 if objective.startswith("binary") else 0
-    classes = counts[0]
-    check_format(
-        objective == f"multiclass num_class:{classes}" and classes > 2 and counts == (classes, classes),
-        f"objective {objective!r} with {classes} class(es) and {counts[1]} tree(s) per iteration is not supported",
-    )
+    is_known = objective == f"multiclass num_class:{classes}" and trees == classes > 2
+    what = f"objective {objective!r} with {classes} class(es) and {trees} tree(s) per iteration"
+    check_format(is_known, f"{what} is not supported")
     return classes
 
 
@@ -123,20 +122,15 @@ def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> tuple[i
         wanted = leaves if key == "leaf_value" else leaves - 1
         check_format(len(values) == wanted, f"{key} of {name} has {len(values)} numbers instead of {wanted}")
         columns[key] += values
-    if sets:
-        _read_sets(entries, sets, name, columns)
+    if sets:  # the columns get the words of the sets, and the end of each set in the words of all trees
+        ends, words = (entries[key].split(" ") for key in SET_KEYS)
+        numbers = [_count(end, f"cat_boundaries of {name}") for end in ends]
+        fits = len(numbers) == sets + 1 and numbers[0] == 0 and numbers[-1] == len(words)
+        check_format(fits, f"cat_boundaries of {name} do not match num_cat and cat_threshold")
+        before = len(columns["cat_threshold"])
+        columns["cat_boundaries"] += [str(before + number) for number in numbers[1:]]
+        columns["cat_threshold"] += words
     return leaves, sets
-
-
-def _read_sets(entries: Mapping[str, str], sets: int, name: str, columns: dict[str, list[str]]) -> None:
-    """Append the words of a tree's sets, and the end of each set in the words of all trees, to the columns."""
-    ends, words = (entries[key].split(" ") for key in SET_KEYS)
-    numbers = [_count(end, f"cat_boundaries of {name}") for end in ends]
-    fits = len(numbers) == sets + 1 and numbers[0] == 0 and numbers[-1] == len(words)
-    check_format(fits, f"cat_boundaries of {name} do not match num_cat and cat_threshold")
-    before = len(columns["cat_threshold"])
-    columns["cat_boundaries"] += [str(before + number) for number in numbers[1:]]
-    columns["cat_threshold"] += words
 
 
 def _tables(columns: dict[str, list[str]], leaf_starts: list[int], set_counts: list[int]) -> dict[str, NDArray[Any]]:
@@ -169,9 +163,8 @@ def _entries(lines: Sequence[str], what: str) -> dict[str, str]:
 
 
 def _count(value: str, what: str) -> int:
-    check_format(
-        value.isascii() and value.isdigit() and len(value) < 10, f"{what} is {value[:20]!r}, which is not a count"
-    )
+    is_count = value.isascii() and value.isdigit() and len(value) < 10
+    check_format(is_count, f"{what} is {value[:20]!r}, which is not a count")
     return int(value)
 
 

@@ -128,17 +128,13 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
 
 
 def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Trees | Ensemble:
+    """Return the model with its weights of the decision and its positive class."""
     if about["format"] == ENSEMBLE_FORMAT:
         model: Network | Trees | Ensemble = _read_ensemble(tensors, about)
     else:
         _check_metadata(about)
         encoding = _read_encoding(tensors, about)
         model = _read_member(tensors, about, encoding, _read_labels(about["classes"]))
-    return _with_decision(model, about)
-
-
-def _with_decision(model: Network | Trees | Ensemble, about: dict[str, Any]) -> Network | Trees | Ensemble:
-    """Return the model with its weights of the decision and its positive class."""
     positive = about.get(POSITIVE, positive_class(model.classes_, None))
     classes = 0 if model.classes_ is None else len(model.classes_)
     is_class = POSITIVE not in about or (type(positive) is int and 0 <= positive < classes == 2)
@@ -168,8 +164,8 @@ def _read_estimate(given: Any) -> tuple[float, float]:
     is_pair = isinstance(given, list) and len(given) == 2
     is_valid = is_pair and all(each is None or (type(each) is float and math.isfinite(each)) for each in given)
     check_format(is_valid, f"{ESTIMATE} is not a score and its standard error")
-    score, std_error = (math.nan if each is None else each for each in given)
-    return score, std_error
+    score, std_error = given
+    return _number(score), _number(std_error)
 
 
 def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -225,13 +221,13 @@ def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
     parts = _split_members(tensors, about)
     for _, entries in parts:
         _check_metadata(entries)
-    members = [
-        _read_member(part, entries, encodings[_fold_of(entries, len(encodings))], classes) for part, entries in parts
-    ]
+    folds = [_fold_of(entries, len(encodings)) for _, entries in parts]
+    pairs = zip(parts, folds, strict=True)
+    members = [_read_member(part, entries, encodings[fold], classes) for (part, entries), fold in pairs]
     outputs = {len(member.core.target_mean) for member in members}
     check_format(len(outputs) == 1, f"its members have {sorted(outputs)} outputs")
-    weights = _read_weights(tensors, len(members))
-    return Ensemble(members, weights, metric=about["metric"], validation_score=_score(about))
+    weights, score = _read_weights(tensors, len(members)), _number(about.get("validation_score"))
+    return Ensemble(members, weights, metric=about["metric"], validation_score=score)
 
 
 def _read_member(
@@ -269,40 +265,31 @@ def _read_trees(
     tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
 ) -> Trees:
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
-    units = dict.fromkeys((*UNITS, *bounds), ("float64", 1))
-    _check_tensors(tensors, {TREES: ("uint8", 1), **units}, "boosted trees")
+    names = (*UNITS, *bounds)
+    _check_tensors(tensors, {TREES: ("uint8", 1), **dict.fromkeys(names, ("float64", 1))}, "boosted trees")
     _check_units(tensors)
     if LEVEL_NUMBERS in about:
         encoding = encoding.with_level_numbers
+    content = tensors[TREES].tobytes()
+    units: dict[str, Any] = {EXPONENTIAL: EXPONENTIAL in about, **{name: tensors[name] for name in names}}
+    count, outputs = 0 if classes is None else len(classes), len(tensors["target_mean"])
     if CATBOOST_FORMAT in about:
-        return _read_catboost(tensors, about, encoding, classes)
-    try:
-        text = tensors[TREES].tobytes().decode()
-    except UnicodeDecodeError as error:
-        raise MalformedError("trees are not UTF-8 text") from error
-    core = core_of(
-        text,
-        classes=0 if classes is None else len(classes),
-        exponential=EXPONENTIAL in about,
-        **{name: tensors[name] for name in units},
-    )
-    _check_fit(tensors, about, encoding, classes, features=core.features, outputs=len(core.target_mean))
-    least = encoding.columns_end if encoding.has_level_numbers else core.features
-    splits_numbers = bool((core.feature[core.missing == CATEGORY] < least).any())
-    check_format(not splits_numbers, "trees split a feature into levels that is not a level number")
-    return Trees(core, text, encoding=encoding, classes=classes, **_facts(about))
-
-
-def _read_catboost(
-    tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
-) -> Trees:
-    outputs, content = len(tensors["target_mean"]), tensors[TREES].tobytes()
-    count = 0 if classes is None else len(classes)
-    core = with_units(content, encoding.features, count, {**tensors, EXPONENTIAL: EXPONENTIAL in about})
-    check_format(outputs == max(count, 1), f"target_mean has {outputs} numbers")
-    core.check()
+        core: Any = with_units(content, encoding.features, count, units)
+        check_format(outputs == max(count, 1), f"target_mean has {outputs} numbers")
+        core.check()
+        text: str | bytes = content
+    else:
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedError("trees are not UTF-8 text") from error
+        core = core_of(text, classes=count, **units)
     _check_fit(tensors, about, encoding, classes, features=core.features, outputs=outputs)
-    return Trees(core, content, encoding=encoding, classes=classes, **_facts(about))
+    if isinstance(core, _core.Trees):
+        least = encoding.columns_end if encoding.has_level_numbers else core.features
+        splits_numbers = bool((core.feature[core.missing == CATEGORY] < least).any())
+        check_format(not splits_numbers, "trees split a feature into levels that is not a level number")
+    return Trees(core, text, encoding=encoding, classes=classes, **_facts(about))
 
 
 def _check_fit(
@@ -315,21 +302,14 @@ def _check_fit(
     outputs: int,
 ) -> None:
     """Raise MalformedError unless a network or trees fit the columns and labels of the file."""
+    inputs, labels = encoding.features, outputs if classes is None else len(classes)
+    means, targets = outputs if classes is not None else len(tensors["target_mean"]), about.get("target_names")
+    named = 1 if classes is not None else outputs
     check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
-    check_format(
-        encoding.features == features, f"the model has {features} inputs, but its columns give {encoding.features}"
-    )
-    check_format(
-        classes is None or len(classes) == outputs, f"the model has {outputs} outputs, but another number of classes"
-    )
-    check_format(
-        classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not match the last layer"
-    )
-    targets = about.get("target_names")
-    check_format(
-        targets is None or len(targets) == (1 if classes is not None else outputs),
-        "target_names do not match the outputs",
-    )
+    check_format(inputs == features, f"the model has {features} inputs, but its columns give {inputs}")
+    check_format(labels == outputs, f"the model has {outputs} outputs, but another number of classes")
+    check_format(means == outputs, "target_mean does not match the last layer")
+    check_format(targets is None or len(targets) == named, "target_names do not match the outputs")
 
 
 def _facts(about: dict[str, Any]) -> dict[str, Any]:
@@ -339,14 +319,13 @@ def _facts(about: dict[str, Any]) -> dict[str, Any]:
         "target_names": None if targets is None else tuple(targets),
         "params": {key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
         "metric": about["metric"],
-        "validation_score": _score(about),
+        "validation_score": _number(about.get("validation_score")),
         "quantile": about.get(QUANTILE),
     }
 
 
-def _score(about: dict[str, Any]) -> float:
-    score = about.get("validation_score")
-    return math.nan if score is None else float(score)
+def _number(saved: float | None) -> float:
+    return math.nan if saved is None else saved
 
 
 def _parse_metadata(text: str) -> dict[str, Any]:
@@ -363,10 +342,8 @@ def _parse_metadata(text: str) -> dict[str, Any]:
         raise MalformedError(f"metadata names none of the formats {', '.join(FORMATS)}")
     version = about.get("version")
     check_format(type(version) is int and version >= 1, f"invalid version {version!r}")
-    check_format(
-        version in VERSIONS,
-        f"written in version {version} of the format; this ash reads up to {VERSIONS[-1]}: update ash",
-    )
+    newest = f"written in version {version} of the format; this ash reads up to {VERSIONS[-1]}: update ash"
+    check_format(version in VERSIONS, newest)
     return about
 
 
@@ -379,7 +356,13 @@ def _check_metadata(about: dict[str, Any]) -> None:
         is_known = CATBOOST_FORMAT not in about or (about[CATBOOST_FORMAT] is True and LEVEL_NUMBERS in about)
         check_format(is_known, "catboost_format is not true, or lacks level_numbers")
     else:
-        _check_layer_entries(about)
+        check_format(isinstance(about.get("activations"), list), "activations is not a list")
+        for name in about["activations"]:
+            check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
+        numbers = about.setdefault("numbers", [])  # absent in older files, whose networks have no embeddings
+        check_format(is_list_of(numbers, int), "numbers is not a list of features")
+        are_ascending = all(a < b for a, b in itertools.pairwise([-1, *numbers]))
+        check_format(are_ascending, "numbers are not ascending feature numbers")
     names = about.get("target_names")
     check_format(names is None or is_list_of(names, str), "target_names is not a list of names")
     check_format(isinstance(about.get("params"), dict), "params is not a JSON object")
@@ -392,30 +375,13 @@ def _check_metadata(about: dict[str, Any]) -> None:
     _check_score(about)
 
 
-def _check_layer_entries(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless there are activations and a list of embedded features."""
-    activations = about.get("activations")
-    check_format(isinstance(activations, list), "activations is not a list")
-    for name in about["activations"]:
-        check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.setdefault("numbers", [])  # absent in older files, whose networks have no embeddings
-    check_format(is_list_of(numbers, int), "numbers is not a list of features")
-    check_format(
-        all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are not ascending feature numbers"
-    )
-
-
 def _check_score(about: dict[str, Any]) -> None:
     """Replace an alias of the metric; raise MalformedError if the score is invalid or the metric unfit for the task."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
-    others = METRICS["classification" if _task(about) == "regression" else "regression"]
+    others = METRICS["classification" if about.get("classes") is None else "regression"]
     check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit the task")
     score = about.get("validation_score")
     check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is not a number")
-
-
-def _task(about: dict[str, Any]) -> str:
-    return "regression" if about.get("classes") is None else "classification"
 
 
 def _split_members(
@@ -432,15 +398,14 @@ def _split_members(
         check_format(number in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)")
         if name != WEIGHTS:
             parts[number][own] = tensor
-    return [(part, _member_entries(part, about, own)) for part, own in zip(parts.values(), members, strict=True)]
-
-
-def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    has_trees = TREES in part
-    optional = {EXPONENTIAL, QUANTILE, FOLD, *([LEVEL_NUMBERS, CATBOOST_FORMAT] if has_trees else [])}
-    is_known = own.keys() - optional == (TREES_KEYS if has_trees else NETWORK_KEYS)
-    check_format(is_known, "a member has missing or unexpected entries")
-    return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
+    found = []
+    for part, entries in zip(parts.values(), members, strict=True):
+        has_trees = TREES in part
+        optional = {EXPONENTIAL, QUANTILE, FOLD, *([LEVEL_NUMBERS, CATBOOST_FORMAT] if has_trees else [])}
+        is_known = entries.keys() - optional == (TREES_KEYS if has_trees else NETWORK_KEYS)
+        check_format(is_known, "a member has missing or unexpected entries")
+        found.append((part, {**about, **entries, "format": TREES_FORMAT if has_trees else FORMAT}))
+    return found
 
 
 def _fold_of(entries: dict[str, Any], folds: int) -> int:
@@ -454,12 +419,10 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
     """Return the weight of each member of an ensemble."""
     check_format(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
     weights = tensors[WEIGHTS]
-    check_format(
-        weights.dtype == np.float64 and weights.shape == (members,), f"weights are {weights.dtype} {weights.shape}"
-    )
-    check_format(
-        bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are not positive shares of 1"
-    )
+    fits = weights.dtype == np.float64 and weights.shape == (members,)
+    check_format(fits, f"weights are {weights.dtype} {weights.shape}")
+    are_shares = bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9
+    check_format(are_shares, "weights are not positive shares of 1")
     return weights
 
 
@@ -476,8 +439,8 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
             wanted[f"share.{layer}"] = ("float32", 1)
     _check_tensors(tensors, wanted, f"{layers} layer(s)")
     features = len(tensors["input_center"])
-    check_format(not numbers or numbers[-1] < features, f"a feature in numbers is not one of the {features} features")
     if numbers:
+        check_format(numbers[-1] < features, f"a feature in numbers is not one of the {features} features")
         shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
         check_format(shape == fit, f"embedding has shape {shape} instead of {fit}")
     inputs = features + EMBEDDED * len(numbers)
@@ -491,9 +454,8 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
     for name in ("input_scale", "input_limit"):
         check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not match input_center")
     check_format(bool((tensors["input_scale"] > 0).all()), "a scale is not positive")
-    check_format(
-        bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds a value other than 0 and 3"
-    )
+    are_limits = bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all())
+    check_format(are_limits, "input_limit holds a value other than 0 and 3")
     _check_units(tensors)
 
 

@@ -13,9 +13,9 @@ import contextlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,10 @@ class Model(ABC):
         if math.isnan(self.estimated_score):
             return f"validation {self.metric} {self.validation_score:.4g}"
         return f"estimated {self.metric} {shown_estimate(self.estimated_score, self.estimated_score_std_error)}"
+
+    def _about(self) -> str:
+        """Return the task and the score as text."""
+        return f"{'regression' if self.classes_ is None else f'{len(self.classes_)} classes'}, {self.shown_score()}"
 
     @abstractmethod
     def file_parts(self) -> FileParts:
@@ -269,15 +273,9 @@ class Model(ABC):
         if metric in OF_LABELS and self.decision_weights is not None:
             outputs = np.eye(classes, dtype=np.float32)[decide(outputs, self.decision_weights)]
         positive = self.positive if positive is None else positive
-        return _core.score(
-            metric,
-            targets,
-            outputs,
-            classes,
-            [] if weights is None else weights.tolist(),
-            0.5 if self.quantile is None else self.quantile,
-            1 if positive is None else positive,
-        )
+        row_weights = [] if weights is None else weights.tolist()
+        quantile, positive = 0.5 if self.quantile is None else self.quantile, 1 if positive is None else positive
+        return _core.score(metric, targets, outputs, classes, row_weights, quantile, positive)
 
     @property
     def decision_threshold(self) -> float | NDArray[np.float64]:
@@ -304,10 +302,12 @@ class Model(ABC):
         -------
         Network, Trees or Ensemble
         """
-        if weights is None and self.decision_weights is None:
-            return self
+        return self if weights is None and self.decision_weights is None else self._with(decision_weights=weights)
+
+    def _with(self, **attributes: Any) -> Self:
+        """Return a copy with other values of these attributes."""
         twin = object.__new__(type(self))
-        vars(twin).update(vars(self), decision_weights=weights)
+        vars(twin).update(vars(self), **attributes)
         return twin
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -362,8 +362,7 @@ class Model(ABC):
             message says what to do.
         """
         schema, scaling = self.encoding.schema, describe(self).only_scaling("scaled features")
-        frame = schema.read(read_frame(X, wanted=schema.names), self._called)
-        frame = schema.checked(frame)
+        frame = schema.checked(schema.read(read_frame(X, wanted=schema.names), self._called))
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
             rows = slice(first, stop)
@@ -573,17 +572,64 @@ class Model(ABC):
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
 
+class SingleModel(Model):
+    """The base class of `Network` and `Trees`: models that can be the members of an ensemble.
+
+    `core` is the model of the core, which predicts for rows in the model's encoding.
+    """
+
+    core: Any
+    params: dict[str, Any]
+
+    def __init__(
+        self,
+        core: Any,
+        *,
+        encoding: Encoding,
+        classes: NDArray[Any] | None,
+        target_names: tuple[str, ...] | None,
+        params: Mapping[str, Any],
+        metric: str,
+        validation_score: float,
+        quantile: float | None = None,
+    ) -> None:
+        self.core = core
+        self.encoding = encoding
+        self.classes_ = classes
+        self.target_names = target_names
+        self.params = dict(params)
+        self.metric = metric
+        self.validation_score = validation_score
+        self.quantile = quantile
+
+    @property
+    def is_exponential(self) -> bool:
+        """Return whether the raw outputs are logarithms of the target."""
+        return bool(self.core.exponential)
+
+    def weighted_members(self) -> list[tuple[Self, float]]:
+        """Return only this model, with weight 1."""
+        return [(self, 1.0)]
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
+        return cast(Outputs, self.core.predict(rows, threads))
+
+
 def joined(outputs: Sequence[Outputs]) -> Outputs:
     """Return the outputs of consecutive rows as one array."""
-    if len(outputs) > 1:
-        whole: Any = np.concatenate(outputs)
-        outputs = [whole]
-    return outputs[0]
+    whole: Any = np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+    return cast(Outputs, whole)
 
 
 def _team(rows: int, threads: int | None) -> int:
     """Return the number of threads to predict this many rows: `threads` if given, otherwise 1 if there are few rows."""
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
+
+
+def elementary(function: str, x: NDArray[Any]) -> NDArray[np.float64]:
+    """Return "exp" or "log" of an array, computed by the core in float32, since NumPy's results depend on the CPU."""
+    found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
+    return found.reshape(x.shape).astype(np.float64)
 
 
 def normalized(probabilities: Outputs) -> NDArray[np.float64]:

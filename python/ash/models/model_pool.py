@@ -47,7 +47,6 @@ from ash.models.ensemble import (
     RowLosses,
     average,
     class_errors,
-    elementary,
     label_probabilities,
     mean_loss,
     pinball_losses,
@@ -56,10 +55,10 @@ from ash.models.ensemble import (
     select,
     target_errors,
 )
-from ash.models.model import Model, Outputs
+from ash.models.model import Model, Outputs, elementary
 from ash.models.network import Network
 from ash.models.trees import Boosted, Trees
-from ash.options import Options, core_loss
+from ash.options import RunPlan, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
@@ -172,8 +171,7 @@ class Kept:
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn in at most `size` draws; for size 1, only the best is drawn."""
         terms, losses = self._terms()
-        kinds = [type(each) for each in self.networks]
-        others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
+        others = [place for place, each in enumerate(self.networks) if type(each) is not type(self.networks[0])][:1]
         return select(terms, self.data_weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
@@ -188,10 +186,8 @@ class Kept:
     def decision(self, predictions: Outputs) -> Numbers | None:
         """Return the weights of the decision for these predictions [rows, classes] of a model for all rows."""
         best = self.networks[0]
-        if best.classes_ is None:
-            return None
-        about = (self.labels, self.weights, best.positive, self.class_factors)
-        return decision_of(self.threshold, best.metric, predictions, *about)
+        about = (self.weights, best.positive, self.class_factors)
+        return decision_of(self.threshold, best.metric, predictions, self.labels, *about) if self.classes else None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -222,16 +218,12 @@ class Kept:
         return terms_of(self.predictions, self.labels), row_losses
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
-        drawn = np.flatnonzero(counts)
-        shares = counts[drawn] / counts.sum()
-        folds, factor = len(self.members[0]), self.factor_of(counts)
-        members = [network for index in drawn.tolist() for network in self.members[index]]
-        if factor != 1:
-            members = [member.sharper(factor) for member in members]
+        drawn, folds, factor = np.flatnonzero(counts), len(self.members[0]), self.factor_of(counts)
+        members = [network.sharper(factor) for index in drawn.tolist() for network in self.members[index]]
         outputs = self.outputs_of(counts, factor)
-        weights, metric = np.repeat(shares / folds, folds), self.native_metric
-        ensemble = Ensemble(members, weights, metric=metric, validation_score=math.nan)
-        ensemble = ensemble.with_decision(self.decision(outputs))
+        weights, metric = np.repeat(counts[drawn] / counts.sum() / folds, folds), self.native_metric
+        alone = Ensemble(members, weights, metric=metric, validation_score=math.nan)
+        ensemble = alone.with_decision(self.decision(outputs))
         ensemble.validation_score = self._score_of(ensemble, outputs)
         return ensemble
 
@@ -254,9 +246,8 @@ class Kept:
         folds are not on one scale, since the shares of the classes differ between their training rows.
         """
         rows = np.arange(len(outputs)) if rows is None else rows
-        parts = [rows]
-        if self.native_metric in NEED_ALL_CLASSES:
-            parts = [rows[self.folds[rows] == fold] for fold in np.unique(self.folds[rows])]
+        folds = self.folds[rows]
+        parts = [rows[folds == each] for each in np.unique(folds)] if self.native_metric in NEED_ALL_CLASSES else [rows]
         scores = [self._score_of(self.networks[0], outputs, part) for part in parts]
         known = [(score, len(part)) for score, part in zip(scores, parts, strict=True) if not math.isnan(score)]
         total = sum(count for _, count in known)
@@ -285,9 +276,7 @@ class Kept:
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
     """Return the number of networks to keep: `keep`, or as many as fit in PREDICTION_CELLS, between 1 and KEEP."""
-    if keep is not None:
-        return keep
-    return int(np.clip(PREDICTION_CELLS // (rows * outputs), 1, KEEP))
+    return int(np.clip(PREDICTION_CELLS // (rows * outputs), 1, KEEP)) if keep is None else keep
 
 
 def prediction_bytes(kept: int, cells: int, classifies: bool) -> int:
@@ -311,9 +300,9 @@ def read_kept(
     tuner: _core.Tuner,
     split: Split,
     params: Sequence[Params],
-    options: Options,
+    options: RunPlan,
+    trees: KeptTrees,
     work: float = math.inf,
-    trees: KeptTrees | None = None,
 ) -> Kept | None:
     """Return the best models that have been kept so far, or None if nothing was kept.
 
@@ -323,14 +312,18 @@ def read_kept(
     calibrated. The models of each fold predict with the encoding of their fold (`Split.predicting`).
     """
     networks, predictions = tuner.kept(work)
-    if trees is not None:
+    if len(networks) < len(tuner.kept_jobs()):
         networks, predictions = _with_trees(tuner, networks, predictions, trees)
     if not networks:
         return None
     folds, table = split.folds, split.table
-    predictions = _unweighted(predictions, table.factors)
+    if table.factors is not None:  # the probabilities for rows without the weights of the classes
+        shares = predictions / table.factors
+        predictions = np.asarray(shares / shares.sum(axis=2, keepdims=True), np.float32)
     candidates, rungs, scores, cores = zip(*networks, strict=True)
-    targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
+    targets = np.concatenate([fold.y[fold.validation] for fold in folds])
+    row_weights = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
+    weights = np.concatenate(row_weights) if row_weights else None
     factors = [1.0] * len(cores)
     for place, candidate in enumerate(candidates):
         if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
@@ -361,14 +354,6 @@ def read_kept(
     )
 
 
-def _unweighted(predictions: Outputs, factors: Numbers | None) -> Outputs:
-    """Return the probabilities [models, rows, classes] for rows without the class weights `factors` of the training."""
-    if factors is None:
-        return predictions
-    shares = predictions / factors
-    return np.asarray(shares / shares.sum(axis=2, keepdims=True), np.float32)
-
-
 def _with_trees(
     tuner: _core.Tuner, networks: list[Any], predictions: Outputs, trees: KeptTrees
 ) -> tuple[list[Any], Outputs]:
@@ -384,11 +369,6 @@ def _with_trees(
             found.append((candidate, rung, job.score, job.folds))
             rows.append(job.predictions)
     return found, np.stack(rows) if rows else predictions
-
-
-def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
-    weights = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
-    return np.concatenate(weights) if weights else None
 
 
 def _units(fold: Fold) -> NDArray[np.int64]:
@@ -414,7 +394,7 @@ def member_of(
     core: _core.Network | Boosted,
     fold: Fold,
     params: Params,
-    options: Options,
+    options: RunPlan,
     score: float,
     encoding: Encoding | None = None,
 ) -> Member:
@@ -422,17 +402,11 @@ def member_of(
     encoding = encoding or fold.encoding.predicting
     if isinstance(core, Boosted) and core.has_level_numbers:
         encoding = encoding.with_level_numbers
-    about: dict[str, Any] = {
-        "encoding": encoding,
-        "classes": fold.table.classes_,
-        "target_names": fold.table.target_names,
-        "params": params,
-        "metric": str(options.metric),
-        "validation_score": score,
-        "quantile": options.quantile,
-    }
+    table = fold.table
+    about: dict[str, Any] = {"encoding": encoding, "classes": table.classes_, "target_names": table.target_names}
+    about |= {"params": params, "metric": options.metric, "validation_score": score, "quantile": options.quantile}
     member = Network(core, **about) if isinstance(core, _core.Network) else Trees(core.core, core.text, **about)
-    member.positive = fold.table.positive
+    member.positive = table.positive
     return member
 
 
@@ -450,7 +424,7 @@ def sharpness(predictions: Outputs, shares: Numbers, labels: NDArray[np.int64], 
 
     @cache
     def loss(step: int) -> float:
-        found = predictions if step == 0 else [_of_logits(each, factor_of(step)) for each in logits]
+        found = predictions if step == 0 else [_softmax(factor_of(step) * each) for each in logits]
         own = [label_probabilities(each[None], labels)[0] for each in found]
         mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
         return mean_loss(row_losses(mean), weights) + (step / STEPS / SPREAD) ** 2 / (2 * count)
@@ -468,17 +442,13 @@ def factor_of(step: int) -> float:
 
 def sharpened(predictions: Outputs, factor: float) -> Outputs:
     """Return a network's predictions [rows, classes] after its logits are multiplied by a factor."""
-    return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
-
-
-def _of_logits(logits: Numbers, factor: float) -> NDArray[np.float32]:
-    return np.asarray(_softmax(factor * logits), np.float32)
+    return predictions if factor == 1 else _softmax(factor * _logits(predictions))
 
 
 def _logits(predictions: Outputs) -> Numbers:
     return elementary("log", np.maximum(predictions, _TINY))
 
 
-def _softmax(logits: Numbers) -> Numbers:
+def _softmax(logits: Numbers) -> NDArray[np.float32]:
     exponentials = elementary("exp", logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)

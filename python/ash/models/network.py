@@ -4,19 +4,18 @@ The core's network holds only numbers: weights and standardization. `Network` ad
 training. It is immutable and thread-safe.
 """
 
-from collections.abc import Mapping
+import copyreg
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, core_parts, network_parts
-from ash.models.model import Model, Outputs
+from ash.models.model import SingleModel
 
 
-class Network(Model):
+class Network(SingleModel):
     """A trained multilayer perceptron with the scaling of its inputs and targets.
 
     It is returned by `Result.model` or `ash.load`; do not construct it yourself.
@@ -59,42 +58,13 @@ class Network(Model):
     (178, 3)
     """
 
+    core: _core.Network
     _called = "the network"
-
-    def __init__(
-        self,
-        core: _core.Network,
-        *,
-        encoding: Encoding,
-        classes: NDArray[Any] | None,
-        target_names: tuple[str, ...] | None,
-        params: Mapping[str, Any],
-        metric: str,
-        validation_score: float,
-        quantile: float | None = None,
-    ) -> None:
-        self.core = core
-        self.encoding = encoding
-        self.classes_ = classes
-        self.target_names = target_names
-        self.params = dict(params)
-        self.metric = metric
-        self.validation_score = validation_score
-        self.quantile = quantile
 
     @property
     def n_outputs_(self) -> int:
         """Return the number of columns of y."""
         return len(self.core.target_mean) if self.classes_ is None else 1
-
-    @property
-    def is_exponential(self) -> bool:
-        """Return whether the network's outputs are logarithms of the target."""
-        return self.core.exponential
-
-    def weighted_members(self) -> "list[tuple[Network, float]]":
-        """Return only this network, with weight 1."""
-        return [(self, 1.0)]
 
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the network in a file."""
@@ -108,9 +78,7 @@ class Network(Model):
         factor : float
             Above 0. Probabilities change; predicted labels do not.
         """
-        twin = Network.__new__(Network)
-        vars(twin).update(vars(self), core=sharpen(self.core, factor))
-        return twin
+        return self if factor == 1 else self._with(core=sharpen(self.core, factor))
 
     def shifted(self, shift: NDArray[np.float64]) -> "Network":
         """Return the classifier with numbers added to the logits of its classes.
@@ -122,23 +90,13 @@ class Network(Model):
         parts = core_parts(self.core)
         *before, last = parts["biases"]
         parts["biases"] = [*before, last + shift.astype(np.float32)]
-        twin = Network.__new__(Network)
-        vars(twin).update(vars(self), core=_core.Network(**parts))
-        return twin
-
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
-        return self.core.predict(rows, threads)
+        return self._with(core=_core.Network(**parts))
 
     def __repr__(self) -> str:
         """Return one line with the widths, activations, task and score."""
         widths = [self.n_features_in_, *(len(bias) for bias in self.core.biases)]
         activations = ", ".join(dict.fromkeys(self.core.activations)) or "linear"
-        kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        return f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, {self.shown_score()})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return the state for pickle and copy, with the core's network as arrays."""
-        return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
+        return f"Network({'-'.join(map(str, widths))}, {activations}, {self._about()})"
 
 
 def sharpen(core: _core.Network, factor: float) -> _core.Network:
@@ -152,7 +110,8 @@ def sharpen(core: _core.Network, factor: float) -> _core.Network:
     return _core.Network(**parts)
 
 
-def _rebuild(parts: dict[str, Any], attributes: dict[str, Any]) -> Network:
-    network = Network.__new__(Network)
-    vars(network).update(attributes, core=_core.Network(**parts))
-    return network
+def _unpickled(parts: dict[str, Any]) -> _core.Network:
+    return _core.Network(**parts)
+
+
+copyreg.pickle(_core.Network, lambda network: (_unpickled, (core_parts(network),)))

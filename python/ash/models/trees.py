@@ -3,7 +3,8 @@
 Trees get the same encoded rows as networks, but with unscaled numbers. They are immutable and thread-safe.
 """
 
-from collections.abc import Mapping, Sequence
+import copyreg
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding.encoding import Encoding
 from ash.models.catboost_model import CatBoostTrees
 from ash.models.file import (
     CATBOOST_FORMAT,
@@ -23,7 +23,7 @@ from ash.models.file import (
     trees_parts,
 )
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
-from ash.models.model import Model, Outputs
+from ash.models.model import SingleModel
 
 
 class Boosted(NamedTuple):
@@ -36,7 +36,7 @@ class Boosted(NamedTuple):
     """Whether the features include the level numbers of categories."""
 
 
-class Trees(Model):
+class Trees(SingleModel):
     """Boosted trees, trained by LightGBM or CatBoost, with the scaling of their target.
 
     It is returned by `Result.model` or `ash.load`, or is a member of an ensemble; do not construct it yourself. It
@@ -74,42 +74,16 @@ class Trees(Model):
     (178, 3)
     """
 
-    def __init__(
-        self,
-        core: _core.Trees | CatBoostTrees,
-        text: str | bytes,
-        *,
-        encoding: Encoding,
-        classes: NDArray[Any] | None,
-        target_names: tuple[str, ...] | None,
-        params: Mapping[str, Any],
-        metric: str,
-        validation_score: float,
-        quantile: float | None = None,
-    ) -> None:
-        self.core = core
+    core: _core.Trees | CatBoostTrees
+
+    def __init__(self, core: _core.Trees | CatBoostTrees, text: str | bytes, **about: Any) -> None:
+        super().__init__(core, **about)
         self.text = predicting_part(text) if isinstance(text, str) else text
-        self.encoding = encoding
-        self.classes_ = classes
-        self.target_names = target_names
-        self.params = dict(params)
-        self.metric = metric
-        self.validation_score = validation_score
-        self.quantile = quantile
 
     @property
     def n_outputs_(self) -> int:
         """Return the number of columns of y, which is always 1."""
         return 1
-
-    @property
-    def is_exponential(self) -> bool:
-        """Return whether the raw scores are logarithms of the target."""
-        return self.core.exponential
-
-    def weighted_members(self) -> "list[tuple[Trees, float]]":
-        """Return only these trees, with weight 1."""
-        return [(self, 1.0)]
 
     def file_parts(self) -> FileParts:
         """Return the metadata entries and the tensors that represent the trees in a file."""
@@ -127,9 +101,7 @@ class Trees(Model):
         factor : float
             Above 0. Probabilities change; predicted labels do not.
         """
-        if factor == 1:
-            return self
-        return self._with_units(target_scale=factor * self.core.target_scale)
+        return self if factor == 1 else self._with_units(target_scale=factor * self.core.target_scale)
 
     def shifted(self, shift: NDArray[np.float64]) -> "Trees":
         """Return the classifier with numbers added to the scores of its classes, before `sharper` multiplies them.
@@ -141,30 +113,20 @@ class Trees(Model):
         return self._with_units(target_mean=self.core.target_mean + shift)
 
     def _with_units(self, **units: Any) -> "Trees":
-        core = self.core
-        parts = replace(core, **units) if isinstance(core, CatBoostTrees) else {**trees_arguments(core), **units}
-        return _rebuild(parts, vars(self))
-
-    def _predict_rows(self, rows: NDArray[Any], threads: int) -> Outputs:
-        return self.core.predict(rows, threads)
+        if isinstance(self.core, CatBoostTrees):
+            return self._with(core=replace(self.core, **units))
+        return self._with(core=_core.Trees(**{**trees_arguments(self.core), **units}))
 
     def __repr__(self) -> str:
         """Return one line with the number of trees, the task and the score."""
-        kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
-        trees = len(self.core.leaf_starts) - 1
-        return f"Trees({trees} trees, {kind}, {self.shown_score()})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return the state for pickle and copy, with the core's trees as arrays."""
-        parts = self.core if isinstance(self.core, CatBoostTrees) else trees_arguments(self.core)
-        return _rebuild, (parts, {**vars(self), "core": None})
+        return f"Trees({len(self.core.leaf_starts) - 1} trees, {self._about()})"
 
 
-def _rebuild(parts: dict[str, Any] | CatBoostTrees, attributes: dict[str, Any]) -> Trees:
-    trees = Trees.__new__(Trees)
-    core = parts if isinstance(parts, CatBoostTrees) else _core.Trees(**parts)
-    vars(trees).update(attributes, core=core)
-    return trees
+def _unpickled(arguments: dict[str, Any]) -> _core.Trees:
+    return _core.Trees(**arguments)
+
+
+copyreg.pickle(_core.Trees, lambda trees: (_unpickled, (trees_arguments(trees),)))
 
 
 def core_of(
@@ -199,15 +161,11 @@ def core_of(
     MalformedError
         The text is malformed or not supported, or does not fit the arguments.
     """
-    read = read_trees(text)
-    check_format(
-        read.classes == classes, f"objective {read.objective!r} of the trees does not fit {classes or 'no'} classes"
-    )
-    is_unfit = read.objective in LOGARITHMS and not exponential
-    check_format(not is_unfit, f"objective {read.objective!r} of the trees needs exponential targets")
-    outputs = max(classes, 1)
-    fits = len(target_mean) in (0, outputs)
-    check_format(fits, f"target_mean has {len(target_mean)} numbers, but the trees have {outputs} output(s)")
+    read, outputs = read_trees(text), max(classes, 1)
+    objective, means = f"objective {read.objective!r} of the trees", len(target_mean)
+    check_format(read.classes == classes, f"{objective} does not fit {classes or 'no'} classes")
+    check_format(exponential or read.objective not in LOGARITHMS, f"{objective} needs exponential targets")
+    check_format(means in (0, outputs), f"target_mean has {means} numbers, but the trees have {outputs} output(s)")
     try:
         return _core.Trees(
             read.features,

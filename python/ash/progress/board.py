@@ -89,16 +89,13 @@ class Board:
             elif kind == "promoted":
                 rung.promoted += 1
             else:
-                self._finish(rung, kind, score)
-
-    def _finish(self, rung: RungCounts, kind: str, score: float) -> None:
-        rung.running -= 1
-        rung.finished += 1
-        self.done_epochs += rung.epochs
-        if kind == "diverged":
-            rung.diverged += 1
-        else:
-            rung.best_score = max(rung.best_score, score)
+                rung.running -= 1
+                rung.finished += 1
+                self.done_epochs += rung.epochs
+                if kind == "diverged":
+                    rung.diverged += 1
+                else:
+                    rung.best_score = max(rung.best_score, score)
 
     @property
     def elapsed(self) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ash._utils.display import show
 from ash.history.chart_data import ABSENT, BELOW, ParameterAxis, axis_labels, lines_of, score_labels
-from ash.report.chart import Canvas, figure, grouped, polyline, svg
+from ash.report.chart import Canvas, Chart, grouped, polyline
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, Value, boxed_table, folded, join, pairs, short, shown, tag
 
@@ -93,27 +93,23 @@ def parallel(facts: Facts) -> Section:
     title = "Parallel coordinates"
     if not facts.varying:
         return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
-    caption = join(
+    return Section("parallel", title, parallel_chart(facts).figure())
+
+
+def parallel_chart(facts: Facts) -> Chart:
+    """Return the chart of parallel coordinates; see `Result.plot_parallel`."""
+    caption = (
         "A line is a candidate. It crosses each axis at its value and the last one at its best score. It is stronger "
-        "and thicker the higher the rung that the candidate reached. ",
-        tag("span", "Select parts of the axes to see only the candidates that cross them there. ", class_="scripted"),
-        facts.drawn_remark,
+        f"and thicker the higher the rung that the candidate reached.{facts.drawn_remark}"
     )
-    status = tag(
-        "p",
-        tag("span", "", id="filter-text", role="status"),
-        tag("button", "Show all", type="button", id="filter-clear", hidden=True),
-        class_="filter",
-    )
-    drawn = figure(_picture(facts), caption, status, kind="natural", label="Parallel coordinates")
-    return Section("parallel", title, drawn)
-
-
-def _picture(facts: Facts) -> Markup:
+    how = "Select parts of the axes to see only the candidates that cross them there."
+    chosen = tag("span", "", id="filter-text", role="status")
+    clear = tag("button", "Show all", type="button", id="filter-clear", hidden=True)
+    status = [tag("p", how, class_="note scripted"), tag("p", chosen, clear, class_="filter")]
     axes, places, standing = lines_of(facts.history)
     names = [*(axis.name for axis in axes), f"best {facts.history.metric}"]
     labels = [*map(axis_labels, axes), score_labels(facts.history, standing)]
-    step = min(max((WIDTH - LEFT - RIGHT) / len(axes), LEAST_STEP), MOST_STEP)
+    step = min(max((WIDTH - LEFT - RIGHT) / max(len(axes), 1), LEAST_STEP), MOST_STEP)
     bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
     rooms = [*[step] * len(axes), RIGHT]
     frame = [_axis(place, step, rooms[place], names[place], labels[place]) for place in range(len(names))]
@@ -128,8 +124,8 @@ def _picture(facts: Facts) -> Markup:
     lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others)
     winner = tag("g", line(facts.history.best_candidate), class_="winner")
     canvas = Canvas(LEFT + step * len(axes) + RIGHT, bottom + BOTTOM, LEFT, RIGHT, TOP, BOTTOM)
-    marks = [*lines, winner, *frame, *hits]
-    return svg("parallel-chart", canvas, "Parallel coordinates", description, *marks)
+    marks, title = [*lines, winner, *frame, *hits], "Parallel coordinates"
+    return Chart("parallel-chart", canvas, title, description, marks, caption, (), "natural", status)
 
 
 def _y(share: float) -> float:
@@ -139,14 +135,8 @@ def _y(share: float) -> float:
 def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[float, str]]) -> Markup:
     """Return an axis whose labels fit into `room`; every second name is placed higher, so that names do not overlap."""
     x = LEFT + step * place
-    title = tag(
-        "text",
-        short(name, int(2 * step / (LETTER + 1))),
-        x=x,
-        y=TOP - (22 if place % 2 else 40),
-        text_anchor="middle" if place else "start",
-        class_="name",
-    )
+    y, anchor = TOP - (22 if place % 2 else 40), "middle" if place else "start"
+    title = tag("text", short(name, int(2 * step / (LETTER + 1))), x=x, y=y, text_anchor=anchor, class_="name")
     most = int((room - 8) / LETTER)
     texts = [_label(x, _y(share), short(text, most)) for share, text in labels]
     line = tag("line", x1=x, x2=x, y1=_y(1.0), y2=_y(0.0), class_="base")
@@ -248,12 +238,9 @@ def _row(facts: Facts, place: int, number: int) -> Markup:
     cells += [(shown(row[name]), row[name]) for name in ("score", "loss")]
     levels = [(axis.texts, int(axis.level[number])) for axis in facts.varying]
     cells += [(ABSENT if level < 0 else texts[level], level) for texts, level in levels]
-    return tag(
-        "tr",
-        tag("th", tag("button", number, type="button", class_="link", data_c=number), scope="row", data_v=number),
-        *(tag("td", text, data_v=_order(value)) for text, value in cells),
-        data_c=number,
-    )
+    button = tag("button", number, type="button", class_="link", data_c=number)
+    head = tag("th", button, scope="row", data_v=number)
+    return tag("tr", head, *(tag("td", text, data_v=_order(value)) for text, value in cells), data_c=number)
 
 
 def _order(value: float) -> str:

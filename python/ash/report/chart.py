@@ -1,6 +1,7 @@
-"""Draws charts: scales and ticks, marks that can be distinguished without color, grid, axes, legend and figure.
+"""Draws charts: scales and ticks, marks that can be distinguished without color, grid, axes, legend, and `Chart`.
 
-    figure > div.chart > svg[role=img] > title, desc, grid, axes, marks        figcaption        details > table
+    Chart ---> figure > div.chart > svg[role=img] > title, desc, grid, axes, marks     figcaption, ul.legend, table
+          ---> a file: svg > style of chart.css with the light colors, the same picture, legend
 
     o waiting   * (filled) promoted   x diverged   < worse than shown   star: the best
 
@@ -8,14 +9,23 @@ Sizes are in pixels of an unscaled page. A `wide` or `medium` chart keeps a mini
 `natural` chart is never scaled, a `cell` chart fills its place, and a `plain` chart shrinks with the page.
 """
 
+import base64
 import math
+import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ash.report.markup import Child, Markup, join, num, short, tag
+from ash._utils.atomic_file import replace_file
+from ash.errors import SettingError
+from ash.report.markup import Child, Markup, asset, join, num, short, tag
+
+Key = tuple[Markup, str]
+"""An entry of a legend: a mark whose coordinates range from -8 to 8, and its meaning."""
 
 Tick = tuple[float, str]
 """A position on an axis, and its label."""
@@ -80,6 +90,13 @@ class Canvas:
         return Scale(*_padded(low, high, room, log), self.height - self.bottom, self.top, log)
 
 
+EDGE, LINE = 20.0, 22.0
+"""The place of the first mark of a legend below a picture, and the height of the legend's lines."""
+LETTER = 7.0
+"""Approximate width of a character."""
+
+PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=28.0)
+"""The size of a small chart beside others."""
 BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
 """The size of a bar chart before the height of its bars is added."""
 BAR = 26.0
@@ -116,6 +133,12 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
         if len(found) <= most:
             return found or [low, high]
     return found[:: math.ceil(len(found) / most)]
+
+
+def level_ticks(texts: Sequence[str], x: Scale) -> list[Tick]:
+    """Return a tick for each text at 0, 1, 2, ..., or for every second, third, ... if they would overlap."""
+    every = math.ceil(len(texts) * LETTER * (1 + max(map(len, texts))) / (x.stop - x.start))
+    return [(float(place), texts[place]) for place in range(0, len(texts), every)]
 
 
 def shade(rung: int, rungs: int) -> str:
@@ -181,34 +204,126 @@ STAR = tag("g", star(0, 0, 8), class_="winner")
 """The mark of the best candidate in a legend."""
 
 
-def svg(name: str, canvas: Canvas, title: str, description: str, *marks: Child) -> Markup:
-    """Return a picture with a title and a description for screen readers; `name` is unique on the page."""
-    return tag(
-        "svg",
-        tag("title", title, id=f"{name}-title"),
-        tag("desc", description, id=f"{name}-desc"),
-        *marks,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {num(canvas.width)} {num(canvas.height)}",
-        width=canvas.width,
-        height=canvas.height,
-        role="img",
-        aria_labelledby=f"{name}-title {name}-desc",
-    )
+@dataclass(frozen=True, repr=False, eq=False)
+class Chart:
+    """A chart of a run. Methods of a result such as `Result.plot_ladder` return it, and the report contains it.
 
+    A notebook shows the chart with its caption.
 
-def figure(picture: Markup, caption: Child, *more: Child, kind: str = "plain", label: str = "") -> Markup:
-    """Return a picture in its box, with a caption and further content; a scrolling box can be focused by keyboard."""
-    scrolls = kind in ("wide", "medium", "natural")
-    box = tag(
-        "div",
-        picture,
-        class_=f"chart {kind}",
-        tabindex="0" if scrolls else None,
-        role="region" if scrolls else None,
-        aria_label=f"{label}, scrolls sideways" if scrolls else None,
-    )
-    return tag("figure", box, tag("figcaption", caption), *more)
+    Attributes
+    ----------
+    name : str
+        A name that is unique in the report.
+    canvas : Canvas
+        The size of the picture.
+    title : str
+        What the chart shows, in a few words.
+    description : str
+        The main numbers of the chart, for screen readers.
+    marks : sequence of Markup
+        The picture, in the order in which it is drawn.
+    caption : str
+        How to read the chart.
+    keys : sequence of tuple
+        The legend: pairs of a mark and its meaning.
+    kind : {"wide", "medium", "natural", "cell", "plain"}
+        How the report scales the chart.
+    more : str, int or Iterable of Markup, optional
+        What the report shows below the chart, such as a table of the same numbers.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=8)
+    >>> path = result.plot_ladder().save("ladder.svg")
+    """
+
+    name: str
+    canvas: Canvas
+    title: str
+    description: str
+    marks: Sequence[Markup]
+    caption: str
+    keys: Sequence[Key] = ()
+    kind: str = "plain"
+    more: Child = None
+
+    def svg(self) -> str:
+        """Return the chart as an SVG file with its legend, in light colors and without its caption."""
+        top = self.canvas.height
+        keys = []
+        x, y = EDGE, top + LINE / 2
+        for mark, text in self.keys:
+            width = 36.0 + LETTER * len(text)
+            if x + width > self.canvas.width:
+                x, y = EDGE, y + LINE
+            keys.append(tag("g", mark, tag("text", text, x=14, y=4), transform=f"translate({num(x)} {num(y)})"))
+            x += width
+        canvas = replace(self.canvas, height=y + LINE) if keys else self.canvas
+        colors = dict(re.findall(r"--(\w+): ([^;]+);", asset("style.css").partition("}")[0]))
+        style = re.sub(r"var\(--(\w+)\)", lambda found: colors[found[1]], asset("chart.css"))
+        ground = tag("rect", width="100%", height="100%", fill=colors["sheet"])
+        marks = [tag("style", Markup(style)), ground, *self.marks, tag("g", *keys, class_="ticks")]
+        return self._picture(canvas, marks)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the chart to an SVG file, and return the file's path.
+
+        Parameters
+        ----------
+        path : path-like
+            A path that ends in ".svg".
+
+        Raises
+        ------
+        SettingError
+            `path` does not end in ".svg".
+        OSError
+            The file cannot be written.
+        """
+        target = Path(path)
+        if target.suffix != ".svg":
+            raise SettingError(
+                f"path must end in '.svg', got {str(target)!r}; a browser or Inkscape converts SVG files"
+            )
+        replace_file(target, self.svg().encode("utf-8"))
+        return target
+
+    def box(self) -> Markup:
+        """Return the picture in its box. A box that scrolls sideways can be focused by keyboard."""
+        scrolls = {"tabindex": "0", "role": "region", "aria_label": f"{self.title}, scrolls sideways"}
+        given = scrolls if self.kind in ("wide", "medium", "natural") else {}
+        return tag("div", self._picture(self.canvas, self.marks), class_=f"chart {self.kind}", **given)
+
+    def figure(self) -> Markup:
+        """Return the chart as a part of a page."""
+        keys = legend(self.keys) if self.keys else None
+        return tag("figure", self.box(), tag("figcaption", self.caption), keys, self.more)
+
+    def _picture(self, canvas: Canvas, marks: Sequence[Child]) -> Markup:
+        """Return the picture with a title and a description for screen readers."""
+        return tag(
+            "svg",
+            tag("title", self.title, id=f"{self.name}-title"),
+            tag("desc", self.description, id=f"{self.name}-desc"),
+            *marks,
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {num(canvas.width)} {num(canvas.height)}",
+            width=canvas.width,
+            height=canvas.height,
+            role="img",
+            aria_labelledby=f"{self.name}-title {self.name}-desc",
+        )
+
+    def __repr__(self) -> str:
+        return f"<Chart {self.title!r}: {self.description}>"
+
+    def _repr_html_(self) -> str:
+        """Return the chart for a notebook: as an image, so that its style has no effect on other cells."""
+        data = base64.b64encode(self.svg().encode("utf-8")).decode("ascii")
+        image = tag("img", src=f"data:image/svg+xml;base64,{data}", alt=f"{self.title}: {self.description}")
+        return tag("figure", image, tag("figcaption", self.caption))
 
 
 def axes(
@@ -238,11 +353,10 @@ def axes(
     return join(tag("g", *lines, base, class_="grid"), tag("g", *texts, *names, class_="ticks"))
 
 
-def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Markup:
+def bars(name: str, title: str, values: Sequence[tuple[str, float, str]], caption: str, more: Child) -> Chart:
     """Return a chart with one bar per (name, length, text); a negative length is drawn like 0."""
     canvas = replace(BARS, height=BARS.height + BAR * len(values))
-    most = max(value for _, value, _ in values)
-    x = canvas.across(0.0, most if most > 0 else 1.0)
+    x = canvas.across(0.0, max([value for _, value, _ in values if value > 0], default=1.0))
     marks = []
     for place, (what, value, text) in enumerate(values):
         top, end = canvas.top + BAR * place, x.at(max(value, 0.0))
@@ -250,13 +364,13 @@ def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Mar
         marks.append(tag("rect", x=x.start, y=top, width=max(end - x.start, 1.0), height="18", rx="2", class_="bar"))
         marks.append(tag("text", text, x=end + 8, y=top + 14))
     description = ", ".join(f"{what} {text}" for what, _, text in values)
-    return svg(name, canvas, title, description, tag("g", *marks, class_="ticks"))
+    return Chart(name, canvas, title, description, [tag("g", *marks, class_="ticks")], caption, (), "medium", more)
 
 
-def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:
-    """Return a list of marks and their meanings; the coordinates of each mark range from -8 to 8."""
+def legend(keys: Sequence[Key]) -> Markup:
+    """Return a legend as a list, which wraps on narrow screens."""
     items = []
-    for mark, text in entries:
-        picture = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")
-        items.append(tag("li", picture, tag("span", text)))
+    for mark, text in keys:
+        shape = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")
+        items.append(tag("li", shape, tag("span", text)))
     return tag("ul", *items, class_="legend")

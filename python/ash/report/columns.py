@@ -1,6 +1,5 @@
 """Draws the report's part about the winner's use of columns: permutation importance and partial dependence."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,14 +8,11 @@ import numpy as np
 from ash._utils.display import show
 from ash.models.ensemble import Member
 from ash.models.inspection import PartialDependence, Sample, importances, partial_dependence
-from ash.report.chart import SHADES, Canvas, Scale, Tick, axes, bars, circle, figure, legend, polyline, svg
+from ash.report.chart import PANEL, SHADES, Chart, Scale, axes, bars, circle, legend, level_ticks, polyline
 from ash.report.facts import Facts
 from ash.report.markup import Markup, join, same_as_table, short, tag
 
 MOST_BARS, MOST_PANELS, MOST_CLASSES = 20, 6, 4
-PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=46.0)
-LETTER = 7.0
-"""Approximate width of a character on an axis."""
 
 
 class _Curves(NamedTuple):
@@ -49,7 +45,7 @@ def columns(facts: Facts) -> Markup:
     rows = [[names[place], show(means[place]), show(deviations[place])] for place in order]
     listed = same_as_table(["column", "importance", "standard deviation"], rows, title)
     values = [(names[place], float(means[place]), show(means[place])) for place in shown]
-    drawn = figure(bars("columns-chart", title, values), caption, listed, kind="medium", label=title)
+    drawn = bars("columns-chart", title, values, caption, listed).figure()
     top = [place for place in order[:MOST_PANELS] if means[place] > 0]
     return join(drawn, _dependence(model, sample, top, names))
 
@@ -96,7 +92,14 @@ def _shade(number: int) -> str:
 
 
 def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: Scale, number: int) -> Markup:
-    x, ticks, places = _across(found, kind)
+    if kind == "number":
+        numbers = [value for value in found.values if isinstance(value, float)]
+        x = PANEL.across(numbers[0], numbers[-1], room=0.04)
+        ticks, places = x.ticks(4), x(numbers).tolist()
+    else:
+        texts = ["missing" if value is None else short(str(value), 12) for value in found.values]
+        x = PANEL.across(-0.5, len(texts) - 0.5)
+        ticks, places = level_ticks(texts, x), x(list(range(len(texts)))).tolist()
     lines = []
     for place, output in enumerate(curves.outputs):
         points = list(zip(places, y(found.predictions[:, output]).tolist(), strict=True))
@@ -105,19 +108,6 @@ def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: S
         lines.append(tag("g", *line, *marks, class_=f"lines {_shade(place)}"))
     first, last = found.predictions[0, curves.outputs[0]], found.predictions[-1, curves.outputs[0]]
     description = f"{len(found.values)} values; {curves.names[0]} from {show(first)} to {show(last)}"
-    frame = axes(x, y, "", short(name, 26), ticks, y.ticks(4))
+    marks = [axes(x, y, "", short(name, 26), ticks, y.ticks(4)), *lines]
     title = f"Partial dependence on {name}"
-    return tag("div", svg(f"dependence-{number}", PANEL, title, description, frame, *lines), class_="chart cell")
-
-
-def _across(found: PartialDependence, kind: str) -> tuple[Scale, list[Tick], list[float]]:
-    """Return the horizontal scale for a column's values, its ticks, and the positions of the values."""
-    if kind == "number":
-        numbers = [value for value in found.values if isinstance(value, float)]
-        x = PANEL.across(numbers[0], numbers[-1], room=0.04)
-        return x, x.ticks(4), x(numbers).tolist()
-    texts = ["missing" if value is None else short(str(value), 12) for value in found.values]
-    x = PANEL.across(-0.5, len(texts) - 0.5)
-    every = math.ceil(len(texts) * LETTER * (1 + max(map(len, texts))) / (x.stop - x.start))
-    ticks = [(float(place), texts[place]) for place in range(0, len(texts), every)]
-    return x, ticks, x(list(range(len(texts)))).tolist()
+    return Chart(f"dependence-{number}", PANEL, title, description, marks, "", kind="cell").box()

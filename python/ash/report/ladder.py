@@ -18,9 +18,8 @@ from ash.history.chart_data import (
     score_limits,
     way_of_the_best,
 )
-from ash.history.records import Point
 from ash.history.records import curves as points_of
-from ash.report.chart import STAR, Canvas, arrow, axes, circle, cross, figure, grouped, legend, polyline, star, svg
+from ash.report.chart import STAR, Canvas, Chart, Key, arrow, axes, circle, cross, grouped, polyline, star
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, shown, table, tag
 
@@ -41,21 +40,22 @@ MOST_TICKS = 10
 
 
 def ladder(facts: Facts) -> Section:
-    """Return the section on the ladder: a picture, and a table of the rungs."""
-    points = ladder_points(facts.history)
-    caption = join(
+    """Return the section on the ladder: a chart, and a table of the rungs."""
+    return Section("ladder", "Ladder", join(ladder_chart(facts).figure(), _table(facts)))
+
+
+def ladder_chart(facts: Facts) -> Chart:
+    """Return the chart of the ladder; see `Result.plot_ladder`."""
+    history, points = facts.history, ladder_points(facts.history)
+    worse, gone, left_out = (int(each.sum()) for each in (points.kind == 2, points.kind == 3, ~facts.is_known))
+    edge = " and ".join([f"{worse:,} far worse"] * (worse > 0) + [f"{gone:,} diverged"] * (gone > 0))
+    caption = (
         "Each mark is a job: one candidate trained for one rung. Filled marks were promoted, hollow ones wait. A "
         "dashed line shows where a barrier at the end of the rung would have cut. Recall is the share of the "
-        "candidates to its right that were promoted.",
-        _edge_remark(points),
-        _known_remark(facts),
+        "candidates to its right that were promoted."
+        + f" Drawn at the left edge: {edge}." * bool(edge)
+        + f" {left_out:,} jobs of candidates that are not listed are left out." * (left_out > 0)
     )
-    drawn = figure(_ladder_picture(facts, points), caption, _legend(facts, points), kind="wide", label="The ladder")
-    return Section("ladder", "Ladder", join(drawn, _table(facts)))
-
-
-def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
-    history = facts.history
     rungs = len(history.rungs)
     canvas = replace(LADDER, height=LADDER.height + RUNG * rungs)
     x, y = canvas.across(points.left, points.right), canvas.upwards(-0.5, rungs - 0.5)
@@ -76,7 +76,14 @@ def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
     best = _best(history.best_candidate, [places[row] for row in own], tops, 4.0, 10)
     description = "; ".join(f"rung {row['rung']}: {', '.join(_done(row))}" for row in history.rungs)
     marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(facts, points, places), best]
-    return svg("ladder-chart", canvas, "Scores by rung", description, frame, *marks)
+    keys: list[Key] = [
+        (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
+        for kind in (1, 0, 2, 3)  # indices into KINDS, with promoted jobs first
+        if (points.kind == kind).any()
+    ]
+    keys.append((STAR, f"the best, candidate {history.best_candidate}"))
+    title = "Scores by rung"
+    return Chart("ladder-chart", canvas, title, description, [frame, *marks], caption, keys, "wide")
 
 
 def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
@@ -110,26 +117,6 @@ def _done(row: dict[str, Any]) -> list[str]:
     return [f"{row['promoted']:,} of {row['finished']:,} promoted", *recall]
 
 
-def _edge_remark(points: LadderPoints) -> str:
-    worse, gone = int((points.kind == 2).sum()), int((points.kind == 3).sum())
-    parts = [f"{worse:,} far worse" * (worse > 0), f"{gone:,} diverged" * (gone > 0)]
-    return f" Drawn at the left edge: {' and '.join(part for part in parts if part)}." if worse + gone else ""
-
-
-def _known_remark(facts: Facts) -> str:
-    left_out = int((~facts.is_known).sum())
-    return f" {left_out:,} jobs of candidates that are not listed are left out." if left_out else ""
-
-
-def _legend(facts: Facts, points: LadderPoints) -> Markup:
-    entries = [
-        (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
-        for kind in (1, 0, 2, 3)  # indices into KINDS, with promoted jobs first
-        if (points.kind == kind).any()
-    ]
-    return legend([*entries, (STAR, f"the best, candidate {facts.history.best_candidate}")])
-
-
 def _table(facts: Facts) -> Markup:
     names = ["rung", "epochs", "places", "finished", "promoted", "diverged", "recall", "rank correlation", "best score"]
     rows = []
@@ -149,21 +136,19 @@ def _table(facts: Facts) -> Markup:
 
 def curves(facts: Facts) -> Section:
     """Return the section on learning curves, with one line per candidate."""
+    return Section("curves", "Learning curves", curves_chart(facts).figure())
+
+
+def curves_chart(facts: Facts) -> Chart:
+    """Return the chart of the learning curves; see `Result.plot`."""
     found = points_of(facts.history.jobs, facts.history.options.training)
     low, high = score_limits(facts.history.columns, facts.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
     edge = f" Scores below {show(low)} ({counted(below, 'candidate')}) are drawn at the lower edge." if below else ""
-    caption = join(
+    caption = (
         f"Score{facts.where} after each job. A line joins the jobs of a candidate; it is stronger and thicker the "
-        "higher the rung that the candidate reached. Epochs are on a logarithmic scale.",
-        edge,
-        facts.drawn_remark,
+        f"higher the rung that the candidate reached. Epochs are on a logarithmic scale.{edge}{facts.drawn_remark}"
     )
-    picture = _curves_picture(facts, found, low, high)
-    return Section("curves", "Learning curves", figure(picture, caption, kind="wide", label="Learning curves"))
-
-
-def _curves_picture(facts: Facts, found: dict[int, list[Point]], low: float, high: float) -> Markup:
     epochs = sorted({point.epochs for points in found.values() for point in points})
     x = CURVES.across(epochs[0], epochs[-1], room=0.02, log=True)
     y = CURVES.upwards(low, high, room=0.04)
@@ -187,4 +172,5 @@ def _curves_picture(facts: Facts, found: dict[int, list[Point]], low: float, hig
     )
     lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others if row in found)
     winner = _best(best, way, [way[top]], 3.5, 9)
-    return svg("curves-chart", CURVES, "Score against epochs", description, frame, *lines, winner)
+    marks = [frame, *lines, winner]
+    return Chart("curves-chart", CURVES, "Score against epochs", description, marks, caption, kind="wide")

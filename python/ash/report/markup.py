@@ -3,12 +3,15 @@
     tag("td", "<b>", class_="name")   ->   <td class="name">&lt;b&gt;</td>
 
 Characters that HTML or XML forbids (controls, lone surrogates) become U+FFFD.
+The package `markupsafe` would replace only `Markup` and `html.escape`.
 """
 
 import html
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import TypeAlias
 
 from ash._utils.display import show
@@ -20,7 +23,7 @@ Value = str | int | float | bool | None
 """The value of an attribute. False and None omit the attribute, True makes its value empty, a float is a coordinate."""
 
 EMPTY = frozenset(
-    ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
+    ("br", "circle", "ellipse", "img", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
 )
 """Elements without content or end tag, written with a slash, which both HTML and XML allow."""
 
@@ -120,3 +123,9 @@ def same_as_table(header: Sequence[str], rows: Sequence[Sequence[Child]], captio
 def folded(summary: str, *content: Child) -> Markup:
     """Return content that is hidden until a click on the summary shows it; this needs no JavaScript."""
     return tag("details", tag("summary", summary), *content)
+
+
+@cache
+def asset(name: str, package: str = "ash.report") -> str:
+    """Return the text of a file in a package."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")

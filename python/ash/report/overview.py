@@ -73,8 +73,22 @@ def _decision(facts: Facts) -> list[tuple[str, str]]:
 
 def overview(facts: Facts) -> Section:
     """Return the first section: the outcome in sentences and a few numbers."""
-    body = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)), _figures(facts))
-    return Section("overview", "Overview", body)
+    history = facts.history
+    digest = history.digest[:SHORT_DIGEST] if facts.over else None
+    figures: list[tuple[str, str]] = [
+        *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(facts)) else []),
+        *_decision(facts),
+        (f"best {history.metric}", show(history.best_score)),
+        ("candidates", f"{len(facts.ranked):,}"),
+        ("jobs", f"{len(history.columns['rung']):,}"),
+        ("epochs", f"{history.epochs:,}"),
+        ("time", show_seconds(history.wall_seconds)),
+        (f"thread{'s' * (history.threads > 1)}", f"{history.threads}, {history.utilization:.0%} busy"),
+        ("seed", str(history.seed)),
+        ("digest", tag("code", digest) if digest else "at the end"),
+    ]
+    sentences = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)))
+    return Section("overview", "Overview", join(sentences, pairs(figures, "figures")))
 
 
 def _found(facts: Facts) -> Markup:
@@ -133,24 +147,6 @@ def _candidates(facts: Facts) -> str:
     if wanted is None:
         return "an endless stream of candidates"
     return counted(len(history.params) if facts.over else min(wanted, history.space.size), "candidate")
-
-
-def _figures(facts: Facts) -> Markup:
-    history = facts.history
-    digest = facts.history.digest[:SHORT_DIGEST] if facts.over else None
-    figures: list[tuple[str, str]] = [
-        *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(facts)) else []),
-        *_decision(facts),
-        (f"best {history.metric}", show(history.best_score)),
-        ("candidates", f"{len(facts.ranked):,}"),
-        ("jobs", f"{len(history.columns['rung']):,}"),
-        ("epochs", f"{history.epochs:,}"),
-        ("time", show_seconds(history.wall_seconds)),
-        (f"thread{'s' * (history.threads > 1)}", f"{history.threads}, {history.utilization:.0%} busy"),
-        ("seed", str(history.seed)),
-        ("digest", tag("code", digest) if digest else "at the end"),
-    ]
-    return pairs(figures, "figures")
 
 
 def settings(facts: Facts) -> Section:

@@ -11,8 +11,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -22,7 +20,7 @@ from ash.report.candidates import candidates, data_block, parallel, selection_da
 from ash.report.facts import Facts, Section
 from ash.report.hyperparameters import importance, parameters
 from ash.report.ladder import curves, ladder
-from ash.report.markup import Markup, escape, join, tag
+from ash.report.markup import Markup, asset, escape, join, tag
 from ash.report.overview import headline, overview, settings
 from ash.report.threads import scaling, timeline
 from ash.report.winner import winner
@@ -60,7 +58,7 @@ def fill(
     `live` is the version of a live page; its `live_script` asks for newer versions.
     """
     script = asset("script.js") + live_script
-    style = asset("style.css")
+    style = asset("chart.css") + asset("style.css")
     policy = [
         "default-src 'none'",
         f"script-src '{_hash(script)}'",
@@ -87,12 +85,6 @@ def render(section: Section) -> Markup:
     """Return a section with its heading."""
     heading = tag("h2", section.title, id=f"{section.name}-heading")
     return tag("section", heading, section.body, id=section.name, aria_labelledby=f"{section.name}-heading")
-
-
-@cache
-def asset(name: str, package: str = "ash.report") -> str:
-    """Return the text of a file in a package."""
-    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:

@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from ash._utils.display import show, show_param
-from ash.history.validation import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
-from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
+from ash.history.validation import (
+    Confusion,
+    calibration_of,
+    check_output,
+    confusion_of,
+    residuals_of,
+    winner_on_held_out,
+)
+from ash.report.chart import Canvas, Chart, axes, circle, polyline
 from ash.report.columns import columns
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, pairs, same_as_table, shares, short, tag
@@ -49,23 +56,27 @@ def _held_out(facts: Facts) -> Markup:
     if kept is None:
         text = "The predictions of the validation rows are missing, since the pickle of an estimator leaves them out."
         return tag("p", text)
-    note = tag(
-        "p",
-        "The winner was chosen on these rows, so it looks better here than on new ones.",
-        class_="note",
-    )
+    note = tag("p", "The winner was chosen on these rows, so it looks better here than on new ones.", class_="note")
     if facts.history.task == "regression":
-        outputs = range(min(kept.targets.shape[1], MOST_OUTPUTS))
-        charts = [_residuals(residuals_of(facts.history, output), output) for output in outputs]
+        charts = [held_out_chart(facts, output) for output in range(min(kept.targets.shape[1], MOST_OUTPUTS))]
     else:
-        charts = [_confusion(confusion_of(facts.history)), _calibration(calibration_of(facts.history))]
+        charts = [held_out_chart(facts), calibration_chart(facts)]
     more = kept.targets.shape[1] - MOST_OUTPUTS
     rest = tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
-    return join(note, tag("div", *charts, class_="pair"), rest)
+    return join(note, tag("div", *(chart.figure() for chart in charts), class_="pair"), rest)
 
 
-def _confusion(found: Confusion) -> Markup:
-    """Return the confusion matrix as a chart and a table. Cells are shaded by their share of the true class's rows."""
+def held_out_chart(facts: Facts, output: int = 0) -> Chart:
+    """Return the confusion matrix of classes, or a target's predictions; see `Result.plot_held_out`."""
+    kept = winner_on_held_out(facts.history, "plot_held_out")
+    check_output(kept, output)
+    is_regression = kept.networks[0].classes_ is None
+    return _residuals(facts, output) if is_regression else _confusion(facts)
+
+
+def _confusion(facts: Facts) -> Chart:
+    """Return the confusion matrix. Cells are shaded by their share of the true class's rows."""
+    found = confusion_of(facts.history)
     cell = LARGE_CELL if len(found.labels) <= FEW else CELL
     side = cell * len(found.labels)
     canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)
@@ -73,13 +84,14 @@ def _confusion(found: Confusion) -> Markup:
     frame = tag("rect", x=canvas.left, y=canvas.top, width=side, height=side, class_="frame")
     marks = [frame, *_cells(found, cell), tag("g", *_names(found.labels, cell), class_="ticks")]
     description = f"the predicted class is right for {shares(right)} of the rows"
-    picture = svg("confusion-chart", canvas, "Confusion matrix", description, *marks)
     caption = f"Rows of each true class by predicted class; {shares(right)} lie on the diagonal."
     rows = [
         [label, *(f"{count:g}" for count in row)]
         for label, row in zip(found.labels, found.counts.tolist(), strict=True)
     ]
-    return figure(picture, caption, same_as_table(["true \\ predicted", *found.labels], rows, "Confusion matrix"))
+    title = "Confusion matrix"
+    listed = same_as_table(["true \\ predicted", *found.labels], rows, title)
+    return Chart("confusion-chart", canvas, title, description, marks, caption, more=listed)
 
 
 def _cells(found: Confusion, cell: float) -> list[Markup]:
@@ -116,7 +128,9 @@ def _names(labels: list[str], cell: float) -> list[Markup]:
     ]
 
 
-def _calibration(found: Calibration) -> Markup:
+def calibration_chart(facts: Facts) -> Chart:
+    """Return the chart of calibration; see `Result.plot_calibration`."""
+    found = calibration_of(facts.history)
     x, y = SQUARE.across(0.0, 1.0), SQUARE.upwards(0.0, 1.0)
     px, py = x(found.confidence).tolist(), y(found.right).tolist()
     radius = (3.0 + 9.0 * np.sqrt(found.weight / found.weight.max())).tolist()
@@ -125,7 +139,6 @@ def _calibration(found: Calibration) -> Markup:
     way = tag("g", polyline(zip(px, py, strict=True)), *points, class_="series")
     frame = axes(x, y, "mean probability of the predicted class", "share of rows predicted correctly")
     description = f"expected calibration error {show(found.error)}"
-    picture = svg("calibration-chart", SQUARE, "Calibration", description, frame, even, way)
     caption = (
         "How often the predicted class is right, against its predicted probability, in ten bins. The size of a point "
         "shows the number of rows in its bin. On the dotted line both are equal; "
@@ -133,10 +146,13 @@ def _calibration(found: Calibration) -> Markup:
     )
     values = zip(found.confidence.tolist(), found.right.tolist(), found.weight.tolist(), strict=True)
     rows = [[show(sure), show(right), f"{weight:g}"] for sure, right, weight in values]
-    return figure(picture, caption, same_as_table(["mean probability", "share right", "rows"], rows, "Calibration"))
+    listed = same_as_table(["mean probability", "share right", "rows"], rows, "Calibration")
+    marks = [frame, even, way]
+    return Chart("calibration-chart", SQUARE, "Calibration", description, marks, caption, more=listed)
 
 
-def _residuals(found: Residuals, output: int) -> Markup:
+def _residuals(facts: Facts, output: int) -> Chart:
+    found = residuals_of(facts.history, output)
     both = np.concatenate([found.true, found.predicted])
     ends = float(both.min()), float(both.max())
     x, y = SQUARE.across(*ends, room=0.04), SQUARE.upwards(*ends, room=0.04)
@@ -148,7 +164,6 @@ def _residuals(found: Residuals, output: int) -> Markup:
     frame = axes(x, y, f"true {name}", f"predicted {name}", x.ticks(5))
     summary = f"root mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
     title = f"Predicted against true {found.name}"
-    picture = svg(f"residuals-{output}", SQUARE, title, summary, frame, even, points)
     part = "" if every == 1 else f" One row in {every} is drawn."
     caption = f"{title} of {len(found.true):,} rows: {summary}. On the dotted line they are equal.{part}"
-    return figure(picture, caption)
+    return Chart(f"residuals-{output}", SQUARE, title, summary, [frame, even, points], caption)

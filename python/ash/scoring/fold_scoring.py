@@ -3,12 +3,12 @@
 For a user's function there is one scorer per fold. Only one scorer runs at a time.
 """
 
-import hashlib
 import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Number
 from threading import Lock
 from types import CellType, CodeType
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import takes
+from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
 from ash.data.frames import Frame
 from ash.data.sparse import is_sparse
@@ -36,7 +37,7 @@ from ash.metrics import (
     native_metric,
 )
 from ash.models.model_pool import member_of
-from ash.options import Options
+from ash.options import Options, RunPlan
 
 if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
@@ -77,7 +78,7 @@ class Scoring:
         enclosed = tuple(cell.cell_contents for cell in cells if cell != CellType())  # without empty ones
         text = repr(_facts((code, getattr(scorer, "__defaults__", None), named, enclosed)))
         qualified_name = f"{scorer.__module__}.{getattr(scorer, '__qualname__', self.name)}"
-        return f"{qualified_name} {_hash(text.encode())}"
+        return f"{qualified_name} {hash_of(text.encode())}"
 
 
 def _facts(value: Any) -> Any:
@@ -93,14 +94,10 @@ def _facts(value: Any) -> Any:
     if isinstance(value, frozenset):  # its order depends on PYTHONHASHSEED
         return sorted(repr(_facts(each)) for each in value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return value.dtype.str, value.shape, _hash(value.tobytes())
+        return value.dtype.str, value.shape, hash_of(value.tobytes())
     if isinstance(value, Number | str | bytes | slice):
         return value
     return getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def read_scoring(
@@ -127,10 +124,8 @@ def read_scoring(
     if value is None:
         return None, None
     metric = native_metric(value)
-    if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
-        # With other losses, predictions may be 0 or below. scikit-learn's scorer raises an error for such predictions.
-        metric = None
-    if metric is not None:
+    # With other losses, predictions may be 0 or below. scikit-learn's scorer raises an error for such predictions.
+    if metric is not None and (metric != METRIC_OF_LOSS["poisson"] or loss == "poisson"):
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
         name = getattr(value, "__name__", type(value).__name__)
@@ -158,20 +153,17 @@ def read_scoring(
 
 
 def fold_scorers(
-    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
+    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], plan: RunPlan
 ) -> "list[ValidationScorer]":
     """Return one scorer per fold; it passes the fold's validation rows to the function, in the user's form."""
     if scoring is None:
         return []
     lock = Lock()
-    scorers = [_fold_scorer(scoring, X, validation, fold, options, lock) for fold in folds]
-    for scorer, fold in zip(scorers, folds, strict=True):
-        scorer.try_out(_targets(fold, slice(None)), str(options.task), str(scoring))
-    return scorers
+    return [_fold_scorer(scoring, X, validation, fold, plan, lock) for fold in folds]
 
 
 def _fold_scorer(
-    scoring: Scoring, X: Any, validation: Any, fold: Fold, options: Options, lock: Lock
+    scoring: Scoring, X: Any, validation: Any, fold: Fold, plan: RunPlan, lock: Lock
 ) -> "ValidationScorer":
     from sklearn.utils import _safe_indexing
 
@@ -186,9 +178,10 @@ def _fold_scorer(
     else:
         given = X if fold.held_out is None else validation[0]
         X_validation = _safe_indexing(given.tocsr() if is_sparse(given) else given, rows)
-    return ValidationScorer(
-        scoring.scorer, X_validation, y, weights, lambda core: member_of(core, fold, {}, options, math.nan), lock
-    )
+    network = partial(member_of, fold=fold, params={}, options=plan, score=math.nan)
+    scorer = ValidationScorer(scoring.scorer, X_validation, y, weights, network, lock)
+    scorer.try_out(_targets(fold, slice(None)), plan.task, str(scoring))
+    return scorer
 
 
 def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
@@ -220,7 +213,11 @@ def usable_metric(fold: Fold, options: Options) -> str:
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table)
     targets = fold.y[fold.validation]
-    if _is_defined(metric, targets, fold.table.classes):
+    if metric in NEED_ALL_CLASSES:
+        is_defined = len(np.unique(targets)) == fold.table.classes
+    else:  # with constant targets, r2 is always 0 or 1
+        is_defined = metric != "r2" or bool((targets != targets[0]).any())
+    if is_defined:
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.stop_score is not None:  # a stop score is a value of this metric
@@ -235,9 +232,7 @@ def _check_positive(metric: str, table: Table) -> None:
     if metric not in POSITIVE or classes is None:
         return
     if metric == "f1" and len(classes) > 2:
-        raise SettingError(
-            f"metric 'f1' is for two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'"
-        )
+        raise SettingError(f"metric 'f1' is for 2 classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'")
     if len(classes) == 2 and table.positive is None:
         raise no_positive_class(f"metric {metric!r}", classes)
 
@@ -252,10 +247,3 @@ def check_threshold(threshold: str | float | None, table: Table) -> None:
         f"decision_threshold={threshold} is the probability of one of two classes, but y has {len(table.classes_)} "
         "classes: pass 'auto' or None"
     )
-
-
-def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
-    """Return whether a metric can distinguish candidates on rows with these targets."""
-    if metric in NEED_ALL_CLASSES:
-        return len(np.unique(targets)) == classes
-    return metric != "r2" or bool((targets != targets[0]).any())  # with constant targets, r2 is always 0 or 1

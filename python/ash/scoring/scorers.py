@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,8 @@ class ValidationScorer:
         """
         if not self.is_of_sklearn:
             return
-        constant = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
-        constant.fit(np.zeros((len(targets), 1)), targets)
+        dummy = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
+        constant = dummy.fit(np.zeros((len(targets), 1)), targets)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # warnings of metrics that are undefined for a constant prediction
@@ -124,17 +124,13 @@ class ValidationScorer:
 
 def scorer_of(name: str, pos_label: Any) -> Scorer:
     """Return scikit-learn's scorer of this name, for the positive class `pos_label` if the scorer has such a class."""
-    scorer: Scorer = get_scorer(name)
-    own: Any = scorer
-    function, settings = getattr(own, "_score_func", None), getattr(own, "_kwargs", {})
-    parameters = inspect.signature(function).parameters if function is not None else {}
+    scorer: Any = get_scorer(name)
+    function, settings = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    parameters = {} if function is None else inspect.signature(function).parameters
     if pos_label is None or "pos_label" not in parameters or settings.get("average", "binary") != "binary":
-        return scorer
-    settings = {**settings, "pos_label": pos_label}
-    made: Scorer = make_scorer(
-        function, response_method=own._response_method, greater_is_better=own._sign > 0, **settings
-    )
-    return made
+        return cast(Scorer, scorer)
+    own = {"response_method": scorer._response_method, "greater_is_better": scorer._sign > 0, "pos_label": pos_label}
+    return cast(Scorer, make_scorer(function, **{**settings, **own}))
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:

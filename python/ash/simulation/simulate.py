@@ -264,7 +264,7 @@ def simulate(
         seed=seed,
     )
     counts = _threads(threads)
-    _check_memory(ladder)
+    check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
     tables = {
         "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["seed"], "seconds", zero=False),
         "scores": None if scores is None else _table("scores", scores, ladder),
@@ -310,7 +310,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     if (rungs := given_rungs(result, _epochs(of_options))) is not None:
         ladder["rungs"] = rungs[: rule["max_rungs"]]
     settings, counts = _settings(**other), _threads(threads)
-    _check_memory(ladder)
+    check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
     tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
     return _simulation(ladder, settings, tables, counts, cluster)
 
@@ -411,11 +411,6 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
             f"teams={value!r} cannot be used with cluster=, whose threads form no teams: leave teams out"
         )
     return False
-
-
-def _check_memory(ladder: LadderSettings) -> None:
-    """Raise SettingError if the candidates do not fit into memory; called before anything is allocated for them."""
-    check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
 
 
 def _epochs(ladder: LadderSettings) -> list[int]:
@@ -546,9 +541,7 @@ def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Ta
     upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is assigned last
     latest[columns["candidate"][upwards]] = values[upwards]
     finite = latest[np.isfinite(latest)]
-    unknown = np.ones(candidates, bool)
-    unknown[columns["candidate"]] = False
-    latest[unknown] = np.median(finite) if len(finite) else 0.0
+    latest[np.bincount(columns["candidate"], minlength=candidates) == 0] = np.median(finite) if len(finite) else 0.0
     table = np.repeat(latest[:, None], rungs, axis=1)
     _put(table, columns, values)
     return table
@@ -587,8 +580,8 @@ class Speedups:
 
 
 def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -> Speedups:
-    """Return the speed-ups of a run for the given numbers of threads, by default powers of two."""
-    counts = THREADS if threads is None else threads
+    """Return the speed-ups for the given numbers of threads (default: powers of two) and for the run's, ascending."""
+    counts = sorted({*_threads(THREADS if threads is None else threads), result.threads})
     rows = simulate_result(result, counts, teams=False).rows
     shared = None
     if result.options.teams:

@@ -1,7 +1,8 @@
 """Builds `cv_results_` of estimators and searches: scikit-learn's columns, with one row per candidate or per job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +66,10 @@ class ResultRow(NamedTuple):
     place: int
 
 
+ResultTable = tuple[list[ResultRow], dict[str, Any]]
+"""The rows of a search's `cv_results_`, and the columns that only this kind of search has."""
+
+
 def tuning_results(result: Result) -> dict[str, Any]:
     """Return `cv_results_` of an estimator, with one row per candidate in order of candidate number.
 
@@ -78,26 +83,22 @@ def tuning_results(result: Result) -> dict[str, Any]:
     """
     rows = result.candidates
     scores = np.array([row["score"] for row in rows], np.float64)
-    params = [row["params"] for row in rows]
-    columns: dict[str, Any] = {"params": params}
-    columns |= {f"param_{name}": _values_of(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
     splits = _scores_of_folds(result)
+    params = [row["params"] for row in rows]
+    columns = {"params": params, **_columns_of_params(params)}
     columns |= {f"split{fold}_test_score": splits[:, fold] for fold in range(splits.shape[1])}
-    columns |= {
-        "mean_test_score": scores,
-        "std_test_score": splits.std(axis=1),
-        "rank_test_score": _ranks_of(scores),
-        "rungs": np.array([row["rungs"] for row in rows], np.int64),
-        "epochs": np.array([row["epochs"] for row in rows], np.int64),
-        "fit_time": _seconds_of(result.columns, len(rows)),
-    }
-    return columns
+    columns |= {"mean_test_score": scores, "std_test_score": splits.std(axis=1), "rank_test_score": _ranks_of(scores)}
+    columns |= {name: _whole(row[name] for row in rows) for name in ("rungs", "epochs")}
+    return {**columns, "fit_time": _seconds_of(result.columns, len(rows))}
 
 
-def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
-    """Return one row per candidate, for its job in the highest rung. `infos` has the results of each job.
+def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None], restart: bool) -> ResultTable:
+    """Return one row per candidate, for its job in the highest rung, and the columns that `ASHSearchCV` adds.
 
-    Candidates in higher rungs rank first, except that the best candidate of the result always does.
+    Candidates in higher rungs rank first, except that the best candidate of the result always does. `infos` has the
+    results of each job. The columns are the job's `rung`, its `resource` (total epochs after the job), `continued`
+    (False if training cannot be resumed, if `restart` is True, or if the candidate has no score), and `fit_time`
+    (seconds of all jobs of the candidate).
     """
     found = [ResultRow(params, candidate, -1, 0, None, -1) for candidate, params in enumerate(result.params)]
     best = result.best_candidate, result.best_rung
@@ -109,17 +110,23 @@ def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[R
             assert info is not None
             place = len(result.ladder) if (candidate, rung) == best else rung
             found[candidate] = ResultRow(before.params, candidate, rung, info.done, info, place)
-    return found
+    continued = [not (restart or row.rung < 0 or row.info is None or row.info.why) for row in found]
+    columns = {"rung": _whole(row.rung for row in found), "resource": _whole(row.resource for row in found)}
+    fit_time = _seconds_of(result.columns, len(found))
+    return found, {**columns, "continued": np.array(continued, np.bool_), "fit_time": fit_time}
 
 
-def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
-    """Return one row per job, ordered by rung and candidate. `resources` has the total epochs after each rung."""
-    jobs = zip(*_of_jobs(result), infos, strict=True)
+def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> ResultTable:
+    """Return one row per job, ordered by rung and candidate, and the columns that `HalvingSearchCV` adds.
+
+    `resources` has the total epochs after each rung.
+    """
     rows = [
         ResultRow(result.params[candidate], candidate, rung, resources[rung], info, -1 if failed else 0)
-        for candidate, rung, failed, info in jobs
+        for candidate, rung, failed, info in zip(*_of_jobs(result), infos, strict=True)
     ]
-    return sorted(rows, key=lambda row: (row.rung, row.candidate))
+    rows.sort(key=lambda row: (row.rung, row.candidate))
+    return rows, {"iter": _whole(row.rung for row in rows), "n_resources": _whole(row.resource for row in rows)}
 
 
 def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: float, splits: int) -> dict[str, Any]:
@@ -146,32 +153,17 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     params = [
         dict(row.params) if counts is None or row.rung < 0 else {**row.params, counts: row.resource} for row in rows
     ]
-    names = dict.fromkeys(chain.from_iterable(params))
-    columns: dict[str, Any] = {f"param_{name}": _values_of(params, name) for name in names}
-    columns["params"] = params
+    columns = {**_columns_of_params(params), "params": params}
     infos = [row.info for row in rows]
-    columns |= _times(infos, splits)
+    for name in ("fit", "score"):
+        table = _folds(infos, splits, attrgetter(f"{name}_seconds"), np.nan)
+        columns |= {f"mean_{name}_time": table.mean(axis=1), f"std_{name}_time": table.std(axis=1)}
+    # If a journal was continued with another return_train_score, only some of the jobs have scores on training rows.
+    folds = [fold for info in infos if info is not None for fold in info.folds]
     for which in ("test", "train"):
-        for name in _metrics(infos, which):
+        for name in dict.fromkeys(chain.from_iterable(getattr(fold, which) for fold in folds)):
             columns |= _scores(rows, which, name, error_score, splits)
     return columns
-
-
-def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
-    """Return the columns that `ASHSearchCV` adds for each candidate's best job.
-
-    They are the job's `rung`, its `resource` (total epochs after the job), `continued` (False if training cannot be
-    resumed, if `restart` is True, or if the candidate has no score), and `fit_time` (seconds of all jobs of the
-    candidate).
-    """
-    return {
-        "rung": np.array([row.rung for row in rows], np.int64),
-        "resource": np.array([row.resource for row in rows], np.int64),
-        "continued": np.array(
-            [not (restart or row.rung < 0 or row.info is None or row.info.why) for row in rows], np.bool_
-        ),
-        "fit_time": _seconds_of(result.columns, len(rows)),
-    }
 
 
 def read_info(info: Any) -> JobInfo | None:
@@ -182,13 +174,17 @@ def read_info(info: Any) -> JobInfo | None:
     return JobInfo(done, trained, why, tuple(FoldInfo(*fold) for fold in folds))
 
 
-def _values_of(params: Sequence[Params], name: str) -> Any:
-    """Return the value of a hyperparameter for each candidate, masked for candidates without the hyperparameter."""
-    values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
-    for place, each in enumerate(params):
-        if name in each:
-            values.data[place] = each[name]
-    return values
+def _columns_of_params(params: Sequence[Params]) -> dict[str, Any]:
+    """Return each hyperparameter's values as `param_<name>`, masked for candidates without the hyperparameter."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(chain.from_iterable(params)):
+        values = np.fromiter((each.get(name) for each in params), object, len(params))
+        columns[f"param_{name}"] = np.ma.MaskedArray(values, mask=[name not in each for each in params])
+    return columns
+
+
+def _whole(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, np.int64)
 
 
 def _scores_of_folds(result: Result) -> NDArray[np.float64]:
@@ -228,12 +224,6 @@ def _of_jobs(result: FunctionResult) -> list[list[Any]]:
     return [result.columns[name].tolist() for name in ("candidate", "rung", "diverged")]
 
 
-def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:
-    # If a journal was continued with another return_train_score, only some of the jobs have scores on training rows.
-    folds = chain.from_iterable(info.folds for info in infos if info is not None)
-    return list(dict.fromkeys(chain.from_iterable(getattr(fold, which) for fold in folds)))
-
-
 def _scores(rows: Sequence[ResultRow], which: str, name: str, error: float, splits: int) -> Mapping[str, Any]:
     def score(fold: FoldInfo) -> float:
         return float(getattr(fold, which).get(name, np.nan if fold.test else error))
@@ -247,18 +237,8 @@ def _scores(rows: Sequence[ResultRow], which: str, name: str, error: float, spli
     return columns
 
 
-def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:
-    columns: dict[str, Any] = {}
-    for name in ("fit", "score"):
-        table = _folds(infos, splits, lambda fold, name=name: getattr(fold, f"{name}_seconds"), np.nan)
-        columns |= {f"mean_{name}_time": table.mean(axis=1), f"std_{name}_time": table.std(axis=1)}
-    return columns
-
-
 def _folds(infos: list[JobInfo | None], splits: int, value: Any, missing: float) -> NDArray[np.float64]:
     """Return an array [rows, folds] of ``value(fold)``; rows without results are filled with `missing`."""
-    rows: list[list[float]] = []
-    for info in infos:
-        folds: tuple[FoldInfo, ...] = () if info is None else info.folds
-        rows.append([float(value(fold)) for fold in folds] or [missing] * splits)
+    folds = [() if info is None else info.folds for info in infos]
+    rows = [[float(value(fold)) for fold in own] or [missing] * splits for own in folds]
     return np.array(rows, np.float64).reshape(len(infos), splits)

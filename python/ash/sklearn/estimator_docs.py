@@ -1,7 +1,7 @@
-"""Contains the docstrings of the estimators and of the search, which are longer than the classes and share parts."""
+"""Contains the docstrings of both estimators, which are longer than the classes and share most parts."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from ash.metrics import METRIC_OF_LOSS, METRICS
@@ -149,137 +149,6 @@ decision_threshold_ : float, or ndarray of shape (n_classes,)
     predicted. With more than two classes: weights with the sum 1; the class with the largest product of weight and
     probability is predicted.
 """
-_SEARCH_TEXT = """{first}
-
-All candidates are trained briefly. The best half of those finished so far is trained further, and so on up the ladder
-of `ash.tune_function`. In each fold, promoted candidates continue from their existing trees, rounds or weights, if
-their library allows it. Otherwise they are trained from scratch, and `retrained_` says why.
-
-Parameters
-----------
-estimator : estimator
-    An estimator with scikit-learn's interface: forests, boosting (scikit-learn, LightGBM, XGBoost or CatBoost),
-    anything with `partial_fit`, skorch nets (PyTorch), a Pipeline that ends in one of these, or anything with `fit`.
-space : FunctionSpace, dict or list of dicts
-    Domains of the estimator's parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats
-    distributions. Options may be objects, such as alternative estimators of a pipeline:
-    ``{{"clf": [forest, svc], "clf__C": ...}}``. A nested parameter is searched only with the options that have it;
-    ``.when(clf=svc)`` restricts a domain further. Each dict in a list of dicts is a separate space, and each candidate
-    is drawn from one of them.
-candidates : int or None, default=64
-    The number of candidates to try. None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`,
-    `stop_score` or `patience` in the config.
-time_limit : float, optional
-    Seconds for search and refit. No job is started once only the expected time of the refit is left.
-resource : str, default="auto"
-    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can resume
-    training; "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed order) for all
-    others, and for alternative estimators without a common resource. It can also be the name of any parameter that
-    counts something; an estimator that cannot resume training by this parameter is trained from scratch in each rung,
-    for all its epochs so far.
-max_epochs : int or None, default=None
-    Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
-    the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
-    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, the first rung has that many epochs, and there
-    are as many rungs as `max_epochs` allows.
-scoring : str, callable, list, dict or None, default=None
-    As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
-cv : int, splitter, iterable of (training rows, test rows) or None, default=None
-    As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
-refit : bool, str or callable, default=True
-    Whether the best candidate is fitted to all rows, for as many epochs as it had. A str or a function also means True.
-    A str is the name of the score that ranks the candidates; a function takes `cv_results_` and returns `best_index_`.
-error_score : "raise" or number, default=nan
-    The score in `cv_results_` of a fold that failed; the other folds keep theirs. A candidate with a failed fold is not
-    promoted, and ranks last even if `error_score` is a number. "raise": the first error ends the search.
-return_train_score : bool, default=False
-    Whether training rows are scored too.
-forecast : bool, default=True
-    Whether forests and boosting are promoted by their forecast score in the next rung, since deep trees pay off only
-    when many are averaged, and low learning rates only after many rounds. For this, one fold is also scored after half
-    of the epochs of the first rung.
-costs, sampler, first
-    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` the virtual duration
-    of a job is its number of epochs, so the schedule is reproducible unless the config has ``schedule="greedy"``.
-n_jobs : int or None, default=-1
-    The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each job.
-    skorch nets on a GPU (``device="cuda"`` or ``"mps"``) are trained one at a time, unless `n_jobs` is positive.
-random_state : int, RandomState or None, default=None
-    Seeds the candidates, and the estimator if its own `random_state` is None.
-verbose : int, default=0
-    1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
-callbacks : ash.Callback, sequence of them or None, default=None
-    Objects that are notified of the start, each finished job and the end; each can end the search.
-journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and
-    parameters resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file
-    does not contain estimators, so promoted candidates are trained again.
-executor : None, "processes", or an object with `submit`, default=None
-    Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
-    jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads would wait
-    for the GIL. For these, None means processes if the estimator and the scorer can be pickled.
-record : ash.RunRecord or None, default=None
-    ``result_.record`` of an earlier fit. With this record and the same rows, the same search repeats that fit,
-    independently of the clock, on any number of threads. The libraries get as many threads per job as in that fit.
-config : ash.SearchConfig or None, default=None
-    All other options: the ladder, the schedule, limits. Its fields are parameters too: ``set_params(config__eta=3)``.
-
-Attributes
-----------
-best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
-    As in scikit-learn's searches. `cv_results_` has one row per candidate, for its job in the highest rung, with this
-    `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too. The best
-    candidate has the best score in the highest rung that any candidate has finished.
-best_epochs_ : int
-    Epochs of the best candidate; with early stopping, the mean over the folds of the best number of rounds.
-resource_ : str
-    What an epoch is.
-continued_ : bool
-    Whether all promoted candidates were trained further from their state.
-retrained_ : dict of str to int
-    The reasons why jobs trained from scratch, and the number of jobs for each.
-trained_ : int
-    Total epochs trained, including repeated ones. An epoch counts once, although it trains all folds.
-result_ : ash.FunctionResult
-    The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
-classes_, n_features_in_, feature_names_in_
-    As in the best estimator.
-
-See Also
---------
-ash.HalvingSearchCV : The same search with the names of scikit-learn's `HalvingRandomSearchCV`.
-ash.tune_function : The same ladder for any function.
-ash.ASHClassifier : Networks of the native core.
-
-Notes
------
-LightGBM, XGBoost and CatBoost with `early_stopping_rounds` hold out a tenth of the training rows of each fold: by
-class, in whole groups, or the last rows if the test rows follow the training rows. Each round is scored on these rows
-by the metric of the library (`eval_metric`). The model with the best number of rounds is scored by `scoring` on the
-test rows. The refit has this number of rounds and does not stop early. scikit-learn's estimators that hold out their
-own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so within each rung.
-
-Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of a
-constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the score
-grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated
-forecast, or its negated score if there is no forecast. The `loss` ranks the candidates and guides a `sampler`, but does
-not decide which candidate is the best.
-
-References
-----------
-Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
-
-Examples
---------
->>> import ash
->>> from sklearn.datasets import load_wine
->>> from sklearn.ensemble import RandomForestClassifier
->>> X, y = load_wine(return_X_y=True)
->>> space = {{"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}}
->>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2)
->>> search.fit(X, y).resource_, search.continued_
-('n_estimators', True)
-"""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -288,27 +157,18 @@ def _listed(names: Sequence[str]) -> str:
     return "\n    ".join(textwrap.wrap(text, 90, break_on_hyphens=False))
 
 
-def documented(kind: str, score: str) -> Callable[[Class], Class]:
-    """Return a decorator that completes the docstring of a "classifier" or "regressor" with default scoring `score`."""
-    loss = _LOSS.replace("{of_losses}", _listed([*METRIC_OF_LOSS.values()]))
-
-    def complete(estimator: Class) -> Class:
-        estimator.__doc__ = _TEXT.format(
-            first=estimator.__doc__,
-            score=score,
-            classes=_CLASSES if kind == "classifier" else "",
-            class_weight=_CLASS_WEIGHT.format(tuned=_listed(TUNED)) if kind == "classifier" else "",
-            metrics=_listed(METRICS["classification" if kind == "classifier" else "regression"]),
-            loss=loss if kind == "regressor" else "",
-            name=estimator.__name__,
-            loader="load_wine" if kind == "classifier" else "load_diabetes",
-        )
-        return estimator
-
-    return complete
-
-
-def documented_search(search: Class) -> Class:
-    """Complete the docstring of a search class with the text of `ASHSearchCV`."""
-    search.__doc__ = _SEARCH_TEXT.format(first=search.__doc__)
-    return search
+def documented(estimator: Class) -> Class:
+    """Complete the docstring of an estimator's class."""
+    task = vars(estimator)["_task"]
+    classifies = task == "classification"
+    estimator.__doc__ = _TEXT.format(
+        first=estimator.__doc__,
+        score="accuracy" if classifies else "r2",
+        classes=_CLASSES if classifies else "",
+        class_weight=_CLASS_WEIGHT.format(tuned=_listed(TUNED)) if classifies else "",
+        metrics=_listed(METRICS[task]),
+        loss="" if classifies else _LOSS.replace("{of_losses}", _listed([*METRIC_OF_LOSS.values()])),
+        name=estimator.__name__,
+        loader="load_wine" if classifies else "load_diabetes",
+    )
+    return estimator

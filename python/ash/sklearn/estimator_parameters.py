@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -68,11 +67,6 @@ class Configured(BaseEstimator):  # type: ignore[misc]
         return self
 
 
-def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
-    """Store a constructor's arguments, passed as its `locals()`, in attributes of the same names."""
-    vars(estimator).update((name, value) for name, value in parameters.items() if name != "self")
-
-
 def threads_of(n_jobs: Any) -> int:
     """Return the number of threads for `n_jobs`, at most OMP_NUM_THREADS and the CPUs available to this process.
 
@@ -97,19 +91,13 @@ def _share(threads: int) -> int:
     joblib.
     """
     backend, _ = get_active_backend()
-    in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
-    return 1 if in_pool else max(1, threads // _dask_threads())
-
-
-def _dask_threads() -> int:
-    """Return the number of threads of the Dask worker that runs this thread, or 1 outside Dask."""
+    if backend.nesting_level and threading.current_thread() is not threading.main_thread():
+        return 1
     distributed = sys.modules.get("distributed.worker")
-    if distributed is None:
-        return 1
     try:
-        return int(distributed.get_worker().state.nthreads)
+        return threads if distributed is None else max(1, threads // int(distributed.get_worker().state.nthreads))
     except ValueError:  # this thread runs no Dask task
-        return 1
+        return threads
 
 
 def seed_of(random_state: Any, journal: Journal | None = None) -> int:

@@ -86,7 +86,11 @@ class Objects:
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration with objects in place of texts, as the user would give it."""
-        return {name: self._value(name, value) for name, value in params.items() if name != SPACE}
+        return {
+            name: self.of[name].get(value, value) if name in self.of and isinstance(value, str) else value
+            for name, value in params.items()
+            if name != SPACE
+        }
 
     def copies(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return `values` with an unfitted copy of each object, since `set_params` may change the objects."""
@@ -99,9 +103,6 @@ class Objects:
             name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
             for name, value in params.items()
         }
-
-    def _value(self, name: str, value: Any) -> Any:
-        return self.of[name].get(value, value) if name in self.of and isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -335,15 +336,11 @@ def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
 
 def _listed(argument: str, name: str, value: Any) -> Any:
     """Return a range, a 1-d array or a tuple of domains as a list; return any other value unchanged."""
-    if isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1):
-        return list(value)
-    if not isinstance(value, tuple):
-        return value
-    if any(isinstance(each, Domain) for each in value):
-        return list(value)
-    if value and all(hasattr(each, "get_params") for each in value):
+    if isinstance(value, tuple) and value and all(hasattr(each, "get_params") for each in value):
         raise SettingError(f"{argument}: {name}={value!r} is a tuple, which is one value: give the options as a list")
-    return value
+    has_domains = isinstance(value, tuple) and any(isinstance(each, Domain) for each in value)
+    is_list = has_domains or isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    return list(value) if is_list else value
 
 
 def _options_of(value: Any) -> list[Any]:

@@ -23,11 +23,12 @@ from ash._utils.checks import whole, yes_or_no
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
-from ash.data.frames import Frame, read_frame
+from ash.data.frames import read_frame
 from ash.encoding.schema import names_differ
 from ash.engine.refit import Final
 from ash.engine.repeat import repeated
-from ash.engine.run import TuningRun
+from ash.engine.run import run_table
+from ash.engine.stages import Asked
 from ash.errors import DataError
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of
@@ -42,7 +43,7 @@ from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
-from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
+from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, threads_of
 from ash.space.space import Space
 
 
@@ -50,31 +51,6 @@ class _Estimator(Configured):
     """The base class of both estimators."""
 
     _task: ClassVar[Task]
-
-    @explained(CONFIG_FIELDS)
-    def __init__(
-        self,
-        space: Space | Mapping[str, Any] | None = None,
-        *,
-        candidates: int | str | None = "auto",
-        time_limit: float | None = None,
-        first: Any = None,
-        scoring: Any = None,
-        categorical_features: Any = None,
-        validation: float | int | tuple[Any, ...] | None = None,
-        cv: Any = None,
-        ensemble: int = 16,
-        refit: bool = True,
-        n_jobs: int | None = -1,
-        random_state: Any = None,
-        verbose: int = 0,
-        callbacks: Callback | Sequence[Callback] | None = None,
-        journal: str | PathLike[str] | Journal | None = None,
-        executor: Any = None,
-        config: SearchConfig | None = None,
-        record: RunRecord | None = None,
-    ) -> None:
-        set_parameters(self, locals())
 
     def __sklearn_clone__(self) -> Self:
         """Return a clone that shares the executor, since an executor's connection to its workers cannot be copied."""
@@ -123,48 +99,39 @@ class _Estimator(Configured):
             Ctrl-C ended the run. If a job had finished, the estimator is fitted with the results so far.
         """
         journal = read_journal(self.journal)
-        run = self._new_run(journal) if self.record is None else self._recorded_run()
-        made = TuningRun(
-            X,
-            y,
-            sample_weight=sample_weight,
-            groups=groups,
-            callbacks=read_callbacks(self.callbacks),
-            journal=journal,
-            elsewhere=read_elsewhere(self.executor, jobs_of(self.n_jobs), run["options"]),
-            **run,
-        )
-        result, model = made.run()
+        asked = self._asked(journal)
+        rows = {"sample_weight": sample_weight, "groups": groups}
+        callbacks = read_callbacks(self.callbacks)
+        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), asked.options)
+        result, model = run_table(X, y, asked, **rows, callbacks=callbacks, journal=journal, elsewhere=elsewhere)
         self._keep(result, model)
         if result.interrupted and self.record is None:  # returning would let cross_val_score continue
             held = "the results so far are in result_ and model_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self
 
-    def _new_run(self, journal: Journal | None) -> dict[str, Any]:
-        """Return the settings of a new run, as given by the estimator's parameters."""
-        about: dict[str, Any] = {"loss": getattr(self, "loss", ""), "pos_label": getattr(self, "pos_label", None)}
+    def _asked(self, journal: Journal | None) -> Asked:
+        """Return the arguments of the run: the estimator's parameters, or those in the record."""
+        given = self._given()
+        if self.record is not None:
+            return repeated("estimators", self._kind, given, self.record, self._task)
+        about = {"loss": given.get("loss", ""), "pos_label": given.get("pos_label")}
         metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
-        threshold = read_threshold("decision_threshold", getattr(self, "decision_threshold", AUTO))
-        given = {**self._given(), "metric": metric, "task": self._task}
+        threshold = read_threshold("decision_threshold", given.get("decision_threshold", AUTO))
+        given |= {"metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
-        return {
-            "space": self.space,
-            "first": self.first,
-            "options": options,
-            "validation": self.validation,
-            "cv": self.cv,
-            "asked": asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
-            "sort": True,
-            "scoring": scoring,
-            "final": Final(size, yes_or_no("refit", self.refit), threshold),
-        }
-
-    def _recorded_run(self) -> dict[str, Any]:
-        """Return the settings of a repeated run, as given by the record."""
-        kind = next(each for each in type(self).__mro__ if each in (ASHClassifier, ASHRegressor))
-        return repeated("estimators", kind, self._given(), self.record, self._task)
+        return Asked(
+            options=options,
+            call=asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
+            space=self.space,
+            first=self.first,
+            validation=self.validation,
+            cv=self.cv,
+            sort=True,
+            scoring=scoring,
+            final=Final(size, yes_or_no("refit", self.refit), threshold),
+        )
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return labels, or targets in the units of y.
@@ -185,7 +152,7 @@ class _Estimator(Configured):
         NotFittedError
             `fit` was not called.
         """
-        outputs = self._outputs(X)
+        outputs = self._outputs(X)  # raises NotFittedError before `model_` is read
         return self.model_.decide(outputs)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -207,64 +174,55 @@ class _Estimator(Configured):
         self.model_.save(path)
 
     def _outputs(self, X: Any) -> Outputs:
-        check_is_fitted(self)
-        frame = read_frame(X)
-        self._check_names(frame)
-        return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
-
-    def _given(self) -> dict[str, Any]:
-        """Return the parameters by name, including `threads` and `progress` for `ash.tune`."""
-        given = {name: getattr(self, name) for name in PARAMETERS}
-        return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
-
-    def _keep(self, result: Result, model: Model) -> None:
-        self.result_ = result
-        self.model_ = model
-        self.n_features_in_ = result.model.n_features_in_
-        names = result.model.feature_names
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self.best_params_ = result.best_params
-        self.best_score_ = result.best_score
-        self.estimated_score_ = result.estimated_score
-        self.estimated_score_std_error_ = result.estimated_score_std_error
-        self.oof_prediction_ = result.oof_prediction
-        self.cv_results_ = tuning_results(result)
-        self.n_iter_ = _epochs_of_best(result)
-
-    def _check_names(self, frame: Frame) -> None:
-        """Raise DataError, like scikit-learn, if column names or their order differ from those in `fit`.
+        """Predict; like scikit-learn, raise DataError if column names or their order differ from those in `fit`.
 
         Warn if only one of the two tables has column names.
         """
+        check_is_fitted(self)
+        frame, name = read_frame(X), type(self).__name__
         names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
-        given, name = frame.names is not None, type(self).__name__
         if frame.names is not None and names is not None and frame.names != names:
             todo = f"{name}.model_.predict finds columns by name, in any order and among others."
             raise DataError(names_differ(frame.names, names) + todo)
-        if given and not fitted:
+        if frame.names is not None and not fitted:
             warn_user(f"X has feature names, but {name} was fitted without feature names")
-        elif fitted and not given:
-            text = f"X does not have valid feature names, but {name} was fitted with feature names"
-            warn_user(text)
+        elif fitted and frame.names is None:
+            warn_user(f"X does not have valid feature names, but {name} was fitted with feature names")
+        return self.model_.predict_frame(frame, threads_of(self.n_jobs), name)
+
+    def _given(self) -> dict[str, Any]:
+        """Return the parameters by name, including `threads` and `progress` for `ash.tune`."""
+        given = {name: getattr(self, name) for name in inspect.signature(self._kind).parameters}
+        return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
+
+    @property
+    def _kind(self) -> type[Self]:
+        """The class whose parameters the estimator has; a user's subclass may have further parameters."""
+        return next(each for each in type(self).__mro__ if _Estimator in each.__bases__)
+
+    def _keep(self, result: Result, model: Model) -> None:
+        self.result_, self.model_ = result, model
+        self.n_features_in_ = result.model.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit
+        if (names := result.model.feature_names) is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        for name in ("best_params", "best_score", "estimated_score", "estimated_score_std_error", "oof_prediction"):
+            setattr(self, f"{name}_", getattr(result, name))
+        self.cv_results_ = tuning_results(result)
+        columns = result.columns
+        jobs = (columns["candidate"] == result.best_candidate) & (columns["rung"] <= result.best_rung)
+        epochs = columns["epochs"][jobs]
+        self.n_iter_ = int(epochs.sum() if result.options.training == "resume" else epochs.max())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.config is None or self.config.missing != "error"
-        tags.input_tags.sparse = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
+        tags.input_tags.sparse = tags.input_tags.string = tags.input_tags.categorical = True
         tags.target_tags.required = True
         return tags
 
 
-PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
-"""The names of the parameters that both estimators have; a user's subclass may have further parameters."""
-
-
-@documented("classifier", score="accuracy")
+@documented
 class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A tuned neural network for classification."""
 
@@ -296,11 +254,12 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         config: SearchConfig | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        set_parameters(self, locals())
-
-    def _given(self) -> dict[str, Any]:
-        own = ("class_weight", "pos_label", "decision_threshold")
-        return {**super()._given(), **{name: getattr(self, name) for name in own}}
+        self.space, self.candidates, self.time_limit, self.first = space, candidates, time_limit, first
+        self.scoring, self.categorical_features, self.validation = scoring, categorical_features, validation
+        self.cv, self.ensemble, self.refit, self.n_jobs = cv, ensemble, refit, n_jobs
+        self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
+        self.journal, self.executor, self.config, self.record = journal, executor, config, record
+        self.class_weight, self.pos_label, self.decision_threshold = class_weight, pos_label, decision_threshold
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -339,7 +298,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         self.decision_threshold_ = model.decision_threshold
 
 
-@documented("regressor", score="r2")
+@documented
 class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     """A tuned neural network for regression, with one or more targets."""
 
@@ -370,19 +329,14 @@ class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         config: SearchConfig | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        set_parameters(self, locals())
-
-    def _given(self) -> dict[str, Any]:
-        return {**super()._given(), "loss": self.loss, "quantile": self.quantile}
+        self.space, self.candidates, self.time_limit, self.first = space, candidates, time_limit, first
+        self.scoring, self.categorical_features, self.validation = scoring, categorical_features, validation
+        self.cv, self.ensemble, self.refit, self.n_jobs = cv, ensemble, refit, n_jobs
+        self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
+        self.journal, self.executor, self.config, self.record = journal, executor, config, record
+        self.loss, self.quantile = loss, quantile
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _epochs_of_best(result: Result) -> int:
-    columns = result.columns
-    jobs = (columns["candidate"] == result.best_candidate) & (columns["rung"] <= result.best_rung)
-    epochs = columns["epochs"][jobs]
-    return int(epochs.sum() if result.options.training == "resume" else epochs.max())

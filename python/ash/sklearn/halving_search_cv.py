@@ -17,7 +17,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, whole, yes_or_no
@@ -27,8 +26,7 @@ from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, RANDOM, SearchConfig
 from ash.result import FunctionResult
 from ash.run_record import RunRecord
-from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
-from ash.sklearn.estimator_parameters import set_parameters
+from ash.sklearn.cv_results import JobInfo, ResultRow, ResultTable, job_rows
 from ash.sklearn.param_distributions import NAME, drawn_candidates, with_lists
 from ash.sklearn.resumable.choose import Way
 from ash.sklearn.resumable.protocol import N_SAMPLES
@@ -52,7 +50,6 @@ class Iterations(Rungs):
     """
 
     resources: tuple[int, ...]
-    min_resources: int
     max_resources: int
     required: int
     possible: int
@@ -223,26 +220,30 @@ class HalvingSearchCV(ASHSearchCV):
         record: RunRecord | None = None,
         config: SearchConfig | None = None,
     ) -> None:
-        set_parameters(self, locals())
+        self.estimator, self.param_distributions, self.n_candidates = estimator, param_distributions, n_candidates
+        self.factor, self.resource, self.max_resources = factor, resource, max_resources
+        self.min_resources, self.aggressive_elimination = min_resources, aggressive_elimination
+        self.cv, self.scoring, self.refit = cv, scoring, refit
+        self.error_score, self.return_train_score, self.random_state = error_score, return_train_score, random_state
+        self.n_jobs, self.verbose, self.time_limit, self.first = n_jobs, verbose, time_limit, first
+        self.callbacks, self.journal, self.executor = callbacks, journal, executor
+        self.record, self.config = record, config
 
     def _given_space(self) -> Any:
         return with_lists(self.param_distributions)
 
-    def _plan(self, table: SearchTable, splits: list[Any], way: Way) -> SearchPlan:
-        factor = self._factor()
+    def _plan(self, table: SearchTable, way: Way) -> SearchPlan:
+        self._factor()  # if it is invalid, nothing is drawn
         most = self._most(table, way)
-        least = self._least(table, way, len(splits), most)
+        least = self._least(table, way, most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
-        warns = self.n_candidates != EXHAUST
         # If `random_state` is None, a journal needs a seed, since later calls must draw the same candidates. In all
         # other cases, candidates are drawn from `random_state` itself, as in scikit-learn.
         seed = self._seed() if self.random_state is None and self.journal is not None else None
         state = self.random_state if seed is None else seed
-        space, first = drawn_candidates(
-            *(self.param_distributions, count, state, self.estimator, self.first), warns=warns
-        )
-        iterations = self._iterations(len(first), factor, least, most)
-        rungs = self._with_jobs(iterations, len(first), table, way, splits)
+        distributions, warns = self.param_distributions, self.n_candidates != EXHAUST
+        space, first = drawn_candidates(distributions, count, state, self.estimator, self.first, warns=warns)
+        rungs = self._iterations(len(first), least, most, table, way)
         return SearchPlan(space, way, len(first), first, rungs, self._seed() if seed is None else seed)
 
     def _factor(self) -> float:
@@ -252,25 +253,24 @@ class HalvingSearchCV(ASHSearchCV):
 
     def _most(self, table: SearchTable, way: Way) -> int:
         """Return the resources of a candidate that is trained to the end."""
-        rows = _num_samples(table.X) if way.resource == N_SAMPLES else None
+        rows = table.rows.count if way.resource == N_SAMPLES else None
         if isinstance(self.max_resources, str) and self.max_resources == AUTO:
             if rows is None:
                 raise SettingError(
                     "resource can only be 'n_samples' when max_resources='auto': give max_resources=, the most "
                     f"{way.resource} of a candidate"
                 )
-            return int(rows)
+            return rows
         return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
 
-    def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
+    def _least(self, table: SearchTable, way: Way, most: int) -> int:
         """Return a candidate's resources in the first iteration; a lower bound if `min_resources` is "exhaust"."""
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
                     "n_candidates and min_resources cannot be both set to 'exhaust': give a number for one of them"
                 )
-            classes = 1 if table.classes is None else len(table.classes)
-            least = 2 * splits * classes if way.resource == N_SAMPLES else 1
+            least = 2 * len(table.splits) * table.class_count if way.resource == N_SAMPLES else 1
         else:
             least = whole("min_resources", self.min_resources, 1, LARGEST)
         if least > most:
@@ -280,8 +280,9 @@ class HalvingSearchCV(ASHSearchCV):
             )
         return least
 
-    def _iterations(self, candidates: int, factor: float, least: int, most: int) -> Iterations:
-        """Return the iterations of a search with this number of candidates."""
+    def _iterations(self, candidates: int, least: int, most: int, table: SearchTable, way: Way) -> Iterations:
+        """Return the iterations of a search, with each rung's number of candidates and epochs (or rows) per job."""
+        factor = self._factor()
         required = 1 + _times(factor, candidates)
         if self.min_resources == EXHAUST:
             least = max(least, int(most // factor ** (required - 1)))
@@ -292,30 +293,16 @@ class HalvingSearchCV(ASHSearchCV):
             raise SettingError(f"factor={factor!r} takes {count} iterations, more than {MOST_ITERATIONS}: raise it")
         replayed = max(0, required - possible) if aggressive else 0
         resources = [min(most, int(factor ** max(0, number - replayed) * least)) for number in range(count)]
-        return Iterations(
-            min_epochs=least,
-            max_rungs=count,
-            resources=tuple(resources),
-            min_resources=least,
-            max_resources=most,
-            required=required,
-            possible=possible,
-        )
-
-    def _with_jobs(
-        self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
-    ) -> Iterations:
-        """Return the iterations with `given` set to each rung's number of candidates and epochs (or rows) per job."""
-        totals = list(iterations.resources)
+        totals = resources
         if way.resource == N_SAMPLES:
-            fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
-            totals = [max(1, total * fold // rows) for total in totals]
+            totals = [max(1, total * table.training_rows // table.rows.count) for total in totals]
         restart = self._config().training == "restart"
         epochs = totals if restart else [after - before for before, after in zip([0, *totals], totals, strict=False)]
         places = [candidates]
         while len(places) < len(epochs):
-            places.append(ceil(places[-1] / self.factor))
-        return replace(iterations, min_epochs=epochs[0], given=tuple(zip(places, epochs, strict=True)))
+            places.append(ceil(places[-1] / factor))
+        given, limits = tuple(zip(places, epochs, strict=True)), {"required": required, "possible": possible}
+        return Iterations(epochs[0], count, given=given, resources=tuple(resources), max_resources=most, **limits)
 
     def _config(self) -> SearchConfig:
         config = super()._config()
@@ -326,9 +313,9 @@ class HalvingSearchCV(ASHSearchCV):
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
         best = super()._keep(result, trainer)
-        iterations = trainer.rungs
+        iterations = trainer.search.rungs
         assert isinstance(iterations, Iterations)
-        self.min_resources_, self.max_resources_ = iterations.min_resources, iterations.max_resources
+        self.min_resources_, self.max_resources_ = iterations.resources[0], iterations.max_resources
         self.n_required_iterations_, self.n_possible_iterations_ = iterations.required, iterations.possible
         self.n_candidates_ = np.bincount(self.cv_results_["iter"]).tolist()
         self.n_iterations_ = len(self.n_candidates_)
@@ -336,15 +323,9 @@ class HalvingSearchCV(ASHSearchCV):
         self.n_remaining_candidates_ = ceil(self.n_candidates_[-1] / self.factor)
         return best
 
-    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], rungs: Rungs) -> list[ResultRow]:
-        assert isinstance(rungs, Iterations)
-        return job_rows(result, infos, rungs.resources)
-
-    def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
-        return {
-            "iter": np.array([row.rung for row in rows], np.int64),
-            "n_resources": np.array([row.resource for row in rows], np.int64),
-        }
+    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], trainer: Trainer) -> ResultTable:
+        assert isinstance(trainer.search.rungs, Iterations)
+        return job_rows(result, infos, trainer.search.rungs.resources)
 
 
 def _times(factor: float, most: int) -> int:

@@ -18,7 +18,6 @@ from ash.errors import SettingError
 from ash.sklearn.estimator_space import (
     SPACE,
     EstimatorSpace,
-    Objects,
     check_names,
     domains_of,
     joined,
@@ -49,7 +48,10 @@ def drawn_candidates(
         lacks a parameter of the space; or `first` is invalid.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
-    known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
+    known: list[Params] = []
+    if first is not None:  # they may be any configurations that can be drawn
+        domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
+        known = EstimatorSpace(FunctionSpace(**joined(domains)), objects).read_first(first, count, "n_candidates")
     if len(spaces) > 1:  # each candidate gets the number of its space; this does not change the draws
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
     drawn = list(islice(after(known, _each_once(spaces, count, random_state, warns)), count))
@@ -65,12 +67,6 @@ def with_lists(distributions: Any) -> Any:
     if not isinstance(distributions, Mapping):
         return distributions
     return {name: list(given) if isinstance(given, tuple) else given for name, given in distributions.items()}
-
-
-def _all_of(spaces: Sequence[Mapping[str, Any]], objects: Objects) -> EstimatorSpace:
-    """Return a space that contains all configurations that can be drawn."""
-    domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
-    return EstimatorSpace(FunctionSpace(**joined(domains)), objects)
 
 
 def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: Any, warns: bool) -> list[Params]:

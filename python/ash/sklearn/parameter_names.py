@@ -7,6 +7,7 @@ that resembles a parameter listed by the estimator, unless the keyword is an ali
 
 import inspect
 import sys
+from contextlib import suppress
 from typing import Any
 
 from ash._utils.checks import near_names
@@ -40,19 +41,12 @@ def warn_of_keyword(estimator: Any, name: str) -> None:
     if name in params or not hasattr(part, "get_params"):
         return
     known = {*part.get_params(deep=False), *inspect.signature(type(part).__init__).parameters} - {"self", "kwargs"}
-    aliases = _aliases(part)
+    aliases: set[str] = set()
+    if is_a(part, "LGBMModel", "lightgbm"):
+        with suppress(AttributeError):  # a private function, which other versions of LightGBM may lack
+            every = sys.modules["lightgbm.basic"]._ConfigAliases._get_all_param_aliases()
+            aliases = {*every, *(alias for own in every.values() for alias in own)}
     near = [] if own in known | aliases else near_names(own, sorted(known) + sorted(aliases - known), 1, LIKENESS)
     if near:
         meant = f"{head}__{near[0]}" if head else near[0]
         warn_user(f"{name} is passed on to {type(part).__name__}, which does not list it: did you mean {meant}?")
-
-
-def _aliases(estimator: Any) -> set[str]:
-    """Return the names that LightGBM accepts for its parameters, or none for other estimators."""
-    if not is_a(estimator, "LGBMModel", "lightgbm"):
-        return set()
-    try:
-        every = sys.modules["lightgbm.basic"]._ConfigAliases._get_all_param_aliases()
-    except AttributeError:  # a private function, which other versions of LightGBM may lack
-        return set()
-    return {*every, *(alias for aliases in every.values() for alias in aliases)}

@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _num_samples
 
 from ash._utils.checks import is_integer
-from ash.data.group_split import count_groups, divided, is_apart, read_groups
+from ash.data.group_split import Codes, count_groups, divided, is_apart, read_groups
 from ash.errors import DataError, SettingError
 from ash.metrics import did_you_mean
 from ash.scoring.scorers import takes_weights
@@ -167,8 +167,10 @@ def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
     return Routed(params, {"sample_weight": weights} if weighed else {}, {} if groups is None else {"groups": groups})
 
 
-def splits_of(cv: Any, X: Any, y: Any, params: Mapping[str, Any], *, classifies: bool) -> list[Any]:
-    """Return the training and test rows of each fold, for the argument `cv` and the parameters of the split.
+def splits_of(
+    cv: Any, X: Any, y: Any, params: Mapping[str, Any], *, classifies: bool
+) -> tuple[list[Any], Codes | None]:
+    """Return the training and test rows of each fold, and the groups, for `cv` and the parameters of the split.
 
     Groups are kept together. For a number of folds, this is done by StratifiedGroupKFold for classes, else GroupKFold.
 
@@ -192,7 +194,7 @@ def splits_of(cv: Any, X: Any, y: Any, params: Mapping[str, Any], *, classifies:
     for fold, (training, test) in enumerate(splits):
         if codes is not None and not is_apart(codes, training, test):
             raise divided(fold)
-    return splits
+    return splits, codes
 
 
 def _accepts_weights(scorer: Any, estimator: Any) -> bool:

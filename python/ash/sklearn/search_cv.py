@@ -18,29 +18,27 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, whole, yes_or_no
 from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
-from ash.data.group_split import read_groups
+from ash.engine.repeat import repeat_of
 from ash.entry_points.tune_function import PROCESSES, tune_function
 from ash.errors import AllFailed, DataError, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
-from ash.function.function_repeat import repeat_of
-from ash.function.sources import count_of, read_sampler
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
-from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
-from ash.sklearn.estimator_docs import documented_search
-from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
+from ash.sampling import count_of, read_sampler
+from ash.sklearn.cv_results import JobInfo, ResultRow, ResultTable, best_rows, read_info, search_results
+from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, threads_of
 from ash.sklearn.estimator_space import examples_of, read_estimator_space
-from ash.sklearn.resumable.choose import Way, refit_params, way_of, way_of_all
+from ash.sklearn.resumable.choose import Way, set_for_refit, way_of, way_of_all
 from ash.sklearn.resumable.ensembles import WARNING
 from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
 from ash.sklearn.search_arguments import (
@@ -56,7 +54,7 @@ from ash.sklearn.search_arguments import (
 )
 from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, ignored, process_limited
-from ash.sklearn.trainer import SearchTable, Trainer, constant_score
+from ash.sklearn.trainer import JobSettings, SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
@@ -114,9 +112,141 @@ def _delegated(name: str, what: str) -> Any:
     return available_if(_has(name))(method)
 
 
-@documented_search
 class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
-    """Hyperparameter search for any scikit-learn estimator, by asynchronous halving with cross-validation."""
+    """Hyperparameter search for any scikit-learn estimator, by asynchronous halving with cross-validation.
+
+    All candidates are trained briefly. The best half of those finished so far is trained further, and so on up the
+    ladder of `ash.tune_function`. In each fold, promoted candidates continue from their existing trees, rounds or
+    weights, if their library allows it. Otherwise they are trained from scratch, and `retrained_` says why.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator with scikit-learn's interface: forests, boosting (scikit-learn, LightGBM, XGBoost or CatBoost),
+        anything with `partial_fit`, skorch nets (PyTorch), a Pipeline that ends in one of these, or anything with
+        `fit`.
+    space : FunctionSpace, dict or list of dicts
+        Domains of the estimator's parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats
+        distributions. Options may be objects, such as alternative estimators of a pipeline:
+        ``{"clf": [forest, svc], "clf__C": ...}``. A nested parameter is searched only with the options that have it;
+        ``.when(clf=svc)`` restricts a domain further. Each dict in a list of dicts is a separate space, and each
+        candidate is drawn from one of them.
+    candidates : int or None, default=64
+        The number of candidates to try. None: an endless stream, which must be ended by `time_limit`, or by
+        `epoch_limit`, `stop_score` or `patience` in the config.
+    time_limit : float, optional
+        Seconds for search and refit. No job is started once only the expected time of the refit is left.
+    resource : str, default="auto"
+        What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can
+        resume training; "epochs" (passes over the rows) for those with `partial_fit`; "n_samples" (rows in a fixed
+        order) for all others, and for alternative estimators without a common resource. It can also be the name of any
+        parameter that counts something; an estimator that cannot resume training by this parameter is trained from
+        scratch in each rung, for all its epochs so far.
+    max_epochs : int or None, default=None
+        Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own
+        value of the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down:
+        for 100 epochs the totals are 6, 18, 42 and 100. With `min_epochs` in the config, the first rung has that many
+        epochs, and there are as many rungs as `max_epochs` allows.
+    scoring : str, callable, list, dict or None, default=None
+        As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
+    cv : int, splitter, iterable of (training rows, test rows) or None, default=None
+        As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
+    refit : bool, str or callable, default=True
+        Whether the best candidate is fitted to all rows, for as many epochs as it had. A str or a function also means
+        True. A str is the name of the score that ranks the candidates; a function takes `cv_results_` and returns
+        `best_index_`.
+    error_score : "raise" or number, default=nan
+        The score in `cv_results_` of a fold that failed; the other folds keep theirs. A candidate with a failed fold is
+        not promoted, and ranks last even if `error_score` is a number. "raise": the first error ends the search.
+    return_train_score : bool, default=False
+        Whether training rows are scored too.
+    forecast : bool, default=True
+        Whether forests and boosting are promoted by their forecast score in the next rung, since deep trees pay off
+        only when many are averaged, and low learning rates only after many rounds. For this, one fold is also scored
+        after half of the epochs of the first rung.
+    costs, sampler, first
+        As for `ash.tune_function`; `first` may be the `result_` of an earlier search.
+    n_jobs : int or None, default=-1
+        The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each
+        job. skorch nets on a GPU (``device="cuda"`` or ``"mps"``) are trained one at a time, unless `n_jobs` is
+        positive.
+    random_state : int, RandomState or None, default=None
+        Seeds the candidates, and the estimator if its own `random_state` is None.
+    verbose : int, default=0
+        1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
+    callbacks : ash.Callback, sequence of them or None, default=None
+        Objects that are notified of the start, each finished job and the end; each can end the search.
+    journal : str, path-like, ash.Journal or None, default=None
+        A file to which each result is written within 50 ms. Calling `fit` again with the same rows, estimator and
+        parameters resumes the search, if `random_state` is an int or None (None: the journal's seed is used). The file
+        does not contain estimators, so promoted candidates are trained again.
+    executor : None, "processes", or an object with `submit`, default=None
+        Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are
+        fewer jobs than threads. The exceptions are `HistGradientBoosting` and skorch nets on a CPU, for which threads
+        would wait for the GIL. For these, None means processes if the estimator and the scorer can be pickled.
+    record : ash.RunRecord or None, default=None
+        ``result_.record`` of an earlier fit. With this record and the same rows, the same search repeats that fit,
+        independently of the clock, on any number of threads. The libraries get as many threads per job as in that fit.
+    config : ash.SearchConfig or None, default=None
+        All other options: the ladder, the schedule, limits. Its fields are parameters too:
+        ``set_params(config__eta=3)``.
+
+    Attributes
+    ----------
+    best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
+        As in scikit-learn's searches. `cv_results_` has one row per candidate, for its job in the highest rung, with
+        this `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too.
+        The best candidate has the best score in the highest rung that any candidate has finished.
+    best_epochs_ : int
+        Epochs of the best candidate; with early stopping, the mean over the folds of the best number of rounds.
+    resource_ : str
+        What an epoch is.
+    continued_ : bool
+        Whether all promoted candidates were trained further from their state.
+    retrained_ : dict of str to int
+        The reasons why jobs trained from scratch, and the number of jobs for each.
+    trained_ : int
+        Total epochs trained, including repeated ones. An epoch counts once, although it trains all folds.
+    result_ : ash.FunctionResult
+        The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
+    classes_, n_features_in_, feature_names_in_
+        As in the best estimator.
+
+    See Also
+    --------
+    ash.HalvingSearchCV : The same search with the names of scikit-learn's `HalvingRandomSearchCV`.
+    ash.tune_function : The same ladder for any function.
+    ash.ASHClassifier : Networks of the native core.
+
+    Notes
+    -----
+    LightGBM, XGBoost and CatBoost with `early_stopping_rounds` hold out a tenth of the training rows of each fold: by
+    class, in whole groups, or the last rows if the test rows follow the training rows. Each round is scored on these
+    rows by the metric of the library (`eval_metric`). The model with the best number of rounds is scored by `scoring`
+    on the test rows. The refit has this number of rounds and does not stop early. scikit-learn's estimators that hold
+    out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so within each rung.
+
+    Forecasts assume that the error of the mean of t trees shrinks as 1/t. The score of boosting starts at the score of
+    a constant prediction, and each of the first rounds closes a constant share of the gap to the final score. Later the
+    score grows by a constant amount whenever the rounds grow by the same factor. The `loss` of a job in `result_` is
+    its negated forecast, or its negated score if there is no forecast. The `loss` ranks the candidates and guides a
+    `sampler`, but does not decide which candidate is the best.
+
+    References
+    ----------
+    Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> space = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
+    >>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2)
+    >>> search.fit(X, y).resource_, search.continued_
+    ('n_estimators', True)
+    """
 
     @explained(CONFIG_FIELDS)
     def __init__(
@@ -146,7 +276,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         record: RunRecord | None = None,
         config: SearchConfig | None = None,
     ) -> None:
-        set_parameters(self, locals())
+        self.estimator, self.space, self.candidates, self.time_limit = estimator, space, candidates, time_limit
+        self.resource, self.max_epochs, self.scoring, self.cv = resource, max_epochs, scoring, cv
+        self.refit, self.error_score, self.return_train_score = refit, error_score, return_train_score
+        self.forecast, self.costs, self.sampler, self.first = forecast, costs, sampler, first
+        self.n_jobs, self.random_state, self.verbose, self.callbacks = n_jobs, random_state, verbose, callbacks
+        self.journal, self.executor, self.record, self.config = journal, executor, record, config
 
     _space_argument = "space"
 
@@ -180,12 +315,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         KeyboardInterrupt
             Ctrl-C ended the search. If a job had finished, the attributes hold the results so far, without a refit.
         """
-        trainer, plan = self._prepared(X, y, params)
-        result = self._run(trainer, plan)
+        trainer, decided = self._prepared(X, y, params)
+        result = self._run(trainer, decided)
         for cache in trainer.caches:
             cache.clear()
         scorer = trainer.scorers.scorer
-        self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
+        self.n_splits_, self.scorer_ = len(trainer.table.splits), getattr(scorer, "_scorers", scorer)
         best = self._keep(result, trainer)
         if result.interrupted and self.record is None:  # returning would let cross_val_score continue
             for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # attributes of an earlier fit
@@ -193,7 +328,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         if self.record is None:  # the recorded search has warned
-            _warn_of_few_epochs(result, trainer.rungs, self.resource_, best.resource)
+            _warn_of_few_epochs(result, trainer.search.rungs, self.resource_, best.resource)
         if self.refit:
             self._fit_best(trainer, result.params[best.candidate], best.info)
         return self
@@ -253,22 +388,19 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
         example = examples_of(self._given_space(), self.estimator, self._space_argument)[0]
         router.add(scorer=read_scorers(example, self.scoring, self.refit).scorer, method_mapping=scoring)
-        by_number = self.cv is None or is_integer(self.cv)  # then `splits_of` keeps groups together, too
-        splitter = GroupKFold() if by_number else self.cv
+        # For a number of folds, `splits_of` keeps groups together, too.
+        splitter = GroupKFold() if self.cv is None or is_integer(self.cv) else self.cv
         router.add(splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         return router
 
     def __sklearn_tags__(self) -> Any:
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
-        tags.regressor_tags = copy.deepcopy(inner.regressor_tags)
-        tags.target_tags = copy.deepcopy(inner.target_tags)
-        tags.input_tags = copy.deepcopy(inner.input_tags)
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags", "input_tags"):
+            setattr(tags, name, copy.deepcopy(getattr(inner, name)))
         return tags
 
-    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
-        """Check all arguments; return the trainer for these rows, and the plan of the search."""
+    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, dict[str, Any]]:
+        """Check all arguments; return the trainer for these rows, and the arguments of the run that were decided."""
         check_arguments(self.estimator, self.refit, self.error_score)
         try:
             X, y = indexable(X, y)
@@ -277,58 +409,62 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
         scorers = read_scorers(examples[0], self.scoring, self.refit)  # self.estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
-        splits = splits_of(self.cv, X, y, given.split, classifies=is_classifier(examples[0]))
-        groups = read_groups(given.split.get("groups"), _num_samples(X))
-        table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y), groups)
-        plan = self._plan(table, splits, way_of_all(examples, self.resource))
+        splits, groups = splits_of(self.cv, X, y, given.split, classifies=is_classifier(examples[0]))
+        table = SearchTable(Rows(X, y, given.fit, labels_of(examples[0], y)), splits, groups, given.score)
+        plan = self._plan(table, way_of_all(examples, self.resource))
         if plan.way.resource in plan.space.space.domains:
             has = f"{self._space_argument} has {plan.way.resource!r}"
             raise SettingError(f"{has}, which the ladder sets: leave it out, or give another resource=")
-        return self._trainer(table, plan, splits, scorers, examples), plan
+        return self._trainer(table, plan, scorers, examples)
 
     def _given_space(self) -> Any:
         return self.space
 
-    def _plan(self, table: SearchTable, splits: list[Any], way: Way) -> SearchPlan:
+    def _plan(self, table: SearchTable, way: Way) -> SearchPlan:
         space = read_estimator_space(self.space, self.estimator)
         candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
         first = space.read_first(self.first, candidates, "candidates")
         count = None if candidates is None else count_of(first, space.space, candidates, read_sampler(self.sampler))
-        rungs = self._rungs(table, way, splits, count, space.space.size)
+        rungs = self._rungs(table, way, count, space.space.size)
         return SearchPlan(space, way, candidates, first, rungs, self._seed())
 
     def _trainer(
-        self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, examples: list[Any]
-    ) -> Trainer:
-        way = plan.way
-        ways = [(way_of(each, way.resource), each) for each in examples]
-        jobs = self._jobs(any(own.is_on_gpu(each) for own, each in ways))
-        executor = self._executor(jobs > 1 and any(own.wants_process(each) for own, each in ways), scorers)
+        self, table: SearchTable, plan: SearchPlan, scorers: Scorers, examples: list[Any]
+    ) -> tuple[Trainer, dict[str, Any]]:
+        ways = [(way_of(each, plan.way.resource), each) for each in examples]
+        if self.executor is None or isinstance(self.executor, str):
+            jobs = threads_of(self.n_jobs)
+            if jobs_of(self.n_jobs) is None and any(own.is_on_gpu(each) for own, each in ways):
+                jobs = 1  # nets on this machine's GPU are trained one at a time, unless `n_jobs` is positive
+        else:
+            jobs = workers_of(self.executor, jobs_of(self.n_jobs))
+        executor, wants_process = self.executor, any(own.wants_process(each) for own, each in ways)
+        if executor is None and jobs > 1 and wants_process and can_pack([self.estimator, scorers.scorer]):
+            executor = PROCESSES
         # The learning curve of boosting begins at the score of a constant prediction.
         begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)
-        return Trainer(
-            caller=type(self).__name__,
-            estimator=clone(self.estimator),
-            objects=plan.space.objects,
-            way=way,
-            rungs=plan.rungs,
-            table=table,
-            splits=splits,
-            scorers=scorers,
-            inner=self._inner(jobs),
-            jobs=jobs,
-            seed=plan.seed,
-            restart=self._config().training == "restart",
-            refits=bool(self.refit),
-            with_train=yes_or_no("return_train_score", self.return_train_score),
-            config=get_config(),
-            caches=[TransformerCache() for _ in range(2 * len(splits))],
-            executor=executor,
-            idle_threads=IdleThreads(jobs if executor is None else 1),
+        settings = JobSettings(
             eta=self._config().eta or ETA,
+            restart=self._config().training == "restart",
             forecasts=yes_or_no("forecast", self.forecast),
-            constant=constant_score(examples[0], table, splits[0], scorers) if begins else None,
+            with_train=yes_or_no("return_train_score", self.return_train_score),
+            refits=bool(self.refit),
+            inner=self._inner(jobs),
+            config=get_config(),
         )
+        trainer = Trainer(
+            by=type(self).__name__,
+            estimator=clone(self.estimator),
+            search=plan,
+            settings=settings,
+            table=table,
+            scorers=scorers,
+            constant=constant_score(examples[0], table, scorers) if begins else None,
+            idle_threads=IdleThreads(jobs if executor is None else 1),
+            caches=[TransformerCache() for _ in range(2 * len(table.splits))],
+        )
+        run = {"space": plan.space.space, "candidates": plan.candidates, "first": plan.first, "seed": plan.seed}
+        return trainer, {**run, "threads": jobs, "executor": executor}
 
     def _seed(self) -> int:
         """Return the seed of `random_state`; if that is None, the seed of the record, or else of the journal's run."""
@@ -344,7 +480,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
-    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None, size: int) -> Rungs:
+    def _rungs(self, table: SearchTable, way: Way, count: int | None, size: int) -> Rungs:
         """Return the ladder for `count` candidates (None for an endless stream).
 
         The space has `size` configurations.
@@ -354,8 +490,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
             candidates=count,
             restart=config.training == "restart",
-            rows=min(len(train) for train, _ in splits),
-            classes=1 if table.classes is None else len(table.classes),
+            rows=table.training_rows,
+            classes=table.class_count,
         )
         is_wanted = self.max_epochs is not None and self.max_epochs in (1, config.min_epochs)
         is_wanted |= config.max_rungs is not None or config.algorithm == "random"
@@ -365,45 +501,19 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return rungs
 
     def _config(self) -> SearchConfig:
-        return read_config("search", self.config)
+        return read_config("search", self.config, type(self))
 
-    def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
-        """Return the given executor.
-
-        Without an executor, return PROCESSES if jobs run better in processes and can be pickled, otherwise None.
-        """
-        if self.executor is not None or not wants_process:
-            return self.executor
-        return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
-
-    def _jobs(self, is_on_gpu: bool) -> int:
-        """Return the number of concurrent jobs: the number of threads or, with an executor, of its workers.
-
-        Nets on this machine's GPU are trained one at a time, unless `n_jobs` is positive.
-        """
-        if self.executor is None or isinstance(self.executor, str):
-            threads = threads_of(self.n_jobs)
-            return 1 if is_on_gpu and jobs_of(self.n_jobs) is None else threads
-        return workers_of(self.executor, jobs_of(self.n_jobs))
-
-    def _run(self, trainer: Trainer, plan: SearchPlan) -> FunctionResult:
-        settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal", "record")}
-        settings |= {"candidates": plan.candidates, "first": plan.first}
-        settings |= {"threads": trainer.jobs, "seed": trainer.seed, "progress": progress_of(self.verbose)}
-        settings["executor"] = trainer.executor
-        config = self._config()
-        settings["config"] = replace(
-            config,
-            eta=trainer.eta,
-            min_epochs=trainer.rungs.min_epochs,
-            max_rungs=trainer.rungs.max_rungs,
-        )
+    def _run(self, trainer: Trainer, decided: dict[str, Any]) -> FunctionResult:
+        given = ("time_limit", "costs", "sampler", "callbacks", "journal", "record")
+        settings = {name: getattr(self, name) for name in given}
+        settings |= {**decided, "progress": progress_of(self.verbose)}
+        rungs, eta = trainer.search.rungs, trainer.settings.eta
+        settings["config"] = replace(self._config(), eta=eta, min_epochs=rungs.min_epochs, max_rungs=rungs.max_rungs)
         settings["error"] = "raise" if isinstance(self.error_score, str) else "record"
-        costs = (lambda _, epochs: max(epochs, 1)) if self.costs is None and config.schedule != "greedy" else self.costs
         try:
             # `fit` raises KeyboardInterrupt instead of a warning.
-            with process_limited(trainer.inner), ignored(WARNING, "the run was interrupted"):
-                return tune_function(trainer, plan.space.space, costs=costs, **settings)
+            with process_limited(trainer.settings.inner), ignored(WARNING, "the run was interrupted"):
+                return tune_function(trainer, **settings)
         except JobFailed as error:
             cause = error.__cause__ or FitsFailed(str(error))
             cause.result = getattr(error, "result", None)  # type: ignore[attr-defined]
@@ -413,21 +523,19 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
         """Set the fitted attributes from a result, and return the best candidate's row."""
-        way = trainer.way
+        way = trainer.search.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]
         jobs = zip(all_infos, result.columns["diverged"].tolist(), strict=True)
         infos = [info for info, failed in jobs if info is not None and not failed]
         self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
-        self.continued_ = not self.retrained_ and not trainer.restart
+        self.continued_ = not self.retrained_ and not trainer.settings.restart
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if isinstance(self.error_score, str) else float(self.error_score)
-        rows = [
-            row._replace(params=trainer.objects.values(row.params))
-            for row in self._rows(result, all_infos, trainer.rungs)
-        ]
-        self.cv_results_ = search_results(rows, counts, missing, len(trainer.splits)) | self._own_columns(rows, result)
+        found, own_columns = self._rows(result, all_infos, trainer)
+        rows = [row._replace(params=trainer.search.space.objects.values(row.params)) for row in found]
+        self.cv_results_ = search_results(rows, counts, missing, len(trainer.table.splits)) | own_columns
         means = [name for name in self.cv_results_ if name.startswith("mean_test_")]
         self.multimetric_ = means != [f"mean_test_{SCORE}"]  # one of several scores may be called "score", too
         if callable(self.refit):
@@ -444,24 +552,21 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.best_epochs_ = best.resource
         return best
 
-    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], _: Rungs) -> list[ResultRow]:
-        return best_rows(result, infos)
-
-    def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
-        return best_columns(rows, result, restart=self._config().training == "restart")
+    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], trainer: Trainer) -> ResultTable:
+        return best_rows(result, infos, trainer.settings.restart)
 
     def _fit_best(self, trainer: Trainer, params: Params, info: JobInfo | None) -> None:
-        began, table = time.perf_counter(), trainer.table
+        began = time.perf_counter()
         made = trainer.prepared(params)
-        way = way_of(made, trainer.way.resource)
-        rows, threads = Rows(table.X, table.y, table.fit, table.classes), threads_of(self.n_jobs)
+        way = way_of(made, trainer.search.way.resource)
+        rows, threads = trainer.table.rows, threads_of(self.n_jobs)
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
         before = {name: made.get_params(deep=True)[name] for name in own}
         made.set_params(**own)
         with at_work(), process_limited(threads), ignored(WARNING):
             if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
                 made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
-                made.set_params(**refit_params(made, None if info is None else info.rounds))
+                set_for_refit(made, None if info is None else info.rounds)
                 rows.fit(made)
             else:
                 under = way.begin(made, trainer.seed_of(params))

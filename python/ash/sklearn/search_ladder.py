@@ -11,6 +11,7 @@ so the formula may give fewer epochs than an ordinary fit. A job in the top rung
 still missing. With 100 epochs and eta 2, the totals after the rungs are 6, 18, 42 and 100.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,7 @@ class Rungs:
 
     def is_top(self, epochs: int, eta: int) -> bool:
         """Return whether a job is in the top rung, given its `epochs` in the core's ladder."""
-        top: int = self.min_epochs * eta ** (self.max_rungs - 1)
-        return epochs >= top
+        return bool(epochs >= self.min_epochs * eta ** (self.max_rungs - 1))
 
     def missing(self, epochs: int, done: int) -> int:
         """Return how many epochs a job trains: `epochs` or, in the top rung, all from `done` up to `max_epochs`."""
@@ -76,9 +76,8 @@ def rungs_of(
         max_rungs = whole("max_rungs", max_rungs, 1, 63)
     if min_epochs is not None and max_rungs is not None:
         if max_epochs is not None:
-            raise SettingError(
-                f"max_epochs={max_epochs!r} contradicts min_epochs and max_rungs: leave one of the three out"
-            )
+            contradicts = "contradicts min_epochs and max_rungs: leave one of the three out"
+            raise SettingError(f"max_epochs={max_epochs!r} {contradicts}")
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
     # `filled` is the largest number of rungs with which at least eta candidates reach the top rung.
@@ -87,8 +86,7 @@ def rungs_of(
     if min_epochs is not None:
         if max_epochs is not None and min_epochs > max_epochs:
             raise SettingError(f"min_epochs={min_epochs} must be at most max_epochs={max_epochs}: change one of them")
-        count = _count(most // min_epochs, eta, restart)
-        return Rungs(min_epochs, max(1, count))
+        return Rungs(min_epochs, _count(most // min_epochs, eta, restart))
     ratio = most if max_rungs else min(MOST_RATIO, max(1, most // least))
     count = min(filled, max_rungs or filled, _count(ratio, eta, restart))
     while count > 1 and most // _ratio(count, eta, restart) < least and max_rungs is None:
@@ -116,7 +114,4 @@ def _ratio(count: int, eta: int, restart: bool) -> int:
 
 def _count(most: int, eta: int, restart: bool) -> int:
     """Return the largest number of rungs, at least 1, whose `_ratio` is at most `most`."""
-    count = 1
-    while _ratio(count + 1, eta, restart) <= most:
-        count += 1
-    return count
+    return next(count for count in itertools.count(1) if _ratio(count + 1, eta, restart) > most)

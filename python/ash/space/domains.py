@@ -254,8 +254,8 @@ def integers(
     else:
         found = tuple(every) if len(every) == 1 or (len(every) <= LISTED and not log) else every
     if default is None:
-        middle = found[(len(found) - 1) // 2]
-        return Domain(found, _whole_middle(low, high) if log and levels is None else middle, kind=kind)
+        middle = _whole_middle(low, high) if log and levels is None else found[(len(found) - 1) // 2]
+        return Domain(found, middle, kind=kind)
     if not is_integer(default) or int(default) not in every:
         raise SettingError(f"{call}: default must be one of its levels, got {default!r}")
     return Domain(found if levels is None else tuple(sorted({*found, int(default)})), int(default), kind=kind)
@@ -349,7 +349,9 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     if levels is None:
         if low < SMALLEST:
             raise SettingError(f"{call}: low must be at least {SMALLEST:g}, or give levels=")
-        return _long_domain("log", call, LogLevels, (low, high), _log_middle(low, high), default)
+        with localcontext(PRECISION):
+            middle = (_decimal(low) * _decimal(high)).sqrt()
+        return _long_domain("log", call, LogLevels, (low, high), middle, default)
     count = _count(call, low, high, levels)
     with localcontext(PRECISION):
         start, stop = _decimal(low), _decimal(high)
@@ -375,7 +377,12 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
     """Return, for each name, the levels of all its domains; of unlisted levels, only the first and the last."""
-    return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
+    return {
+        name: distinct(
+            level for one in several for level in (one.levels if one.has_list else (one.levels[0], one.levels[-1]))
+        )
+        for name, several in domains.items()
+    }
 
 
 def step_of(domain: Domain) -> int:
@@ -401,8 +408,8 @@ def encode(value: Any) -> str:
     """
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, (tuple, list)):
-        return f"({','.join(encode(part) for part in value)})"
+    if isinstance(value, tuple | list):
+        return f"({','.join(map(encode, value))})"
     if value is None or isinstance(value, str):
         return repr(value)
     if isinstance(value, bool):
@@ -416,31 +423,23 @@ def encode(value: Any) -> str:
     )
 
 
-def _listed(domain: Domain) -> Sequence[Any]:
-    return domain.levels if domain.has_list else (domain.levels[0], domain.levels[-1])
-
-
 def _as_tuples(value: Any) -> Any:
     return tuple(_as_tuples(part) for part in value) if isinstance(value, (tuple, list)) else value
 
 
-def _check_order(call: str, low: float, high: float) -> None:
+def _check_bounds(call: str, low: float, high: float) -> None:
+    if not (is_number(low) and is_number(high)):
+        raise SettingError(f"{call}: both bounds must be finite numbers")
     if low > high:
         raise SettingError(f"{call}: low must not be above high")
 
 
-def _check_bounds(call: str, low: float, high: float) -> None:
-    for bound in (low, high):
-        if not is_number(bound):
-            raise SettingError(f"{call}: both bounds must be finite numbers")
-    _check_order(call, low, high)
-
-
 def _check_integers(call: str, low: int, high: int, step: int, log: bool) -> None:
-    if not all(is_integer(value) for value in (low, high, step)):
+    if not all(map(is_integer, (low, high, step))):
         raise SettingError(f"{call}: all three must be integers")
     low, high, step = int(low), int(high), int(step)  # NumPy's integers may overflow
-    _check_order(call, low, high)
+    if low > high:
+        raise SettingError(f"{call}: low must not be above high")
     if max(-low, high) > LARGEST_BOUND:
         raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18")
     if step < 1 or (low < high and step > high - low):
@@ -459,15 +458,10 @@ def _decimal(value: float) -> Decimal:
     return Decimal(int(value)) if is_integer(value) else Decimal(repr(float(value)))
 
 
-def _log_middle(low: float, high: float) -> Decimal:
-    with localcontext(PRECISION):
-        return (_decimal(low) * _decimal(high)).sqrt()
-
-
 def _whole_middle(low: int, high: int) -> int:
     """Return the geometric mean of two whole numbers, rounded to three digits."""
     with localcontext(PRECISION):
-        middle = _log_middle(low, high)
+        middle = (_decimal(low) * _decimal(high)).sqrt()
         return min(max(int(_rounded(middle, middle).to_integral_value()), low), high)
 
 

@@ -1,13 +1,11 @@
 """The search space of a function, with any names and any plain values; `ash.Space` says how candidates are drawn."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.domains import Domain, encode
-from ash.space.hyperparameters import Params
-from ash.space.space import Space
+from ash.space.space import Space, check_text
 
 
 class FunctionSpace(Space):
@@ -35,19 +33,9 @@ class FunctionSpace(Space):
     3
     """
 
-    def at(self, point: Mapping[str, float]) -> Params:
-        """Return the configuration at a point of the unit cube.
-
-        Parameters
-        ----------
-        point : dict of str to float
-            For each name a number from 0 (its first level) up to but excluding 1.
-        """
-        return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
-
     @staticmethod
     def _check_name(name: str) -> None:
-        _text(name)
+        check_text(name)
 
     @staticmethod
     def _check_value(name: str, value: Any) -> Any:
@@ -68,23 +56,15 @@ class FunctionSpace(Space):
     def _advice_on_tuples(self) -> str:
         """Return advice on names whose only value is a pair such as (1, 8), which other libraries treat as bounds."""
         return "".join(
-            f". {name}={domain.levels[0]!r} is a single value; for an interval use {_interval(*domain.levels[0])}"
+            f". {name}={value!r} is a single value; for an interval use {_interval(*value)}"
             for name, (domain, *others) in self.domains.items()
-            if not others and domain.has_list and len(domain.levels) == 1 and _is_like_bounds(domain.levels[0])
+            if not others and domain.has_list and len(domain.levels) == 1
+            for value in domain.levels
+            if isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
         )
 
     def _check_conflicts(self) -> None:
         """Allow all combinations of levels, since only the function knows which are valid."""
-
-
-def _text(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
-    return name
-
-
-def _is_like_bounds(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
 
 
 def _interval(low: float, high: float) -> str:
@@ -98,8 +78,7 @@ def plain_value(value: Any) -> Any:
     encode(value)
     if isinstance(value, tuple | list):
         return tuple(map(plain_value, value))
-    if hasattr(value, "item"):
-        value = value.item()
+    value = value.item() if hasattr(value, "item") else value
     if value is None or isinstance(value, bool | int | str):
         return value
     if not is_number(value):

@@ -41,7 +41,6 @@ class Variant(NamedTuple):
     """One of the domains of a hyperparameter. The first variant whose conditions all hold applies."""
 
     levels: Sequence[Any]
-    default: Any
     conditions: frozenset[Condition]
 
 
@@ -87,7 +86,6 @@ class Grid:
         )
         self.size = prod(component.ends[-1] for component in self._components)
         self.is_plain = all(component.ends == tuple(accumulate(component.sizes)) for component in self._components)
-        self.default = self._default(variants)
 
     def configuration(self, number: int) -> dict[str, Any]:
         """Return the configuration with the given number, below `size`; inactive hyperparameters are absent."""
@@ -121,28 +119,17 @@ class Grid:
         If the levels of a domain are not listed, only the first and the last are used.
         """
         seen: set[tuple[int, int]] = set()
-        for one, other in self._cases_of(first, second):
-            left, right = one.get(first), other.get(second)
-            if (id(left), id(right)) not in seen:
-                seen.add((id(left), id(right)))
-                yield from product(_ends(left), _ends(right))
-
-    def _cases_of(self, first: str, second: str) -> Iterator[tuple[Mapping[str, Group], Mapping[str, Group]]]:
         nothing = Component(({},), (1,), (1,))
         one, other = (
             next((part for part in self._components if any(name in case for case in part.cases)), nothing)
             for name in (first, second)
         )
-        return zip(one.cases, one.cases, strict=True) if one is other else product(one.cases, other.cases)
-
-    def _default(self, variants: Mapping[str, Sequence[Variant]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in ordered_names(variants):
-            for variant in variants[name]:
-                if all(other in found and found[other] in levels for other, levels in variant.conditions):
-                    found[name] = variant.default
-                    break
-        return {name: found[name] for name in self._names if name in found}
+        cases = zip(one.cases, one.cases, strict=True) if one is other else product(one.cases, other.cases)
+        for left_case, right_case in cases:
+            left, right = left_case.get(first), right_case.get(second)
+            if (id(left), id(right)) not in seen:
+                seen.add((id(left), id(right)))
+                yield from product(_ends(left), _ends(right))
 
 
 def _place(levels: Sequence[Any], value: Any) -> int:
@@ -168,7 +155,9 @@ def _ends(group: Group | None) -> Sequence[Any]:
 
 def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
     """Return all names, ordered so that each follows the names in its conditions."""
-    graph = {name: sorted({other for one in variants[name] for other, _ in one.conditions}) for name in variants}
+    graph = {
+        name: sorted({other for one in several for other, _ in one.conditions}) for name, several in variants.items()
+    }
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:

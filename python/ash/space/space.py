@@ -31,7 +31,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count, islice
+from itertools import count, islice
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -109,7 +109,7 @@ class Space:
         self._variants = {
             name: [self._variant(name, domain) for domain in domains] for name, domains in self._domains.items()
         }
-        self._make_grids()
+        self._grid, self._weighted = self._grids()
         self._check_conflicts()
 
     @property
@@ -140,7 +140,7 @@ class Space:
         kept = tuple(model for model in MODELS if model in models and model in self.models)
         (domain,), (variant,) = self._domains["model"], self._variants["model"]
         domains = {"model": [replace(domain, levels=kept, default=kept[0])]}
-        variants = {"model": [variant._replace(levels=kept, default=kept[0])]}
+        variants = {"model": [variant._replace(levels=kept)]}
         for name in ordered_names(self._variants):
             if name != "model":
                 pairs = zip(self._domains[name], self._variants[name], strict=True)
@@ -149,13 +149,13 @@ class Space:
         part = copy.copy(self)
         part._domains = {name: tuple(domains[name]) for name in self._domains if domains[name]}
         part._variants = {name: variants[name] for name in part._domains}
-        part._make_grids(partial=True)
+        part._grid, part._weighted = part._grids(partial=True)
         return part
 
     @property
     def default(self) -> Params:
         """The default configuration: candidate 0."""
-        return dict(self._grid.default)
+        return self.walk(lambda name, number, domain: domain.default)
 
     def has(self, params: Params) -> bool:
         """Return whether a configuration belongs to the space.
@@ -177,10 +177,19 @@ class Space:
         """
         params: Params = {}
         for name in ordered_names(self._variants):
-            found = self._active(name, params)
-            if found is not None:
+            if found := self._active(name, params):
                 params[name] = ask(name, *found)
         return {name: params[name] for name in self.domains if name in params}
+
+    def at(self, point: Mapping[str, float]) -> Params:
+        """Return the configuration at a point of the unit cube.
+
+        Parameters
+        ----------
+        point : dict of str to float
+            For each name a number from 0 (its first level) up to but excluding 1.
+        """
+        return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
 
     def read(self, params: Any) -> tuple[Params, bool]:
         """Return a configuration in plain form, and whether all its values are levels.
@@ -200,8 +209,7 @@ class Space:
         if not isinstance(params, Mapping):
             raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
         plain = {name: self._check_value(name, value) for name, value in params.items()}
-        unknown = sorted(plain.keys() - self.domains.keys())
-        if unknown:
+        if unknown := sorted(plain.keys() - self.domains.keys()):
             near = near_names(unknown[0], self.domains, 1) or list(self.domains)
             raise SettingError(f"{unknown[0]!r} is not in the space; did you mean one of {', '.join(near)}?")
         for name in plain:
@@ -251,12 +259,10 @@ class Space:
         """
         found: Params = {}
         for name in ordered_names(self._variants):
-            for domain, variant in zip(self._domains[name], self._variants[name], strict=True):
-                if all(other in found and found[other] in levels for other, levels in variant.conditions):
-                    found[name] = choose(name, domain)
-                    if not domain.spans(found[name]):
-                        return None
-                    break
+            if active := self._active(name, found):
+                found[name] = choose(name, active[1])
+                if not active[1].spans(found[name]):
+                    return None
         return {name: found[name] for name in self._domains if name in found}
 
     def _is_level(self, name: str, params: Params) -> bool:
@@ -359,8 +365,10 @@ class Space:
         SettingError
             ``seed`` is not an allowed integer.
         """
-        everything = _shuffled(self._grid, check_seed(seed))
-        return everything if self._weighted is None else each_once(_shuffled(self._weighted, seed), everything)
+        everything = _shuffled(self._grid, self.default, check_seed(seed))
+        if self._weighted is None:
+            return everything
+        return each_once(_shuffled(self._weighted, self.default, seed), everything)
 
     def __repr__(self) -> str:
         """Show each name with its number of levels, or its bounds."""
@@ -395,26 +403,18 @@ class Space:
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))
 
-    def _make_grids(self, *, partial: bool = False) -> None:
-        self._grid = Grid(self._variants, partial=partial)
-        self._weighted = self._weighted_grid(partial)
-
-    def _weighted_grid(self, partial: bool) -> Grid | None:
-        """Return the grid with each configuration repeated by its weight, or None if all weights are equal."""
-        variants = {
-            name: [
-                variant._replace(levels=domain.drawn)
-                for variant, domain in zip(self._variants[name], domains, strict=True)
-            ]
-            for name, domains in self._domains.items()
-        }
+    def _grids(self, *, partial: bool = False) -> tuple[Grid, Grid | None]:
+        """Return the grid and, unless all weights are equal, one with each configuration repeated by its weight."""
+        pairs = {name: zip(self._variants[name], domains, strict=True) for name, domains in self._domains.items()}
+        drawn = {name: [own._replace(levels=domain.drawn) for own, domain in pairs[name]] for name in pairs}
         has_weights = any(one.drawn is not one.levels for domains in self._domains.values() for one in domains)
-        grid = Grid(variants, weighted=True, partial=partial)
-        return grid if has_weights or not grid.is_plain else None
+        grid = Grid(drawn, weighted=True, partial=partial)
+        weighted = grid if has_weights or not grid.is_plain else None
+        return Grid(self._variants, partial=partial), weighted
 
     def _variant(self, name: str, domain: Domain) -> Variant:
-        conditions = frozenset(self._read_condition(name, other, values) for other, values in domain.conditions)
-        return Variant(domain.levels, domain.default, conditions)
+        conditions = (self._read_condition(name, other, values) for other, values in domain.conditions)
+        return Variant(domain.levels, frozenset(conditions))
 
     def _read_condition(self, name: str, other: str, values: Any) -> Condition:
         domains = self._domains.get(other)
@@ -480,20 +480,15 @@ class Space:
     def _check_conflicts(self) -> None:
         for name in self._domains:
             if self.models.isdisjoint(HYPERPARAMETERS[name].models):
-                here, there = (
-                    " or ".join(map(repr, each)) for each in (sorted(self.models), HYPERPARAMETERS[name].models)
-                )
+                both = sorted(self.models), HYPERPARAMETERS[name].models
+                here, there = (" or ".join(map(repr, models)) for models in both)
                 raise SettingError(
                     f"{name} does not apply to model={here}, only to model={there}: remove it from the space"
                 )
-        for first, second in CONFLICTING:
-            for one, other in self._grid.pairs(first, second):
-                together = {
-                    first: HYPERPARAMETERS[first].default if one is None else one,
-                    second: HYPERPARAMETERS[second].default if other is None else other,
-                }
-                reason = conflict(together)
-                if reason:
+        for names in CONFLICTING:
+            for values in self._grid.pairs(*names):
+                present = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+                if reason := conflict({name: HYPERPARAMETERS[name].default for name in names} | present):
                     raise SettingError(
                         f"{reason}; the space allows both at once: keep them apart by a condition (when)"
                     )
@@ -530,9 +525,14 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
             f"space must be ash.{kind.__name__}(name=domain, ...) or a dict of domains that is not empty, got {space!r}"
         )
     for name in domains:
-        if not isinstance(name, str) or not name:
-            raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
+        check_text(name)
     return kind(**domains)
+
+
+def check_text(name: object) -> None:
+    """Raise SettingError unless the name of a hyperparameter is a text that is not empty."""
+    if not isinstance(name, str) or not name:
+        raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
 
 
 def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterator[Params]:
@@ -555,8 +555,7 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
 
 def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
     """Return an iterator over `first`, which has no duplicates, then over the configurations only in `points`."""
-    own = {key_of(params) for params in first}
-    return chain(first, (params for params in points if key_of(params) not in own) if own else points)
+    return at_their_numbers(dict(enumerate(first)), points)
 
 
 def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
@@ -573,29 +572,23 @@ def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> 
         yield params
 
 
-def _described(domains: Iterable[Domain]) -> str:
+def _described(domains: Sequence[Domain]) -> str:
     """Return the number of levels in the domains of a name, as text, or the bounds if the levels are not listed."""
-    several = list(domains)
-    if all(domain.has_list for domain in several):
-        return str(sum(len(domain.levels) for domain in several))
-    return " or ".join(str(len(one.levels)) if one.has_list else one.shown() for one in several)
+    if all(domain.has_list for domain in domains):
+        return str(sum(len(domain.levels) for domain in domains))
+    return " or ".join(str(len(one.levels)) if one.has_list else one.shown() for one in domains)
 
 
-def _shuffled(grid: Grid, seed: int) -> Iterator[Params]:
-    """Return an iterator over the configurations of a grid in random order, starting with the default."""
-    return map(grid.configuration, _shuffle(grid, seed))
-
-
-def _shuffle(grid: Grid, seed: int) -> Iterator[int]:
-    """Yield the numbers of all configurations in random order, starting with that of the default configuration."""
+def _shuffled(grid: Grid, default: Params, seed: int) -> Iterator[Params]:
+    """Yield the configurations of a grid in random order, starting with the default."""
     words = (grid.size.bit_length() + 127) // 64
-    first = grid.number(grid.default)
-    yield first
+    first = grid.number(default)
+    yield default
     swapped = {first: 0}  # the numbers at those later positions that no longer hold their own
     for position, random in zip(range(1, grid.size), _random_numbers(seed, words), strict=False):
         chosen = position + (random * (grid.size - position) >> 64 * words)
         number = swapped.pop(position, position)
-        yield number if chosen == position else swapped.get(chosen, chosen)
+        yield grid.configuration(number if chosen == position else swapped.get(chosen, chosen))
         if chosen != position:
             swapped[chosen] = number
 

@@ -211,7 +211,7 @@ class Calls:
         options["known"] = self.pick((count, count - words.byte() % 4), NUMBERS)
         options["workers"] = self.pick((1, 2, 40), NUMBERS)
         options["schedule"] = words.pick(("greedy", "reproducible"))
-        return self.keep("clock", _core.Clock(count, **options))
+        return self.keep("clock", _core.Search(count, **options))
 
     def mailbox(self) -> Any:
         return self.keep("mailbox", _core.Mailbox(self.pick((1, 2), NUMBERS)))
@@ -340,7 +340,7 @@ class Calls:
             elif self.made.get("task"):
                 with contextlib.suppress(ValueError):
                     clock.finish(self.words.pick(self.made["task"]), self.double(), self.double())
-        clock.take_retired(), clock.rungs, clock.ending, clock.starved, clock.finished
+        clock.retired(), clock.rungs, clock.ended, clock.starved, clock.finished, clock.held(), clock.decided(0)
 
     def use_mailbox(self) -> None:
         mailbox = self.some("mailbox")
@@ -458,6 +458,6 @@ class Calls:
 
     def unmade(self) -> None:
         """Use an object made by `__new__`, so that its constructor has not run."""
-        kind = self.words.pick((_core.Ladder, _core.Clock, _core.Data, _core.Tuner, _core.Network, _core.Settings))
+        kind = self.words.pick((_core.Ladder, _core.Search, _core.Data, _core.Tuner, _core.Network, _core.Settings))
         made = kind.__new__(kind)
         getattr(made, self.words.pick([name for name in dir(kind) if not name.startswith("__")]))

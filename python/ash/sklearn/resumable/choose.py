@@ -40,27 +40,24 @@ class Way:
     parameter: str | None  # the parameter (of the estimator or of a pipeline's last step) that sets the epochs
     usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
     kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
-    inner: "Way | None" = None  # for a pipeline, the way of its last step
 
     def wants_process(self, estimator: Any) -> bool:
         """Return whether concurrent jobs should run in processes rather than in threads."""
-        return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
+        return self.kind is not None and self.kind.wants_process(_last_of(estimator))
 
     def is_on_gpu(self, estimator: Any) -> bool:
         """Return whether an estimator is trained on a GPU, which concurrent jobs would share."""
-        return self.kind is not None and self.kind.is_on_gpu(self._trained_on(estimator))
+        return self.kind is not None and self.kind.is_on_gpu(_last_of(estimator))
 
     def law_of(self, estimator: Any) -> str:
         """Return the law of the estimator's score as a function of the epochs; see `Continued.law`."""
-        return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
-
-    def _trained_on(self, estimator: Any) -> Any:
-        return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
+        return "" if self.kind is None else self.kind.law_of(_last_of(estimator))
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
         """Wrap an unfitted estimator in a `Continued` for its first job."""
-        if self.inner is not None and self.inner.kind is not None:
-            return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
+        if self.kind is not None and _is_pipeline(estimator):
+            last = estimator.steps[-1][1]
+            return Steps(estimator, _natural(last).begin(last, seed))
         if self.kind is None:
             what = "rows" if self.resource == N_SAMPLES else self.resource
             return Retrained(estimator, self.resource, f"{_name(estimator)} cannot be trained further with more {what}")
@@ -151,31 +148,25 @@ class Retrained(Continued):
             rows = replace(rows.at(np.sort(rows_in_order(rows)[: self.done])), held=held)
         else:
             self.estimator.set_params(**{str(self.parameter): self.done})
-        if self.stops:
-            self._stop_early(rows)
-        else:
-            self._silence()
-            rows.fit(self.estimator)
-        _predict_alone(self.estimator)
-
-    def _silence(self) -> None:
-        """Keep a boosting library from writing to the terminal and to files, unless the user has asked for output."""
-        if found := _boosting(self.estimator):
-            last, kind = found
-            last.set_params(**kind.quiet(last.get_params()))
-
-    def _stop_early(self, rows: Rows) -> None:
-        """Fit a boosting estimator, or a pipeline that ends in one, with the early stopping of the boosting library."""
         found = _boosting(self.estimator)
-        assert found is not None  # only boosting estimators stop early
-        last, kind = found
-        natural = _natural(last)
-        once: Continued = kind(last, natural.parameter)
-        self._once = _in_steps(self.estimator, once)
-        self._once.more(rows, natural.usual or 0)
-        self.estimator = self._once.estimator
-        if self._counts_rounds:
-            self.done, self.stopped = self._once.done, self._once.stopped
+        if found is not None and self.stops:  # with the early stopping of the boosting library
+            last, kind = found
+            natural = _natural(last)
+            self._once = _in_steps(self.estimator, kind(last, natural.parameter))
+            self._once.more(rows, natural.usual or 0)
+            self.estimator = self._once.estimator
+            if self._counts_rounds:
+                self.done, self.stopped = self._once.done, self._once.stopped
+        else:
+            if found is not None:  # the library writes nothing, unless the user has asked for output
+                found[0].set_params(**found[1].quiet(found[0].get_params()))
+            rows.fit(self.estimator)
+        # A forest predicts on one thread; ensembles.py explains why.
+        last = self.estimator
+        while steps := getattr(last, "steps", None):
+            last = steps[-1][1]
+        if is_forest(last):
+            last.set_params(n_jobs=1)
 
     def rest(self) -> None:
         """Drop the fitted estimator, unless it has stopped early."""
@@ -183,28 +174,22 @@ class Retrained(Continued):
             self.estimator, self._once = self._fresh, None
 
 
-def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
-    """Return the parameters to set before boosting is refitted on all rows, without held-out rows for early stopping.
+def set_for_refit(estimator: Any, rounds: int | None) -> None:
+    """Set the parameters of boosting for a refit on all rows, without held-out rows for early stopping.
 
     They silence the library's output, turn off early stopping, and set the number of rounds unless `rounds` is None.
     """
-    if _is_pipeline(estimator):
-        step, last = estimator.steps[-1]
-        return {f"{step}__{name}": value for name, value in refit_params(last, rounds).items()}
-    found = _boosting(estimator)
-    if found is None:
-        return {}
-    given, kind = estimator.get_params(), found[1]
-    count = {} if rounds is None else {str(_natural(estimator).parameter): rounds}
-    return kind.quiet(given) | kind.unstopped(given) | count
+    if found := _boosting(estimator):
+        last, kind = found
+        given, count = last.get_params(), {} if rounds is None else {str(_natural(last).parameter): rounds}
+        last.set_params(**kind.quiet(given) | kind.unstopped(given) | count)
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
     """Return the boosting estimator, which may be a pipeline's last step, and its `Boosted` class; None without one."""
-    if _is_pipeline(estimator):
-        return _boosting(estimator.steps[-1][1])
-    kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
-    return (estimator, kind) if kind is not None and issubclass(kind, Boosted) else None
+    last = _last_of(estimator)
+    kind = _library_of(last)[0]
+    return (last, kind) if issubclass(kind, Boosted) else None
 
 
 def _in_steps(estimator: Any, last: Continued) -> Continued:
@@ -214,9 +199,7 @@ def _in_steps(estimator: Any, last: Continued) -> Continued:
 
 def own_threads(estimator: Any) -> str | None:
     """Return the name of the estimator's parameter for the number of threads, or None if there is none."""
-    if is_forest(estimator):
-        return "n_jobs"
-    return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
+    return "n_jobs" if is_forest(estimator) else _library_of(estimator)[0].THREADS
 
 
 def _by_parameter(estimator: Any, resource: str) -> Way:
@@ -237,9 +220,9 @@ def _natural(estimator: Any) -> Way:
     """Return the way for `resource="auto"`."""
     if _is_pipeline(estimator):
         return _of_pipeline(estimator)
-    for found, (kind, parameter, usual) in LIBRARIES.items():
-        if is_a(estimator, *found):
-            return _counted(estimator, kind, parameter, usual)
+    kind, parameter, usual = _library_of(estimator)
+    if parameter:
+        return _counted(estimator, kind, parameter, usual)
     params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     if "warm_start" in params and "n_estimators" in params:
         return _counted(estimator, Trees, "n_estimators", 100)
@@ -249,6 +232,11 @@ def _natural(estimator: Any) -> Way:
         counts = is_a(estimator, "_BaseNB", "sklearn")
         return Way(N_SAMPLES, None, None, FurtherRows) if counts else Way(EPOCHS, None, USUAL_PASSES, Passes)
     return Way(N_SAMPLES, None, None, None)
+
+
+def _library_of(estimator: Any) -> tuple[type[Continued], str, int]:
+    """Return the entry of LIBRARIES for an estimator; its parameter is "" if there is none."""
+    return next((own for found, own in LIBRARIES.items() if is_a(estimator, *found)), (Continued, "", 0))
 
 
 def _counted(estimator: Any, kind: type[Continued], parameter: str, usual: int) -> Way:
@@ -264,7 +252,7 @@ def _of_pipeline(pipeline: Any) -> Way:
     if inner.resource == N_SAMPLES:
         return Way(N_SAMPLES, None, None, None)
     resource = inner.resource if inner.parameter is None else f"{name}__{inner.resource}"
-    return Way(resource, inner.parameter, inner.usual, inner.kind, inner)
+    return Way(resource, inner.parameter, inner.usual, inner.kind)
 
 
 def _is_pipeline(estimator: Any) -> bool:
@@ -273,13 +261,10 @@ def _is_pipeline(estimator: Any) -> bool:
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
 
 
+def _last_of(estimator: Any) -> Any:
+    """Return the last step of a pipeline, also of nested ones; return any other estimator itself."""
+    return _last_of(estimator.steps[-1][1]) if _is_pipeline(estimator) else estimator
+
+
 def _name(estimator: Any) -> str:
     return type(estimator).__name__
-
-
-def _predict_alone(estimator: Any) -> None:
-    """Make a forest, or a pipeline's last step that is a forest, predict on one thread; ensembles.py explains why."""
-    if steps := getattr(estimator, "steps", None):
-        _predict_alone(steps[-1][1])
-    elif is_forest(estimator):
-        estimator.set_params(n_jobs=1)

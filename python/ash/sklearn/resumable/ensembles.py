@@ -68,7 +68,8 @@ class Trees(Continued):
     @staticmethod
     def law_of(estimator: Any) -> str:
         """Return AVERAGE for forests, ROUNDS for boosting, "" for other estimators."""
-        return AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
+        is_boosting = is_a(estimator, HISTOGRAMS) or is_a(estimator, "BaseGradientBoosting")
+        return AVERAGE if is_forest(estimator) else ROUNDS if is_boosting else ""
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
@@ -86,7 +87,11 @@ class Trees(Continued):
         """Return the ensemble with only its first `epochs` trees or rounds, or None if that is impossible."""
         if not self.law:
             return None
-        return _stage(self.estimator, epochs) if self.parameter == "max_iter" else _first_trees(self.estimator, epochs)
+        if self.parameter == "max_iter":
+            return _stage(self.estimator, epochs)
+        made = copy.copy(self.estimator)
+        made.estimators_ = made.estimators_[:epochs]
+        return made.set_params(n_estimators=epochs)
 
 
 class Boosted(Continued):
@@ -111,6 +116,8 @@ class Boosted(Continued):
     ARGUMENT: ClassVar[str]
     FIRST: ClassVar[str]
     """The argument of `predict` that limits predictions to the first rounds."""
+    HELD_WEIGHTS: ClassVar[str | None] = None
+    """The argument of `fit` for the weights of the held-out rows; None if they are passed in another way."""
     QUIET: ClassVar[dict[str, Any]] = {}
     """Parameters that keep a library from writing to the terminal and to files, unless the user has set them."""
     STOPPING: ClassVar[dict[str, Any]] = {"early_stopping_rounds": None}
@@ -160,9 +167,8 @@ class Boosted(Continued):
     @property
     def predictor(self) -> Any:
         """Return the estimator limited to `kept` rounds, or with all rounds if its class defines its own `score`."""
-        return (
-            self.estimator if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
-        )
+        stage = None if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST)
+        return stage or self.estimator
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train `epochs` more rounds, or fewer if the library stops early."""
@@ -197,11 +203,8 @@ class Boosted(Continued):
         held = rows.held
         if held is None:
             return {}
-        return {"eval_set": [(held.X, held.y)]} | self._weights_of(held.params.get("sample_weight"))
-
-    def _weights_of(self, weights: Any) -> dict[str, Any]:
-        """Return the argument of `fit` for the weights of the held-out rows."""
-        return {}
+        weights = None if self.HELD_WEIGHTS is None else held.params.get("sample_weight")
+        return {"eval_set": [(held.X, held.y)]} | ({} if weights is None else {str(self.HELD_WEIGHTS): [weights]})
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
         """Return each metric's values after each round of the last fit, and the index of the best of these rounds."""
@@ -254,6 +257,7 @@ class LightGBM(Boosted):
     )
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "num_iteration"
+    HELD_WEIGHTS: ClassVar[str | None] = "eval_sample_weight"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
     STOPPING = dict.fromkeys(("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"), 0)
 
@@ -284,9 +288,6 @@ class LightGBM(Boosted):
             given |= {"eval_X": X, "eval_y": y}
         return given
 
-    def _weights_of(self, weights: Any) -> dict[str, Any]:
-        return {} if weights is None else {"eval_sample_weight": [weights]}
-
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
         """Return each metric's values and the best round's index; the fitted model ends with the best round."""
         before = len(self._history)
@@ -307,6 +308,7 @@ class XGBoost(Boosted):
 
     ARGUMENT: ClassVar[str] = "xgb_model"
     FIRST: ClassVar[str] = "iteration_range"
+    HELD_WEIGHTS: ClassVar[str | None] = "sample_weight_eval_set"
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -321,9 +323,6 @@ class XGBoost(Boosted):
     def _validation(self, rows: Rows) -> dict[str, Any]:
         given = super()._validation(rows)
         return {"verbose": False, **given} if given and "verbose" not in rows.params else given
-
-    def _weights_of(self, weights: Any) -> dict[str, Any]:
-        return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
         name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the stopping metric
@@ -371,13 +370,12 @@ class CatBoost(Boosted):
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         given = {**super()._validation(rows), "use_best_model": False}  # True would drop the rounds after the best
-        weights = None if rows.held is None else rows.held.params.get("sample_weight")
-        if "eval_set" in given and weights is not None:
+        held = rows.held
+        if held is not None and (weights := held.params.get("sample_weight")) is not None:
             from catboost import Pool
 
             columns = rows.params.get("cat_features", self.estimator.get_params().get("cat_features"))
-            ((X, y),) = given["eval_set"]
-            given["eval_set"] = Pool(X, y, weight=weights, cat_features=columns)
+            given["eval_set"] = Pool(held.X, held.y, weight=weights, cat_features=columns)
         return given
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
@@ -438,17 +436,6 @@ class Stage:
 def is_forest(estimator: Any) -> bool:
     """Return whether this is a scikit-learn forest. Forests grow in threads, whereas bagging would start processes."""
     return is_a(estimator, "BaseForest")
-
-
-def _is_boosting(estimator: Any) -> bool:
-    return is_a(estimator, HISTOGRAMS) or is_a(estimator, "BaseGradientBoosting")
-
-
-def _first_trees(ensemble: Any, count: int) -> Any:
-    """Return a copy of an ensemble with only its first `count` trees or rounds."""
-    made = copy.copy(ensemble)
-    made.estimators_ = ensemble.estimators_[:count]
-    return made.set_params(n_estimators=count)
 
 
 def _stage(estimator: Any, count: int, argument: str | None = None) -> Any:

@@ -37,15 +37,12 @@ class Passes(Continued):
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Make `epochs` passes over the rows."""
-        for _ in range(epochs):
-            shuffled = getattr(self.estimator, "shuffle", True)
-            learn(self.estimator, rows.at(self._order(rows.count)) if shuffled else rows, first=not self.done)
-            self.done += 1
-
-    def _order(self, count: int) -> NDArray[np.int64]:
         seed = getattr(self.estimator, "random_state", None)
-        key = [int(seed) if is_integer(seed) else 0, self.done]
-        return np.random.default_rng(key).permutation(count)
+        for _ in range(epochs):
+            order = np.random.default_rng([int(seed) if is_integer(seed) else 0, self.done]).permutation(rows.count)
+            shuffled = getattr(self.estimator, "shuffle", True)
+            learn(self.estimator, rows.at(order) if shuffled else rows, first=not self.done)
+            self.done += 1
 
 
 class FurtherRows(Continued):

@@ -50,6 +50,7 @@ class Steps(Continued):
         self._last.rest()
 
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
+        """Return the transformed rows; fit the transformers first if they are not fitted, or must be refitted."""
         if len(self._pipeline.steps) == 1:
             return rows.X
         cache = TransformerCache() if rows.cache is None else rows.cache
@@ -58,13 +59,9 @@ class Steps(Continued):
         found = cache.find(self._key)
         if self._transformers is None and found is not None:
             self._transformers = found.transformers
-        if self._transformers is None or not self._is_plain:
-            return self._fitted(rows, params, cache)
-        return self._transformers.transform(rows.X) if found is None else found.transformed(rows.X)
-
-    def _fitted(self, rows: Rows, params: dict[str, Any], cache: TransformerCache) -> Any:
-        """Fit the transformers, and return the transformed rows."""
         begun = self._transformers is None
+        if not begun and self._is_plain:
+            return self._transformers.transform(rows.X) if found is None else found.transformed(rows.X)
         self._transformers = clone(self._pipeline[:-1])
         made = self._transformers.fit_transform(rows.X, rows.y, **params)
         if begun:

@@ -1,1 +1,0 @@
-"""Draws the plots of results with matplotlib, one module per subject, from data that ash/history computes."""
