@@ -122,6 +122,37 @@ def test_a_child_forked_during_a_run_can_exit(way: str, kind: str, digest: str, 
     assert run(code, expected=digest, folder=tmp_path) == f"stopped {status}"
 
 
+IN_FUNCTION = """
+warnings.simplefilter("ignore")
+from concurrent.futures import ThreadPoolExecutor
+def train(params, epochs, count):
+    time.sleep(1e-3)  # so that the run is not over at the first call of `on_job`
+    assert ash.current_job().directory.is_dir()  # a child deletes nothing of the run
+    return params["a"], (count or 0) + epochs
+class Forks(ash.Callback):
+    child = None
+    def on_job(self, job, params):
+        if self.child is None:
+            self.child = os.fork()
+            if self.child == 0:
+                signal.alarm(120)
+                {does}
+            print(os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1]))
+def tune(**changes):
+    return ash.tune_function(train, {{"a": ash.log(1e-3, 1)}}, candidates=200, progress=False, **changes).digest
+print(tune({run}, callbacks=[Forks()]) == tune())
+"""
+RUNS_OF_FUNCTIONS = RUNS | {"here": "threads=1", "threads": "threads=2", "processes": "threads=2, executor='processes'"}
+
+
+@pytest.mark.parametrize("kind", RUNS_OF_FUNCTIONS, ids=lambda kind: f"F80-{kind}")
+@pytest.mark.parametrize("way", ["exits", "raises", "returns"])
+def test_a_child_forked_during_a_run_of_a_function_can_exit(way: str, kind: str, tmp_path: Path) -> None:
+    does, status = IN_CHILD[way]
+    code = IN_FUNCTION.format(does=does, run=RUNS_OF_FUNCTIONS[kind])
+    assert run(code, folder=tmp_path) == f"{status}\nTrue"
+
+
 def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:
     code = """
 import ash.sklearn.estimators

@@ -11,7 +11,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ash._utils.user_warnings import warn_user
@@ -105,6 +105,35 @@ def _begin_child() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_child)
+
+
+class ContextsOfProcess(ExitStack[bool | None]):
+    """An ExitStack that does nothing at exit in a forked child.
+
+    A child has none of the parent's threads: a lock that one of them held at the fork stays locked, and the jobs and
+    temporary files belong to the parent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()
+
+    def __exit__(self, *error: Any) -> None:
+        """Exit the contexts, unless this process is a forked child."""
+        if not self.is_forked:
+            super().__exit__(*error)
+
+    @property
+    def is_forked(self) -> bool:
+        """Return whether this process was forked from the one that has entered the contexts."""
+        return os.getpid() != self._process
+
+    def check(self) -> None:
+        """Raise RuntimeError in a forked child, in which no thread would ever answer."""
+        if self.is_forked:
+            raise RuntimeError("the run belongs to the process that this one was forked from")
+
+
 atexit.register(end_jobs)
 
 

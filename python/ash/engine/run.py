@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.display import format_table, show_seconds
 from ash._utils.installation import require_extra
+from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
@@ -137,7 +138,8 @@ def _ended(
     tree_folds = TreeFolds(run.prepared.split.folds, data, plan, candidates.epoch_cost)
     trees = TreeTrainer(tree_folds, candidates.params, run.scorers)
     dispatcher = dispatcher_of(elsewhere, data, candidates.params, plan, trees)
-    with Reporter(callbacks) as reporter, dispatcher:
+    with Reporter(callbacks) as reporter, ContextsOfProcess() as contexts:
+        contexts.enter_context(dispatcher)
         tuner = _tuner(run, data, trees, dispatcher.mailbox)
         log.watch(lambda: run.has_failed)
         log.restore(tuner, candidates.params, plan)
@@ -157,7 +159,8 @@ def _ended(
             if ending.ended == REPORT_LIMIT and asked.record is not None:
                 warn_of_difference(asked.record, result.record)
         except Exception as error:
-            if asked.record is None and not run.has_failed:  # if a scorer has failed, unscored jobs count as diverged
+            # If a scorer has failed, unscored jobs count as diverged. A forked child cannot read the parent's run.
+            if asked.record is None and not run.has_failed and not contexts.is_forked:
                 seconds = time.monotonic() - begun
                 cut = Ending("interrupted", datetime.now(UTC) - timedelta(seconds=seconds), seconds)
                 # Nothing is attached if no job has finished, or if the error's cause is also in the way of a model.

@@ -9,6 +9,7 @@ from typing import Any
 from ash._utils.arguments import explained
 from ash._utils.checks import whole
 from ash._utils.display import counted
+from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
@@ -230,8 +231,8 @@ def tune_function(
         recorded = None if identity is None else partial(record_of, {"by": train.by}, identity, facts)
         source = source_of(known, searched, plan, sampler, recorder)
         planned = Planned(train, domains, plan, cost, source, recorder, repeat, recorded)
-        with _places(train, plan, executor) as places, Reporter(told) as reporter:
-            run = FunctionRun(planned, places)
+        with ContextsOfProcess() as contexts, Reporter(told) as reporter:
+            run = FunctionRun(planned, contexts.enter_context(_places(train, plan, executor)))
             _check_rungs(run, plan, domains.size)
             reporter.start(_description(plan, domains, run), recorder)
             result = run.run(reporter)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
+from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.engine.repeat import LOST as LOST_JOBS
@@ -92,6 +93,7 @@ class FunctionRun:
 
     def __init__(self, run: Planned, runners: JobRunners) -> None:
         self._run, self._runners = run, runners
+        self._contexts = ContextsOfProcess()
         train, plan, source, journal = run.train, run.plan, run.source, run.journal
         decisions = 0 if run.repeat is None else run.repeat.decisions
         self._search = search_of(plan, source, run.cost, train.given_rungs, decisions, by_rung=train.is_objective)
@@ -139,14 +141,17 @@ class FunctionRun:
             wait_for_left(self._run.journal.folder)
         began, before = self._run.journal.start()
         self.started = time.monotonic() - before
-        with self._directories, self._states:  # at exit, waiting functions end, and temporary folders are deleted
+        with self._contexts:  # at exit, waiting functions end, and temporary folders are deleted
+            self._contexts.enter_context(self._directories)
+            self._contexts.enter_context(self._states)
             with open_view(self._run.plan, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
                     self._end("interrupted")
                 except BaseException as error:
-                    self._attach_result(error, began)
+                    if not self._contexts.is_forked:
+                        self._attach_result(error, began)
                     raise
                 self._decide_the_rest()
                 self._search.release()
@@ -184,6 +189,7 @@ class FunctionRun:
             self._end("stopped")
         self._replay()
         while True:
+            self._contexts.check()
             self._hand_out()
             if self._ended is not None or not self._running:
                 return self._check_runners()
