@@ -84,6 +84,8 @@ LARGEST = 2**31 - 1
 MOST_WORKERS = 2**16
 """The maximum number of virtual workers. No machine has as many threads, and more workers would only delay promotions
 and enlarge the virtual clock."""
+WORKER_TIMEOUT = 60.0
+"""The default of `worker_timeout`, in seconds."""
 
 MOST_KEPT = 1024
 """The maximum number of networks that a run keeps; a decision moves at most this many entries of the list of kept
@@ -363,7 +365,7 @@ class SearchConfig:
         What to do with infinite numbers: raise an error (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
         Seconds without any worker in the Dask cluster after which the run ends. Default 60; with `math.inf` the run
-        waits forever. Tables only.
+        waits forever.
     job_limit : float, optional
         Seconds that a job of a function may take. A longer job counts as failed. If it runs in a process, the process
         is killed. Otherwise its thread, or the worker of the executor, is occupied until the job ends. Default: no
@@ -436,7 +438,7 @@ class RunOptions:
 
     Defaults of `threads`, `promotion` and `schedule` are filled in, and `seed` is drawn if it was None, so that equal
     options describe the same run. `candidates` is None for an endless stream, and `workers` is None until the number of
-    threads is known.
+    threads is known. If `worker_timeout` is None, the run waits forever.
     """
 
     candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
@@ -460,6 +462,7 @@ class RunOptions:
     patience: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
+    worker_timeout: Annotated[float | None, Option(WORKER_TIMEOUT, _SECONDS, ANY + COMMAND)]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle; options that an earlier version did not have get their defaults."""
@@ -477,7 +480,7 @@ class Options(RunOptions):
 
     The default of `memory_limit` is filled in; it is None only if the system does not report its memory. `keep`,
     `epoch_rows` and `folds`, the number of folds, are None if they follow from the data. `planned` says whether the
-    ladder will be planned from the time or work limit. If `worker_timeout` is None, the run waits forever.
+    ladder will be planned from the time or work limit.
     """
 
     planned: bool
@@ -501,7 +504,6 @@ class Options(RunOptions):
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
     infinite: Annotated[Infinite, Option("error", _word(*INFINITE), TABLES, "results")]
-    worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]
 
 
 @dataclass(frozen=True, kw_only=True)

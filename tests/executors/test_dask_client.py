@@ -14,7 +14,6 @@ import pytest
 
 import ash
 from ash.executors import dask_pool
-from ash.function import job_runners
 from config_help import configured
 from executor_help import climb, digits, expected, tuned
 from fault_help import wait_until
@@ -163,28 +162,3 @@ def test_the_workers_of_a_function_are_shown(
     ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, progress=True)
     lines = [line for line in capfd.readouterr().err.splitlines() if "; workers: 2, jobs on their way: " in line]
     assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4
-
-
-def test_a_function_search_counts_lost_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_runners, "COUNT_SECONDS", 0.0)
-    present = {"tcp://a": 1, "tcp://b": 1}
-    members = {"status": "running", "submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
-    client = type("Client", (), {"__module__": "distributed.client", **members})()
-    client.nthreads = lambda: present
-    places = job_runners.Submitted(climb, 2, None, client)
-    assert places.status[:3] == (2, 0, 0)
-    present = {"tcp://b": 1}
-    assert places.status[:3] == (1, 1, 0)
-    del client.nthreads
-    assert places.status[:3] == (0, 2, 0)
-
-
-def test_an_estimator_is_searched_on_a_cluster(client: Any) -> None:
-    from sklearn.linear_model import SGDClassifier
-
-    X, y = digits()
-    space = {"alpha": ash.log(1e-5, 1e-1)}
-    given: dict[str, Any] = {"candidates": 8, "random_state": 0, "cv": 2}
-    found = ash.ASHSearchCV(SGDClassifier(random_state=0), space, executor=client, **configured(given)).fit(X / 16, y)
-    wanted = ash.ASHSearchCV(SGDClassifier(random_state=0), space, n_jobs=1, **configured(given)).fit(X / 16, y)
-    assert sorted(found.cv_results_["mean_test_score"]) == sorted(wanted.cv_results_["mean_test_score"])

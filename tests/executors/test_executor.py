@@ -470,16 +470,16 @@ def test_settings_that_do_not_match_the_data_are_refused() -> None:
         (dense, {}, {"metric": "accuracy"}, "accuracy does not score this task"),
     ]:
         with pytest.raises(ValueError, match=words):
-            jobs.train(Shared("token", [data], {**rules, **change}), Order(0, 0, 1, {"hidden": (16,), **params}, ()))
+            Shared("token", [data], {**rules, **change}).do(Order(0, 0, 1, {"hidden": (16,), **params}, ()))
 
 
 def test_states_of_other_networks_are_refused() -> None:
     rules = {"min_epochs": 1, "eta": 2, "training": "resume", "metric": "accuracy", "seed": 0}
     shared = Shared("token", [digits_data()], rules)
-    first = jobs.train(shared, Order(0, 0, 1, {"hidden": (16,)}, ()))
-    jobs.train(shared, Order(0, 1, 2, {"hidden": (16,)}, first.states))
+    first = shared.do(Order(0, 0, 1, {"hidden": (16,)}, ()))
+    shared.do(Order(0, 1, 2, {"hidden": (16,)}, first.states))
     with pytest.raises(ValueError, match="candidate 0 has states of other sizes"):
-        jobs.train(shared, Order(0, 1, 2, {"hidden": (32,)}, first.states))
+        shared.do(Order(0, 1, 2, {"hidden": (32,)}, first.states))
 
 
 def test_a_process_keeps_the_data_of_only_a_few_runs() -> None:

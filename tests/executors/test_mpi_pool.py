@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ash.executors.jobs import DONE, JobAnswer, Order, Shared, do
+from ash.executors.jobs import DONE, JobAnswer, Order, Shared
 from ash.executors.mpi_pool import MPIPool, RankThreads
 from executor_help import BadPickle, BadUnpickle, expected, raises
 from fault_help import HANG_SECONDS
@@ -29,7 +29,7 @@ def left():
 
 if __name__ == "__main__":
     import ash
-    from ash.executors import executor_argument, jobs
+    from ash.executors import job_pool, jobs
     given = json.loads(sys.argv[1])
     with MPIPoolExecutor() as executor:
         submit, broadcasts, attached = executor.submit, [], 0
@@ -42,9 +42,9 @@ if __name__ == "__main__":
             return submit(function, *arguments)
         executor.submit = told
         if len(sys.argv) > 2:
-            executor_argument.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
+            job_pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
         tuned(executor=executor, epoch_limit=30, **given)
-        executor_argument.do = jobs.do
+        job_pool.do = jobs.do
         result = tuned(executor=executor, epoch_limit=10**6, **given)
         found = {
             "digest": result.digest,
@@ -54,7 +54,7 @@ if __name__ == "__main__":
             "attached": attached,
             "left": [future.result() for future in [submit(left) for _ in range(4)]],
         }
-        executor_argument.do = functools.partial(raises, ValueError("this job cannot be done"))
+        job_pool.do = functools.partial(raises, ValueError("this job cannot be done"))
         try:
             tuned(executor=executor, threads=given.get("threads"))
         except ash.ExecutorFailed as error:
@@ -153,7 +153,7 @@ class Played:
 def played() -> tuple[Played, list[Future[JobAnswer]]]:
     """Return an executor that has received the first of four jobs, and the jobs' futures. Its rank has two threads."""
     executor = Played()
-    pool = MPIPool(executor, 2, do)
+    pool = MPIPool(executor, 2)
     pool.open(Shared("token", [], {}))
     futures = [pool.submit(Order(number, 0, 1, {}, ())) for number in range(4)]
     assert [numbers for numbers, _ in executor.exchanges] == [[0]]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.executors import executor_argument
+from ash.executors import job_pool
 from callback_help import After
 from executor_help import BAD, Wrapped, expected, tuned
 from fault_help import HANG_SECONDS, LONG
@@ -46,7 +46,7 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
     make: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bad, function in BAD.items():
-        monkeypatch.setattr(executor_argument, "do", function)
+        monkeypatch.setattr(job_pool, "do", function)
         with make() as executor, pytest.raises(ash.ExecutorFailed, match=ENDED) as ended:
             tuned(executor=executor, journal=tmp_path / "run.ash")
         assert "pickle" in str(ended.value).lower() or "broken" in str(ended.value).lower(), bad

@@ -50,7 +50,7 @@ FAILS = """
 import sys
 from mpi4py.futures import MPIPoolExecutor
 import ash
-from ash.executors import executor_argument
+from ash.executors import job_pool
 from callback_help import After
 from executor_help import BAD, tuned
 from fault_help import LONG
@@ -66,11 +66,11 @@ def ended(*callbacks):
 
 if __name__ == "__main__":
     executor = MPIPoolExecutor(initializer=fails if sys.argv[1] == "initializer" else None)
-    right = executor_argument.do
+    right = job_pool.do
     if sys.argv[1] == "pickles":
-        for executor_argument.do in BAD.values():
+        for job_pool.do in BAD.values():
             ended()
-        executor_argument.do = right
+        job_pool.do = right
     ended(After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True)))
 """
 
@@ -86,7 +86,7 @@ def size():
 
 if __name__ == "__main__":
     with MPIPoolExecutor() as executor:
-        pool = mpi_pool.MPIPool(executor, 1, jobs.do)
+        pool = mpi_pool.MPIPool(executor, 1)
         pool.open(jobs.Shared("large", [np.zeros(int(sys.argv[1]), np.uint8)], {}))
         print(executor.submit(size).result())
         pool.close()
@@ -100,7 +100,7 @@ from executor_help import ForOneRank
 
 if __name__ == "__main__":
     with MPIPoolExecutor() as executor:
-        pool = mpi_pool.MPIPool(executor, 2, jobs.do)
+        pool = mpi_pool.MPIPool(executor, 2)
         try:
             pool.open(jobs.Shared("unreadable", [ForOneRank()], {}))
         except ash.ExecutorFailed as error:
@@ -116,7 +116,7 @@ from executor_help import hide_files, tuned
 if __name__ == "__main__":
     mpi_pool.PIECE = 100_000
     with MPIPoolExecutor() as executor:
-        mpi_pool.MPIPool(executor, 2, jobs.do)._all(hide_files, [()] * 2)
+        mpi_pool.MPIPool(executor, 2)._all(hide_files, [()] * 2)
         print(tuned(executor=executor).digest)
 """
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,6 @@ from joblib.externals import loky
 
 import ash
 from ash.errors import AllFailed, NothingFinished
-from ash.function import job_runners
 from ash.function.answers import attempt
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, pass_limit_of_last_job, run, train
@@ -306,17 +305,16 @@ def test_an_unpicklable_state_fails_only_its_job() -> None:
     assert len(result.failures) == sum(params["depth"] == 1 for params in result.params)
 
 
-def test_a_dead_worker_fails_its_jobs() -> None:
+def test_a_dead_worker_ends_the_run_of_a_pool_and_fails_its_job_in_processes() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 2 and epochs == 1:
             os._exit(3)
         return train(params, epochs, state)
 
-    with ProcessPoolExecutor(1) as pool:
-        result = run(function, executor=pool, most_failures=10**6)
-    first = next(number for number, params in enumerate(result.params) if params["depth"] == 2)
-    assert {failure.kind for failure in result.failures} == {"died"} and "BrokenProcessPool" in result.failures[0].text
-    assert {failure.candidate for failure in result.failures} >= set(range(first, 40))
+    words = "the executor is broken and accepts no more jobs: BrokenProcessPool"
+    with ProcessPoolExecutor(1) as pool, pytest.raises(ash.ExecutorFailed, match=words) as ended:
+        run(function, executor=pool)
+    assert len(ended.value.result.jobs) > 0 and ended.value.result.failures == ()
     result = run(function, executor="processes", threads=1)
     assert {failure.text for failure in result.failures} == {"the process of the job ended with exit status 3"}
     executor = loky.get_reusable_executor(1)
@@ -389,20 +387,3 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
     python(code, str(tmp_path))
     (child,) = tmp_path.iterdir()
     wait_until(lambda: not Path(f"/proc/{child.name}").exists())
-
-
-def test_a_job_cancelled_by_dask_is_not_submitted_forever() -> None:
-    """Check that a job already reported as late gets no second answer, and that the third cancellation is a failure."""
-    with ThreadPoolExecutor(1) as executor:
-        runners = job_runners.Submitted(lambda params, epochs, state: 1.0, 1, 5.0, executor)
-        cancelled = job_runners._Cancelled("died", text="cancelled")
-        answers: list[Any] = []
-        for times, late in ((1, True), (job_runners.MOST_TIMES, False)):
-            runners._handed[0, 0] = job_runners._Handed(job_of(), {}, None, 0, times)
-            if late:
-                runners._lost.add((0, 0))
-            else:
-                runners.running[0, 0] = 0.0
-            runners._take(((0, 0), cancelled), answers)
-            assert not runners._handed and not runners._lost
-        assert [(job, answer.kind) for job, answer in answers] == [((0, 0), "died")]

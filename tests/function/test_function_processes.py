@@ -20,7 +20,7 @@ import ash
 from ash.cli.cli_show import journal_lines
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import Where, versions
-from ash.function.answers import SharedFunction, do
+from ash.function.answers import SharedFunction
 from ash.function.processes import Child, ForkServer, Processes
 from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
@@ -293,7 +293,7 @@ def test_a_fork_server_killed_before_it_reports_a_child_is_replaced(monkeypatch:
         return answer
 
     monkeypatch.setattr(ForkServer, "_ask", killed_first)
-    pool = Pool(None, 1, do)
+    pool = Pool(None, 1)
     server = ForkServer(pool.open(SharedFunction(train, "processes")))
     child = Child(server)
     wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())

@@ -24,6 +24,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import ash
 from ash._utils.scratch import LOCK, Scratch
+from ash.executors.executor_argument import pool_of
 from ash.executors.jobs import find, read_data, write_data
 from ash.function import child, directories, job_runners
 from ash.function.answers import SharedFunction
@@ -56,7 +57,7 @@ def counted_pool() -> Iterator[tuple[Any, list[tuple[int, int]]]]:
             _max_workers = 2
 
             def submit(self, *arguments: Any) -> Future[Any]:
-                (_, rung, *_), *_ = arguments[-1]
+                rung = arguments[-1].rung
                 sent.append((rung, len(pickle.dumps(arguments))))
                 return pool.submit(*arguments)
 
@@ -203,7 +204,7 @@ def test_job_limit_counts_from_the_start_of_the_job(name: str, tmp_path: Path) -
         for file in ("other", "job"):  # so that the executor can end if an assertion fails
             stack.callback((tmp_path / file).touch)
         other = executor.submit(wait_for, tmp_path / "other")
-        with Submitted(function, 1, HANG_SECONDS, executor) as runners:
+        with Submitted(function, pool_of(executor, 1, 60.0), HANG_SECONDS) as runners:
             runners.start(job_of(), {}, None)
             with pytest.MonkeyPatch.context() as patch:
                 pass_limit(patch)

@@ -5,11 +5,10 @@ import itertools
 import math
 import pickle
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import pytest
-from joblib.externals import loky
 
 import ash
 from callback_help import Diary, Stopper
@@ -51,9 +50,6 @@ EXECUTORS = {
     "threads": lambda: {"threads": 2},
     "watched thread": lambda: {"threads": 1, "job_limit": 60},
     "processes": lambda: {"executor": "processes", "threads": 2},
-    "pool of threads": lambda: {"executor": ThreadPoolExecutor(2)},
-    "pool of processes": lambda: {"executor": ProcessPoolExecutor(2)},
-    "loky": lambda: {"executor": loky.get_reusable_executor(2)},
 }
 
 
@@ -61,8 +57,6 @@ EXECUTORS = {
 def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
     places = EXECUTORS[name]()
     result = run(wait, costs=cost, workers=8, **places)
-    if hasattr(places.get("executor"), "shutdown"):
-        places["executor"].shutdown()
     expected = run(costs=cost, workers=8, threads=1)
     assert result.digest == expected.digest and decided(result) == decided(expected)
     assert result.best_state == expected.best_state and result.schedule == "reproducible"

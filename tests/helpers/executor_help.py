@@ -91,13 +91,13 @@ def hide_files() -> None:
     get_comm_workers().Barrier()
 
 
-def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
+def deadly_job(where: Any, shared: Any, before: Any, order: Any) -> Any:
     """Do a job on Dask; a job of candidate 20 kills its worker."""
     from ash.executors import dask_pool
 
     if order.candidate == 20:
         os._exit(1)
-    return dask_pool._train(expected, shared, before, order)
+    return dask_pool._train(where, shared, before, order)
 
 
 def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:

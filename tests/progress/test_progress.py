@@ -18,7 +18,7 @@ from sklearn.datasets import load_wine
 
 import ash
 import data_help
-from ash.executors.dispatcher import Status
+from ash.executors.flights import Status
 from ash.progress.board import Board, BoardView
 from ash.progress.views import open_view, render
 from fault_help import HANG_SECONDS

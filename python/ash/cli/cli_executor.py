@@ -21,10 +21,9 @@ from ash._utils.checks import read_seconds, whole
 from ash._utils.installation import require_extra
 from ash.cli.cli_streams import Parser
 from ash.errors import SettingError
-from ash.options import MOST_WORKERS
+from ash.options import MOST_WORKERS, WORKER_TIMEOUT
 
 MPI_POOL = "mpi4py.futures"
-WORKER_TIMEOUT = 60.0
 
 
 def add_executor_options(parser: Parser) -> None:

@@ -52,7 +52,8 @@ from ash.engine.repeat import check_same, earlier_of, plan_of, record_of
 from ash.engine.stages import Asked, Planned, Prepared
 from ash.engine.tree_trainer import TreeFolds, TreeTrainer
 from ash.errors import AllDiverged, NothingFinished, SettingError
-from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
+from ash.executors.dispatcher import NoDispatcher, dispatcher_of
+from ash.executors.job_pool import Pool
 from ash.history.records import Columns, job_rows, keys_of
 from ash.journal.first import read_first
 from ash.journal.identity import FIRST, facts_of_data, identity_of
@@ -90,7 +91,7 @@ def run_table(
     groups: Any = None,
     callbacks: tuple[Any, ...] = (),
     journal: Journal | None = None,
-    elsewhere: Elsewhere | None = None,
+    pool: Pool | None = None,
 ) -> tuple[Result, Model]:
     """Execute a run on a table, and return the result and the final model.
 
@@ -100,8 +101,8 @@ def run_table(
         As for `ash.tune`.
     asked : Asked
         All other arguments; with `asked.final`, the final model may differ from the result's model.
-    callbacks, journal, elsewhere
-        The checked arguments; `elsewhere` holds the pool that runs the jobs. It is None if this process runs the jobs.
+    callbacks, journal, pool
+        The checked arguments; `pool` runs the jobs. It is None if this process runs the jobs.
 
     Raises
     ------
@@ -109,20 +110,20 @@ def run_table(
         As for `ash.tune`.
     """
     started = time.monotonic()
-    if elsewhere is not None and asked.scoring is not None:
+    if pool is not None and asked.scoring is not None:
         raise SettingError(
             f"{asked.scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
         )
     with _opened(journal) as log:
-        prepared = _prepared(X, y, asked, sample_weight, groups, log, elsewhere)
-        run = _planned(X, prepared, log, started, elsewhere)
+        prepared = _prepared(X, y, asked, sample_weight, groups, log, pool)
+        run = _planned(X, prepared, log, started, pool)
         data = prepare_all(prepared.split.folds, run.plan)
         identity = _identity(run, data)
         if asked.record is not None:
             check_same(asked.record, {part: identity[part] for part in ("data", "version")})
         by = asked.call["by"] if asked.record is None else f"{asked.call['by']} with record="
         log.agree(identity, run.plan, {**asked.call, "by": by})
-        return _ended(run, data, identity, started, callbacks, elsewhere)
+        return _ended(run, data, identity, started, callbacks, pool)
 
 
 def _ended(
@@ -131,13 +132,13 @@ def _ended(
     identity: Facts,
     started: float,
     callbacks: tuple[Any, ...],
-    elsewhere: Elsewhere | None,
+    pool: Pool | None,
 ) -> tuple[Result, Model]:
     """Let the core train the candidates on the encoded `data`, and return the result and the final model."""
     plan, candidates, log, asked = run.plan, run.candidates, run.journal, run.prepared.asked
     tree_folds = TreeFolds(run.prepared.split.folds, data, plan, candidates.epoch_cost)
     trees = TreeTrainer(tree_folds, candidates.params, run.scorers)
-    dispatcher = dispatcher_of(elsewhere, data, candidates.params, plan, trees)
+    dispatcher = dispatcher_of(pool, data, candidates.params, plan, trees)
     with Reporter(callbacks) as reporter, ContextsOfProcess() as contexts:
         contexts.enter_context(dispatcher)
         tuner = _tuner(run, data, trees, dispatcher.mailbox)
@@ -188,11 +189,11 @@ def _identity(run: Planned, data: Sequence[_core.Data]) -> Facts:
 
 
 def _prepared(
-    X: Any, y: Any, asked: Asked, weight: Any, groups: Any, log: NullNetworkJournal, elsewhere: Elsewhere | None
+    X: Any, y: Any, asked: Asked, weight: Any, groups: Any, log: NullNetworkJournal, pool: Pool | None
 ) -> Prepared:
     """Read the table and split it, and decide what follows from it."""
     space = None if asked.space is None else read_space(asked.space, Space)
-    threads = asked.options.threads if elsewhere is None else elsewhere.pool.workers
+    threads = asked.options.threads if pool is None else pool.workers
     workers, folds = asked.options.workers or log.workers(), asked.options.folds or log.folds()
     options = replace(asked.options, threads=threads, workers=workers, folds=folds)
     table, schema = read_table(X, y, options, weight, asked.sort, groups)
@@ -256,9 +257,7 @@ def _check_space(space: Space, split: Split, draft: RunPlan) -> None:
         raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
 
-def _planned(
-    X: Any, prepared: Prepared, log: NullNetworkJournal, started: float, elsewhere: Elsewhere | None
-) -> Planned:
+def _planned(X: Any, prepared: Prepared, log: NullNetworkJournal, started: float, pool: Pool | None) -> Planned:
     """Draw the candidates, check that the run fits into memory, and plan the ladder and the deadline.
 
     `started` is when the call began, on the monotonic clock. The threads and the memory limit are lowered until the run
@@ -286,11 +285,11 @@ def _planned(
         count=candidates.count,
     )
     threads, limit = fitted(needs, asked.options.threads, draft.memory_limit)
-    draft = replace(draft, threads=threads if elsewhere is None else draft.threads, memory_limit=limit)
+    draft = replace(draft, threads=threads if pool is None else draft.threads, memory_limit=limit)
     scorers = fold_scorers(asked.scoring, X, asked.validation, split.folds, draft)
     # A short reserve is enough for a planned run, since it keeps few networks. The exception is a run that must train
     # networks again or on all rows.
-    trains_again = refit or elsewhere is not None or bool(log.restored)
+    trains_again = refit or pool is not None or bool(log.restored)
     reserve = SELECTION if draft.planned and not trains_again else RESERVE
     if refit and not split.is_tiled and asked.final is not None and asked.final.ensemble > 1:
         reserve = RESERVE_FROM_SCRATCH

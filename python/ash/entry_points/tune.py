@@ -11,7 +11,7 @@ from ash.callbacks.dispatch import read_callbacks
 from ash.engine.repeat import repeated
 from ash.engine.run import run_table
 from ash.engine.stages import Asked
-from ash.executors.executor_argument import read_elsewhere
+from ash.executors.executor_argument import pool_of
 from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
@@ -138,7 +138,7 @@ def tune(
         groups=groups,
         callbacks=read_callbacks(callbacks),
         journal=file,
-        elsewhere=read_elsewhere(executor, threads, asked.options),
+        pool=None if executor is None else pool_of(executor, threads, asked.options.worker_timeout),
     )
     if result.interrupted and record is None:
         warn_user(f"the run was {interruption(result, journal)}")

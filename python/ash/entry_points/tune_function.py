@@ -15,7 +15,7 @@ from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.engine.repeat import check_same, earlier_of, plan_of, record_of, repeat_of
 from ash.errors import SettingError
-from ash.executors.executor_argument import check_submit, workers_of
+from ash.executors.executor_argument import check_submit, pool_of, workers_of
 from ash.function.answers import Tunable
 from ash.function.clock import read_costs, rungs_below
 from ash.function.forms import WholeTrainer, read_train
@@ -275,9 +275,13 @@ def _options(given: dict[str, Any], journal: Journal | None, executor: Any) -> F
     _check_executor(executor)
     if given["seed"] is None:
         given["seed"] = seed_of(journal) if given["record"] is None else given["record"].settings.get("seed")
-    if not _is_foreign(executor):
-        return read_function_options(given)
-    return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
+    if _is_foreign(executor):
+        asked = read_function_options({**given, "threads": None})
+        return replace(asked, threads=workers_of(executor, given["threads"], asked.worker_timeout))
+    asked, config = read_function_options(given), given["config"]
+    if config is not None and config.worker_timeout is not None:
+        raise SettingError(f"worker_timeout={config.worker_timeout} has no effect without an executor; leave it out")
+    return asked
 
 
 def _trains_once(train: Tunable, asked: FunctionOptions, max_epochs: int | None, config: SearchConfig | None) -> bool:
@@ -404,7 +408,7 @@ def _is_foreign(executor: Any) -> bool:
 def _places(train: Tunable, plan: FunctionPlan, executor: Any) -> JobRunners:
     limit, count = plan.job_limit, plan.threads
     if _is_foreign(executor):
-        return Submitted(train, count, limit, executor)
+        return Submitted(train, pool_of(executor, count, plan.worker_timeout), limit)
     if executor == PROCESSES:
         from ash.function.processes import Processes
 

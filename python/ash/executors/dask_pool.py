@@ -1,9 +1,11 @@
-"""Runs jobs on a Dask cluster (`distributed.Client`). States stay on the workers that computed them.
+"""Runs jobs on a Dask cluster (`distributed.Client`). States of networks stay on the workers that computed them.
 
     scatter, once per worker          data
     job       train(data, before) --> trained: answer and states       stays on its worker
               tell(trained)       --> answer                           is returned
     next job  train(data, trained) -> ...                              on the worker with the state, if free
+
+The states of functions are returned with the answers, since the store of states may need them (`Shared.stays`).
 
 Dask's scheduler sends a job to the worker that has the candidate's state, and moves the state if necessary. If a worker
 is lost, Dask repeats its jobs and computes lost results again. If all workers that had the data are lost, the data are
@@ -23,7 +25,7 @@ from typing import Any
 from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
-from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
+from ash.executors.jobs import JobAnswer, Order, Where, differs, do, versions
 from ash.options import TREES
 from ash.space.hyperparameters import model_of
 
@@ -37,8 +39,7 @@ class DaskPool(Pool):
     """A pool for a Dask client. It waits at most `timeout` seconds for a worker that accepts the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
-        super().__init__(executor, workers, _train)
-        self._timeout = timeout
+        super().__init__(executor, workers, timeout)
         self._data: Any = None
         self._trained: dict[str, Any] = {}  # futures of `_train`, keyed by the key of the answer's future
         self._latest: dict[int, tuple[int, Any]] = {}  # rung and future of each candidate's last job
@@ -46,7 +47,7 @@ class DaskPool(Pool):
         self._submitted = 0
         self._seen: set[str] = set()  # addresses of all workers seen in this run
 
-    def bring(self, shared: Shared) -> str | None:
+    def bring(self, shared: Any) -> str | None:
         """Check the workers, and scatter the data.
 
         Raises ExecutorFailed if a worker cannot run ash or has other versions, or if no worker accepts the data in
@@ -60,20 +61,22 @@ class DaskPool(Pool):
             # An OSError means that the worker was lost during the check.
             if isinstance(each, Exception) and not isinstance(each, OSError):
                 raise ExecutorFailed(f"the workers cannot run ash: {type(each).__name__}: {each}") from each
-        _first(self.count, self.executor, self._timeout)
+        _first(self.count, self.executor, self.timeout)
         return None
 
-    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
+    def submit(self, order: Any, *, is_retry: bool = False, attach: bool = False) -> Any:
         """Submit a job, and return the future of its answer."""
-        before = self._before(order, is_retry)
+        before = self._before(order, is_retry) if self._shared.stays else None
         name = f"ash-{self._where.token}-{order.candidate}-{order.rung}-{self._submitted}"
         self._submitted += 1
-        trained = self.executor.submit(_train, self._where.versions, self._data, before, order, key=name, pure=False)
+        trained = self.executor.submit(_train, self._where, self._data, before, order, key=name, pure=False)
+        if not self._shared.stays:
+            return trained
         answer = self.executor.submit(_tell, trained, key=f"{name}-told", pure=False)
         self._trained[answer.key] = trained
         return answer
 
-    def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
+    def answers(self, futures: Sequence[Any]) -> list[Any]:
         """Return the results or errors of completed futures. All results are fetched in one call."""
         sound = [future for future in futures if future.status == FINISHED]
         try:
@@ -108,10 +111,10 @@ class DaskPool(Pool):
         self.lost = len(self._seen) - len(present)
         return len(present)
 
-    def done(self, order: Order, future: Any) -> None:
+    def done(self, order: Any, future: Any) -> None:
         """Keep the state from a job until the candidate's next job is done; boosted trees have no state."""
-        trained = self._trained.pop(future.key)
-        if model_of(order.params) not in TREES:
+        trained = self._trained.pop(future.key, None)
+        if trained is not None and model_of(order.params) not in TREES:
             self._latest[order.candidate] = order.rung, trained
 
     def keep(self, candidate: int) -> None:
@@ -158,7 +161,7 @@ class DaskPool(Pool):
 
     def _before(self, order: Order, is_retry: bool) -> Any:
         """Return the future of the candidate's last job, or None if its state is lost or not needed."""
-        if self._shared is not None and self._shared.rules["training"] == "restart":
+        if self._shared.rules["training"] == "restart":
             return None
         _, trained = self._latest.get(order.candidate, (0, None))
         if is_retry and trained is not None and trained.status != FINISHED:
@@ -229,12 +232,10 @@ def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
     return found
 
 
-def _train(expected: Versions, shared: Shared, before: Any, order: Order) -> JobAnswer:
-    if (difference := differs(expected)) is not None:
-        return JobAnswer(REFUSED, text=difference)
+def _train(where: Where, shared: Any, before: Any, order: Any) -> Any:
     if before is not None and not order.states:
         order = order._replace(states=before.states)
-    return train(shared, order)
+    return do(where, shared, order)
 
 
 def _tell(trained: JobAnswer) -> JobAnswer:

@@ -1,16 +1,13 @@
 """Checks the argument `executor`, and chooses the pool that runs the jobs."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
-from ash.executors.dispatcher import Elsewhere
 from ash.executors.job_pool import Pool
-from ash.executors.jobs import do
-from ash.options import MOST_WORKERS, Options
+from ash.options import MOST_WORKERS
 
 DASK, MPI = "distributed", "mpi4py"
 
@@ -33,25 +30,25 @@ def is_of(executor: Any, package: str) -> bool:
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 
-def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
+def workers_of(executor: Any, threads: int | None, timeout: float | None) -> int:
     """Return the number of jobs that an executor runs at the same time.
 
     This is `threads` if given, otherwise the executor's own number of workers (with Dask, the number of all their
     threads). If the executor does not report this number, the default of `threads` on this machine is used. Dask gets
-    up to `timeout` seconds to start its first worker.
+    up to `timeout` seconds to start its first worker; None means no limit.
     """
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)
     if is_of(executor, DASK):
         from ash.executors.dask_pool import wait_for_workers
 
-        return sum(wait_for_workers(executor, timeout).values())
+        return sum(wait_for_workers(executor, math.inf if timeout is None else timeout).values())
     found = getattr(executor, "num_workers" if is_of(executor, MPI) else "_max_workers", None)
     return found if isinstance(found, int) and found > 0 else resolve_threads(None)
 
 
-def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Elsewhere | None:
-    """Return the pool that runs the jobs of `ash.tune`, or None if they run in this process.
+def pool_of(executor: Any, threads: int | None, timeout: float | None) -> Pool:
+    """Return the pool that runs jobs in an executor; `timeout` is the option `worker_timeout`.
 
     Raises
     ------
@@ -60,22 +57,14 @@ def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Else
     ExecutorFailed
         A Dask cluster has no worker within the timeout.
     """
-    if executor is None:
-        return None
-    timeout = math.inf if options.worker_timeout is None else options.worker_timeout
     check_submit(executor)
-    workers = workers_of(executor, threads, timeout)
+    settings = executor, workers_of(executor, threads, timeout), math.inf if timeout is None else timeout
     if is_of(executor, DASK):
         from ash.executors.dask_pool import DaskPool
 
-        return Elsewhere(DaskPool(executor, workers, timeout), timeout)
-    return Elsewhere(pool_of(executor, workers, do), timeout)
-
-
-def pool_of(executor: Any, workers: int, do: Callable[..., Any]) -> Pool:
-    """Return the pool for an executor other than Dask's; its workers call `do` for each job."""
+        return DaskPool(*settings)
     if is_of(executor, MPI):
         from ash.executors.mpi_pool import MPIPool
 
-        return MPIPool(executor, workers, do)
-    return Pool(executor, workers, do)
+        return MPIPool(*settings)
+    return Pool(*settings)

@@ -3,11 +3,12 @@
 Such an executor does not let the caller choose where a job runs. So a job's state is returned with its answer, and sent
 with the candidate's next job. A `ThreadPoolExecutor` uses the data in memory. For other executors, the data are in a
 file that each process on this machine reads once. A worker that cannot read the file reports this, and gets its job
-again together with the data. `Pool` is the base class of the pools for Dask and MPI. Runs of functions use `Pool` and
-`MPIPool`, too: their data are the function.
+again together with the data. `Pool` is the base class of the pools for Dask and MPI. All pools run the jobs of tables
+and of functions; the data of a function's run are the function.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 
 from ash._utils.scratch import Scratch
 from ash.errors import AshError, ExecutorFailed
-from ash.executors.jobs import JobAnswer, Where, forget, know, versions, write_data
+from ash.executors.jobs import Where, do, forget, know, versions, write_data
 
 
 class Pool:
-    """Runs jobs in an executor; `workers` is the number of jobs that the executor runs at the same time.
+    """Runs jobs in an executor.
 
-    A worker calls `do` with a `Where`, the packed data or None, and a job that `submit` was given.
+    `workers` is the number of jobs that the executor runs at the same time. A run ends if there is no worker for
+    `timeout` seconds. A worker calls `do` with a `Where`, the packed data or None, and a job that `submit` was given.
     Here `done`, `keep` and `drop` do nothing, since states are returned with the answers. With Dask, states stay on the
     workers, so `DaskPool` overrides these methods.
     """
@@ -29,8 +31,8 @@ class Pool:
     lost = 0
     """Number of workers that were counted earlier and no longer exist."""
 
-    def __init__(self, executor: Any, workers: int, do: Callable[..., Any]) -> None:
-        self.executor, self.workers, self._do = executor, workers, do
+    def __init__(self, executor: Any, workers: int, timeout: float = math.inf) -> None:
+        self.executor, self.workers, self.timeout = executor, workers, timeout
         self._shared: Any = None
         self._where = Where("", versions(), None)
         self._packed: bytes | None = None
@@ -75,7 +77,7 @@ class Pool:
         """
         return self.executor.submit(*self._call(order, attach))
 
-    def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
+    def answers(self, futures: Sequence[Any]) -> list[Any]:
         """Return the results or errors of completed futures."""
         return [answer_of(future.result) for future in futures]
 
@@ -104,10 +106,10 @@ class Pool:
         """Return the function that a worker calls for a job, followed by its arguments."""
         if attach and self._packed is None:
             self._packed = Path(str(self._where.path)).read_bytes()
-        return self._do, self._where, self._packed if attach else None, order
+        return do, self._where, self._packed if attach else None, order
 
 
-def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
+def answer_of(result: Callable[[], Any]) -> Any:
     """Call `result`, and return its answer or the error that it raises; ExecutorFailed is not caught."""
     try:
         return result()

@@ -5,7 +5,8 @@
 
 A worker trains with the core, without the GIL, in the thread in which the executor calls it. Workers in one process
 share the data. A worker that lacks the data answers LACKS; a worker with other versions of ash or numpy answers
-REFUSED. Jobs of functions (ash/function/answers.py) have messages of their own, but find what they share here, too.
+REFUSED. The same holds for jobs of functions, whose data are the function, and whose orders and answers are defined in
+ash/function/answers.py.
 
 A file of data consists of the lengths of its parts, a pickle, and the arrays that the pickle refers to. Processes on
 one machine map the file into memory, so they share the arrays until they change them.
@@ -22,7 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -55,12 +56,30 @@ def versions() -> Versions:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """The data and facts that all jobs of a run share."""
+    """The data and facts that all jobs of a run on a table share."""
 
+    stays: ClassVar[bool] = True
+    """Whether the states of jobs stay on Dask's workers; they are returned otherwise."""
     token: str  # random text that identifies the run
     data: Sequence[_core.Data]  # the data of each fold
     rules: dict[str, Any]  # keyword arguments of `_core.train_job`
     trees: Any = None  # the TreeFolds that train boosted trees
+
+    def do(self, order: "Order") -> "JobAnswer":
+        """Run a job on these data."""
+        worker = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+        if model_of(order.params) not in TREES:
+            result, states, seconds = _core.train_job(
+                self.data, to_settings(order.params), *order[:3], **self.rules, states=order.states
+            )
+            return JobAnswer(DONE, result, states, seconds, worker)
+        for package, version in self.trees.versions.items():
+            if (own := installed_version(package)) != version:
+                text = f"the worker {socket.gethostname()} has {package} {own}, this process {package} {version}"
+                return JobAnswer(REFUSED, text=f"{text}; install the same version there")
+        began = time.perf_counter()
+        result, job = self.trees.train(order.candidate, order.params, order.epochs)
+        return JobAnswer(DONE, result, (), time.perf_counter() - began, worker, trees=job)
 
 
 class Where(NamedTuple):
@@ -111,29 +130,16 @@ _known: dict[str, Known] = {}  # data of runs, keyed by `Shared.token`
 _lock = threading.RLock()
 
 
-def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Run a job in a worker; `packed` has the pickled data if the previous answer to this job was LACKS."""
+def do(where: Where, given: Any, order: Any) -> Any:
+    """Run a job in a worker, and return its answer.
+
+    `given` is what the jobs share if Dask provides it. It is the bytes of the file if the previous answer to this job
+    was LACKS, and otherwise None.
+    """
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
-    shared = find(where, packed)
-    return JobAnswer(LACKS) if shared is None else train(shared, order)
-
-
-def train(shared: Shared, order: Order) -> JobAnswer:
-    """Run a job on these data."""
-    worker = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-    if model_of(order.params) not in TREES:
-        result, states, seconds = _core.train_job(
-            shared.data, to_settings(order.params), *order[:3], **shared.rules, states=order.states
-        )
-        return JobAnswer(DONE, result, states, seconds, worker)
-    for package, version in shared.trees.versions.items():
-        if (own := installed_version(package)) != version:
-            text = f"the worker {socket.gethostname()} has {package} {own}, this process {package} {version}"
-            return JobAnswer(REFUSED, text=f"{text}; install the same version there")
-    began = time.perf_counter()
-    result, job = shared.trees.train(order.candidate, order.params, order.epochs)
-    return JobAnswer(DONE, result, (), time.perf_counter() - began, worker, trees=job)
+    shared = find(where, given) if given is None or isinstance(given, bytes) else given
+    return JobAnswer(LACKS) if shared is None else shared.do(order)
 
 
 def differs(expected: Versions) -> str | None:

@@ -27,12 +27,13 @@ LOOK_SECONDS seconds one of them returns, so a new job may have to wait that lon
 
 import contextlib
 import itertools
+import math
 import pickle
 import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -52,8 +53,8 @@ _arriving: dict[str, bytearray] = {}  # in a rank: packed data received so far, 
 class MPIPool(Pool):
     """A pool for an MPI executor; its ranks share the concurrent jobs evenly."""
 
-    def __init__(self, executor: Any, workers: int, do: Callable[..., Any]) -> None:
-        super().__init__(executor, workers, do)
+    def __init__(self, executor: Any, workers: int, timeout: float = math.inf) -> None:
+        super().__init__(executor, workers, timeout)
         self._ranks = 0
         self._numbers = itertools.count()
         self._lock = threading.Lock()

@@ -28,16 +28,13 @@ from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 from ash.errors import SettingError, ThreadRefused
-from ash.executors.jobs import LACKS, Where, find
+from ash.executors.jobs import Where, find
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 from ash.run_record import TUNE_FUNCTION, Facts
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """A function of hyperparameters, epochs, and the state that the candidate's previous job returned (None at first)."""
-
-Order = tuple[Job, dict[str, Any], bytes | None, Callable[[Job], None] | None]
-"""A job for another process: the job, its hyperparameters, the packed state, and what to call when the job starts."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
@@ -273,11 +270,36 @@ def pack(value: Any) -> bytes:
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 
+class FunctionOrder(NamedTuple):
+    """A job for the worker of an executor."""
+
+    candidate: int
+    rung: int
+    job: Job
+    params: dict[str, Any]
+    state: Any
+    """The state to train further; bytes that `pack` has returned if the function was unpickled."""
+    announce: Callable[[Job], None] | None = None
+    """Called when the job starts."""
+
+
+def order_of(
+    job: Job, params: dict[str, Any], state: Any, announce: Callable[[Job], None] | None = None
+) -> FunctionOrder:
+    """Return the order for a job."""
+    return FunctionOrder(*job[:2], job, params, state, announce)
+
+
 class SharedFunction:
-    """The function of a run, as the jobs in other processes share it. It is unpickled when it is needed there.
+    """The function of a run, as the jobs in an executor share it. In other processes it is unpickled when needed.
 
     Thread-safe. Pickling it raises SettingError if the function cannot be pickled for `executor`.
     """
+
+    stays = False
+    """Whether states stay on Dask's workers; they are returned, since they may be needed for the store of states."""
+    packs = False
+    """Whether states are bytes, since this is the copy of a function that was pickled."""
 
     def __init__(self, train: Train, executor: Any) -> None:
         self.token = secrets.token_hex(8)
@@ -293,6 +315,24 @@ class SharedFunction:
                 self._train = pickle.loads(self._packed[0], buffers=self._packed[1])
                 self._packed = ()
             return self._train
+
+    def do(self, order: FunctionOrder) -> "Answer":
+        """Run a job of the function; the exceptions are the same as those of `attempt`."""
+        try:
+            train, before = self.open(), unpack(order.state) if self.packs else order.state
+        except Exception as error:
+            return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
+        if order.announce is not None:
+            order.announce(order.job)
+        answer = attempt(train, order.job, order.params, before)
+        if not self.packs:
+            return answer
+        if answer.kind != FINISHED:
+            return answer._replace(error=_packed_error(answer.error))
+        try:
+            return answer._replace(state=None if answer.state is None else pack(answer.state))
+        except Exception as error:
+            return Answer(FAILED, text=f"the state cannot be pickled: {type(error).__name__}: {error}")
 
     def copy(self) -> "SharedFunction":
         """Return a copy that is not unpickled yet."""
@@ -314,7 +354,7 @@ class SharedFunction:
         return {"token": self.token, "packed": (content, arrays)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.token, self._packed = state["token"], state["packed"]
+        self.token, self._packed, self.packs = state["token"], state["packed"], True
         self._executor, self._train, self._lock = "", None, threading.Lock()
 
 
@@ -338,34 +378,6 @@ def prepare(where: Where) -> None:
     """
     with contextlib.suppress(Exception):
         find(where, None).open()
-
-
-def do(where: Where, packed: bytes | None, order: Order) -> tuple[Any, ...]:
-    """Run a job that another process has sent, and return its answer.
-
-    The answer is (LACKS,) if this process lacks the function, and `packed` is None. The state of the job arrives as
-    bytes, and the new state is returned as bytes. The exceptions are the same as those of `attempt`.
-    """
-    shared = find(where, packed)
-    return (LACKS,) if shared is None else do_shared(shared, order)
-
-
-def do_shared(shared: SharedFunction, order: Order) -> tuple[Any, ...]:
-    """Run a job of this function, as `do` does."""
-    job, params, state, announce = order
-    try:
-        train, before = shared.open(), unpack(state)
-    except Exception as error:
-        return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
-    if announce is not None:
-        announce(job)
-    answer = attempt(train, job, params, before)
-    if answer.kind != FINISHED:
-        return answer._replace(error=_packed_error(answer.error))
-    try:
-        return answer._replace(state=None if answer.state is None else pack(answer.state))
-    except Exception as error:
-        return Answer(FAILED, text=f"the state cannot be pickled: {type(error).__name__}: {error}")
 
 
 def _packed_error(error: Any) -> bytes | None:

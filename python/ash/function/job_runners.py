@@ -10,21 +10,18 @@ Cost: a microsecond per job if jobs run in the calling thread.
 
 import queue
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ash._utils.threads import at_work, start_threads
 from ash._utils.user_warnings import warn_user
-from ash.errors import ExecutorFailed
-from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
-from ash.executors.dispatcher import COUNT_SECONDS, Status
-from ash.executors.executor_argument import DASK, is_of, pool_of
-from ash.executors.job_pool import border, cancel_each, is_broken
-from ash.executors.jobs import LACKS
+from ash.executors.executor_argument import DASK, is_of
+from ash.executors.flights import Flights, Status
+from ash.executors.job_pool import Pool
 from ash.function.answers import (
     DIED,
     FAILED,
@@ -34,8 +31,7 @@ from ash.function.answers import (
     SharedFunction,
     Train,
     attempt,
-    do,
-    do_shared,
+    order_of,
     unpack,
 )
 from ash.function.current_job import Job
@@ -106,7 +102,7 @@ class CallingThread(JobRunners):
 
 
 class ConcurrentRunners(JobRunners):
-    """Runs jobs concurrently: answers arrive in a queue, and late jobs are detected.
+    """Runs jobs concurrently, and detects late jobs.
 
     At most `count` jobs run at the same time, and each may take `limit` seconds.
     """
@@ -116,7 +112,6 @@ class ConcurrentRunners(JobRunners):
         self._limit = limit
         self.running = {}
         self._lost: set[Key] = set()  # late jobs that cannot be stopped and are still running
-        self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Start a job."""
@@ -125,18 +120,19 @@ class ConcurrentRunners(JobRunners):
         self.hand_out(job, params, state)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Pass a job to a runner, which puts the job's key and answer into the queue when the job ends."""
+        """Pass a job to a runner; `receive` yields its answer when it has ended."""
+        raise NotImplementedError
+
+    def receive(self, seconds: float) -> Iterable[tuple[Key, Answer | BaseException]]:
+        """Wait until a job has ended, at most `seconds`, and return all jobs that have ended."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
         """Wait for an answer or a late job, at most `seconds`, and return all available answers."""
         answers: Answers = []
-        try:
-            self._take(self._done.get(timeout=max(0.0, min(seconds, self._next_late()))), answers)
-            while True:
-                self._take(self._done.get_nowait(), answers)
-        except queue.Empty:
-            self._find_late(answers)
+        for done in self.receive(max(0.0, min(seconds, self._next_late()))):
+            self._take(done, answers)
+        self._find_late(answers)
         return answers
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
@@ -188,6 +184,7 @@ class RunnerThreads(ConcurrentRunners):
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._train = train
+        self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._busy: dict[Key, Job] = {}  # jobs that a thread runs, even if the run no longer waits for them
         self._over = False
@@ -223,6 +220,13 @@ class RunnerThreads(ConcurrentRunners):
         """Put the job into the queue of the threads."""
         self._tasks.put((job, params, state))
 
+    def receive(self, seconds: float) -> Iterator[tuple[Key, Answer | BaseException]]:
+        """Wait for an answer, at most `seconds`, and yield all available answers."""
+        with suppress(queue.Empty):
+            yield self._done.get(timeout=seconds)
+            while True:
+                yield self._done.get_nowait()
+
     def late(self, job: Key) -> str:
         """Return the message for a job that exceeded the limit, and warn that the job's thread is lost."""
         warn_user(
@@ -246,29 +250,7 @@ class RunnerThreads(ConcurrentRunners):
             self._done.put((key, answer))
 
 
-MOST_TIMES = 3
-"""Maximum number of times that a job is submitted to Dask if Dask cancels the job."""
-
-
-class _Cancelled(Answer):
-    """The answer of a job that Dask has cancelled, which happens when data that the job needs are lost."""
-
-
-class _Lacking(Answer):
-    """The answer of a process that lacks the function."""
-
-
-class _Handed(NamedTuple):
-    """A submitted job: its arguments, `Submitted._sent` at the last submission, and the number of submissions."""
-
-    job: Job
-    params: dict[str, Any]
-    state: Any
-    sent: int
-    times: int
-
-
-def is_running(future: "Future[Any]") -> bool:
+def is_running(future: Any) -> bool:
     """Return whether a future is neither done nor cancelled."""
     return not future.done()
 
@@ -294,108 +276,61 @@ def announce_by_event(topic: str, job: Job) -> None:
 class Submitted(ConcurrentRunners):
     """Runs jobs in a user's executor: from concurrent.futures, loky, Dask or MPI, or any other object with `submit`.
 
-    ash cannot end the executor's processes. A process that hangs is abandoned, and its slot is lost. If a process dies,
-    an executor of the standard library fails all its jobs, so all these jobs get the answer DIED.
-    Threads: futures complete in any thread. The thread that removes the future of a job from `_futures` answers the
-    job.
+    ash cannot end the executor's processes. A process that hangs is abandoned, and its slot is lost. A job that the
+    executor cannot complete gets the answer DIED or FAILED. A job that Dask has cancelled is submitted again.
 
     Raises
     ------
     SettingError
         The function cannot be pickled.
     ExecutorFailed
-        A Dask client is closed, or does not accept the function.
+        The executor does not accept the function. While the run goes on: the executor accepts no more jobs, or has had
+        no worker for too long.
     """
 
-    def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
-        super().__init__(count, limit)
-        self._futures: dict[Key, Future[Any]] = {}
-        self._handed: dict[Key, _Handed] = {}  # jobs submitted and not answered
+    def __init__(self, train: Train, pool: Pool, limit: float | None) -> None:
+        super().__init__(pool.workers, limit)
+        executor = pool.executor
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()  # one per future that is done
+        self._flights = Flights(pool, 1, partial(self._done.put, None))
         self.packed = not isinstance(executor, ThreadPoolExecutor)
-        self._train, self._executor = train, executor
-        self._sent = 0  # how many times the function was sent to Dask
-        self._client: Any = executor if is_of(executor, DASK) else None
-        self._workers = count
-        self._seen: set[str] = set()  # addresses of Dask's workers
-        self._counted = float("-inf")
         self._began: dict[Key, float] = {}  # when each job has started on its worker, as far as known
         self._announce: Callable[[Job], None] | None = None  # called there; None if `limit` counts from the submission
         self._folder: Path | None = None  # workers of this machine announce starts by files in this folder
-        self._pool = pool_of(executor, count, do)
-        if self._client is not None:
-            self._shared = SharedFunction(train, repr(executor)).copy()  # workers may be threads of this process
-            self._send_function()
-            if limit is not None:
-                topic = f"ash-{self._shared.token}"
-                self._client.subscribe_topic(topic, lambda event: self._note_start(event[1]))
-                self._announce = partial(announce_by_event, topic)
-        elif self.packed:
-            where = self._pool.open(SharedFunction(train, repr(executor)))
-            if limit is not None and where.path is not None:
-                self._folder = Path(where.path).parent
-                self._announce = partial(announce_by_file, str(self._folder))
-        else:
+        shared = SharedFunction(train, repr(executor))
+        is_dask = is_of(executor, DASK)
+        where = self._flights.open(shared.copy() if is_dask else shared)  # Dask's workers may be in this process
+        if not self.packed:
             self._announce = self._note_start
+        elif limit is not None and is_dask:
+            topic = f"ash-{shared.token}"
+            executor.subscribe_topic(topic, lambda event: self._note_start(event[1]))
+            self._announce = partial(announce_by_event, topic)
+        elif limit is not None and where.path is not None:
+            self._folder = Path(where.path).parent
+            self._announce = partial(announce_by_file, str(self._folder))
 
     def __exit__(self, *error: object) -> None:
-        items = list(self._futures.items())  # futures that complete meanwhile remove themselves
-        futures = [future for _, future in items]
-        if self._client is None:
-            cancel_each(futures)
-            for job, future in items:
-                leave(self._handed[job].job, partial(is_running, future))
-            self._pool.close()
-            return
-        cancel_all(self._client, futures)
-        if self._announce is not None:
+        for flight in self._flights.close():
+            if is_running(flight.future):
+                leave(flight.order.job, partial(is_running, flight.future))
+        if isinstance(self._announce, partial) and self._announce.func is announce_by_event:
             with suppress(Exception):  # the client is closed, or its scheduler does not answer
-                self._client.unsubscribe_topic(f"ash-{self._shared.token}")
+                self._flights.pool.executor.unsubscribe_topic(*self._announce.args)
 
     @property
     def status(self) -> Status:
-        """Return the status of the workers; Dask is asked at most once per second."""
-        if self._client is not None and time.monotonic() - self._counted >= COUNT_SECONDS:
-            self._count()
-        return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
+        """Return the status of the workers."""
+        return self._flights.status
 
-    def hand_out(self, job: Job, params: dict[str, Any], state: Any, *, attach: bool = False) -> None:
-        """Submit a job; `attach` sends the function with it."""
-        key = job[:2]
-        try:
-            with border("the executor accepts no more jobs"):
-                future = self._submitted(job, params, state, attach=attach)
-                self._futures[key] = future
-                times = self._handed[key].times if key in self._handed else 0
-                self._handed[key] = _Handed(job, params, state, self._sent, times + 1)
-                future.add_done_callback(lambda done: self._land(key, done))
-        except ExecutorFailed as error:
-            self._futures.pop(key, None)
-            self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
-
-    def wait(self, seconds: float) -> Answers:
-        """Return answers as the base class does. If a Dask client is closed, all its jobs get the answer DIED."""
-        answers = super().wait(seconds)
-        if not answers and self._client is not None and is_closed(self._client):
-            for job in list(self._futures):
-                self._put(job, Answer(DIED, text=closed(self._client), end=time.monotonic()))
-        return answers
+    def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
+        """Submit a job."""
+        self._forget_start(job[:2])
+        self._flights.submit(job[:2], order_of(job, params, state, self._announce))
 
     def open(self, state: Any) -> Any:
         """Return the state, unpacked from bytes if it is from another process."""
         return unpack(state) if self.packed else state
-
-    def _submitted(self, job: Job, params: dict[str, Any], state: Any, *, attach: bool) -> Any:
-        self._forget_start(job[:2])
-        if not self.packed:
-            return self._executor.submit(self._attempt, job, params, state)
-        order = job, params, state, self._announce
-        if self._client is not None:  # pure=False, since Dask otherwise runs equal jobs only once
-            return self._client.submit(do_shared, self._function, order, pure=False)
-        return self._pool.submit(order, attach=attach)
-
-    def _attempt(self, job: Job, params: dict[str, Any], state: Any) -> Answer:
-        self._note_start(job)
-        return attempt(self._train, job, params, state)
 
     def begun(self, job: Key) -> float | None:
         """Return when a job has started on its worker, or None if it is still queued there."""
@@ -408,8 +343,20 @@ class Submitted(ConcurrentRunners):
 
     def cancel(self, job: Key) -> None:
         """Cancel a late job, which frees its worker if it has not started."""
-        if (future := self._futures.get(job)) is not None:
-            cancel_each([future])
+        self._flights.cancel(job)
+
+    def receive(self, seconds: float) -> Iterator[tuple[Key, Answer]]:
+        """Wait for an answer, at most `seconds`, and yield all available answers."""
+        with suppress(queue.Empty):
+            self._done.get(timeout=seconds)
+            while True:
+                self._done.get_nowait()
+        for flight, found in self._flights.land():
+            answer = found if isinstance(found, Answer) else failure_of(found)
+            if answer.kind == FINISHED and self._folder is not None:
+                self._expect_file(flight.key)
+            self._forget_start(flight.key)
+            yield flight.key, answer._replace(end=time.monotonic())
 
     def _note_start(self, job: Job) -> None:
         self._began[job[0], job[1]] = time.monotonic()
@@ -419,68 +366,15 @@ class Submitted(ConcurrentRunners):
         if self._folder is not None:
             start_file(str(self._folder), job).unlink(missing_ok=True)
 
-    def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
-        """Process an answer.
+    def _expect_file(self, job: Key) -> None:
+        """Stop waiting for files if a finished job wrote none, since it ran on another machine."""
+        if not start_file(str(self._folder), job).exists():
+            self._announce = self._folder = None
 
-        A job is submitted again, with the function, if its process lacked the function. A job that Dask has cancelled
-        is submitted again, too. The function is sent again first, unless this was done since the job's last submission.
-        """
-        job, answer = done
-        handed = self._handed.get(job)
-        is_late = job in self._lost
-        if self._announce is not None and isinstance(answer, Answer):
-            has_run = answer.kind == FINISHED or isinstance(answer, _Lacking)
-            if has_run and self._folder is not None and not start_file(str(self._folder), job).exists():
-                self._announce = self._folder = None  # on another machine: from now on, starts are not known
-            self._forget_start(job)
-        if isinstance(answer, _Lacking) and handed is not None and not is_late:
-            return self.hand_out(handed.job, handed.params, handed.state, attach=True)
-        if not isinstance(answer, _Cancelled) or handed is None or is_late or handed.times >= MOST_TIMES:
-            self._handed.pop(job, None)
-            super()._take(done, answers)
-            return
-        try:
-            if handed.sent == self._sent:
-                self._send_function()
-        except ExecutorFailed as error:
-            super()._take((job, Answer(DIED, text=str(error), end=time.monotonic())), answers)
-            return
-        self.hand_out(handed.job, handed.params, handed.state)
 
-    def _send_function(self) -> None:
-        """Send the function once to each Dask worker. The function is lost if all workers that have it are lost."""
-        client = self._client
-        with border("the executor does not accept the function"):
-            self._function = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
-        self._sent += 1
-
-    def _count(self) -> None:
-        try:
-            present = set(ask(self._client, self._client.nthreads))
-        except Exception:  # there is no scheduler
-            present = set()
-        self._seen |= present
-        self._workers, self._counted = len(present), time.monotonic()
-
-    def _land(self, job: Key, future: "Future[Any]") -> None:
-        answer: Answer | BaseException
-        try:
-            found = future.result() if self._client is None else ask(self._client, future.result)
-            is_lacking = tuple(found) == (LACKS,)
-            answer = _Lacking(DIED, text=LACKS) if is_lacking else Answer(*found)._replace(end=time.monotonic())
-        except ExecutorFailed as error:
-            answer = Answer(DIED, text=str(error), end=time.monotonic())
-        except CancelledError as error:  # Dask also raises this if it has lost data that the job needs
-            text = f"the executor cancelled the job ({str(error) or 'no reason given'})"
-            answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
-        except Exception as error:
-            is_gone = self._client is not None and is_closed(self._client)
-            kind = DIED if is_gone or is_broken(error, "KilledWorker") else FAILED
-            answer = Answer(kind, text=f"the executor raised {type(error).__name__}: {error}", end=time.monotonic())
-        except BaseException as error:
-            answer = error
-        self._put(job, answer)
-
-    def _put(self, job: Key, answer: Answer | BaseException) -> None:
-        if self._futures.pop(job, None) is not None:
-            self._done.put((job, answer))
+def failure_of(error: BaseException) -> Answer:
+    """Return the answer for a job whose future has this error."""
+    if isinstance(error, CancelledError):
+        return Answer(DIED, text=f"the executor cancelled the job ({str(error) or 'no reason given'})")
+    kind = DIED if type(error).__name__ == "KilledWorker" else FAILED
+    return Answer(kind, text=f"the executor raised {type(error).__name__}: {error}")

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import Where
-from ash.function.answers import DIED, FAILED, LATE, Answer, SharedFunction, Train, do, unpack
+from ash.function.answers import DIED, FAILED, LATE, Answer, SharedFunction, Train, unpack
 from ash.function.child import GONE, RUNNING
 from ash.function.job_runners import RunnerThreads
 
@@ -179,7 +179,7 @@ class Child:
             return Answer(DIED, text=f"the process of the job ended {self._end()}")
         if isinstance(answer, bytes):
             raise unpack(answer)
-        return Answer(*answer)
+        return answer if isinstance(answer, Answer) else Answer(DIED, text="its process cannot read the function")
 
     def kill(self) -> None:
         """Kill the process at once."""
@@ -207,7 +207,7 @@ class Processes(RunnerThreads):
     packed = True
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
-        self._pool = Pool(None, count, do)
+        self._pool = Pool(None, count)
         self._server = ForkServer(self._pool.open(SharedFunction(train, "'processes'")))
         self._limit_of_child = limit
         self._children: list[Child | None] = [None] * count

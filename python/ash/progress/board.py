@@ -19,7 +19,7 @@ from ash.options import MINIMIZE, RunOptions
 from ash.run_record import FUNCTION
 
 if TYPE_CHECKING:
-    from ash.executors.dispatcher import Status
+    from ash.executors.flights import Status
 
 Event = tuple[str, int, int, float, float]
 """(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""

@@ -16,7 +16,7 @@ from ash.options import Options, RunOptions
 from ash.progress.board import LINE_SECONDS, Board, BoardView, View, bar_of
 
 if TYPE_CHECKING:
-    from ash.executors.dispatcher import Status
+    from ash.executors.flights import Status
 
 QUIET_SECONDS = 1.0
 """Seconds before the preparation bar appears; most tables are prepared sooner."""

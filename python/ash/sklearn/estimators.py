@@ -30,7 +30,7 @@ from ash.engine.repeat import repeated
 from ash.engine.run import run_table
 from ash.engine.stages import Asked
 from ash.errors import DataError
-from ash.executors.executor_argument import read_elsewhere
+from ash.executors.executor_argument import pool_of
 from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
@@ -102,8 +102,9 @@ class _Estimator(Configured):
         asked = self._asked(journal)
         rows = {"sample_weight": sample_weight, "groups": groups}
         callbacks = read_callbacks(self.callbacks)
-        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), asked.options)
-        result, model = run_table(X, y, asked, **rows, callbacks=callbacks, journal=journal, elsewhere=elsewhere)
+        timeout = asked.options.worker_timeout
+        pool = None if self.executor is None else pool_of(self.executor, jobs_of(self.n_jobs), timeout)
+        result, model = run_table(X, y, asked, **rows, callbacks=callbacks, journal=journal, pool=pool)
         self._keep(result, model)
         if result.interrupted and self.record is None:  # returning would let cross_val_score continue
             held = "the results so far are in result_ and model_"

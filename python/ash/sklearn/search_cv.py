@@ -31,7 +31,16 @@ from ash.errors import AllFailed, DataError, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal, read_journal
-from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
+from ash.options import (
+    CONFIG_FIELDS,
+    LARGEST,
+    LARGEST_SEED,
+    MOST_WORKERS,
+    WORKER_TIMEOUT,
+    SearchConfig,
+    read_config,
+    warn_of_one_rung,
+)
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
 from ash.sampling import count_of, read_sampler
@@ -437,7 +446,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             if jobs_of(self.n_jobs) is None and any(own.is_on_gpu(each) for own, each in ways):
                 jobs = 1  # nets on this machine's GPU are trained one at a time, unless `n_jobs` is positive
         else:
-            jobs = workers_of(self.executor, jobs_of(self.n_jobs))
+            timeout = self._config().worker_timeout
+            jobs = workers_of(self.executor, jobs_of(self.n_jobs), WORKER_TIMEOUT if timeout is None else timeout)
         executor, wants_process = self.executor, any(own.wants_process(each) for own, each in ways)
         if executor is None and jobs > 1 and wants_process and can_pack([self.estimator, scorers.scorer]):
             executor = PROCESSES
