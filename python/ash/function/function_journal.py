@@ -35,7 +35,7 @@ from ash.history.records import OBJECTIVE, keys_of
 from ash.journal.database import Changes, Row
 from ash.journal.journal import LOOK_SECONDS, Facts, Journal, NullFunctionJournal, sound
 from ash.journal.open_journal import OpenJournal
-from ash.journal.pending_rows import PendingRows, Search
+from ash.journal.pending_rows import Batch, Search
 from ash.options import RunOptions
 from ash.space.space import Space
 
@@ -188,9 +188,9 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
             if answer.kind != FINISHED and answer.info is not None
         }
 
-    def _add(self, pending: PendingRows, changes: Changes, has_new_jobs: bool, ended: str | None) -> bool:
+    def _add(self, search: Search, batch: Batch, changes: Changes, ended: str | None) -> bool:
         """Write the answers of the jobs of this commit that are not plain scores."""
-        written = [*keys_of(pending.new), *((row[1], row[2]) for row in pending.held)]
+        written = [*keys_of(batch.new), *((row[1], row[2]) for row in batch.held)]
         answers = {key: self._ended[key] for key in written if key in self._ended and key not in self._has_row}
         rows = {
             key: (*key, answer.kind, _text(answer), int(answer.state))
@@ -200,12 +200,11 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
         changes.add("answers", list(rows.values()))
         return True
 
-    def _committed_rows(self, pending: PendingRows, is_saved: bool) -> None:
+    def _noted(self, batch: Batch, is_saved: bool) -> None:
         """Forget the answers of decided jobs, which will not be written again."""
-        self._has_row.update((row[1], row[2]) for row in pending.held)
-        for key in keys_of(pending.new):
+        self._has_row.update((row[1], row[2]) for row in batch.held)
+        for key in keys_of(batch.new):
             self._ended.pop(key, None)
-        super()._committed_rows(pending, is_saved)
 
 
 class Follower:

@@ -24,7 +24,7 @@ from ash.journal.database import Changes
 from ash.journal.identity import PLANNED, space_of_facts
 from ash.journal.journal import Facts, Journal, NullNetworkJournal, sound
 from ash.journal.open_journal import OpenJournal
-from ash.journal.pending_rows import Key, PendingRows
+from ash.journal.pending_rows import Batch, Key
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions, RunPlan
 from ash.space.hyperparameters import Params
@@ -135,26 +135,25 @@ class NetworkJournal(OpenJournal, NullNetworkJournal):
         found = scores_of(search.fold_scores()) if self._folds > 1 else {}
         return {key: list(map(repr, scores)) for key, scores in found.items()}
 
-    def _add(self, pending: PendingRows, changes: Changes, has_new_jobs: bool, ended: str | None) -> bool:
+    def _add(self, search: Any, batch: Batch, changes: Changes, ended: str | None) -> bool:
         """Write states. After the failure of a scorer, nothing is written: its jobs may have been read before."""
         if self._failed():
             return False
-        tuner: Any = pending.search
+        has_new_jobs = len(keys_of(batch.read)) > 0
         if has_new_jobs:
-            self._states.note(pending.read, pending.new)
+            self._states.note(batch.read, batch.new)
         if ended is not None:
-            self._states.write_kept(tuner, changes)
+            self._states.write_kept(search, changes)
         elif has_new_jobs:
-            self._states.write_some(tuner, changes)
+            self._states.write_some(search, changes)
         if has_new_jobs or ended is not None:
-            self._states.drop(tuner, changes)
+            self._states.drop(search, changes)
         return True
 
-    def _committed_rows(self, pending: PendingRows, is_saved: bool) -> None:
-        """Update the counters after a commit."""
+    def _noted(self, batch: Batch, is_saved: bool) -> None:
+        """Take note of the states that are in the file."""
         if is_saved:
             self._states.committed()
-        super()._committed_rows(pending, is_saved)
 
 
 def scores_of(columns: Columns) -> dict[Key, list[float]]:

@@ -32,7 +32,7 @@ from ash.journal.database import Changes, Row
 from ash.journal.identity import check_same, differences, from_json
 from ash.journal.journal import CANDIDATE, EPOCHS, RUNG, SCORE, Facts, Journal, NullJournal, sound
 from ash.journal.journal_file import JournalFile
-from ash.journal.pending_rows import ASSIST, HELD, Key, PendingRows, Search, job_columns, read_columns
+from ash.journal.pending_rows import ASSIST, HELD, Batch, Key, PendingRows, Search, job_columns, read_columns
 from ash.options import ADAPTIVE, MOST_WORKERS, RunOptions, RunPlan
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
@@ -217,7 +217,7 @@ class OpenJournal(NullJournal):
     @property
     def written(self) -> int | None:
         """Return the number of decided jobs in the file, or None if no file is kept."""
-        return self._pending.jobs if self._file.is_kept and self._pending is not None else None
+        return self._pending.last.jobs if self._file.is_kept and self._pending is not None else None
 
     def _write(self, ended: str | None = None) -> None:
         """Write new results if the run has begun, and how the run ended if `ended` is given."""
@@ -225,10 +225,10 @@ class OpenJournal(NullJournal):
         if pending is None:
             return
         changes, now = Changes(), time.monotonic()
-        has_new_jobs = pending.take(changes)
-        if pending.held != pending.held_before:
-            changes.facts[HELD] = pending.held
-        if not self._add(pending, changes, has_new_jobs, ended):
+        batch = pending.take(changes)
+        if batch.held != pending.last.held:
+            changes.facts[HELD] = batch.held
+        if not self._add(pending.search, batch, changes, ended):
             return
         if ended is not None:
             changes.facts["ended"] = ended
@@ -242,12 +242,12 @@ class OpenJournal(NullJournal):
             is_saved = self._file.save(changes)
             self._committed = time.monotonic()
             self._commit_seconds = self._committed - began
-            self._committed_rows(pending, is_saved)
+            pending.committed(batch)
+            self._noted(batch, is_saved)
 
-    def _add(self, pending: PendingRows, changes: Changes, has_new_jobs: bool, ended: str | None) -> bool:
+    def _add(self, search: Search, batch: Batch, changes: Changes, ended: str | None) -> bool:
         """Add a subclass's rows to the changes; return False if nothing may be written."""
         return True
 
-    def _committed_rows(self, pending: PendingRows, is_saved: bool) -> None:
-        """Update the counters after a commit, even if the results could not be saved and are not needed."""
-        pending.committed()
+    def _noted(self, batch: Batch, is_saved: bool) -> None:
+        """Take note of a commit, even if the results could not be saved and are not needed."""

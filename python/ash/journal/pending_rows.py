@@ -6,6 +6,7 @@ rows; functions have rows in the table `answers`, too (function_journal.py).
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,39 @@ EXACT = ("score", "loss", "training_loss")
 """Numbers that must be restored bit for bit; they are stored as text, since SQLite loses NaN and the sign of zero."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one commit, and what is on record after it.
+
+    Attributes
+    ----------
+    begun : int
+        All candidates with lower numbers are recorded.
+    steps, jobs, assists : int
+        How many of the core's steps, jobs and assists are recorded.
+    held : sequence of tuple
+        The rows of the jobs that have ended undecided.
+    read, new : dict of ndarray
+        The columns of the decided jobs in this batch, and of those that the journal did not have.
+    names : sequence of int
+        The candidates that this batch records.
+    """
+
+    begun: int = 0
+    steps: int = 0
+    jobs: int = 0
+    assists: int = 0
+    held: Sequence[Row] = field(default_factory=list)
+    read: Columns = field(default_factory=dict)
+    new: Columns = field(default_factory=dict)
+    names: Sequence[int] = ()
+
+
 class PendingRows:
     """The core's records since the last commit, as rows that the journal does not have yet.
 
-    Only `committed`, which is called after a commit, advances the counters. So if `take` or the commit is interrupted,
-    for example by Ctrl-C, the next call takes the same rows again. Rows that already exist are not added twice.
+    Only `committed`, which is called after a commit, changes `last`. So if `take` or the commit is interrupted, for
+    example by Ctrl-C, the next call takes the same rows again. Rows that already exist are not added twice.
 
     `details` returns what the last column of a job's row holds: the scores of the folds if there are several, or the
     info of a function's failed job. The core also reports jobs that the journal already has; these are not new.
@@ -63,57 +92,43 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._details, self._greedy, self._keeps_drawn = details, greedy, keeps_drawn
-        # All candidates with numbers below `_passed` are recorded; the next commit records those below `_begun`.
-        self._passed = self._begun = 0
-        self.held: list[Row] = []  # rows of the jobs that had ended undecided in the last call of `take`
-        self.held_before: list[Row] = []  # these rows in the last commit
-        self._steps = self.jobs = 0  # the numbers of the core's committed steps and jobs
-        self._assists = len(rows["assists"])
-        self._naming: list[Any] = []  # candidates that the next commit records
-        self._next = (0, 0, 0)  # the numbers of steps, jobs and assists after the next commit
-        self.read: Columns = {}  # the jobs that the last call of `take` read
-        self.new: Columns = {}  # the part of `read` that the journal does not have
+        self.last = Batch(assists=len(rows["assists"]))  # the last batch that was committed
 
-    def take(self, changes: Changes) -> bool:
-        """Add new rows to `changes`, and return whether a job was decided since the last commit."""
-        search = self.search
+    def take(self, changes: Changes) -> Batch:
+        """Add new rows to `changes`, and return them as the next batch."""
+        search, last = self.search, self.last
         held = search.held()  # before the decided jobs, so that a job that is decided meanwhile is in one of them
-        steps = search.steps(self._steps)
-        self._next = (self._steps + len(steps), self.jobs, self._assists)
+        steps = search.steps(last.steps)
         if self._greedy and len(steps):
-            if self._steps == 0:
+            if last.steps == 0:
                 changes.delete("steps")
-            changes.add("steps", [(number, *step) for number, step in enumerate(steps.tolist(), self._steps)])
+            changes.add("steps", [(number, *step) for number, step in enumerate(steps.tolist(), last.steps)])
         first_rung = search.rungs[0]
-        self._begun = len(self._params) if self._keeps_drawn else first_rung["running"] + first_rung["finished"]
-        has_ended = steps[:, 2].any() or keys_of(held) != [(row[1], row[2]) for row in self.held_before]
-        if not has_ended and self._begun == self._passed:
-            self.read = self.new = {}
-            return False
-        self.read = search.jobs(self.jobs)
-        keys = keys_of(self.read)
+        begun = len(self._params) if self._keeps_drawn else first_rung["running"] + first_rung["finished"]
+        has_ended = steps[:, 2].any() or keys_of(held) != [(row[1], row[2]) for row in last.held]
+        counted = last.steps + len(steps)
+        if not has_ended and begun == last.begun:
+            return replace(last, steps=counted, read={}, new={}, names=())
+        read = search.jobs(last.jobs)
+        keys = keys_of(read)
         is_new = np.array([key not in self._known for key in keys], bool)
-        self.new = {name: column[is_new] for name, column in self.read.items()}
-        assists = _rows(search.assists(self._assists), ASSIST, self._assists)
+        new = {name: column[is_new] for name, column in read.items()}
+        assists = _rows(search.assists(last.assists), ASSIST, last.assists)
         details = self._details(search)
-        self.held = job_rows(held, 0, details)
         # Unrecorded candidates: those of new and held jobs, and all others that must be recorded.
-        ended = {*self.new["candidate"].tolist(), *held["candidate"].tolist()}
-        self._naming = sorted({*ended, *range(self._passed, self._begun)} - self._named)
-        changes.add("jobs", job_rows(self.new, len(self._known), details))
-        changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._naming])
+        ended = {*new["candidate"].tolist(), *held["candidate"].tolist()}
+        names = sorted({*ended, *range(last.begun, begun)} - self._named)
+        changes.add("jobs", job_rows(new, len(self._known), details))
+        changes.add("candidates", [(each, json.dumps(self._params[each])) for each in names])
         changes.add("assists", assists)
-        self._next = (self._next[0], self.jobs + len(keys), self._assists + len(assists))
-        return bool(keys)
+        ends = counted, last.jobs + len(keys), last.assists + len(assists)
+        return Batch(begun, *ends, job_rows(held, 0, details), read, new, names)
 
-    def committed(self) -> None:
-        """Update the counters after the rows that `take` added have been committed."""
-        if self.read:
-            self._named.update(self._naming)
-            self._passed = self._begun
-            self._known.update(keys_of(self.read))
-        self.held_before = self.held
-        self._steps, self.jobs, self._assists = self._next
+    def committed(self, batch: Batch) -> None:
+        """Note that a batch is in the file."""
+        self._named.update(batch.names)
+        self._known.update(keys_of(batch.read))
+        self.last = batch
 
 
 def job_rows(columns: Columns, first: int, details: Mapping[Key, list[Any]]) -> list[Row]:
