@@ -201,11 +201,58 @@ def draw_moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
 
+class RankedStudy:
+    """An Optuna study in which the value of a trial is the share of candidates that rank no higher than the trial's.
+
+    The value is from 0 to 1, and changes with each result. `has_stopped` says whether the sampler has stopped its
+    study, as GridSampler does; Optuna's own method for this raises an error outside of `optimize`.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self._values: dict[int, float] = {}  # the values of finished trials by the current ranks, by number
+        self._study = quiet_study("maximize", sampler=sampler, storage=_storage_of(self._values))
+        self._study.stop = self._stop
+        self._ranks = Ranks()
+        self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
+        self._is_ranked = True
+        self.has_stopped = False
+
+    def _stop(self) -> None:
+        self.has_stopped = True
+
+    def ask(self) -> "optuna.Trial":
+        """Let the sampler propose a trial, after all values are set to the current ranks."""
+        if not self._is_ranked:
+            for candidate in self._ranks:
+                self._values |= dict.fromkeys(self._numbers[candidate], self._ranks.share(candidate))
+            self._is_ranked = True
+        return self._study.ask()
+
+    def tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
+        """Finish a trial with the value of a candidate, or as failed if the candidate has no value."""
+        from optuna.trial import TrialState
+
+        if candidate is None or candidate not in self._ranks:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        self._study.tell(trial, self._ranks.share(candidate))
+        self._numbers[candidate].append(trial.number)
+
+    def put(self, candidate: int, rung: int, score: float) -> bool:
+        """Rank a candidate by its score in a rung, and return whether this is its first score."""
+        is_new = candidate not in self._ranks
+        self._ranks.put(candidate, rung, score)
+        self._is_ranked = False
+        return is_new
+
+    def add(self, candidate: int, trial: "optuna.trial.FrozenTrial") -> None:
+        """Add a finished trial of a candidate that the sampler did not propose."""
+        self._study.add_trial(trial)
+        self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
+
+
 class OptunaSource(Source):
     """Candidates of an Optuna sampler, which proposes one candidate at a time and is told the candidate's rank.
-
-    The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
-    1, so it changes with each result.
 
     A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
     with a seed then proposes the same candidates, and reaches the same state. If it proposes different candidates, the
@@ -230,16 +277,9 @@ class OptunaSource(Source):
         seed: int,
         journal: NullFunctionJournal,
     ) -> None:
-        self._values: dict[int, float] = {}  # the values of finished trials by the current ranks, by number
-        self._study = quiet_study("maximize", sampler=sampler, storage=_storage_of(self._values))
-        self._study.stop = self._stop  # GridSampler calls it; Optuna's own method raises an error outside of `optimize`
-        self._has_stopped = False
-        self._space = space
+        self._study, self._space = RankedStudy(sampler), space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None if not proposed by the sampler
-        self._ranks = Ranks()
-        self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
-        self._is_ranked = True
         self._seen = {
             key_of(params): number for number, params in chain(enumerate(self.params), journal.before.items())
         }
@@ -261,7 +301,6 @@ class OptunaSource(Source):
         number = len(self.params)
         if number >= self.count:
             return False
-        self._rank()
         known = self._before.get(number, self._known.get(number))
         is_fixed = known is not None and (self._strays or number in self._before)
         trial, params = (None, known or {}) if is_fixed else self._new()
@@ -279,21 +318,18 @@ class OptunaSource(Source):
         If all levels are used up and the sampler proposes no new number between levels, return its last proposal.
         """
         params: Params = {}
-        for _ in range(0 if self._has_stopped else MOST_REPEATS):
+        for _ in range(0 if self._study.has_stopped else MOST_REPEATS):
             trial = self._study.ask()
             params = _suggest(trial, self._space)
             if key_of(params) not in self._seen:
                 return trial, params
-            self._tell(trial, self._seen[key_of(params)])
+            self._study.tell(trial, self._seen[key_of(params)])
         return None, next(self._others, params)
-
-    def _stop(self) -> None:
-        self._has_stopped = True
 
     def _stray(self, trial: "optuna.Trial | None") -> None:
         self._strays = True
         if trial is not None:
-            self._tell(trial, None)
+            self._study.tell(trial, None)
         text = "the sampler proposes other candidates than those on record; these are kept, and later draws will differ"
         needed = "if the sampler has a seed and the schedule is reproducible"
         warn_user(f"{text}. A resumed run draws the same candidates as an uninterrupted one only {needed}")
@@ -303,34 +339,13 @@ class OptunaSource(Source):
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
-                self._tell(trial, None)
+                self._study.tell(trial, None)
             return
-        is_new = candidate not in self._ranks
-        self._ranks.put(candidate, rung, score)
-        self._is_ranked = False
+        is_new = self._study.put(candidate, rung, score)
         if is_new and trial is not None:
-            self._tell(trial, candidate)
+            self._study.tell(trial, candidate)
         elif is_new:
-            self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
-            self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
-
-    def _tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
-        """Finish a trial with the value of a candidate, or as failed if the candidate has no value."""
-        from optuna.trial import TrialState
-
-        if candidate is None or candidate not in self._ranks:
-            self._study.tell(trial, state=TrialState.FAIL)
-            return
-        self._study.tell(trial, self._ranks.share(candidate))
-        self._numbers[candidate].append(trial.number)
-
-    def _rank(self) -> None:
-        """Set the values of all finished trials to the current ranks."""
-        if self._is_ranked:
-            return
-        for candidate in self._ranks:
-            self._values |= dict.fromkeys(self._numbers[candidate], self._ranks.share(candidate))
-        self._is_ranked = True
+            self._study.add(candidate, _finished_trial(score, self.params[candidate], self._space))
 
 
 def _storage_of(values: Mapping[int, float]) -> Any:

@@ -13,6 +13,7 @@ one machine map the file into memory, so they share the arrays until they change
 Threads: a lock guards `_known`. It is held while data are read, so that each process reads the data at most once.
 """
 
+import functools
 import mmap
 import os
 import pickle
@@ -48,6 +49,7 @@ class Versions(NamedTuple):
     """Whether the processor has fused multiply-add."""
 
 
+@functools.cache
 def versions() -> Versions:
     """Return the versions in use in this process."""
     build = _core.build_info()

@@ -122,7 +122,7 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
         if self._file.is_kept:
             self._ended[key] = answer._replace(state=answer.state is not None)
             self._is_behind = True
-            self._is_flood = answer.end - answer.start < SHORT * self._commit_seconds
+            self._is_flood = answer.end - answer.start < SHORT * self._elapsed.commit_seconds
 
     @contextmanager
     def starting(self, *, elsewhere: bool) -> Iterator[None]:
@@ -131,7 +131,7 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
         In the context the journal's thread may write. Its error is raised at the end.
         """
         self._is_behind = True  # a job that starts may be the first of its candidate
-        if elsewhere or not self._is_flood or time.monotonic() - self._committed >= LOOK_SECONDS:
+        if elsewhere or not self._is_flood or time.monotonic() - self._elapsed.committed >= LOOK_SECONDS:
             self.write()
         elif self._file.is_kept:
             self._follower.start()

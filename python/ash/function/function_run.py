@@ -93,13 +93,11 @@ class FunctionRun:
 
     def __init__(self, run: Planned, runners: JobRunners) -> None:
         self._run, self._runners = run, runners
-        self._contexts = ContextsOfProcess()
         train, plan, source, journal = run.train, run.plan, run.source, run.journal
         decisions = 0 if run.repeat is None else run.repeat.decisions
         self._search = search_of(plan, source, run.cost, train.given_rungs, decisions, by_rung=train.is_objective)
         self._running: dict[Key, _core.Task] = {}
-        self._answers: dict[Key, Answer] = {}  # those that are not decided yet
-        self._recorded_answers: dict[Key, Answer] = {}  # those of earlier calls that are not decided yet
+        self._answers: dict[Key, Answer] = {}  # those that are not decided yet, also of earlier calls
         self._states = States(plan.memory_limit, journal.folder, packed=runners.packed)
         self._directories = Directories(journal.folder, journal.settle, elsewhere=runners.packed)
         epochs = [rung["epochs"] for rung in self.rungs]
@@ -107,7 +105,6 @@ class FunctionRun:
         self._of_rungs = [(*each, self._directories.folder) for each in zip(epochs, totals, strict=True)]
         self._retraining = Retraining(runners, self._states, source.params, self._job_of, self._begin)
         self._outcomes = Outcomes(train, plan, epochs)
-        self._warned: set[str] = set()  # of what a warning is not repeated
         self._ended: str | None = None
         self.started = 0.0  # the start of the run on the monotonic clock
 
@@ -141,16 +138,16 @@ class FunctionRun:
             wait_for_left(self._run.journal.folder)
         began, before = self._run.journal.start()
         self.started = time.monotonic() - before
-        with self._contexts:  # at exit, waiting functions end, and temporary folders are deleted
-            self._contexts.enter_context(self._directories)
-            self._contexts.enter_context(self._states)
+        with ContextsOfProcess() as contexts:  # at exit, waiting functions end, and temporary folders are deleted
+            contexts.enter_context(self._directories)
+            contexts.enter_context(self._states)
             with open_view(self._run.plan, self.rungs, lambda: self._runners.status) as view:
                 try:
-                    self._go(view, reporter)
+                    self._go(view, reporter, contexts)
                 except KeyboardInterrupt:
                     self._end("interrupted")
                 except BaseException as error:
-                    if not self._contexts.is_forked:
+                    if not contexts.is_forked:
                         self._attach_result(error, began)
                     raise
                 self._decide_the_rest()
@@ -183,13 +180,13 @@ class FunctionRun:
             partial = self._result("interrupted", began, seconds, warns=False)
             error.result = partial  # type: ignore[attr-defined]
 
-    def _go(self, view: View, reporter: Reporter) -> None:
+    def _go(self, view: View, reporter: Reporter, contexts: ContextsOfProcess) -> None:
         looked = time.monotonic()
         if reporter.stopped:
             self._end("stopped")
         self._replay()
         while True:
-            self._contexts.check()
+            contexts.check()
             self._hand_out()
             if self._ended is not None or not self._running:
                 return self._check_runners()
@@ -206,9 +203,9 @@ class FunctionRun:
     def _replay(self) -> None:
         """Decide what earlier calls have recorded, drawing the same candidates, before anything is written."""
         run = self._run
-        self._recorded_answers = run.journal.restore(self._search, run.source.params, run.plan)
+        self._answers = run.journal.restore(self._search, run.source.params, run.plan)
         self._decide()
-        while self._recorded_answers and self._ended is None and self._draw():
+        while self._answers and self._ended is None and self._draw():
             pass
         self._run.journal.replayed()
 
@@ -314,18 +311,12 @@ class FunctionRun:
                 kept = copy.deepcopy(state)
             except Exception as error:  # whatever the user's objects raise
                 kept = LOST
-                self._warn_of_copy(error)
+                text = f"a state cannot be copied ({type(error).__name__}: {error})"
+                text += ", so the best one may have to be trained again at the end of the run. "
+                text += "Return states that copy.deepcopy accepts, such as model.state_dict()"
+                self._outcomes.warn_once("copy", text)
             self._outcomes.keep(kept)
         return state
-
-    def _warn_of_copy(self, error: Exception) -> None:
-        """Warn, once per run, that a state cannot be copied."""
-        if "copy" not in self._warned:
-            self._warned.add("copy")
-            warn_user(
-                f"a state cannot be copied ({type(error).__name__}: {error}), so the best one may have to be trained "
-                "again at the end of the run. Return states that copy.deepcopy accepts, such as model.state_dict()"
-            )
 
     def _finish(self, key: Key, answer: Answer) -> None:
         if answer.kind != FINISHED:
@@ -364,10 +355,9 @@ class FunctionRun:
         if self._run.plan.error == "raise" and answer.text != PRUNED:
             raise JobFailed(text) from opened_error(answer.error)
         is_lost = self._run.repeat is not None and key in self._run.repeat.lost
-        if not ("failure" in self._warned or is_lost or answer.text == PRUNED):
-            self._warned.add("failure")
+        if not (is_lost or answer.text == PRUNED):
             text = f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them"
-            warn_user(text, self._run.train.failure_warning)
+            self._outcomes.warn_once("failure", text, self._run.train.failure_warning)
         return answer._replace(error=None)
 
     def _decide(self) -> None:
@@ -375,12 +365,10 @@ class FunctionRun:
         keys = self._search.decided(len(self._outcomes))
         for key in keys:
             candidate, rung = key
-            is_new = key in self._answers
-            answers = self._answers if is_new else self._recorded_answers
-            answer = answers[key]
+            answer = self._answers[key]
             self._outcomes.add(key, answer)  # first, so that Ctrl-C does not decide it again
-            del answers[key]
-            if not is_new:
+            del self._answers[key]
+            if answer.state is LOST:  # of an earlier call
                 self._keep(key, answer)
             rank = answer.rank if answer.kind == FINISHED else None
             self._run.source.tell(candidate, rung, rank, self._outcomes.stories.get(candidate))

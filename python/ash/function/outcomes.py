@@ -44,6 +44,7 @@ class Outcomes:
         self._train, self._plan, self._epochs = train, plan, epochs
         self._decided: list[tuple[int, Any]] = []  # the candidate and `Answer.info` of each job
         self._in_a_row = 0  # consecutive failures
+        self._warned: set[str] = set()
         self.failures: list[FailureRecord] = []
         self.stories: dict[int, dict[str, Any]] = {}
         self.best: Best | None = None
@@ -56,6 +57,12 @@ class Outcomes:
     def infos(self) -> tuple[Any, ...]:
         """Return `Answer.info` of each job."""
         return tuple(info for _, info in self._decided)
+
+    def warn_once(self, about: str, text: str, category: type[Warning] = UserWarning) -> None:
+        """Warn, but only once per run about the same thing."""
+        if about not in self._warned:
+            self._warned.add(about)
+            warn_user(text, category)
 
     def params(self, drawn: list[Params]) -> list[Params]:
         """Return the hyperparameters of the candidates so far; for Optuna trials, the values suggested so far."""

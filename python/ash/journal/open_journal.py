@@ -43,14 +43,44 @@ HEARTBEAT = 1.0
 """The number of seconds after a commit from which on `write` writes the elapsed time even if no job has ended."""
 
 
+class Elapsed:
+    """The seconds of a run over all of its calls, and the time of the last commit.
+
+    `before` and `trained` are the seconds of earlier calls, in all and of training.
+    """
+
+    def __init__(self) -> None:
+        self.before = self.trained = 0.0
+        self._started = self._training_started = time.monotonic()
+        self.committed = self.commit_seconds = 0.0  # the time of the last commit, and how long it took
+
+    def read(self, facts: Facts) -> None:
+        """Read the seconds of earlier calls, or raise ValueError."""
+        found = facts.get("progress", {})
+        for value in (seconds := [found.get(name, 0.0) for name in ("seconds", "training seconds")]):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"{value!r} is not a number of seconds")
+        self.before, self.trained = map(float, seconds)
+        self._training_started = time.monotonic()
+
+    def start_training(self) -> None:
+        """Count the seconds of training from now on."""
+        self._training_started = time.monotonic()
+
+    def facts(self) -> Facts:
+        """Return the seconds so far, as `read` reads them."""
+        now = time.monotonic()
+        training = self.trained + now - self._training_started
+        return {"seconds": self.before + now - self._started, "training seconds": training, "process": os.getpid()}
+
+
 class OpenJournal(NullJournal):
     """The journal of one run; as a context manager it closes itself. Subclasses add what only their jobs have."""
 
     def __init__(self, journal: Journal) -> None:
         self._file, self._allow_change = JournalFile(journal), journal.allow_change
         self._pending: PendingRows | None = None  # None before the run begins
-        self._started = self._training_started = time.monotonic()
-        self._committed = self._commit_seconds = 0.0  # time of the last commit, and how long it took
+        self._elapsed = Elapsed()
         self._has_grown: bool | None = None  # None: the space is not known, or not that of the journal
         self.before: Mapping[int, Params] = {}
         self.key: str | None = None
@@ -60,8 +90,8 @@ class OpenJournal(NullJournal):
             self._rows: dict[str, list[Any]] = rows
             self._file.is_done = facts.get("ended") not in (None, "interrupted")
             with sound(self._file.path):
-                self.seconds, training = self._seconds()
-                self._training_started -= training
+                self._elapsed.read(facts)
+                self.seconds = self._elapsed.before
                 self._recorded = {row[0]: from_json(dict(json.loads(row[1]))) for row in rows["candidates"]}
                 self.restored = {
                     (row[CANDIDATE], row[RUNG]): (int(row[EPOCHS]), float(row[SCORE])) for row in rows["jobs"]
@@ -72,15 +102,6 @@ class OpenJournal(NullJournal):
             raise
         with self._file.failing():
             self._file.check()
-
-    def _seconds(self) -> tuple[float, float]:
-        """Return the seconds of earlier calls, in all and of training."""
-        found = self._facts.get("progress", {})
-        whole, training = (found.get(name, 0.0) for name in ("seconds", "training seconds"))
-        for value in (whole, training):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ValueError(f"{value!r} is not a number of seconds")
-        return float(whole), float(training)
 
     def _count_of_begun(self) -> int:
         """Return how many candidates were begun; raise ValueError if that is impossible, before it is used."""
@@ -179,7 +200,7 @@ class OpenJournal(NullJournal):
             pruned = {key for key, answer in answers.items() if answer.text == PRUNED}
             columns["pruned"] = np.array([key in pruned for key in keys_of(columns)], bool)
             steps = np.array([row[1:] for row in self._rows["steps"]], np.int64).reshape(-1, 3)
-            search.restore(columns, scores, steps, read_columns(self._rows["assists"], ASSIST), self._seconds()[1])
+            search.restore(columns, scores, steps, read_columns(self._rows["assists"], ASSIST), self._elapsed.trained)
         self._pending = PendingRows(search, self._rows, params, self._details, greedy=greedy, keeps_drawn=keeps_drawn)
         self._rows = {}
         return answers
@@ -194,10 +215,9 @@ class OpenJournal(NullJournal):
 
     def start(self) -> tuple[datetime, float]:
         """Return when the run was begun, and its training seconds so far."""
+        self._elapsed.start_training()
         with sound(self._file.path):
-            _, seconds = self._seconds()
-            self._training_started = time.monotonic() - seconds
-            return datetime.fromisoformat(self._facts["begun"]["date"]), seconds
+            return datetime.fromisoformat(self._facts["begun"]["date"]), self._elapsed.trained
 
     def sign(self, record: RunRecord) -> None:
         """Write the record of the run."""
@@ -224,7 +244,7 @@ class OpenJournal(NullJournal):
         pending = self._pending
         if pending is None:
             return
-        changes, now = Changes(), time.monotonic()
+        changes, elapsed = Changes(), self._elapsed
         batch = pending.take(changes)
         if batch.held != pending.last.held:
             changes.facts[HELD] = batch.held
@@ -232,16 +252,12 @@ class OpenJournal(NullJournal):
             return
         if ended is not None:
             changes.facts["ended"] = ended
-        if changes or now - self._committed >= HEARTBEAT:
-            changes.facts["progress"] = {
-                "seconds": self.seconds + now - self._started,
-                "training seconds": now - self._training_started,
-                "process": os.getpid(),
-            }
+        if changes or time.monotonic() - elapsed.committed >= HEARTBEAT:
+            changes.facts["progress"] = elapsed.facts()
             began = time.monotonic()
             is_saved = self._file.save(changes)
-            self._committed = time.monotonic()
-            self._commit_seconds = self._committed - began
+            elapsed.committed = time.monotonic()
+            elapsed.commit_seconds = elapsed.committed - began
             pending.committed(batch)
             self._noted(batch, is_saved)
 
