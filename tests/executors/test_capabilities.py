@@ -117,6 +117,7 @@ class ShutDownProcesses(ShutDown, ProcessPoolExecutor):
     """Two processes."""
 
 
+@pytest.mark.filterwarnings("ignore:an earlier call has left jobs running")  # a shut-down pool finishes its jobs
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", [ShutDownThreads, ShutDownProcesses])
 def test_an_executor_that_is_shut_down_ends_the_run_and_its_journal_can_be_continued(

@@ -246,6 +246,33 @@ class TreeTrainer:
         return _on_threads(boost, jobs, threads, deadline)
 
 
+class Prepared:
+    """Values that are prepared once, by key. Thread-safe; a pickle has none of them."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._values: dict[tuple[Any, ...], Any] = {}
+
+    def __reduce__(self) -> tuple[type["Prepared"], tuple[()]]:
+        return Prepared, ()
+
+    def once(self, key: tuple[Any, ...], prepare: Callable[[], Made]) -> Made:
+        """Return what was prepared under a key; prepare it if this is the first call."""
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = prepare()
+            found: Made = self._values[key]
+        return found
+
+
+class ScoredRows(NamedTuple):
+    """What the validation rows are scored by."""
+
+    targets: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    positive: int
+
+
 class TreeTable:
     """The rows of a fold, prepared lazily for LightGBM and for CatBoost, on which a run boosts as its plan says.
 
@@ -260,33 +287,19 @@ class TreeTable:
         self._classes, self._features, self._categories = fold.table.classes, encoding.features, len(places)
         # The features of categories, which level numbers replace.
         self._of_categories = [feature for place in places for feature in encoding.features_of(place)]
-        self._positive = 1 if fold.table.positive is None else fold.table.positive
-        self._targets: NDArray[np.float64] = fold.y[fold.validation]
-        self._weights = np.empty(0) if weights is None else weights[fold.validation]
+        positive = 1 if fold.table.positive is None else fold.table.positive
+        row_weights = np.empty(0) if weights is None else weights[fold.validation]
+        self._scored = ScoredRows(fold.y[fold.validation], row_weights, positive)
         self._about_bins = bins_of(fold)
-        self.__setstate__({})
+        self._prepared = Prepared()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to pickle."""
-        return {**vars(self), "_rows": self._all_rows(True), "_lock": None, "_prepared": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle, in which nothing is prepared."""
-        vars(self).update(state)
-        self._lock = RLock()  # guards _prepared
-        self._prepared: dict[tuple[Any, ...], Any] = {}
+        return {**vars(self), "_rows": self._all_rows(True)}
 
     def validation(self, native: bool) -> NDArray[np.float64]:
         """Return the encoded validation rows; if `native`, with the level numbers of the categories."""
-        return self._once(("validation", native), lambda: self._all_rows(native)[self._validation_rows])
-
-    def _once(self, key: tuple[Any, ...], prepare: Callable[[], Made]) -> Made:
-        """Return what was prepared under a key; prepare it if this is the first call."""
-        with self._lock:
-            if key not in self._prepared:
-                self._prepared[key] = prepare()
-            found: Made = self._prepared[key]
-        return found
+        return self._prepared.once(("validation", native), lambda: self._all_rows(native)[self._validation_rows])
 
     def boost(self, params: Params, rounds: int, seed: int, is_stopped: Stopped) -> Boosted | None:
         """Boost for `rounds` rounds, and return the trees, or None if the job was stopped."""
@@ -320,7 +333,7 @@ class TreeTable:
         """Boost with CatBoost, and return the trees as `CatBoostRows.boost`, or None if the job was stopped."""
         log, native = _takes_logarithms(params), self._is_native(params)
         categories = self._categories if native else 0
-        prepared = self._once(
+        prepared = self._prepared.once(
             (CATBOOST, log, native), lambda: CatBoostRows(*self._training(log, native), self._classes, categories)
         )
         return prepared.boost(params, rounds, params["learning_rate"], seed, self._plan, is_stopped)
@@ -328,8 +341,8 @@ class TreeTable:
     def score(self, outputs: Outputs) -> float:
         """Return the score of predictions for the validation rows, by the metric of the run."""
         metric, level = self._plan.metric, core_loss(self._plan)[1]
-        weights = self._weights.tolist()
-        return _core.score(metric, self._targets, outputs, self._classes, weights, level, self._positive)
+        targets, weights, positive = self._scored
+        return _core.score(metric, targets, outputs, self._classes, weights.tolist(), level, positive)
 
     def loss(self, outputs: Outputs) -> float:
         """Return the log loss of predicted probabilities, or the root mean squared error of predicted targets.
@@ -337,7 +350,7 @@ class TreeTable:
         The loss ranks candidates with equal scores.
         """
         metric = "neg_log_loss" if self._classes else "neg_root_mean_squared_error"
-        return -_core.score(metric, self._targets, outputs, self._classes, self._weights.tolist())
+        return -_core.score(metric, self._scored.targets, outputs, self._classes, self._scored.weights.tolist())
 
     def round_cost(self, params: Params) -> float:
         """Return the cost of a boosting round, in network multiply-adds that take about the same time."""
@@ -378,7 +391,7 @@ class TreeTable:
             levels = list(range(self._features, rows.shape[1]))
             return Dataset(rows, label, weight=weights, categorical_feature=levels, params=OF_DATA).construct()
 
-        return self._once((LIGHTGBM, log, native), prepare)
+        return self._prepared.once((LIGHTGBM, log, native), prepare)
 
     def _training(
         self, log: bool, native: bool
@@ -387,7 +400,8 @@ class TreeTable:
         weights = self._data.training_weights()
         label = self._data.training_targets(log).ravel()
         everything = self._all_rows(native)
-        self._once(("validation", native), lambda: everything[self._validation_rows])  # so that none is encoded twice
+        # So that none is encoded twice.
+        self._prepared.once(("validation", native), lambda: everything[self._validation_rows])
         rows = everything[self._training_rows]
         if native:
             rows[:, self._of_categories] = 0.0  # LightGBM ignores constant features
