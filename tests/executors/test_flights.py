@@ -67,6 +67,19 @@ def test_a_job_that_was_cancelled_on_purpose_is_not_submitted_again(idle: Idle, 
     assert key == "job" and isinstance(answer, CancelledError) and len(idle.futures) == 1
 
 
+def test_a_failed_job_that_is_cancelled_before_its_next_attempt_is_answered(idle: Idle) -> None:
+    failed: list[str] = []
+    pool = Pool(idle, 1)
+    pool.count = lambda: 0  # type: ignore[method-assign]  # there is no worker for the next attempt
+    flights = Flights(pool, 2, lambda: None, failed.append)
+    error = OSError("the worker is lost")
+    flights.submit("job", None)
+    idle.futures[0].set_exception(error)
+    assert landed(flights) == [] and failed == ["job"] and len(idle.futures) == 1
+    flights.cancel("job")
+    assert landed(flights) == [("job", error)] and len(idle.futures) == 1
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_job_of_a_function_that_is_always_cancelled_has_died() -> None:
     cancelled: list[int] = []

@@ -50,12 +50,21 @@ class Flight(NamedTuple):
 
 
 class Flights:
-    """The submitted jobs of a run; a job that fails is submitted at most `attempts` times."""
+    """The submitted jobs of a run; a job that fails is submitted at most `attempts` times.
 
-    def __init__(self, pool: Pool, attempts: int, wake: Callable[[], None]) -> None:
-        self.pool, self._attempts, self._wake = pool, attempts, wake
+    `failed` is called with the key of a job whose attempt has failed and that will be submitted again.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        attempts: int,
+        wake: Callable[[], None],
+        failed: Callable[[Any], None] = lambda key: None,
+    ) -> None:
+        self.pool, self._attempts, self._wake, self._tell_failed = pool, attempts, wake, failed
         self._flights: dict[Hashable, Flight] = {}
-        self._failed: list[Flight] = []  # failed jobs, to be submitted again when there is a worker
+        self._failed: dict[Hashable, Flight] = {}  # failed jobs, to be submitted again when there is a worker
         self._landed: queue.SimpleQueue[Hashable] = queue.SimpleQueue()
         self._workers = pool.workers
         self._looked = time.monotonic()
@@ -90,6 +99,9 @@ class Flights:
 
     def cancel(self, key: Hashable) -> None:
         """Cancel a job, which frees its worker if the job has not started; it is not submitted again."""
+        if key in self._failed:  # its future is done, and its error is the answer
+            self._flights[key] = self._failed.pop(key)
+            self._tell(key)
         flight = self._flights[key] = self._flights[key]._replace(attempt=MOST_LOST)
         self.pool.cancel([flight.future])
 
@@ -114,8 +126,8 @@ class Flights:
                 answers = self.pool.answers([flight.future for flight in landed])
         ended = [each for each in zip(landed, answers, strict=True) if not self._goes_on(*each)]
         if self._has_worker():
-            failed, self._failed = self._failed, []
-            for flight in failed:
+            failed, self._failed = self._failed, {}
+            for flight in failed.values():
                 self.submit(flight.key, flight.order, flight.attempt + 1, attach=flight.attached)
         return ended
 
@@ -131,7 +143,8 @@ class Flights:
                 raise ExecutorFailed(f"the executor is broken and accepts no more jobs: {cause}") from answer
             if flight.attempt >= (MOST_LOST if isinstance(answer, CancelledError) else self._attempts):
                 return False
-            self._failed.append(flight)
+            self._failed[flight.key] = flight
+            self._tell_failed(flight.key)
         elif answer.kind == REFUSED:
             raise ExecutorFailed(answer.text)
         elif answer.kind == LACKS:

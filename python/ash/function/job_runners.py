@@ -292,7 +292,7 @@ class Submitted(ConcurrentRunners):
         super().__init__(pool.workers, limit)
         executor = pool.executor
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()  # one per future that is done
-        self._flights = Flights(pool, 1, partial(self._done.put, None))
+        self._flights = Flights(pool, 1, partial(self._done.put, None), self._forget_start)
         self.packed = not isinstance(executor, ThreadPoolExecutor)
         self._began: dict[Key, float] = {}  # when each job has started on its worker, as far as known
         self._announce: Callable[[Job], None] | None = None  # called there; None if `limit` counts from the submission
@@ -325,7 +325,6 @@ class Submitted(ConcurrentRunners):
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Submit a job."""
-        self._forget_start(job[:2])
         self._flights.submit(job[:2], order_of(job, params, state, self._announce))
 
     def open(self, state: Any) -> Any:
