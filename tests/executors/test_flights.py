@@ -68,14 +68,14 @@ def test_a_job_that_was_cancelled_on_purpose_is_not_submitted_again(idle: Idle, 
 
 
 def test_a_failed_job_that_is_cancelled_before_its_next_attempt_is_answered(idle: Idle) -> None:
-    failed: list[str] = []
+    failed: list[Any] = []
     pool = Pool(idle, 1)
     pool.count = lambda: 0  # type: ignore[method-assign]  # there is no worker for the next attempt
-    flights = Flights(pool, 2, lambda: None, failed.append)
+    flights = Flights(pool, 2, lambda: None, lambda *told: failed.append(told))
     error = OSError("the worker is lost")
     flights.submit("job", None)
     idle.futures[0].set_exception(error)
-    assert landed(flights) == [] and failed == ["job"] and len(idle.futures) == 1
+    assert landed(flights) == [] and failed == [("job", error)] and len(idle.futures) == 1
     flights.cancel("job")
     assert landed(flights) == [("job", error)] and len(idle.futures) == 1
 

@@ -25,7 +25,7 @@ from sklearn.ensemble import RandomForestClassifier
 import ash
 from ash._utils.scratch import LOCK, Scratch
 from ash.executors.executor_argument import pool_of
-from ash.executors.jobs import find, read_data, write_data
+from ash.executors.jobs import LACKS, JobAnswer, find, read_data, write_data
 from ash.function import child, directories, job_runners
 from ash.function.answers import SharedFunction
 from ash.function.job_runners import Submitted
@@ -218,6 +218,24 @@ def test_job_limit_counts_from_the_start_of_the_job(name: str, tmp_path: Path) -
                 pass_limit(patch)
                 [(key, answer)] = runners.wait(0.0)
             assert key == (0, 0) and answer.kind == "late" and answer.start < time.monotonic()
+
+
+def test_job_limit_counts_from_the_submission_on_another_machine() -> None:
+    """Let a worker lack the function, as on another machine, and then hang."""
+    futures: list[Future[Any]] = []
+
+    class Far:
+        def submit(self, *call: Any) -> Future[Any]:
+            futures.append(Future())
+            return futures[-1]
+
+    with Submitted(train, pool_of(Far(), 1, 60.0), HANG_SECONDS) as runners, pytest.MonkeyPatch.context() as patch:
+        runners.start(job_of(), {}, None)
+        futures[0].set_result(JobAnswer(LACKS))
+        assert runners.wait(0.0) == [] and len(futures) == 2
+        pass_limit(patch)
+        [(key, answer)] = runners.wait(0.0)
+        assert key == (0, 0) and answer.kind == "late" and futures[1].cancelled()
 
 
 KILLED = """

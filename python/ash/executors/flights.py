@@ -52,7 +52,7 @@ class Flight(NamedTuple):
 class Flights:
     """The submitted jobs of a run; a job that fails is submitted at most `attempts` times.
 
-    `failed` is called with the key of a job whose attempt has failed and that will be submitted again.
+    `again` is called before a job is submitted again: with its key, and with the error, or the answer LACKS.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Flights:
         pool: Pool,
         attempts: int,
         wake: Callable[[], None],
-        failed: Callable[[Any], None] = lambda key: None,
+        again: Callable[[Any, Any], None] = lambda key, answer: None,
     ) -> None:
-        self.pool, self._attempts, self._wake, self._tell_failed = pool, attempts, wake, failed
+        self.pool, self._attempts, self._wake, self._again = pool, attempts, wake, again
         self._flights: dict[Hashable, Flight] = {}
         self._failed: dict[Hashable, Flight] = {}  # failed jobs, to be submitted again when there is a worker
         self._landed: queue.SimpleQueue[Hashable] = queue.SimpleQueue()
@@ -143,11 +143,12 @@ class Flights:
                 raise ExecutorFailed(f"the executor is broken and accepts no more jobs: {cause}") from answer
             if flight.attempt >= (MOST_LOST if isinstance(answer, CancelledError) else self._attempts):
                 return False
+            self._again(flight.key, answer)
             self._failed[flight.key] = flight
-            self._tell_failed(flight.key)
         elif answer.kind == REFUSED:
             raise ExecutorFailed(answer.text)
         elif answer.kind == LACKS:
+            self._again(flight.key, answer)
             self.submit(flight.key, flight.order, flight.attempt, attach=True)
         else:
             self.pool.done(flight.order, flight.future)

@@ -292,7 +292,7 @@ class Submitted(ConcurrentRunners):
         super().__init__(pool.workers, limit)
         executor = pool.executor
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()  # one per future that is done
-        self._flights = Flights(pool, 1, partial(self._done.put, None), self._forget_start)
+        self._flights = Flights(pool, 1, partial(self._done.put, None), self._again)
         self.packed = not isinstance(executor, ThreadPoolExecutor)
         self._began: dict[Key, float] = {}  # when each job has started on its worker, as far as known
         self._announce: Callable[[Job], None] | None = None  # called there; None if `limit` counts from the submission
@@ -364,6 +364,12 @@ class Submitted(ConcurrentRunners):
         self._began.pop(job, None)
         if self._folder is not None:
             start_file(str(self._folder), job).unlink(missing_ok=True)
+
+    def _again(self, job: Key, answer: Any) -> None:
+        """Forget the start of a job that is submitted again; a worker that lacks the function is on another machine."""
+        self._forget_start(job)
+        if not isinstance(answer, BaseException) and self._folder is not None:
+            self._announce = self._folder = None  # no files can be expected from there
 
     def _expect_file(self, job: Key) -> None:
         """Stop waiting for files if a finished job wrote none, since it ran on another machine."""
