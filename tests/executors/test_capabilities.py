@@ -153,7 +153,7 @@ def test_a_dask_cluster_without_workers_ends_the_run(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["functions", "searches"])
 def test_worker_timeout_without_an_executor_is_refused(kind: str) -> None:
-    with pytest.raises(ash.SettingError, match=r"worker_timeout=3\.0 has no effect without an executor; leave it out"):
+    with pytest.raises(ash.SettingError, match=r"worker_timeout=3\.0 has no effect with executor=None; leave it out"):
         KINDS[kind](worker_timeout=3.0)
 
 

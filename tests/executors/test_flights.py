@@ -85,7 +85,7 @@ def test_a_job_of_a_function_that_is_always_cancelled_has_died() -> None:
     cancelled: list[int] = []
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
-        if arguments[-1][:2] != (3, 0):
+        if arguments[-1].job[:2] != (3, 0):
             future: Future[Any] = threads.submit(function, *arguments)
             return future
         cancelled.append(number)

@@ -246,17 +246,17 @@ class TreeTrainer:
         return _on_threads(boost, jobs, threads, deadline)
 
 
-class Prepared:
+class Once:
     """Values that are prepared once, by key. Thread-safe; a pickle has none of them."""
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._values: dict[tuple[Any, ...], Any] = {}
 
-    def __reduce__(self) -> tuple[type["Prepared"], tuple[()]]:
-        return Prepared, ()
+    def __reduce__(self) -> tuple[type["Once"], tuple[()]]:
+        return Once, ()
 
-    def once(self, key: tuple[Any, ...], prepare: Callable[[], Made]) -> Made:
+    def get(self, key: tuple[Any, ...], prepare: Callable[[], Made]) -> Made:
         """Return what was prepared under a key; prepare it if this is the first call."""
         with self._lock:
             if key not in self._values:
@@ -291,7 +291,7 @@ class TreeTable:
         row_weights = np.empty(0) if weights is None else weights[fold.validation]
         self._scored = ScoredRows(fold.y[fold.validation], row_weights, positive)
         self._about_bins = bins_of(fold)
-        self._prepared = Prepared()
+        self._prepared = Once()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to pickle."""
@@ -299,7 +299,7 @@ class TreeTable:
 
     def validation(self, native: bool) -> NDArray[np.float64]:
         """Return the encoded validation rows; if `native`, with the level numbers of the categories."""
-        return self._prepared.once(("validation", native), lambda: self._all_rows(native)[self._validation_rows])
+        return self._prepared.get(("validation", native), lambda: self._all_rows(native)[self._validation_rows])
 
     def boost(self, params: Params, rounds: int, seed: int, is_stopped: Stopped) -> Boosted | None:
         """Boost for `rounds` rounds, and return the trees, or None if the job was stopped."""
@@ -333,7 +333,7 @@ class TreeTable:
         """Boost with CatBoost, and return the trees as `CatBoostRows.boost`, or None if the job was stopped."""
         log, native = _takes_logarithms(params), self._is_native(params)
         categories = self._categories if native else 0
-        prepared = self._prepared.once(
+        prepared = self._prepared.get(
             (CATBOOST, log, native), lambda: CatBoostRows(*self._training(log, native), self._classes, categories)
         )
         return prepared.boost(params, rounds, params["learning_rate"], seed, self._plan, is_stopped)
@@ -391,7 +391,7 @@ class TreeTable:
             levels = list(range(self._features, rows.shape[1]))
             return Dataset(rows, label, weight=weights, categorical_feature=levels, params=OF_DATA).construct()
 
-        return self._prepared.once((LIGHTGBM, log, native), prepare)
+        return self._prepared.get((LIGHTGBM, log, native), prepare)
 
     def _training(
         self, log: bool, native: bool
@@ -401,7 +401,7 @@ class TreeTable:
         label = self._data.training_targets(log).ravel()
         everything = self._all_rows(native)
         # So that none is encoded twice.
-        self._prepared.once(("validation", native), lambda: everything[self._validation_rows])
+        self._prepared.get(("validation", native), lambda: everything[self._validation_rows])
         rows = everything[self._training_rows]
         if native:
             rows[:, self._of_categories] = 0.0  # LightGBM ignores constant features

@@ -280,7 +280,9 @@ def _options(given: dict[str, Any], journal: Journal | None, executor: Any) -> F
         return replace(asked, threads=workers_of(executor, given["threads"], asked.worker_timeout))
     asked, config = read_function_options(given), given["config"]
     if config is not None and config.worker_timeout is not None:
-        raise SettingError(f"worker_timeout={config.worker_timeout} has no effect without an executor; leave it out")
+        raise SettingError(
+            f"worker_timeout={config.worker_timeout} has no effect with executor={executor!r}; leave it out"
+        )
     return asked
 
 

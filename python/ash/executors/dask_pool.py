@@ -140,7 +140,9 @@ class DaskPool(Pool):
 
     def cancel(self, futures: Sequence[Any]) -> None:
         """Cancel jobs whose results are no longer wanted."""
-        cancel_all(self.executor, futures)
+        if futures:
+            with contextlib.suppress(Exception):  # a scheduler that does not answer has lost the futures anyway
+                ask(self.executor, self.executor.cancel, list(futures))
 
     def close(self) -> None:
         """Drop data and states."""
@@ -207,13 +209,6 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
         if is_closed(client):
             raise ExecutorFailed(closed(client))
     return answer.result()
-
-
-def cancel_all(client: Any, futures: Sequence[Any]) -> None:
-    """Cancel futures whose results are no longer wanted."""
-    if futures:
-        with contextlib.suppress(Exception):  # a scheduler that does not answer has lost the futures anyway
-            ask(client, client.cancel, list(futures))
 
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:

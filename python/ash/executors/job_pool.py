@@ -9,7 +9,7 @@ and of functions; the data of a function's run are the function.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,9 @@ class Pool:
 
     def cancel(self, futures: Sequence[Any]) -> None:
         """Cancel jobs whose results are no longer wanted."""
-        cancel_each(futures)
+        for future in futures:
+            with contextlib.suppress(Exception):  # an executor that does not answer will not run the job either
+                future.cancel()
 
     def count(self) -> int | None:
         """Return the current number of workers, or None if the executor does not report it."""
@@ -133,19 +135,12 @@ def border(failure: str) -> Iterator[None]:
         raise ExecutorFailed(f"{failure}: {type(error).__name__}: {error}") from error
 
 
-def cancel_each(futures: Iterable[Any]) -> None:
-    """Cancel futures whose results are no longer wanted."""
-    for future in futures:
-        with contextlib.suppress(Exception):  # an executor that does not answer will not run the job either
-            future.cancel()
-
-
-def is_broken(error: BaseException, *others: str) -> bool:
+def is_broken(error: BaseException) -> bool:
     """Return whether an error means that an executor accepts no more jobs.
 
-    The error is recognized by the name of its class or of a base class: BrokenExecutor, or one of `others`.
+    The error is recognized by the name of its class or of a base class, since loky has a BrokenExecutor of its own.
     """
-    return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
+    return any(each.__name__ == "BrokenExecutor" for each in type(error).__mro__)
 
 
 def no_worker(executor: Any, timeout: float) -> str:

@@ -273,8 +273,6 @@ def pack(value: Any) -> bytes:
 class FunctionOrder(NamedTuple):
     """A job for the worker of an executor."""
 
-    candidate: int
-    rung: int
     job: Job
     params: dict[str, Any]
     state: Any
@@ -282,12 +280,15 @@ class FunctionOrder(NamedTuple):
     announce: Callable[[Job], None] | None = None
     """Called when the job starts."""
 
+    @property
+    def candidate(self) -> int:
+        """Return the candidate's number."""
+        return self.job[0]
 
-def order_of(
-    job: Job, params: dict[str, Any], state: Any, announce: Callable[[Job], None] | None = None
-) -> FunctionOrder:
-    """Return the order for a job."""
-    return FunctionOrder(*job[:2], job, params, state, announce)
+    @property
+    def rung(self) -> int:
+        """Return the rung of the job."""
+        return self.job[1]
 
 
 class SharedFunction:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ash.executors.jobs import Where, do
-from ash.function.answers import order_of, pack, prepare
+from ash.function.answers import FunctionOrder, pack, prepare
 
 END_SECONDS = 5
 """A child that is to end is killed if it has not ended by itself within this many seconds."""
@@ -132,7 +132,7 @@ def serve(handle: int, where: Where) -> None:
         except EOFError:
             return
         try:
-            answer: Any = do(where, None, order_of(*arguments))
+            answer: Any = do(where, None, FunctionOrder(*arguments))
         except BaseException as error:  # for example SystemExit; it is raised by the run, as in threads
             answer = pack(error)
         connection.send(answer)

@@ -311,9 +311,11 @@ class FunctionRun:
                 kept = copy.deepcopy(state)
             except Exception as error:  # whatever the user's objects raise
                 kept = LOST
-                text = f"a state cannot be copied ({type(error).__name__}: {error})"
-                text += ", so the best one may have to be trained again at the end of the run. "
-                text += "Return states that copy.deepcopy accepts, such as model.state_dict()"
+                text = (
+                    f"a state cannot be copied ({type(error).__name__}: {error}), so the best one may have to be "
+                    "trained again at the end of the run. Return states that copy.deepcopy accepts, such as "
+                    "model.state_dict()"
+                )
                 self._outcomes.warn_once("copy", text)
             self._outcomes.keep(kept)
         return state

@@ -28,10 +28,10 @@ from ash.function.answers import (
     FINISHED,
     LATE,
     Answer,
+    FunctionOrder,
     SharedFunction,
     Train,
     attempt,
-    order_of,
     unpack,
 )
 from ash.function.current_job import Job
@@ -325,7 +325,7 @@ class Submitted(ConcurrentRunners):
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Submit a job."""
-        self._flights.submit(job[:2], order_of(job, params, state, self._announce))
+        self._flights.submit(job[:2], FunctionOrder(job, params, state, self._announce))
 
     def open(self, state: Any) -> Any:
         """Return the state, unpacked from bytes if it is from another process."""
