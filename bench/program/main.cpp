@@ -248,7 +248,7 @@ Run run_once(const ash::Data& data, const Setting& setting, std::int64_t models,
     while (!tuner.wait(kLongWait)) continue;
     Run run;
     run.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    for (const ash::JobRecord& job : tuner.jobs()) take(run, job);
+    for (const ash::JobRecord& job : tuner.records().jobs()) take(run, job);
     return run;
 }
 

@@ -13,7 +13,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from inspect import signature
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
@@ -155,12 +155,27 @@ def _word(*allowed: str) -> Check:
     return Check(f"{{{', '.join(map(json.dumps, allowed))}}}", lambda name, value: one_of(name, value, allowed))
 
 
-def _sampler(name: str, value: Any) -> str:
-    try:
-        return one_of(name, value, SAMPLERS)
-    except SettingError as error:
-        others = "ash.tune_function and ASHSearchCV also take Optuna samplers, as their argument sampler="
-        raise SettingError(f"{error}; {others}") from None
+def read_sampler(value: Any, algorithm: str = "random") -> Any:
+    """Return a sampler: a name or an Optuna sampler, or for None the algorithm's default; else raise SettingError."""
+    if value is None:
+        return ADAPTIVE if algorithm == "ash" else RANDOM
+    bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(value).__mro__}
+    if (isinstance(value, str) and value in SAMPLERS) or "optuna.BaseSampler" in bases:
+        return value
+    raise SettingError(
+        f"sampler must be {', '.join(map(repr, SAMPLERS))}, or an Optuna sampler such as "
+        f"optuna.samplers.TPESampler(seed=0), got {value!r}"
+    )
+
+
+def sampler_name(sampler: Any) -> str:
+    """Return the name of a sampler; for an Optuna sampler, that of its class."""
+    return sampler if isinstance(sampler, str) else type(sampler).__qualname__
+
+
+def optuna_sampler_of(config: "SearchConfig | None") -> Any:
+    """Return the Optuna sampler of a config, or None if it has none."""
+    return None if config is None or isinstance(config.sampler, str) else config.sampler
 
 
 def _optional(check: Check) -> Check:
@@ -269,6 +284,7 @@ _THREADS_OF_FUNCTIONS = Check("int or None", _threads_of_functions)
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
+_SAMPLER = Check(f"{_word(*SAMPLERS).type} or Optuna sampler", lambda name, value: sampler_name(read_sampler(value)))
 _LABEL = Check("str, int, float, bool or None", _label)
 
 
@@ -288,14 +304,16 @@ class SearchConfig:
         installed, if the number of candidates is given, if there is a `work_limit`, or if the table is sparse or has
         several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
         Tables only.
-    sampler : {"adaptive", "random", "sobol"}, optional
+    sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
         the default work), else "random". "random" draws from the space regardless of the results, and "sobol" proposes
         points that fill the space evenly. "adaptive" starts
         with the default configuration and a few configurations that were good on other tables, if the space has them.
         Then every second candidate is drawn near a good candidate, and the better of networks and trees gets more
-        candidates. "adaptive" needs ``candidates=None`` or a planned search. Tables only: functions and searches
-        over estimators have an argument `sampler`.
+        candidates. "adaptive" needs ``candidates=None`` or a planned search. An Optuna sampler such as
+        ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time, and told the ranks of earlier ones.
+        Give each run a new one, since a sampler changes with each proposal. Tables only: functions and searches over
+        estimators have an argument `sampler`.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
@@ -390,7 +408,7 @@ class SearchConfig:
     """
 
     models: Any = None
-    sampler: str | None = None
+    sampler: Any = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -488,7 +506,7 @@ class Options(RunOptions):
         tuple[str, ...],
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
-    sampler: Annotated[str, Option(RANDOM, replace(_word(*SAMPLERS), read=_sampler), TABLES + COMMAND, "results")]
+    sampler: Annotated[str, Option(RANDOM, _SAMPLER, TABLES + COMMAND, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -675,10 +693,20 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
     Raises
     ------
     SettingError
-        A fact is missing or not allowed, or the config has a field that the record determines.
+        A fact is missing or not allowed, the config has a field that the record determines, or it lacks the Optuna
+        sampler of the recorded run.
     """
     config, table = read_config(caller, given["config"]), option_table()
     held = [name for name in config.given() if table[name].decides is not None or table[name].planned]
+    if (name := facts.get("sampler", RANDOM)) not in SAMPLERS:
+        given_sampler = optuna_sampler_of(config)
+        if given_sampler is None or sampler_name(given_sampler) != name:
+            raise SettingError(
+                f"config.sampler={config.sampler!r}: pass the {name} of the run in the config, as it was before the "
+                "run, since a record does not hold it"
+            )
+        held.remove("sampler")
+        facts = {**facts, "sampler": config.sampler}
     if held:
         raise SettingError(f"config has {', '.join(held)}, which cannot be given with record=: leave it out")
     known = {name: facts[name] for name in table.keys() & facts.keys()}

@@ -1,6 +1,6 @@
 """Provides candidates: random draws, draws near good candidates, evenly spread points, or proposals of Optuna samplers.
 
-Runs of functions use all of these sources, runs on tables those that do not depend on scores (`Drawn`).
+Runs of functions use all of these sources. Runs on tables have their own adaptive draws (ash.engine.candidates).
 
     params       the candidates so far, in order of number; the configurations of the argument `first` come first
     more()       adds one or more candidates when the clock waits for them
@@ -25,10 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import SettingError
 from ash.history.optuna_study import quiet_study
-from ash.journal.journal import NullFunctionJournal
-from ash.options import ADAPTIVE, LARGEST, RANDOM, SAMPLERS
+from ash.options import LARGEST
 from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.hyperparameters import Params
 from ash.space.space import Space, after, at_their_numbers, each_once
@@ -140,15 +138,22 @@ class Adaptive(Source):
     candidates are chosen more often. Such a draw keeps about three quarters of the good candidate's hyperparameters,
     and draws the rest anew. Kept numbers are moved by a random, usually small share of their range. A draw depends on
     the space, the seed, the candidate's number, the ranks at the time, and the earlier draws. There are `count`
-    candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.
+    candidates in total, beginning with `first`. Candidates that earlier calls have drawn, `known` and those drawn
+    `before` the space grew, keep their numbers.
     """
 
     def __init__(
-        self, first: Sequence[Params], space: Space, count: int, seed: int, journal: NullFunctionJournal
+        self,
+        first: Sequence[Params],
+        space: Space,
+        count: int,
+        seed: int,
+        known: Mapping[int, Params] = MappingProxyType({}),
+        before: Mapping[int, Params] = MappingProxyType({}),
     ) -> None:
         self._seed, self.count, self._space = seed, count, space
-        self._recorded = {**journal.params, **journal.before}
-        self.params = list(islice(at_their_numbers(journal.before, first), count))
+        self._recorded = {**known, **before}
+        self.params = list(islice(at_their_numbers(before, first), count))
         self._seen = set(map(key_of, chain(self.params, self._recorded.values())))
         self._others: Iterator[Params] = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self._ranks = Ranks()
@@ -262,8 +267,8 @@ class OptunaSource(Source):
     parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
     choice keeps its options.
 
-    There are `count` candidates in total, beginning with `first`. The `journal` holds the candidates of earlier calls,
-    some of which may have had smaller spaces. Each configuration is tried once: if the sampler proposes a configuration
+    There are `count` candidates in total, beginning with `first`. Earlier calls have drawn the candidates `known`, and
+    those `before` the space grew. Each configuration is tried once: if the sampler proposes a configuration
     again, it is told the configuration's value, and asked again. If the sampler only repeats itself, or stops its study
     as GridSampler does, candidates are drawn at random by `seed` instead.
     """
@@ -275,17 +280,16 @@ class OptunaSource(Source):
         count: int,
         sampler: Any,
         seed: int,
-        journal: NullFunctionJournal,
+        known: Mapping[int, Params] = MappingProxyType({}),
+        before: Mapping[int, Params] = MappingProxyType({}),
     ) -> None:
         self._study, self._space = RankedStudy(sampler), space
-        self.params = list(islice(at_their_numbers(journal.before, first), count))
+        self.params = list(islice(at_their_numbers(before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # None if not proposed by the sampler
-        self._seen = {
-            key_of(params): number for number, params in chain(enumerate(self.params), journal.before.items())
-        }
+        self._seen = {key_of(params): number for number, params in chain(enumerate(self.params), before.items())}
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.count = count
-        self._known, self._before = journal.params, journal.before
+        self._known, self._before = known, before
         self._strays = False  # whether a proposal has differed from the recorded candidate
 
     def learns(self, candidate: int) -> bool:
@@ -369,6 +373,16 @@ def _storage_of(values: Mapping[int, float]) -> Any:
     return Storage()
 
 
+def counted(there: Sequence[Params], space: Space, candidates: int | None, sampler: Any) -> int:
+    """Return the number of candidates of a run, as `count_of`; warn if the space is too small for them.
+
+    `there` are the configurations that come before all draws.
+    """
+    if candidates is not None and has_levels_alone(space, sampler):
+        return space.counted(candidates, there)
+    return count_of(there, space, candidates, sampler)
+
+
 def count_of(first: Sequence[Params], space: Space, candidates: int | None, sampler: Any) -> int:
     """Return the maximum number of candidates, limited by the space's number of configurations if that is known."""
     wanted = candidates or LARGEST
@@ -390,19 +404,6 @@ def _has_numbers_between(domain: Domain) -> bool:
     if not _is_range(domain, INTEGERS):
         return _is_range(domain, FLOATS)
     return bool(len(domain.levels) <= (domain.levels[-1] - domain.levels[0]) // step_of(domain))
-
-
-def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
-    """Return `sampler`, or the algorithm's default if it is None; raise SettingError if it is not a sampler."""
-    if sampler is None:
-        return ADAPTIVE if algorithm == "ash" else RANDOM
-    bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
-    if (isinstance(sampler, str) and sampler in SAMPLERS) or "optuna.BaseSampler" in bases:
-        return sampler
-    raise SettingError(
-        f"sampler must be {', '.join(map(repr, SAMPLERS))}, or an Optuna sampler such as "
-        f"optuna.samplers.TPESampler(seed=0), got {sampler!r}"
-    )
 
 
 def sobol(space: Space, seed: int) -> Iterator[Params]:

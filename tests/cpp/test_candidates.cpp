@@ -189,6 +189,27 @@ TEST_CASE_FIXTURE(Fixture, "states are refused if no ladder has their rung or if
     }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a state of a candidate that is not known yet is checked when its job is replayed") {
+    const std::vector<double> scores = {0.5};
+    for (const bool fits : {true, false}) {
+        Candidates all({{data, {.kernels = kernels(""), .seed = kSeed, .min_epochs = 1, .eta = 2}}}, {settings[0]}, 2,
+                       1, 0);
+        CHECK_THROWS_AS(all.restore(2, 0, {}), std::invalid_argument);
+        State state = initial_state(data.shape(), settings[1], kSeed, 1);
+        state.epochs = fits ? 1 : 2;
+        state.updates = 3;
+        all.restore(1, 0, {state});
+        all.append({settings[1]});
+        if (fits) {
+            all.replay({1, 0, 1}, scores);
+            all.wait(1, 0, 0.5, 0.1);
+            CHECK(all.share(1, 0).at(0)->updates == 3);
+        } else {
+            CHECK_THROWS_AS(all.replay({1, 0, 1}, scores), std::invalid_argument);
+        }
+    }
+}
+
 TEST_CASE_FIXTURE(Fixture, "a job of 2^62 epochs trains until it is stopped") {
     const JobRules rules{.kernels = kernels(""), .seed = kSeed};
     Workspace scratch(data, {&settings[1], 1});

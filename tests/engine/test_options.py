@@ -168,9 +168,8 @@ def test_a_sampler_in_the_config_of_functions_is_refused_with_the_argument_to_pa
 
 
 @pytest.mark.parametrize("wrong", ["tpe", np.random.default_rng(0)])
-def test_a_config_names_the_entry_points_that_take_optuna_samplers(wrong):
-    message = r"sampler must be one of 'adaptive', .*, got .*; ash\.tune_function and ASHSearchCV also take Optuna"
-    with pytest.raises(ash.SettingError, match=f"{message} samplers, as their argument sampler=$"):
+def test_a_config_names_the_samplers_that_it_takes(wrong):
+    with pytest.raises(ash.SettingError, match=r"sampler must be 'adaptive', .* or an Optuna sampler such as .*, got"):
         ash.SearchConfig(sampler=wrong)
 
 

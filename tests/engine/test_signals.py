@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 import ash
 import data_help
 from ash.cli.cli import main
+from ash.engine.candidates import DrawnCandidates
 from ash.sampling import Drawn
 from fault_help import HANG_SECONDS
 
@@ -118,7 +119,7 @@ def test_a_second_ctrl_c_raises_at_once():
     tuner = Mock(rungs=({"epochs": 1, "places": 1},))
     tuner.events.return_value = []
     tuner.wait.side_effect = KeyboardInterrupt
-    candidates = module.Candidates(Drawn([{}], iter(()), 1))
+    candidates = DrawnCandidates(Drawn([{}], iter(()), 1))
     trees = module.TreeTrainer(None, [], [])
     told = (module.NullNetworkJournal(), module.Reporter(()), module.NoDispatcher(), (), trees)
     loop = module.EventLoop(tuner, candidates, data_help.options(progress=False), *told)

@@ -187,13 +187,14 @@ MemoryUse Candidates::memory() const {
 }
 
 void Candidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
-    require(candidate >= 0 && candidate < known_ && !is_external(candidate), "no such network");
-    restored_.insert_or_assign({candidate, rung}, with_layouts({candidate, rung, 0}, std::move(states)));
+    require(candidate >= 0 && candidate < count_, "no such network");
+    if (candidate < known_) states = restorable({candidate, rung, 0}, std::move(states));
+    restored_.insert_or_assign({candidate, rung}, std::move(states));
 }
 
 void Candidates::replay(const Job& job, std::span<const double> fold_scores) {
     auto restored = restored_.extract({job.candidate, job.rung});
-    if (!restored.empty()) put(job.candidate, std::move(restored.mapped()));
+    if (!restored.empty()) put(job.candidate, restorable(job, std::move(restored.mapped())));
     if (!fold_scores.empty()) note(job, {fold_scores.begin(), fold_scores.end()});
 }
 
@@ -272,6 +273,11 @@ std::shared_ptr<State> Candidates::state_to_train(std::size_t fold, std::int32_t
     return store.add(candidate, state_bytes(layout(candidate, fold), own.optimizer), [&] {
         return initial_state(data.shape(), own, rules.seed, static_cast<std::uint32_t>(candidate));
     });
+}
+
+std::vector<State> Candidates::restorable(const Job& job, std::vector<State> states) const {
+    require(!is_external(job.candidate), "no such network");
+    return with_layouts(job, std::move(states));
 }
 
 std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> states) const {

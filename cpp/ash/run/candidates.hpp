@@ -140,7 +140,8 @@ class Candidates {
 
     // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() of this job
     // will use them. Throws std::invalid_argument if they do not have this candidate's shape or the epochs of
-    // this rung. REQUIRES: the tuner has not been started.
+    // this rung; for a candidate that is not known yet, replay() throws instead. REQUIRES: the tuner has not been
+    // started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Ends the job with the result of an earlier run. fold_scores: scores [folds] of the job; empty if it diverged.
@@ -177,6 +178,7 @@ class Candidates {
     std::shared_ptr<State> state_to_train(std::size_t fold, std::int32_t candidate);
     Result train_elsewhere(const Job& job);
     Result take(const Job& job, Answer answer);
+    std::vector<State> restorable(const Job& job, std::vector<State> states) const;
     std::vector<State> with_layouts(const Job& job, std::vector<State> states) const;
     void put(std::int32_t candidate, std::vector<State> states);
     void release(std::int32_t candidate);

@@ -1,8 +1,8 @@
-"""Draws the candidates of a run: at random, at even points, or guided by the results so far.
+"""Draws the candidates of a run: at random, at even points, guided by the results so far, or by an Optuna sampler.
 
 The random sampler draws from the space, with a fixed share of boosted trees, and the Sobol sampler fills the space
-evenly (`ash.sampling`). The adaptive sampler uses the results so far. It has one source of networks and one source of
-boosted trees:
+evenly (`ash.sampling`). An Optuna sampler is told the results so far, and asked for one candidate at a time. The
+adaptive sampler uses the results so far, too. It has one source of networks and one source of boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
@@ -13,9 +13,9 @@ A draw near a good candidate keeps about three quarters of that candidate's hype
 the space. The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best
 candidates so far.
 
-Adaptive draws depend on results. So with the reproducible schedule, the core asks for these candidates only when an
-idle worker of its virtual clock has no candidate to start. The results decided by then do not depend on the number of
-threads (cpp/ash/search/clock.hpp), so the draws do not depend on it either.
+Adaptive draws and proposals depend on results. So with the reproducible schedule, the core asks for these candidates
+only when an idle worker of its virtual clock has no candidate to start. The results decided by then do not depend on
+the number of threads (cpp/ash/search/clock.hpp), so the draws do not depend on it either.
 
 Threads: used only by the calling thread.
 Cost:    each request for adaptive candidates reads all results so far, until LEARNS candidates have been drawn. Drawing
@@ -26,13 +26,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
 from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, SOBOL, TREES, RunPlan
-from ash.sampling import Drawn, sobol
+from ash.sampling import Drawn, OptunaSource, counted, sobol
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after
@@ -62,11 +63,6 @@ _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has the s
 class Candidates:
     """The candidates of a run, with their settings of the core.
 
-    Parameters
-    ----------
-    source : Drawn
-        Draws the candidates.
-
     Attributes
     ----------
     params : list of dict
@@ -80,11 +76,10 @@ class Candidates:
         network's epoch.
     """
 
-    ahead = AHEAD
+    ahead = 0
 
-    def __init__(self, source: Drawn) -> None:
-        self._source = source
-        self.params, self.count = source.params, source.count
+    def __init__(self, params: list[Params], count: int) -> None:
+        self.params, self.count = params, count
         self.epoch_cost = 1.0
         self._settings: list[_core.Settings] = []
         self._cost = 1.0  # the epoch cost for which `_settings` were created
@@ -96,11 +91,25 @@ class Candidates:
         self._settings += [to_settings(params, self.epoch_cost) for params in self.params[len(self._settings) :]]
         return self._settings[first:]
 
-    def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
+    def more(self, wanted: int, jobs: Callable[..., Columns]) -> list[_core.Settings]:
         """Draw at least `wanted` more candidates, or all that are left, and return their settings.
 
         `jobs` returns the decided jobs, as `_core.Tuner.jobs` does.
         """
+        raise NotImplementedError
+
+
+class DrawnCandidates(Candidates):
+    """Candidates that do not depend on results, drawn by `source`."""
+
+    ahead = AHEAD
+
+    def __init__(self, source: Drawn) -> None:
+        self._source = source
+        super().__init__(source.params, source.count)
+
+    def more(self, wanted: int, jobs: Callable[..., Columns]) -> list[_core.Settings]:
+        """Draw at least `wanted` more candidates, or all that are left, and return their settings."""
         drawn = len(self.params)
         self._source.more(max(wanted, CHUNK))
         return self.settings(drawn)
@@ -126,8 +135,6 @@ class AdaptiveCandidates(Candidates):
         drawn after them.
     """
 
-    ahead = 0
-
     def __init__(
         self,
         space: Space,
@@ -138,7 +145,7 @@ class AdaptiveCandidates(Candidates):
         own: Sequence[Params] = (),
         before: Sequence[Params] = (),
     ) -> None:
-        super().__init__(Drawn([], iter(()), min(space.size_with(list(after(before, own))), LARGEST)))
+        super().__init__([], min(space.size_with(list(after(before, own))), LARGEST))
         known = known or before
         self._sources = {of_trees: _Source(part, seed, begin, own) for of_trees, part in _parts(space).items()}
         self._trees = 0
@@ -165,7 +172,7 @@ class AdaptiveCandidates(Candidates):
         self._trees += _is_trees(params)
         self.params.append(params)
 
-    def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
+    def more(self, wanted: int, jobs: Callable[..., Columns]) -> list[_core.Settings]:
         """Draw at least `wanted` more candidates, guided by the results so far, and return their settings."""
         drawn = len(self.params)
         self._share, self._good = PRIOR, {}
@@ -188,6 +195,31 @@ class AdaptiveCandidates(Candidates):
         for of_trees in self._sources:
             own = [params for params in ranked if _is_trees(params) == of_trees]
             self._good[of_trees] = own[: max(BEST, len(own) // BEST)]
+
+
+class OptunaCandidates(Candidates):
+    """Candidates that an Optuna sampler proposes one at a time, told the ranks of the candidates so far.
+
+    The core asks again for the candidates of earlier calls, after the same decisions, so the sampler is told the same.
+    """
+
+    def __init__(self, source: OptunaSource) -> None:
+        if not source.params:
+            source.more()
+        self._source = source
+        self._told = 0  # the number of decided jobs that the sampler was told
+        super().__init__(source.params, source.count)
+
+    def more(self, wanted: int, jobs: Callable[..., Columns]) -> list[_core.Settings]:
+        """Tell the sampler the results that it does not know, and let it propose `wanted` more candidates."""
+        drawn, columns = len(self.params), jobs(self._told)
+        rows = zip(*(columns[name].tolist() for name in ("candidate", "rung", "score")), strict=True)
+        for candidate, rung, score in rows:
+            self._source.tell(candidate, rung, score if math.isfinite(score) else None)
+        self._told += len(columns["score"])
+        while len(self.params) < drawn + wanted and self._source.more():
+            continue
+        return self.settings(drawn)
 
 
 class _Source:
@@ -243,6 +275,7 @@ def draw(
     known: Callable[[], Sequence[Params]] = list,
     own: Sequence[Params] = (),
     before: Mapping[int, Params] = MappingProxyType({}),
+    sampler: Any = None,
 ) -> Candidates:
     """Draw the candidates of a run, or only the first candidates if more can be drawn later.
 
@@ -255,22 +288,26 @@ def draw(
     least : int
         The number of candidates whose training was started in earlier calls.
     known : callable
-        Returns the candidates drawn in earlier calls, in order of number. Called only for the adaptive sampler.
+        Returns the candidates drawn in earlier calls, in order of number. Called only if draws depend on results.
     own : sequence of dict
         The configurations of the argument `first`.
     before : dict of dict
         Candidates drawn before the space grew, keyed by number.
+    sampler : optuna.samplers.BaseSampler, optional
+        The Optuna sampler, if the user gave one.
     """
     there = list(before.values())
     if plan.sampler == ADAPTIVE:
         first = plan.threads if plan.schedule == "greedy" else plan.workers
         return AdaptiveCandidates(space, plan.seed, begin, known(), first, own, there)
-    wanted, there = plan.candidates, list(after(there, own))
-    count = min(space.size_with(there), LARGEST) if wanted is None else space.counted(wanted, there)
+    wanted, named = plan.candidates, plan.sampler if sampler is None else sampler
+    count = counted(list(after(there, own)), space, wanted, named)
+    if sampler is not None:
+        return OptunaCandidates(OptunaSource(own, space, count, sampler, plan.seed, dict(enumerate(known())), before))
     points = sobol(space, plan.seed) if plan.sampler == SOBOL else _at_random(space, plan.seed)
     source = Drawn(own, points, count, before)
     source.more(max(0, (least + CHUNK if wanted is None else count) - len(source.params)))
-    return Candidates(source)
+    return DrawnCandidates(source)
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:

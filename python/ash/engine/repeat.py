@@ -26,7 +26,7 @@ from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, spa
 from ash.journal.journal import Facts
 from ash.models.decision import read_threshold
 from ash.models.model_pool import MOST_DRAWS
-from ash.options import LARGEST, Caller, FunctionOptions, Options, RunOptions, recorded_options
+from ash.options import LARGEST, Caller, FunctionOptions, Options, RunOptions, optuna_sampler_of, recorded_options
 from ash.run_record import FUNCTION, TUNE, RunRecord, check_record, of_another
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.hyperparameters import Params
@@ -208,6 +208,7 @@ def repeated(
         scoring=scoring,
         final=None if size is None else Final(size, bool(record.arguments.get("refit")), threshold),
         record=record,
+        sampler=optuna_sampler_of(given["config"]),
     )
 
 

@@ -144,6 +144,9 @@ def _ended(
         tuner = _tuner(run, data, trees, dispatcher.mailbox)
         log.watch(lambda: run.has_failed)
         log.restore(tuner, candidates.params, plan)
+        with log.replaying():
+            while tuner.wanted and len(candidates.params) < log.begun:
+                tuner.provide(candidates.more(tuner.wanted, tuner.jobs))
         _warn_of_one_rung(run, tuner)
         reporter.start(_description(run, tuner), log)
         loop = EventLoop(tuner, candidates, plan, log, reporter, dispatcher, run.scorers, trees, asked.record)
@@ -269,7 +272,7 @@ def _planned(X: Any, prepared: Prepared, log: NullNetworkJournal, started: float
     log.grow(space)
     begin = portfolio(draft.task, len(split.folds[0].training))
     first = read_first(asked.first, space, draft.candidates)
-    candidates = draw(space, draft, begin, log.begun, partial(log.drawn, space), first, log.before)
+    candidates = draw(space, draft, begin, log.begun, partial(log.drawn, space), first, log.before, asked.sampler)
     refit = refits(asked.final, split)
     drawn = candidates.settings()
     if candidates.ahead == 0:  # guided draws: only few are drawn so far, so add random ones

@@ -49,6 +49,8 @@ class Asked:
         one fold, and trained on all rows with several folds.
     record : RunRecord, optional
         The record of the run to repeat, which has determined all other attributes.
+    sampler : optuna.samplers.BaseSampler, optional
+        The Optuna sampler that proposes the candidates.
     """
 
     options: Options
@@ -61,6 +63,7 @@ class Asked:
     scoring: Scoring | None = None
     final: Final | None = None
     record: RunRecord | None = None
+    sampler: Any = None
 
 
 @dataclass(frozen=True, eq=False)

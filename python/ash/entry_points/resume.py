@@ -53,7 +53,7 @@ def resume(
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
         Fields that replace those of the call that began the run, such as a larger `epoch_limit`. Fields on which
-        results depend must have the same values.
+        results depend must have the same values. An Optuna sampler must be passed again, as it was before the run.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def resume(
     space, begun, lost = begun_with(file)
     again = {"metric": metric, "validation": validation, "cv": cv}
     for name in lost:
-        if again[name] is None:
+        if {**again, **changes}.get(name) is None:
             raise SettingError(
                 f"{name}=None: pass {GIVEN_AGAIN[name]} that the run started with; a journal does not store it"
             )

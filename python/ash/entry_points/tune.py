@@ -14,7 +14,7 @@ from ash.engine.stages import Asked
 from ash.executors.executor_argument import pool_of
 from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
-from ash.options import CONFIG_FIELDS, SearchConfig, read_options
+from ash.options import CONFIG_FIELDS, SearchConfig, optuna_sampler_of, read_options
 from ash.result import Result, interruption
 from ash.run_record import TUNE, RunRecord
 from ash.scoring.fold_scoring import read_scoring
@@ -127,6 +127,7 @@ def tune(
         seed = seed_of(file) if seed is None else seed
         options = read_options("tune", {**given, "metric": core_metric, "seed": seed})
         about = {"space": space, "first": first, "validation": validation, "cv": cv, "scoring": scoring}
+        about["sampler"] = optuna_sampler_of(config)
         asked = Asked(options=options, call=asked_of(TUNE, given, options), **about)
     else:
         asked = repeated("tune", tune, {**given, "space": space, "first": first, "seed": seed}, record)

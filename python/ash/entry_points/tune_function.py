@@ -36,12 +36,13 @@ from ash.options import (
     FunctionPlan,
     SearchConfig,
     read_function_options,
+    read_sampler,
     virtual_workers,
     warn_of_one_rung,
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
-from ash.sampling import count_of, read_sampler
+from ash.sampling import count_of
 from ash.space.domains import integers
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params

@@ -15,9 +15,8 @@ from ash.sampling import (
     OptunaSource,
     Source,
     Story,
-    count_of,
+    counted,
     draw_moves,
-    has_levels_alone,
     is_asked,
     sobol,
 )
@@ -34,7 +33,7 @@ class AdaptiveTrials(Adaptive):
     """
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullFunctionJournal) -> None:
-        super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, NullFunctionJournal())
+        super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed)
         self._recorded = dict(journal.params)
         self.params = [{TRIAL: number, GIVEN: params} for number, params in enumerate(first[:count])]
         self._stories: dict[int, Story] = {}
@@ -79,15 +78,11 @@ def source_of(
         return _numbered(first, options, sampler, journal)
     before = journal.before
     journal.check_params(space)
-    there = list(after(list(before.values()), first))
-    if options.candidates is not None and has_levels_alone(space, sampler):
-        count = space.counted(options.candidates, there)
-    else:
-        count = count_of(there, space, options.candidates, sampler)
+    count = counted(list(after(list(before.values()), first)), space, options.candidates, sampler)
     if is_asked(sampler):
-        return OptunaSource(first, space, count, sampler, options.seed, journal)
+        return OptunaSource(first, space, count, sampler, options.seed, journal.params, before)
     if sampler == ADAPTIVE:
-        return Adaptive(first, space, count, options.seed, journal)
+        return Adaptive(first, space, count, options.seed, journal.params, before)
     points = space.stream(options.seed) if sampler == RANDOM else sobol(space, options.seed)
     return Drawn(first, points, count, before)
 

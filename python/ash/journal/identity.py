@@ -49,6 +49,7 @@ from ash.options import (
     CANDIDATES,
     CONFIG_FIELDS,
     RANDOM,
+    SAMPLERS,
     TREES,
     FunctionOptions,
     Options,
@@ -57,6 +58,7 @@ from ash.options import (
     option_names,
     option_table,
     read_config,
+    sampler_name,
 )
 from ash.result import FunctionResult
 from ash.run_record import DIGITS, FUNCTION, TUNE
@@ -72,7 +74,12 @@ OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if opti
 """Arguments of `ash.tune` that are repeated as given, since their resolved values depend on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated with their checked values."""
-GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
+GIVEN_AGAIN = {
+    "metric": "the function that scores",
+    "validation": "the validation table (X, y)",
+    "cv": "the splitter",
+    "sampler": "an Optuna sampler in the config, equal to the one",
+}
 """Arguments whose values a journal may be unable to store, each with the description of what the user must pass
 again."""
 PARTS = ("training", "validation")
@@ -224,6 +231,9 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     told = {name: given.get(name) for name in OPEN}
     plain = {name: _plain(value) for name, value in told.items() if value is None or isinstance(value, Real | str)}
     lost = sorted(told.keys() - plain.keys())
+    if options.sampler not in SAMPLERS:
+        del arguments["sampler"]
+        lost.append("sampler")
     return {"by": by, "arguments": {**arguments, **plain}, "given again": lost}
 
 
@@ -276,7 +286,7 @@ def facts_of_function(train: Any, costs: Any, sampler: Any, first: Sequence[Para
         **train.identity(),
         "function": name_of(train.original),
         "costs": _costs(costs),
-        "sampler": sampler if isinstance(sampler, str) else type(sampler).__qualname__,
+        "sampler": sampler_name(sampler),
         "first": f"{len(first)} configurations, {hash_of(repr(list(map(key_of, first))))}" if first else None,
     }
 

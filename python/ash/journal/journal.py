@@ -204,6 +204,10 @@ class NullNetworkJournal(NullJournal):
         The core's results after that are ignored.
         """
 
+    def replaying(self) -> AbstractContextManager[None]:
+        """Return a context manager in which candidates of earlier calls are drawn, so that their jobs are replayed."""
+        return nullcontext()
+
     def completing(self) -> AbstractContextManager[None]:
         """Return a context manager in which missing networks are retrained; entering it first writes new results.
 

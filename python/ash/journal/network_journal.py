@@ -9,7 +9,7 @@ Threads: used only by the calling thread; the other threads continue training wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import count, takewhile
 from typing import Any
@@ -86,8 +86,12 @@ class NetworkJournal(OpenJournal, NullNetworkJournal):
         with sound(self._file.path):
             found = [self._recorded[number] for number in takewhile(self._recorded.__contains__, count())]
             for number, params in enumerate(found):
-                if number not in self.before and not space.has(params):
-                    raise ValueError(f"candidate {number} is not in the space")
+                if number in self.before or space.has(params):
+                    continue
+                try:
+                    space.read(params)  # an Optuna sampler proposes numbers between levels, too
+                except SettingError as error:
+                    raise ValueError(f"candidate {number} is not in the space: {error}") from error
             return found
 
     def watch(self, failed: Callable[[], bool]) -> None:
@@ -120,6 +124,10 @@ class NetworkJournal(OpenJournal, NullNetworkJournal):
             with self._file.failing():
                 if self._file.is_kept and self._file.save(changes):
                     self._states.committed()
+
+    def replaying(self) -> AbstractContextManager[None]:
+        """Return a context manager that raises JournalCorrupt if a recorded state does not fit its candidate."""
+        return sound(self._file.path)
 
     @contextmanager
     def completing(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ from ash.metrics import Task
 from ash.models.decision import AUTO, read_threshold
 from ash.models.model import Model, Outputs, normalized
 from ash.models.model_pool import MOST_DRAWS
-from ash.options import CONFIG_FIELDS, SearchConfig, read_options
+from ash.options import CONFIG_FIELDS, SearchConfig, optuna_sampler_of, read_options
 from ash.result import Result, interruption
 from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
@@ -132,6 +132,7 @@ class _Estimator(Configured):
             sort=True,
             scoring=scoring,
             final=Final(size, yes_or_no("refit", self.refit), threshold),
+            sampler=optuna_sampler_of(self.config),
         )
 
     def predict(self, X: Any) -> NDArray[Any]:

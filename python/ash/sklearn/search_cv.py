@@ -39,11 +39,12 @@ from ash.options import (
     WORKER_TIMEOUT,
     SearchConfig,
     read_config,
+    read_sampler,
     warn_of_one_rung,
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
-from ash.sampling import count_of, read_sampler
+from ash.sampling import count_of
 from ash.sklearn.cv_results import JobInfo, ResultRow, ResultTable, best_rows, read_info, search_results
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, threads_of
 from ash.sklearn.estimator_space import examples_of, read_estimator_space
