@@ -6,7 +6,6 @@ explains why, and its journal can be continued.
 
 import multiprocessing
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -16,9 +15,8 @@ import pytest
 
 import ash
 from ash.executors import job_pool
-from callback_help import After
 from executor_help import BAD, Wrapped, expected, tuned
-from fault_help import HANG_SECONDS, LONG
+from fault_help import HANG_SECONDS
 
 ENDED = r"^(candidate \d+ failed in rung 0 on 3 workers|the executor (is broken|accepts no more jobs: \w*Broken))"
 
@@ -60,16 +58,6 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
 def test_f100_a_pool_that_cannot_start_ends_the_run(make: Callable[..., Executor]) -> None:
     with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailed, match=r"is broken|no more"):
         tuned(executor=executor)
-
-
-def test_f100_shutting_down_a_pool_during_a_run_ends_the_run(tmp_path: Path) -> None:
-    """Use a shutdown that cancels jobs not yet started; the executor then accepts no new jobs."""
-    path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
-
-    shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
-    with pytest.raises(ash.ExecutorFailed, match="the executor accepts no more jobs: RuntimeError: cannot schedule"):
-        tuned(executor=executor, journal=path, callbacks=[shut], **LONG)
-    assert tuned(threads=2, journal=path, **LONG).digest == tuned(threads=1, **LONG).digest
 
 
 def test_f97_cancelled_jobs_are_repeated() -> None:
@@ -141,20 +129,3 @@ def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None
     with ThreadPoolExecutor(1) as own:
         result = tuned(executor=Wrapped(submit), threads=2, **greedy)
     assert release.is_set() and result.ended == "finished"
-
-
-def test_f98_a_slow_worker_does_not_change_the_result() -> None:
-    """Let every third job take a hundred times as long as the others."""
-
-    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
-        def timed() -> Any:
-            began = time.monotonic()
-            answer = function(*arguments)
-            if number % 3 == 0:
-                time.sleep(min(1.0, 100 * (time.monotonic() - began)))
-            return answer
-
-        future: Future[Any] = threads.submit(timed)
-        return future
-
-    assert tuned(executor=Wrapped(submit), threads=3).digest == expected()
