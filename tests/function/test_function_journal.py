@@ -190,6 +190,20 @@ def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: p
     assert max(job.end for job in longer.jobs) <= longer.wall_seconds and longer.wall_seconds >= 200
 
 
+def test_a_greedy_run_in_threads_keeps_every_result(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    seen: list[tuple[int, int]] = []
+    for jobs in (5, 9, 13):
+        told = list(keys(broken(path, jobs, function=wait, threads=2, **GREEDY)))
+        order = rows(path, "SELECT candidate, rung FROM steps WHERE finished ORDER BY number")
+        assert not set(told) & set(seen) and set(told) <= set(order) and order[: len(seen)] == seen
+        seen = order
+    result = tune(path, function=wait, threads=2, **GREEDY)
+    assert list(keys(result.jobs))[: len(seen)] == seen and result.ended == "finished"
+    again = tune(path, function=wait, threads=1, **GREEDY)
+    assert outcome(again) == outcome(result)
+
+
 @pytest.mark.filterwarnings(*FAILURES)
 def test_failures_are_recorded_as_results(tmp_path: Path) -> None:
     calls = []

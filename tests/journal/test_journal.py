@@ -74,6 +74,18 @@ def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Pat
         run(path, candidates=8)
 
 
+def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.ash"
+    endless = {"candidates": None, "space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=20_000))}
+    first = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=100)
+    assert first.ended == "time_limit"
+    over = run(path, **endless, time_limit=100)
+    assert over.ended == "time_limit" and len(over.jobs) == len(first.jobs)
+    longer = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=200)
+    assert longer.ended == "time_limit" and len(longer.jobs) >= len(first.jobs) + 5
+    assert max(job.end for job in longer.jobs) <= longer.wall_seconds
+
+
 def test_a_greedy_run_keeps_every_result_and_repeats_running_jobs(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = stopped(path, 12, schedule="greedy")
