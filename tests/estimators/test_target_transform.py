@@ -182,6 +182,15 @@ def test_the_model_is_the_same_on_any_number_of_threads_and_in_a_repetition(
     assert any(each["target_transform"] == "log" for each in one.result_.params)
 
 
+@pytest.mark.filterwarnings("ignore:.*rows are equal to other rows, which chance does not explain")
+def test_integer_weights_equal_repeated_rows() -> None:
+    times = np.arange(800) % 3
+    given: dict[str, Any] = {"space": LOG, "candidates": 4, "random_state": 0}
+    weighted = ash.ASHRegressor(**given).fit(X[TRAIN], PRICE[TRAIN], sample_weight=times)
+    repeated = ash.ASHRegressor(**given).fit(X[TRAIN].repeat(times, 0), PRICE[TRAIN].repeat(times))
+    assert weighted.result_.digest == repeated.result_.digest
+
+
 @pytest.mark.parametrize("ensemble", [1, 8])
 @pytest.mark.parametrize("transform", ["none", "log"])
 def test_files_pickles_and_exports_predict_the_same(transform: str, ensemble: int, tmp_path: Path) -> None:

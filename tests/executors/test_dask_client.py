@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 import ash
 from ash.executors import dask_pool
 from config_help import configured
-from executor_help import digits, expected, tuned
+from executor_help import climb, digits, expected, tuned
 from fault_help import wait_until
 
 
@@ -137,3 +138,17 @@ def test_f99_another_version_is_refused(client: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(dask_pool, "versions", lambda: own._replace(numpy="1.0"))
     with pytest.raises(ash.ExecutorFailed, match=r"the worker .* has ash .* this process ash .* and numpy 1\.0"):
         tuned(executor=client)
+
+
+def napping(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    time.sleep(0.25)
+    return climb(params, epochs, state)
+
+
+def test_the_workers_of_a_function_are_shown(
+    client: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
+    ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, progress=True)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "; workers: 2, jobs on their way: " in line]
+    assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4

@@ -55,6 +55,13 @@ def test_other_options_give_the_same_results_as_in_threads(given: dict[str, Any]
     assert np.array_equal(found.model.predict_proba(X), wanted.model.predict_proba(X))
 
 
+def test_kept_networks_match_those_of_a_run_in_threads() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        found, wanted = tuned(executor=executor).kept, tuned(threads=2).kept
+    assert found is not None and wanted is not None and found.candidates == wanted.candidates
+    assert np.array_equal(found.predictions, wanted.predictions)
+
+
 def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
     """Simulate two processes that run two jobs each, in turn.
 

@@ -6,6 +6,7 @@ explains why, and its journal can be continued.
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -129,3 +130,20 @@ def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None
     with ThreadPoolExecutor(1) as own:
         result = tuned(executor=Wrapped(submit), threads=2, **greedy)
     assert release.is_set() and result.ended == "finished"
+
+
+def test_f98_a_slow_worker_does_not_change_the_result() -> None:
+    """Let every third job take a hundred times as long as the others."""
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        def timed() -> Any:
+            began = time.monotonic()
+            answer = function(*arguments)
+            if number % 3 == 0:
+                time.sleep(min(1.0, 100 * (time.monotonic() - began)))
+            return answer
+
+        future: Future[Any] = threads.submit(timed)
+        return future
+
+    assert tuned(executor=Wrapped(submit), threads=3).digest == expected()

@@ -336,6 +336,19 @@ CPUS = len(os.sched_getaffinity(0))
 """
 
 
+@pytest.mark.parametrize("backend", ["loky", "threading"], ids=lambda backend: f"F81-{backend}")
+def test_joblib_workers_share_the_processors(backend: str) -> None:
+    code = f"""
+import joblib
+if __name__ == "__main__":
+    with joblib.parallel_config(backend="{backend}", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(threads_of)(-1) for n in range(4))
+    assert all(2 * count <= max(2, CPUS) for count in found), found
+    print("shared", joblib.Parallel(2, "{backend}")(joblib.delayed(threads_of)(None) for n in range(2)))
+"""
+    assert run(THREADS_OF + code) == "shared [1, 1]"
+
+
 @pytest.mark.parametrize("processes", [True, False], ids=["F81-dask-processes", "F81-dask-threads"])
 def test_dask_workers_share_the_processors(processes: bool, digest: str, tmp_path: Path) -> None:
     code = f"""

@@ -180,6 +180,29 @@ def test_folds_of_the_only_job_run_in_parallel() -> None:
         assert idle.each(lambda item: (meet.wait(SOON), item)[1], [4, 5, 6]) == [4, 5, 6]
 
 
+def test_folds_never_run_in_more_threads_than_given() -> None:
+    idle, lock, busy, most = IdleThreads(3), threading.Lock(), [0], [0]
+
+    def fold(item: int) -> int:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        time.sleep(0.001)
+        with lock:
+            busy[0] -= 1
+        return item
+
+    def job(_: int) -> list[int]:
+        with idle.job():
+            return idle.each(fold, range(7))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(job, range(20))) == [list(range(7))] * 20
+    # Each job that starts while a helper thread runs a fold adds one running thread until that fold ends.
+    assert most[0] <= 5
+    assert idle._busy == 0
+
+
 def test_there_are_no_helpers_if_every_thread_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IdleThreads, "_help", lambda self, work: pytest.fail("a helper was started"))
     idle, own = IdleThreads(2), threading.get_ident()
