@@ -1,12 +1,9 @@
 """Tests callbacks: the events that they receive, their order and thread, how they end a run, and errors in them."""
 
-import contextlib
 import copy
 import pickle
 import re
 import threading
-import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,10 +104,7 @@ SHORT = SimpleNamespace(on_job=lambda job: None)
         (ash.Callback, "callbacks must be an object, got the class Callback: pass Callback()"),
         ("abc", "callbacks must be a callback, with at least one of on_start, on_job, on_end, on_error, got 'abc'"),
         ([ash.Callback], "callbacks[0] must be an object, got the class Callback: pass Callback()"),
-        (
-            [ash.Callback(), 3],
-            "callbacks[1] must be a callback, with at least one of on_start, on_job, on_end, on_error, got 3",
-        ),
+        ([ash.Callback(), 3], "callbacks[1] must be a callback, with at least one of .*, got 3"),
         (SHORT, "callbacks.on_job takes (job), but must take (job, params)"),
         ([ash.Callback(), SHORT], "callbacks[1].on_job takes (job), but must take (job, params)"),
     ],
@@ -221,16 +215,6 @@ def test_dispatch_stops_at_its_time_limit_and_continues_later(monkeypatch: pytes
 # Errors
 
 
-def ticks_of_threads() -> dict[int, int]:
-    """Return the number of clock ticks for which each thread of this process has run."""
-    ticks = {}
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # the thread has ended
-            words = (task / "stat").read_text().rpartition(")")[2].split()
-            ticks[int(task.name)] = int(words[11]) + int(words[12])
-    return ticks
-
-
 @pytest.mark.parametrize(("method", "error"), [("on_start", LookupError("no experiment")), ("on_job", SystemExit(3))])
 def test_an_error_in_on_start_or_an_exit_in_on_job_is_raised_unchanged(method: str, error: BaseException) -> None:
     before, after = Diary(), Diary()
@@ -269,17 +253,6 @@ def test_an_error_or_ctrl_c_in_on_end_does_not_lose_the_result(error: BaseExcept
     with pytest.warns(UserWarning, match=text):
         result = tuned(before, Failing("on_end", error), after)
     assert before.pages[-1] == after.pages[-1] == ("end", result)
-
-
-def test_no_thread_trains_after_an_error() -> None:
-    tune()  # in this run OpenMP starts its threads, which stay idle afterward
-    ours = ticks_of_threads().keys()
-    with pytest.raises(SystemExit):
-        endless(Failing("on_job", SystemExit()))
-    before = ticks_of_threads()
-    time.sleep(1)  # a training thread would run for 100 ticks; an idle library thread runs for almost none
-    now = ticks_of_threads()
-    assert {thread: ran for thread, ran in now.items() if thread not in ours and ran > before.get(thread, 0) + 2} == {}
 
 
 @pytest.mark.parametrize(
@@ -371,16 +344,6 @@ def test_a_single_callback_needs_no_list() -> None:
 
 
 # Estimators
-
-
-def test_an_estimator_calls_its_callbacks() -> None:
-    x, y = table(200)
-    diary = Diary()
-    fitted = classifier(callbacks=[diary]).fit(x, y)
-    run = diary.pages[0][1]
-    assert diary.pages[-1] == ("end", fitted.result_) and run.model is fitted.model_
-    assert len(diary.jobs) == len(fitted.result_.jobs)
-    assert fitted.result_.digest == classifier().fit(x, y).result_.digest
 
 
 def test_clones_get_separate_callbacks() -> None:

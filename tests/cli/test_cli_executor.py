@@ -126,10 +126,7 @@ def test_mpi_ranks_run_the_jobs(processes: int, words: str, threads: int, digest
 def test_an_error_under_mpi_is_one_line_from_ash_tune(tmp_path: Path) -> None:
     for words, line in [
         (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 MPI ranks exclude each other: use one of them"),
-        (
-            ["wine", "--threads", "3", "--threads-per-worker", "2"],
-            "ash-tune: error: --threads-per-worker 2 and --threads 3 exclude each other: give one of them",
-        ),
+        (["wine", "--threads", "3", "--threads-per-worker", "2"], "ash-tune: error: --threads-per-worker 2 and"),
         (["none.csv"], "ash-tune: error: none.csv: no such file (and none of "),
     ]:
         done = ran(tmp_path, 2, *words)

@@ -252,14 +252,3 @@ def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: py
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
     # no other job of joblib runs during the refit, so the refit may use all CPUs
     assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)
-
-
-def test_joblib_threads_fit_and_predict_at_the_same_time() -> None:
-    """Run more than one fit at once, and predict with one estimator in more than one thread."""
-    fits = joblib.Parallel(n_jobs=4, backend="threading")(
-        joblib.delayed(digest)(classifier(random_state=seed % 2), X, Y) for seed in range(8)
-    )
-    assert fits == [digest(classifier(random_state=seed % 2), X, Y) for seed in range(8)]
-    fitted = classifier().fit(X, Y)
-    predicted = joblib.Parallel(n_jobs=4, backend="threading")(joblib.delayed(fitted.predict)(X) for _ in range(16))
-    assert all(np.array_equal(one, fitted.predict(X)) for one in predicted)

@@ -244,7 +244,9 @@ def test_a_scorer_sees_the_scikit_learn_configuration_of_the_caller() -> None:
 # Errors
 
 
-@pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration(), GeneratorExit()]
+)
 def test_an_error_in_a_scorer_ends_the_run(error: BaseException) -> None:
     """F48, F86: check that the error is raised at once, the scorer is not called again, and no thread keeps running."""
     before = threading.active_count()
@@ -262,13 +264,6 @@ def test_an_error_in_a_scorer_ends_the_run(error: BaseException) -> None:
     assert raised.value is error and len(calls) == 3
     assert threading.active_count() == before and not hasattr(estimator, "result_")
     assert classifier().fit(X, Y).best_score_ > 0
-
-
-def test_a_scorer_may_fit_other_estimators() -> None:
-    def scorer(estimator: Any, X: Any, y: Any) -> float:
-        return float(classifier(candidates=2, scoring=get_scorer("f1_macro"), n_jobs=1).fit(X, y).best_score_)
-
-    assert 0 <= classifier(candidates=2, scoring=scorer).fit(X, Y).best_score_ <= 1
 
 
 @pytest.mark.parametrize(
@@ -319,11 +314,7 @@ def test_invalid_scorers_are_refused(scoring: Any) -> None:
         (regressor(scoring="neg_log_loss"), (XR, YR), "scoring='neg_log_loss' does not fit regression; give one of r2"),
         (classifier(scoring="r2"), (X, Y), "scoring='r2' does not fit classification; give one of accuracy"),
         (regressor(scoring="neg_brier_score"), (XR, YR), "scoring='neg_brier_score' cannot score these rows: "),
-        (
-            classifier(scoring="recall"),
-            (X, np.array(["no", "yes"])[Y]),
-            "scoring='recall' cannot score these rows: pos_label=1 is not a valid label",
-        ),
+        (classifier(scoring="recall"), (X, np.array(["no", "yes"])[Y]), "cannot score these rows: pos_label=1 is"),
         (classifier(scoring="recall"), (X3, Y3), "scoring='recall' cannot score these rows: Target is multiclass"),
         (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is for 2 classes, but y has 3; give 'f1_macro'"),
         (classifier(scoring="f1"), (X, Y + 2), "'f1' needs a positive class, but y has the labels 2 and 3"),

@@ -328,8 +328,8 @@ def test_unseen_levels_share_a_bucket_or_are_refused() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_a_class_with_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
-    """F11: check that a warning says that the only row of a class is used for training."""
+def test_f11_a_class_with_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
+    """Check that a warning says that the only row of a class is used for training."""
     labels = np.where(np.arange(80) == 17, "rare", np.array(["no", "yes"])[Y])
     with pytest.warns(UserWarning, match="class 'rare' has a single row, which is used for training only"):
         fitted = classifier().fit(X, labels, weights)

@@ -250,10 +250,7 @@ def test_integer_weights_equal_repeated_rows() -> None:
         ({"loss": "quantile"}, "loss='quantile' and quantile=None do not fit together: pass quantile="),
         ({"quantile": 0.5}, "loss='squared_error' and quantile=0.5 do not fit together: set loss='quantile'"),
         ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number from 0.000001 to 0.999999, got 1.0"),
-        (
-            {"loss": "gamma"},
-            "loss must be one of 'squared_error', 'absolute_error', 'quantile', 'poisson', got 'gamma'",
-        ),
+        ({"loss": "gamma"}, "loss must be one of 'squared_error', 'absolute_error', .*, got 'gamma'"),
     ],
 )
 def test_invalid_settings_are_refused(given: dict[str, Any], message: str) -> None:

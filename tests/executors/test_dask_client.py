@@ -145,16 +145,6 @@ def napping(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int
     return climb(params, epochs, state)
 
 
-def test_a_function_is_tuned_on_a_cluster(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    scattered = []
-    scatter = client.scatter
-    monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
-    given: dict[str, Any] = {"candidates": 16, "costs": lambda params, epochs: epochs, "progress": False}
-    found = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, executor=client, **configured(given))
-    wanted = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, threads=1, **configured(given))
-    assert found.digest == wanted.digest and found.threads == 4 and len(scattered) == 1
-
-
 def test_the_workers_of_a_function_are_shown(
     client: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

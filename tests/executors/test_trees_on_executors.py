@@ -16,16 +16,14 @@ import loky
 import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.metrics import accuracy_score, make_scorer
 
 import ash
 from ash._utils.installation import is_installed
 from ash.executors import jobs
 from ash.space.hyperparameters import model_of
-from callback_help import INTERRUPTED, After, TimeIsUp, press_ctrl_c
+from callback_help import INTERRUPTED, After, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target
-from fault_help import HANG_SECONDS
 from mpi_help import run_script
 
 ALL = ["network", "lightgbm", *(["catboost"] if is_installed("catboost") else [])]
@@ -130,14 +128,6 @@ def test_an_interrupted_run_is_resumed_on_another_executor(pools: dict[str, Any]
     assert outcome(fitted("folds", n_jobs=1, journal=journal, **given), tmp_path) == wanted
 
 
-def test_a_time_limit_ends_a_run_of_trees_on_an_executor(
-    pools: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit = {"time_limit": HANG_SECONDS, "callbacks": TimeIsUp(monkeypatch, HANG_SECONDS)}
-    found = fitted("one split", executor=pools["processes"], models=ALL[1:], candidates=64, **limit)
-    assert found.result_.ended == "time_limit" and 5 <= len(found.result_.jobs) < 64
-
-
 @pytest.mark.faults
 def test_f93_dead_dask_workers_do_not_change_trees(wanted: Any, tmp_path: Path) -> None:
     with (
@@ -182,8 +172,3 @@ def test_the_memory_of_trees_is_counted_with_an_executor(monkeypatch: pytest.Mon
     with pytest.raises(ash.DataError) as alone:
         fitted("one split", **given)
     assert str(elsewhere.value) == str(alone.value)
-
-
-def test_a_scoring_function_is_refused_with_trees_too() -> None:
-    with ThreadPoolExecutor(1) as executor, pytest.raises(ash.SettingError, match="cannot be sent to the workers"):
-        fitted("one split", executor=executor, scoring=make_scorer(accuracy_score))

@@ -187,37 +187,6 @@ def test_f07_integers_beyond_double_precision_are_rounded() -> None:
     assert result.best_score == pytest.approx(quick(X, Y).best_score, abs=0.1)
 
 
-def test_f11_a_class_with_one_row_is_kept() -> None:
-    """Check that the class has its column of probabilities, whichever part of the split contains its only row."""
-    y = Y.copy()
-    y[7] = 2
-    with pytest.warns(UserWarning, match=r"class"):
-        result = quick(X, y)
-    assert result.model.classes_.tolist() == [0, 1, 2]
-    assert result.model.predict_proba(X).shape == (60, 3)
-
-
-@pytest.mark.parametrize(
-    ("y", "expected"),
-    [
-        pytest.param(labels(["no", "yes"]), ["no", "yes"], id="F12-str"),
-        pytest.param(labels(["no", "yes"], object), ["no", "yes"], id="F12-object"),
-        pytest.param(labels([False, True]), [False, True], id="F12-bool"),
-        pytest.param(labels([7, -40]), [-40, 7], id="F12-gaps"),
-        pytest.param(labels([-1, 1]), [-1, 1], id="F12-signs"),
-        pytest.param(labels([1, 2], np.uint8), [1, 2], id="F12-uint8"),
-        pytest.param(labels([0.0, 1.0]), [0.0, 1.0], id="F12-whole-floats"),
-    ],
-)
-def test_labels_keep_their_type(y: np.ndarray, expected: list[Any]) -> None:
-    result = quick(X, y, task="classification")
-    assert result.model.classes_.tolist() == expected
-    predictions = result.model.predict(X)
-    assert predictions.dtype == y.dtype or y.dtype == object
-    assert set(predictions.tolist()) <= set(expected)
-    assert (predictions == y).mean() > 0.6
-
-
 def test_f12_categorical_labels_are_predicted() -> None:
     result = quick(X, pandas.Series(labels(["no", "yes"]), dtype="category"))
     assert result.model.classes_.tolist() == ["no", "yes"]

@@ -16,9 +16,8 @@ import pytest
 
 import ash
 from ash.executors import job_pool
-from callback_help import After
 from executor_help import BAD, Wrapped, expected, tuned
-from fault_help import HANG_SECONDS, LONG
+from fault_help import HANG_SECONDS
 
 ENDED = r"^(candidate \d+ failed in rung 0 on 3 workers|the executor (is broken|accepts no more jobs: \w*Broken))"
 
@@ -60,16 +59,6 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
 def test_f100_a_pool_that_cannot_start_ends_the_run(make: Callable[..., Executor]) -> None:
     with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailed, match=r"is broken|no more"):
         tuned(executor=executor)
-
-
-def test_f100_shutting_down_a_pool_during_a_run_ends_the_run(tmp_path: Path) -> None:
-    """Use a shutdown that cancels jobs not yet started; the executor then accepts no new jobs."""
-    path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
-
-    shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
-    with pytest.raises(ash.ExecutorFailed, match="the executor accepts no more jobs: RuntimeError: cannot schedule"):
-        tuned(executor=executor, journal=path, callbacks=[shut], **LONG)
-    assert tuned(threads=2, journal=path, **LONG).digest == tuned(threads=1, **LONG).digest
 
 
 def test_f97_cancelled_jobs_are_repeated() -> None:

@@ -153,24 +153,6 @@ def test_a_child_forked_during_a_run_of_a_function_can_exit(way: str, kind: str,
     assert run(code, folder=tmp_path) == f"{status}\nTrue"
 
 
-def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:
-    code = """
-import ash.sklearn.estimators
-from sklearn.base import clone
-for error in (SystemExit(3), KeyboardInterrupt(), GeneratorExit()):
-    def scorer(estimator, X, y, error=error):
-        raise error
-    try:
-        ash.ASHClassifier(small_space(), candidates=4, scoring=scorer, random_state=0).fit(X, Y)
-    except BaseException as caught:
-        assert type(caught) is type(error), caught
-    else:
-        raise AssertionError("no error")
-print(threading.active_count())
-"""
-    assert run(code) == "1"
-
-
 def test_f87_scorers_and_callbacks_may_import_log_lock_and_call_ash() -> None:
     code = """
 import logging, io

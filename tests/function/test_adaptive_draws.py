@@ -1,8 +1,6 @@
 """Tests the default source of candidates: random draws, and draws near good candidates."""
 
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,7 @@ from ash.history.json_files import space_story
 from ash.journal.journal import NullFunctionJournal
 from ash.sampling import Adaptive
 from ash.space.hyperparameters import Params
-from config_help import configured
-from function_help import FAILURES, SPACE, cost, run
-from function_journal_help import GREEDY, broken, looked_at, tune
-from journal_help import copy, rows
+from function_help import FAILURES, run
 
 FLAT = ash.FunctionSpace(x=ash.uniform(0, 1), rate=ash.log(1e-3, 1, levels=31), kind=["a", "b", "c"], fixed=7)
 NESTED = ash.FunctionSpace(
@@ -124,37 +119,6 @@ def test_moved_numbers_stay_in_their_domain() -> None:
     assert ash.uniform(2, 2).moved(2.0, 0.5) == 2
 
 
-@pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 2, "executor": "processes"}], ids=str)
-def test_a_run_with_costs_is_the_same_in_threads_and_processes(places: dict[str, Any]) -> None:
-    expected = run(costs=cost, candidates=60, threads=1)
-    found = run(costs=cost, candidates=60, workers=expected.record.settings["workers"], **places)
-    assert found.digest == expected.digest and found.params == expected.params
-    assert run(costs=cost, candidates=60, record=found.record, **places).digest == expected.digest
-    random = run(costs=cost, candidates=60, threads=1, sampler="random")
-    assert random.params == tuple(ash.FunctionSpace(**SPACE).sample(60, 3)) != found.params
-    assert found.params[:8] == random.params[:8]
-
-
-@pytest.mark.parametrize("greedy", [False, True])
-def test_an_interrupted_run_draws_like_an_uninterrupted_one(
-    greedy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_at(monkeypatch)
-    given: dict[str, Any] = GREEDY if greedy else {}
-    path = tmp_path / "run.ash"
-    broken(path, 25, candidates=60, **given)
-    assert 8 < len(rows(path, "SELECT * FROM candidates")) < 60
-    again = copy(path, tmp_path / "copy.ash")
-    expected = tune(None, candidates=60, threads=1, **given)
-    for journal in (path, again):
-        found = tune(journal, candidates=60, threads=1, **given)
-        assert found.digest == expected.digest and found.params == expected.params
-    more, whole = (tune(each, candidates=90, threads=1, **given) for each in (path, None))
-    if not greedy:
-        assert more.digest == whole.digest
-    assert more.params[:60] == expected.params
-
-
 def test_random_search_and_synchronous_halving_draw_at_random() -> None:
     for algorithm in ("random", "sh"):
         found = run(algorithm=algorithm, threads=1, max_rungs=3)
@@ -172,20 +136,6 @@ def test_failures_are_not_ranked() -> None:
     result = run(function, candidates=90, threads=1)
     late = [params["x"] for number, params in enumerate(result.params) if number > 30 and number % 3]
     assert result.failures and sum(x <= 0.4 for x in late) > 0.55 * len(late)
-
-
-def test_adaptive_draws_find_more_than_random_ones() -> None:
-    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
-        return -sum((value - 0.3) ** 2 for value in params.values()) - 1 / epochs
-
-    space = {f"x{number}": ash.uniform(0, 1) for number in range(4)}
-
-    def best(seed: int, **given: Any) -> float:
-        settings = configured({"candidates": 100, "threads": 1, "seed": seed, "progress": False, **given})
-        return ash.tune_function(function, space, **settings).best_score
-
-    seeds = range(6)
-    assert sum(best(seed) > best(seed, sampler="random") for seed in seeds) >= 5
 
 
 # Optuna trials
@@ -219,19 +169,6 @@ def test_optuna_trials_are_drawn_near_good_ones() -> None:
     )
     kinds = {str(params["kind"]) for params in found.params}
     assert kinds == {"(1, 2)", "b", "None"}
-
-
-def test_optuna_trials_are_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at(monkeypatch)
-    costs, path = (lambda params, epochs: epochs), tmp_path / "run.ash"
-    expected = trials(costs=costs)
-    assert trials(costs=costs, threads=2).digest == expected.digest
-    assert trials(costs=costs, candidates=40, journal=path).params == expected.params[:40]
-    resumed = trials(costs=costs, journal=path)
-    assert resumed.digest == expected.digest and resumed.params == expected.params
-    given = [json.loads(text) for (text,) in rows(path, "SELECT params FROM candidates")]
-    assert sum("proposed" in params for params in given) > 10
-    assert trials(costs=costs, record=resumed.record).digest == expected.digest
 
 
 def test_other_samplers_are_refused_for_an_objective() -> None:

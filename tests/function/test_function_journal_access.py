@@ -1,11 +1,9 @@
 """Tests that a function's journal is refused if it is from a different run or was changed by another program."""
 
 import importlib.util
-import itertools
 import os
 import pickle
 import warnings
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,13 +12,12 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
+from ash.errors import JournalCorrupt, JournalError
 from ash.function.function_journal import FunctionJournal
-from ash.journal.database import Changes, Database, with_checksum
-from ash.journal.identity import name_of
+from ash.journal.database import with_checksum
 from fault_help import Canary
 from function_help import FAILURES, SPACE, cost, train, wait
-from function_journal_help import GREEDY, Counted, looked_at, outcome, tune
+from function_journal_help import GREEDY, Counted, outcome, tune
 from journal_help import change, rows
 from journal_help import run as run_networks
 
@@ -136,14 +133,6 @@ def test_a_changed_function_continues_with_a_warning(tmp_path: Path) -> None:
     assert max(job.score for job in result.jobs) > 1
 
 
-def test_functions_are_named() -> None:
-    class Object:
-        def __call__(self) -> None: ...
-
-    assert name_of(train) == "train" and name_of(partial(partial(train, 1), 2)) == "train"
-    assert name_of(Object()) == name_of(Object()) and name_of(Object()).endswith("Object") and name_of(None)
-
-
 def test_f70_a_reader_sees_the_progress_of_a_run_and_does_not_disturb_it(tmp_path: Path) -> None:
     path, seen = tmp_path / "run.ash", []
 
@@ -231,21 +220,6 @@ def test_impossible_records_are_damage_even_with_a_correct_hash(name: str, tmp_p
     )
     with pytest.raises(JournalCorrupt, match=message):
         tune(path, function=fails)
-
-
-def test_f62_a_run_may_continue_without_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    count, real = itertools.count(1), Database.write
-
-    def write(self: Database, changes: Changes) -> None:
-        if next(count) > 2:
-            raise JournalUnwritable("the disk is full")
-        real(self, changes)
-
-    looked_at(monkeypatch)
-    monkeypatch.setattr(Database, "write", write)
-    with pytest.warns(UserWarning, match="the disk is full; the run continues without its journal") as warned:
-        result = tune(ash.Journal(tmp_path / "run.ash", on_error="continue"))
-    assert outcome(result) == outcome(tune(None)) and len(warned) == 1
 
 
 def test_a_lost_journal_asks_for_no_look_after_a_job(tmp_path: Path) -> None:

@@ -188,25 +188,6 @@ def test_a_killed_fork_server_is_replaced() -> None:
     assert result.ended == "finished"
 
 
-ENDS: dict[str, tuple[Any, str]] = {
-    "status": (lambda: os._exit(3), "with exit status 3"),
-    "signal": (lambda: os.kill(os.getpid(), signal.SIGTERM), "by SIGTERM"),
-}
-
-
-@pytest.mark.parametrize("name", ENDS)
-def test_the_end_of_a_child_is_reported(name: str) -> None:
-    end, text = ENDS[name]
-
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if params["depth"] == 2:
-            end()
-        return train(params, epochs, state)
-
-    result = tune(None, function=function, candidates=12, **PROCESSES)
-    assert {failure.text for failure in result.failures} == {f"the process of the job ended {text}"}
-
-
 def test_a_job_that_closes_the_connection_is_killed() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 2:

@@ -289,13 +289,9 @@ def test_unrepeatable_records_are_refused(made: Any, words: str) -> None:
 def test_records_of_functions_and_tables_are_not_interchangeable() -> None:
     X, y = [[0.0], [1.0], [2.0], [3.0]] * 10, [0, 1, 1, 0] * 10
     table = ash.tune(X, y, candidates=2, validation=0.2).record
-    with pytest.raises(
-        ash.SettingError, match=r"record comes from ash\.tune: repeat its run with ash\.tune\(X, y, record"
-    ):
+    with pytest.raises(ash.SettingError, match=r"record comes from ash\.tune: repeat its run with ash\.tune\(X, y"):
         run(costs=cost, record=table)
-    with pytest.raises(
-        ash.SettingError, match=r"comes from ash\.tune_function: repeat its run with ash\.tune_function\(train"
-    ):
+    with pytest.raises(ash.SettingError, match=r"comes from ash\.tune_function: repeat its run with"):
         ash.tune(X, y, record=run(costs=cost).record)
 
 

@@ -25,7 +25,7 @@ from sklearn.ensemble import RandomForestClassifier
 import ash
 from ash._utils.scratch import LOCK, Scratch
 from ash.executors.executor_argument import pool_of
-from ash.executors.jobs import LACKS, JobAnswer, find, read_data, write_data
+from ash.executors.jobs import LACKS, JobAnswer, read_data, write_data
 from ash.function import child, directories, job_runners
 from ash.function.answers import SharedFunction
 from ash.function.job_runners import Submitted
@@ -139,26 +139,6 @@ def test_data_are_written_and_read_in_parts(tmp_path: Path) -> None:
     assert found["plain"] == value["plain"]
     for name in ("array", "Fortran", "strided", "empty", "objects"):
         assert np.array_equal(found[name], value[name]) and found[name].flags.writeable
-
-
-def test_a_process_that_lacks_the_function_gets_it_with_the_job() -> None:
-    """Hide the file from the pool's processes, as if they ran on another machine."""
-    attached = []
-    with ProcessPoolExecutor(1) as pool:
-
-        class Far:
-            _max_workers = 1
-
-            def submit(self, do: Any, where: Any, packed: Any, order: Any) -> Future[Any]:
-                attached.append(packed is not None)
-                return pool.submit(do, where._replace(path=None), packed, order)
-
-        given: dict[str, Any] = {"candidates": 6, "seed": 0, "costs": lambda params, epochs: epochs}
-        result = ash.tune_function(
-            bulky(), SPACE, executor=Far(), config=ash.SearchConfig(job_limit=HANG_SECONDS), **given
-        )
-    assert result.digest == ash.tune_function(bulky(), SPACE, **given).digest
-    assert attached[:2] == [False, True] and not any(attached[2:])
 
 
 def test_a_shared_function_is_unpickled_once_in_a_process(tmp_path: Path) -> None:
@@ -396,18 +376,6 @@ class FakeCUDA:
 def test_a_server_that_has_started_cuda_is_not_forked(started: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", FakeCUDA(started))
     assert child._uses_cuda() == started
-
-
-def test_the_data_of_a_run_are_found_by_their_token() -> None:
-    from ash.executors.jobs import Where, forget, know, versions
-
-    shared = SharedFunction(train, "pool")
-    where = Where(shared.token, versions(), None)
-    assert find(where, None) is None
-    know(shared, notified=True)
-    assert find(where, None) is shared
-    forget(shared.token)
-    assert find(where, None) is None
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_advice(

@@ -270,7 +270,5 @@ def test_the_dashboard_shows_a_study(result: ash.Result, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("storage", [3, "study.db", object])
 def test_invalid_storages_are_refused(storage: Any, result: ash.Result) -> None:
-    with pytest.raises(
-        SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', an Optuna storage, or None, got"
-    ):
+    with pytest.raises(SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', an Optuna storage"):
         result.to_optuna(storage)

@@ -18,7 +18,7 @@ from ash.journal.network_journal import scores_of
 from callback_help import After, Diary, Failing, Stopper, TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
-from journal_help import EPOCHS, JOBS, change, copy, outcome, regression, rows, run, stopped, with_states
+from journal_help import JOBS, change, copy, outcome, regression, rows, run, stopped, with_states
 
 pytestmark = pytest.mark.core
 
@@ -65,23 +65,6 @@ def test_f73_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch: py
     assert (again.ensemble().predict_proba(X) == first.ensemble().predict_proba(X)).all()
 
 
-def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    expected = run(None)
-    told: list[tuple[int, int]] = []
-    for number in range(1, 11):
-        diary = Diary()
-        run(path, diary, threads=1 + number % 2, epoch_limit=2 * EPOCHS * number)
-        told += [(job.candidate, job.rung) for job, _ in diary.jobs]
-        moved = tmp_path / str(number) / "run.ash"
-        moved.parent.mkdir()
-        path = copy(path, moved)
-    last = Diary()
-    assert outcome(run(path, last)) == outcome(expected)
-    told += [(job.candidate, job.rung) for job, _ in last.jobs]
-    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each job is reported once
-
-
 def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     run(path, candidates=8)
@@ -89,13 +72,6 @@ def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Pat
     assert rows(path, "SELECT count(*) FROM jobs")[0][0] >= JOBS
     with pytest.raises(JournalError, match=r"holds a run of 16 candidates; candidates=8 would lose results"):
         run(path, candidates=8)
-
-
-@pytest.mark.parametrize("changes", [{"epoch_limit": 160}, {"max_rungs": 2}, {"stop_score": 0.3}], ids=str)
-def test_a_run_continues_with_a_larger_limit(changes: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    assert len(run(path, **changes).jobs) < JOBS
-    assert outcome(run(path)) == outcome(run(None))
 
 
 def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,9 +218,7 @@ def test_a_folder_of_states_behind_a_link_is_refused(tmp_path: Path, monkeypatch
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "mine.txt").write_text("mine")
     (tmp_path / "run.ash-states").symlink_to(tmp_path / "elsewhere")
-    with pytest.warns(
-        UserWarning, match="is a link: replace it by a folder, or use another journal; the run continues without"
-    ):
+    with pytest.warns(UserWarning, match="is a link: replace it by a folder, .*; the run continues without"):
         assert outcome(run(tmp_path / "run.ash")) == outcome(run(None))
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine.txt"]
 

@@ -332,23 +332,6 @@ def test_f75_a_journal_with_many_results_is_read_again(tmp_path: Path) -> None:
     assert rows(moved, "SELECT count(*) FROM jobs") == [(3000,)]
 
 
-def test_the_command_continues_from_its_journal(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "ash", "wine", "--candidates", "16", "--journal", "run.ash"]
-    first = subprocess.run([*words, "--epoch-limit", "20"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "journal" in first.stdout
-    count = rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0]
-    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0] > count
-    fresh = subprocess.run([*words[:-2], "--force"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    digests = [re.search(r"digest (\w+)", each.stdout) for each in (again, fresh)]
-    assert digests[0] and digests[1] and digests[0][1] == digests[1][1]
-    shown = subprocess.run([*words[:3], "show", "run.ash"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    for words_shown in ("ended: finished", "30 jobs of 16 candidates", "best      accuracy", "hidden"):
-        assert words_shown in shown.stdout
-    refused = subprocess.run([*words, "--seed", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2 and "seed: 0 in the journal, 1 in this call" in refused.stderr
-
-
 KILLS = [("networks", 40), ("functions", 10)]
 SOAK = [("networks", 1000), ("functions", 100)]
 

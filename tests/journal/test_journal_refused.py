@@ -34,10 +34,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
     "workers": ({"workers": 3}, "workers: 32 in the journal, 3 in this call"),
-    "levels": (
-        {"space": small_space(batch_size=8)},
-        "batch_size has 16 in the journal, which is not in 8 in this call",
-    ),
+    "levels": ({"space": small_space(batch_size=8)}, "batch_size has 16 in the journal, which is not in 8 "),
     "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
     "values": ({"data": (OTHER_X, Y)}, "other values of X in the rows for training"),
     "order of rows": ({"data": (X[::-1], Y[::-1])}, "training and validation (the same values in another order)"),

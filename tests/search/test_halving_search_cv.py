@@ -10,7 +10,7 @@ import pandas
 import pytest
 from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.datasets import load_iris, make_classification
+from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -198,20 +198,6 @@ def test_rows_are_a_share_of_each_training_fold() -> None:
     assert ours.best_params_.keys() == {"var_smoothing"} and ours.continued_
 
 
-def test_the_example_of_the_docstring_runs() -> None:
-    features, classes = load_iris(return_X_y=True)
-    np.random.seed(0)
-    search = ash.HalvingSearchCV(
-        RandomForestClassifier(random_state=0),
-        {"max_depth": [3, None], "min_samples_split": randint(2, 11)},
-        resource="n_estimators",
-        max_resources=10,
-        random_state=0,
-    ).fit(features, classes)
-    assert search.best_params_["n_estimators"] == len(search.best_estimator_.estimators_) == 9
-    assert search.best_params_["max_depth"] in (3, None) and search.best_score_ > 0.9
-
-
 def test_the_examples_of_the_user_guide_run() -> None:
     rows = make_classification(n_samples=1000, random_state=0)
     space = {"kernel": ("linear", "rbf"), "C": [1, 10, 100]}
@@ -225,28 +211,6 @@ def test_the_examples_of_the_user_guide_run() -> None:
     assert plain.n_resources_ == [20, 40] and plain.n_candidates_ == [6, 3]
     aggressive = searched(max_resources=40, aggressive_elimination=True)
     assert aggressive.n_resources_ == [20, 20, 40] and aggressive.n_candidates_ == [6, 3, 2]
-
-
-def test_the_example_of_the_gallery_runs() -> None:
-    random = np.random.RandomState(0)
-    rows = make_classification(n_samples=400, n_features=12, random_state=random)
-    distributions = {
-        "max_depth": [3, None],
-        "max_features": randint(1, 6),
-        "min_samples_split": randint(2, 11),
-        "bootstrap": [True, False],
-        "criterion": ["gini", "entropy"],
-    }
-    forest = RandomForestClassifier(n_estimators=5, random_state=random)
-    search = ash.HalvingSearchCV(
-        estimator=forest, param_distributions=distributions, factor=2, random_state=random
-    ).fit(*rows)
-    results = pandas.DataFrame(search.cv_results_)
-    results["params_str"] = results.params.apply(str)
-    results = results.drop_duplicates(subset=["params_str", "iter"])
-    scores = results.pivot(index="iter", columns="params_str", values="mean_test_score")
-    assert scores.shape == (5, 20) and search.n_resources_ == [20, 40, 80, 160, 320]
-    assert scores.notna().sum(axis=1).tolist() == search.n_candidates_ == [20, 10, 5, 3, 2]
 
 
 def test_a_pipeline_with_several_scores_is_searched() -> None:
@@ -446,13 +410,6 @@ def test_domains_of_ash_are_drawn_like_distributions() -> None:
     several = {**domains, "C": [ash.log(1e-3, 1), ash.log(1, 10)]}
     with pytest.raises(ash.SettingError, match="C has several domains; give a list of dicts instead"):
         ash.HalvingSearchCV(LogisticRegression(), several, random_state=0).fit(X, Y)
-
-
-def test_each_configuration_is_tried_once() -> None:
-    search = ash.HalvingSearchCV(Curve(), {"limit": randint(1, 4)}, resource="rounds", max_resources=3, cv=2)
-    with pytest.warns(UserWarning, match="n_candidates=10 exceeds the 3 possible configurations"):
-        search.set_params(n_candidates=10, random_state=0).fit(X, Y)
-    assert search.n_candidates_ == [3, 1] and len({str(each) for each in search.result_.params}) == 3
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -278,16 +278,13 @@ WRONG = [
     ({"estimator": LogisticRegression}, "estimator must be an instance with fit and get_params, got <class"),
     (
         {"space": {"max_feature": [1]}},
-        r"space has 'max_feature', which is not a parameter of RandomForestClassifier: did you mean max_features\?$",
+        r"'max_feature', which is not a parameter of RandomForest.*: did you mean max_features\?$",
     ),
     ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
     ({"resource": "trees"}, "resource='trees' is not a parameter of RandomForestClassifier: give one of 'auto',"),
     ({"resource": "max_leaf_nodes"}, "resource='max_leaf_nodes' has no value in the estimator"),
     ({"min_epochs": 0}, "min_epochs must be an integer from 1 to 2147483647, got 0"),
-    (
-        {"min_epochs": 1, "max_epochs": 4, "max_rungs": 2},
-        "max_epochs=4 contradicts min_epochs and max_rungs: leave one of the three out",
-    ),
+    ({"min_epochs": 1, "max_epochs": 4, "max_rungs": 2}, "max_epochs=4 contradicts min_epochs and max_rungs: leave"),
     ({"min_epochs": 20, "max_epochs": 10}, "min_epochs=20 must be at most max_epochs=10: change one of them"),
     ({"cv": []}, r"cv must give at least one pair of training and test rows, got \[\]"),
     (
@@ -334,10 +331,7 @@ class Plain(BaseEstimator):
 
 
 def test_an_estimator_without_a_score_is_refused() -> None:
-    with pytest.raises(
-        ash.SettingError,
-        match="scoring=None cannot be used: If no scoring is specified, the estimator passed should have a",
-    ):
+    with pytest.raises(ash.SettingError, match="scoring=None cannot be used: If no scoring is"):
         search(Plain(), {"x": [1]}).fit(X, Y)
 
 
@@ -400,10 +394,7 @@ def best(ours: Any) -> Any:
 
 
 def test_ctrl_c_ends_the_caller_of_a_search_too(tmp_path: Path) -> None:
-    ours, held = (
-        search(candidates=12, callbacks=After(9, press_ctrl_c)),
-        "the results so far are in result_, cv_results_ and",
-    )
+    ours, held = (search(candidates=12, callbacks=After(9, press_ctrl_c)), "the results so far are in result_")
     with pytest.raises(KeyboardInterrupt, match=f"^ASHSearchCV.fit was {INTERRUPTED}; {held}"):
         cross_val_score(ours, X, Y)
     ours.set_params(journal=tmp_path / "run.ash")
@@ -539,28 +530,12 @@ def test_explicit_rungs_are_kept() -> None:
     assert rungs(12, 3, max_rungs=4).max_rungs == 2  # three rungs would need 13 epochs
 
 
-def test_estimators_have_the_epochs_of_their_rungs() -> None:
-    ours = fitted(forest(n_estimators=10), eta=2)
-    assert [rung["epochs"] for rung in ours.result_.rungs] == [1, 2, 4]
-    table = ours.cv_results_
-    assert set(table["resource"][table["rung"] == 2]) <= {10} and set(table["resource"][table["rung"] == 0]) <= {1}
-    state = ours.result_.best_state
-    assert {len(under.estimator.estimators_) for under in state} == {ours.best_epochs_}
-    assert ours.trained_ == 8 * 1 + 4 * 2 + 2 * 7
-
-
 def test_the_top_rung_trains_on_all_rows() -> None:
     ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8, 16], "ccp_alpha": [0.0, 0.001]}, cv=2)
     table = ours.cv_results_
     assert ours.resource_ == "n_samples" and table["resource"].min() >= LEAST_ROWS
     top = table["resource"][table["rung"] == table["rung"].max()]
     assert table["rung"].max() > 0 and set(top) == {len(Y) // 2}
-
-
-def test_restarted_candidates_train_the_full_epochs_of_a_rung() -> None:
-    ours = fitted(forest(n_estimators=10), eta=2, training="restart")
-    table = ours.cv_results_
-    assert set(table["resource"][table["rung"] == table["rung"].max()]) == {10} and not ours.continued_
 
 
 # scikit-learn's estimator checks

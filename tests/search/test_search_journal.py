@@ -103,8 +103,9 @@ def test_return_train_score_may_change(first: bool, tmp_path: Path) -> None:
         ({"estimator": forest(), "rows": (X + 1, Y)}, "data"),
         ({"estimator": forest(), "rows": (X, 2 - Y)}, "data"),
         ({"random_state": 1}, "seed"),
+        ({"max_epochs": 9}, "max_epochs"),
     ],
-    ids=["cv", "scoring", "resource", "estimator", "rows", "labels", "seed"],
+    ids=["cv", "scoring", "resource", "estimator", "rows", "labels", "seed", "epochs"],
 )
 def test_a_different_search_is_refused(changes: dict[str, Any], named: str, tmp_path: Path) -> None:
     fitted(journal=tmp_path / "run.ash")

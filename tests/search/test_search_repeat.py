@@ -64,24 +64,6 @@ def test_a_job_has_the_recorded_number_of_threads() -> None:
     assert again.result_.record == other
 
 
-@pytest.mark.parametrize(
-    ("rows", "changes", "words"),
-    [
-        ((X + 1, Y), {}, "data: "),
-        ((X, Y), {"cv": 4}, "cv: "),
-        ((X, Y), {"estimator": forest(max_depth=3)}, "estimator: "),
-        ((X, Y), {"scoring": "neg_log_loss"}, "scoring: "),
-        ((X, Y), {"random_state": 7}, "seed: "),
-        ((X, Y), {"max_epochs": 9}, "max_epochs: "),
-    ],
-    ids=lambda each: each if isinstance(each, str) else "",
-)
-def test_a_different_search_is_refused(rows: Any, changes: dict[str, Any], words: str) -> None:
-    record = search(candidates=4).fit(X, Y).result_.record
-    with pytest.raises(ash.SettingError, match=f"the record is of another run: .*{words}"):
-        search(**{"candidates": 4, "record": record, **changes}).fit(*rows)
-
-
 @pytest.mark.filterwarnings("ignore:the search ended")
 def test_a_halving_search_is_repeated() -> None:
     def halving(jobs: int, **changes: Any) -> ash.HalvingSearchCV:
@@ -95,13 +77,9 @@ def test_a_halving_search_is_repeated() -> None:
 
 def test_records_of_other_entry_points_are_refused() -> None:
     fit = ash.ASHClassifier(candidates=2).fit(X, Y)
-    with pytest.raises(
-        ash.SettingError, match=r"record comes from ASHClassifier: repeat its run with ASHClassifier\(rec"
-    ):
+    with pytest.raises(ash.SettingError, match=r"record comes from ASHClassifier: repeat its run with"):
         search(record=fit.result_.record).fit(X, Y)
-    with pytest.raises(
-        ash.SettingError, match=r"record comes from ASHSearchCV: repeat its run with ASHSearchCV\(estim"
-    ):
+    with pytest.raises(ash.SettingError, match=r"record comes from ASHSearchCV: repeat its run with"):
         ash.ASHClassifier(record=search(candidates=4).fit(X, Y).result_.record).fit(X, Y)
     with pytest.raises(ash.SettingError, match=r"record must be an ash\.RunRecord"):
         search(record=1, random_state=None).fit(X, Y)

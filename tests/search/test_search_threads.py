@@ -104,9 +104,7 @@ def boosted(**changes: Any) -> Any:
 def test_a_search_that_cannot_be_pickled_stays_in_threads() -> None:
     ours, places = boosted()
     assert {process for process, _ in places} == {os.getpid()} and ours.best_score_ > 0.5
-    with pytest.raises(
-        SettingError, match=r"train must be picklable for executor='processes', got HistGradientBoosting.*: cannot"
-    ):
+    with pytest.raises(SettingError, match=r"train must be picklable for executor='processes', got .*: cannot"):
         boosted(executor="processes")
 
 

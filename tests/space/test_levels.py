@@ -157,18 +157,6 @@ def test_integers_are_drawn_in_proportion_to_their_weights(low: int, high: int) 
             assert (stop - place) / len(drawn) == pytest.approx(share, abs=1e-8)
 
 
-def test_integers_are_drawn_evenly_on_a_logarithmic_scale() -> None:
-    space = ash.FunctionSpace(a=ash.integers(1, 1000, log=True), b=ash.uniform(0, 1))
-    counts = Counter(params["a"] for params in islice(space.stream(5), 1, 8001))
-    weights = {number: math.log(2 * number + 1) - math.log(2 * number - 1) for number in range(1, 1001)}
-    groups = [range(1, 2), range(2, 3), range(3, 5), range(5, 10), range(10, 30), range(30, 150), range(150, 1001)]
-    chi_square = 0.0
-    for group in groups:
-        expected = 8000 * sum(weights[number] for number in group) / sum(weights.values())
-        chi_square += (sum(counts[number] for number in group) - expected) ** 2 / expected
-    assert chi_square < 22.5  # one seed in 1,000 exceeds this number (6 degrees of freedom)
-
-
 def test_weighted_draws_do_not_repeat() -> None:
     space = ash.FunctionSpace(a=ash.integers(1, 400, log=True), kind=["x", "y"])
     assert space.size == 800

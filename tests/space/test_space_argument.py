@@ -109,9 +109,7 @@ def test_a_run_with_unlisted_levels_is_resumed_from_its_journal(tmp_path: Path) 
     whole = tuned(journal=tmp_path / "whole.ash")
     tuned(journal=tmp_path / "run.ash", candidates=3)
     assert tuned(journal=tmp_path / "run.ash").params == whole.params
-    with pytest.raises(
-        ash.JournalError, match=r"x is uniform: 0\.0 to 1\.0 in the journal, which is not .* 0\.5 in this call"
-    ):
+    with pytest.raises(ash.JournalError, match=r"x is uniform: 0\.0 to 1\.0 in the journal, which is not .* 0\.5"):
         tuned({**SPACE, "x": ash.uniform(0, 0.5)}, journal=tmp_path / "run.ash")
     path = tmp_path / "network.ash"
     first = ash.tune(X, Y, DOMAINS, validation=0.2, journal=path, **SETTINGS)
@@ -135,16 +133,6 @@ def test_samplers_and_studies_receive_the_ranges() -> None:
     assert spans["x"] == of.FloatDistribution(0, 1) and spans["rate"] == of.FloatDistribution(1e-4, 1, log=True)
     assert spans["n"] == of.IntDistribution(1, 10**6) and spans["k"] == of.IntDistribution(1, 512, log=True)
     assert spans["grid"] == of.IntDistribution(1, 1000, log=True)
-
-
-def test_sobol_points_fill_the_range() -> None:
-    params = tuned(sobol_space(), sampler="sobol", candidates=257).params
-    cells = {(int(one["x"] * 8 * 0.999), int(one["n"] * 8 / 10**6 * 0.999)) for one in params}
-    assert len(cells) == 64 and len({one["x"] for one in params}) == 257
-
-
-def sobol_space() -> dict[str, Any]:
-    return {"x": ash.uniform(0, 1), "n": ash.integers(1, 10**6)}
 
 
 def test_plots_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
