@@ -71,17 +71,6 @@ def test_one_epoch_costs_one_second_by_default() -> None:
     assert found.rows[1]["halving"] == 127
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
-def test_halving_with_enough_threads_takes_the_longest_job_of_each_rung(schedule: str) -> None:
-    costs = np.random.default_rng(1).uniform(1, 9, (40, 5))
-    scores = np.random.default_rng(2).uniform(0, 1, 40)
-    found = simulate(
-        40, algorithm="sh", costs=costs, scores=scores, threads=40, workers=40, schedule=schedule, teams=False
-    )
-    best = np.argsort(-scores)
-    assert makespans(found) == [pytest.approx(sum(costs[best[: 40 // 2**k], k].max() for k in range(5)))]
-
-
 class Drawn:
     """Arguments of a run, drawn from a seed, and the oracle's clock, which makes the decisions of the run."""
 
@@ -160,34 +149,6 @@ def test_no_schedule_beats_its_bounds(schedule: str, promotion: str) -> None:
         assert row["makespan"] == pytest.approx(row["work_per_thread"])
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
-def test_one_thread_is_always_busy(schedule: str) -> None:
-    found = simulate(60, threads=[4, 1], schedule=schedule, noise=0.2, workers=5)
-    assert found.rows[1]["makespan"] == pytest.approx(found.W)
-    assert found.rows[0]["speedup"] == pytest.approx(found.rows[1]["makespan"] / found.rows[0]["makespan"])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_teams_are_never_slower(seed: int) -> None:
-    arguments = {"seed": seed, "noise": 0.4, "costs": lambda generator, n: generator.lognormal(0, 1, n)}
-    with_teams, without = (simulate(70, teams=teams, **arguments) for teams in (True, False))
-    assert all(a <= b * (1 + 1e-12) for a, b in zip(makespans(with_teams), makespans(without), strict=True))
-
-
-def test_reproducible_decisions_do_not_depend_on_threads_noise_order_or_teams() -> None:
-    def decisions(**arguments: Any) -> tuple[list[int], list[int]]:
-        _, _, columns = _core.simulate(100, np.ones(1), seed=5, keep_jobs=True, **arguments)
-        return columns["candidate"].tolist(), columns["rung"].tolist()
-
-    expected = decisions()
-    for threads in (1, 3, 64):
-        for order in ("finish", "start", "rung"):
-            for noise, teams in ((0.0, False), (0.5, True), (2.0, False)):
-                assert decisions(threads=threads, order=order, noise=noise, teams=teams) == expected
-    assert decisions(workers=8) != expected
-    assert decisions(threads=7, schedule="greedy") != decisions(threads=2, schedule="greedy")
-
-
 def test_noise_depends_only_on_the_seed() -> None:
     assert makespans(simulate(noise=0.1, seed=1)) == makespans(simulate(noise=0.1, seed=1))
     assert makespans(simulate(noise=0.1, seed=1)) != makespans(simulate(noise=0.1, seed=2))
@@ -210,14 +171,6 @@ def test_all_kinds_of_costs_are_accepted() -> None:
         lambda generator, count: np.full((count, 4), [2, 4, 8, 16]),
     ):
         assert simulate(20, costs=costs).rows == an_epoch.rows
-
-
-def test_scores_decide_promotions() -> None:
-    scores = np.full((8, 3), np.nan)
-    scores[2, :] = 1.0
-    found = simulate(8, scores=scores, threads=1)
-    assert found.rows[0]["jobs"] == 8 + 1 and found.rows[0]["epochs"] == 8 + 2
-    assert simulate(8, scores=np.arange(8), threads=1).rows[0]["epochs"] == 8 + 8 + 8
 
 
 @pytest.mark.parametrize(
@@ -385,23 +338,6 @@ def test_no_cluster_beats_its_bounds(seed: int) -> None:
 def test_the_bounding_resource_is_named(word: str, arguments: dict[str, Any]) -> None:
     cluster = Cluster(**arguments.get("cluster", {}))
     assert simulate(128, **{**arguments, "cluster": cluster}).rows[0]["bounded_by"] == word
-
-
-def test_reproducible_decisions_do_not_depend_on_the_cluster() -> None:
-    given = {"threads": 16, "teams": False, "keep_jobs": True, "seed": 5}
-    expected = _core.simulate(100, np.ones(1), **given)[2]["candidate"].tolist()
-    for cluster in (Cluster(), Cluster(latency=3.0, in_flight=2), Cluster(decision_seconds=0.7, threads_per_process=5)):
-        found = _core.simulate(100, np.ones(1), cluster=core_settings(cluster), **given)[2]
-        assert found["candidate"].tolist() == expected
-
-
-def test_more_jobs_in_flight_hide_latency() -> None:
-    arguments = {"threads": 8, "max_rungs": 1, "schedule": "greedy"}
-    shares = [
-        simulate(1000, cluster=Cluster(latency=0.4, in_flight=places), **arguments).rows[0]["utilization"]
-        for places in (1, 2, 3)
-    ]
-    assert shares[0] < 0.6 and shares[1] > 0.98 and shares[2] > 0.98
 
 
 def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
@@ -659,22 +595,6 @@ def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_pat
     )
     assert len(result.params) < 400 and result.simulate().rows
     assert result.report(tmp_path / "run.html").is_file()
-
-
-def test_a_completely_recorded_run_matches_simulate() -> None:
-    own = tables(0)
-    result = recorded(algorithm="random", workers=2)
-    changed = simulate_result(result, algorithm="random", schedule="greedy", threads=[1, 4], teams=False)
-    expected = simulate(
-        CANDIDATES,
-        algorithm="random",
-        schedule="greedy",
-        threads=[1, 4],
-        teams=False,
-        costs=own["seconds"],
-        scores=own["scores"],
-    )
-    assert [row["makespan"] for row in changed.rows] == [row["makespan"] for row in expected.rows]
 
 
 def test_a_real_run_is_simulated() -> None:
