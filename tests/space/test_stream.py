@@ -64,7 +64,7 @@ def test_a_small_space_is_searched_completely_and_ends_the_run():
 
 
 def test_a_stream_ends_at_the_largest_candidate_number(monkeypatch):
-    monkeypatch.setattr("ash.engine.candidates.LARGEST", 10)
+    monkeypatch.setattr("ash.sampling.LARGEST", 10)
     monkeypatch.setattr("ash.engine.candidates.CHUNK", 4)
     result = endless(time_limit=100)
     assert result.ended == "finished" and len(result.params) == 10
