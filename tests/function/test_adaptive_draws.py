@@ -30,7 +30,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
     Each candidate in `places` was given its rung and score immediately after its draw.
     """
-    source = Adaptive([], space, count, seed, NullFunctionJournal())
+    source = Adaptive([], space, count, seed)
     for number in range(count):
         assert source.more()
         if number in places:
