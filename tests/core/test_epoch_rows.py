@@ -16,6 +16,7 @@ from ash.engine.refit import SHARE, Refit
 from config_help import configured, split_once
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
+from reference_epochs import order_of_pass
 from reference_epochs import rows_of_epoch as rows_taken
 from reference_layers import Array
 from training_help import parameters, reference, robust, same_bits, settings, standardized, table
@@ -51,6 +52,17 @@ def test_an_epoch_takes_the_rows_of_the_oracle(most: int) -> None:
         assert loss == pytest.approx(squares[taken].mean(), rel=1e-4), epoch
 
 
+@pytest.mark.parametrize(("rows", "most"), [(1, 1), (11, 2), (11, 3), (11, 6), (100, 30), (100, 100), (97, 1000)])
+def test_the_oracle_takes_no_row_twice_in_a_pass(rows: int, most: int) -> None:
+    parts = -(-rows // min(rows, most))
+    for number in range(3):
+        taken = np.concatenate(
+            [rows_taken(5, 1, epoch, rows, most) for epoch in range(number * parts, parts * (number + 1))]
+        )
+        assert len(set(taken.tolist())) == len(taken) > rows - parts
+    assert sorted(order_of_pass(5, 1, 7, rows).tolist()) == list(range(rows))
+
+
 @pytest.mark.parametrize("classes", [0, 3])
 def test_training_on_parts_equals_the_oracle(classes: int) -> None:
     """Train jobs that end in the middle of a pass: a pass has three epochs of 20 rows, and 7 epochs are trained."""
@@ -64,6 +76,12 @@ def test_training_on_parts_equals_the_oracle(classes: int) -> None:
     np.testing.assert_allclose(losses, expected_losses, rtol=TOLERANCE, atol=TOLERANCE)
     for number, layer in enumerate(expected.dense):
         np.testing.assert_allclose(network.weights[number], layer.weights, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_a_full_batch_always_has_all_rows() -> None:
+    x, y = table(61, 6, 3, 3)
+    whole, part = (_core.train(cut_data(x, y, 3, most), settings(batch_size=0), 3)[0] for most in (0, 20))
+    assert same_bits(parameters(whole), parameters(part))
 
 
 def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
@@ -105,6 +123,10 @@ def test_virtual_time_follows_the_rows_of_the_epochs() -> None:
         spent = float(columns["virtual_end"][job] - columns["virtual_start"][job])
         forward, trained = 6 * 16 + 8 * 16, 2 * (6 * 16 + 8 * 16) + 3 * 16  # layers 6-8-3, padded to lines of 16
         assert spent == rows * trained + 72 * forward, name
+
+
+def test_epochs_of_all_rows_make_no_difference() -> None:
+    assert len({run(epoch_rows=most).digest for most in (None, 288, 10_000)}) == 1
 
 
 @pytest.mark.parametrize("cv", [None, 3])

@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics
 
 from ash import _core
+from ash.metrics import METRICS
 
 pytestmark = pytest.mark.core
 
@@ -95,6 +96,14 @@ def test_predictions_of_64_bits_are_not_rounded_to_float_where_targets_are_far_f
     assert found == pytest.approx(-expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("met", [True, False])
+def test_r2_of_a_constant_output(met):
+    y = np.column_stack([np.full(50, 0.1, dtype=np.float32), np.arange(50, dtype=np.float32)])
+    predictions = y if met else y + np.float32(0.5)
+    expected = metrics.r2_score(y.astype(np.float64), predictions.astype(np.float64))
+    assert native("r2", y, predictions) == pytest.approx(expected, rel=1e-12)
+
+
 def test_classes_that_do_not_occur():
     y = np.array([0, 0, 2, 2])
     p = np.array([[0.5, 0.2, 0.3], [0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]], dtype=np.float32)
@@ -103,3 +112,22 @@ def test_classes_that_do_not_occur():
     assert native("f1_macro", y, p, 3) == metrics.f1_score(y, p.argmax(axis=1), average="macro") == (2 / 3 + 0.8) / 2
     assert native("f1_weighted", y, p, 3) == metrics.f1_score(y, p.argmax(axis=1), average="weighted")
     assert math.isnan(native("f1", y, p, 3))
+
+
+@pytest.mark.parametrize(("y", "rows"), [([1, 1, 1], 3), ([0, 0], 2), ([1], 1)])
+def test_auc_of_one_class_is_undefined(y, rows):
+    p = np.tile(np.array([[0.4, 0.6]], dtype=np.float32), (rows, 1))
+    assert math.isnan(native("roc_auc", np.array(y), p, 2))
+
+
+@pytest.mark.parametrize("metric", METRICS["classification"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_predictions_that_are_not_finite(metric, value):
+    y, p = labels_and_probabilities(20, 2, 1000, seed=6)
+    p[7, 0] = value
+    assert math.isnan(native(metric, y, p, 2))
+
+
+def test_an_unknown_metric_is_refused_with_a_list_of_metrics():
+    with pytest.raises(ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"):
+        native("f2", np.zeros(2), np.zeros((2, 1)))

@@ -1,6 +1,7 @@
 """Tests properties of training other than its formulas, such as rows of batches, seeds, dropout and initialization."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from ash import _core
 from training_help import (
     ACTIVATIONS,
     ALL,
+    COMBINATIONS,
     FMA_SETS,
     OPTIMIZERS,
     chosen_for,
@@ -122,6 +124,20 @@ def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> 
         np.testing.assert_allclose(train_bits(instruction_set="baseline", **chosen), best, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_equals_uninterrupted(optimizer: str, parts: dict[str, Any]) -> None:
+    """Compare 2 jobs of 3 epochs with 1 job of 6 epochs; the rate is constant, and random streams continue."""
+    data = core_data(*table(75, 6, 3, 3), 3)
+    changes = {"learning_rate_schedule": "constant", "batch_size": 16, "dropout": 0.3}
+    chosen = chosen_for(optimizer, "classes", **changes, **parts)
+    once, once_losses = _core.train(data, chosen, 6)
+    for cycles in (2, 3, 6):
+        resumed, losses = _core.train(data, chosen, 6 // cycles, cycles=cycles)
+        assert same_bits(parameters(once), parameters(resumed))
+        assert same_bits(once_losses, losses)
+
+
 def test_no_dropout_without_hidden_layers() -> None:
     data = core_data(*table(50, 5, 1, 0), 0)
     plain, _ = _core.train(data, settings(), 3)
@@ -151,6 +167,17 @@ def test_dropout_keeps_the_expectation(rate: float) -> None:
     assert 0 < error < 0.05 * expected
     assert abs(losses.mean() - expected) < 5 * error
     assert len(np.unique(losses)) == len(losses), "every epoch has masks of its own"
+
+
+def test_dropout_is_off_in_prediction() -> None:
+    x, y = table(50, 5, 3, 3)
+    network, _ = _core.train(core_data(x, y, 3), settings(hidden=(30,), activations=("relu",), dropout=0.5), 3)
+    first = network.predict(x)
+    hidden = np.maximum(robust(x) @ network.weights[0].astype(np.float64) + network.biases[0], 0)
+    logits = hidden @ network.weights[1].astype(np.float64) + network.biases[1]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(first, powers / powers.sum(axis=1, keepdims=True), atol=2e-6)
+    assert same_bits(first, network.predict(x))
 
 
 GAINS = {
@@ -198,6 +225,19 @@ def test_layers_and_candidates_start_differently() -> None:
 
 
 # RealMLP's recipe: embedding, input factors, ntk, parametric activations
+
+
+@pytest.mark.parametrize("batch_size", [0, 16])
+@pytest.mark.parametrize("parts", COMBINATIONS)
+def test_instruction_sets_agree_bit_for_bit_on_the_recipe(parts: str, batch_size: int) -> None:
+    data = core_data(*table(75, 17, 3, 3), 3)
+    chosen = chosen_for("adamw", "classes", batch_size=batch_size, dropout=0.2, **COMBINATIONS[parts])
+    best, losses = _core.train(data, chosen, 3, cycles=2)
+    x = table(75, 17, 3, 3)[0]
+    for name in FMA_SETS:
+        network, own = _core.train(data, chosen, 3, cycles=2, instruction_set=name)
+        assert same_bits(parameters(network), parameters(best)) and same_bits(own, losses), name
+        assert same_bits(network.predict(x, 1, name), best.predict(x, 2)), name
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -149,6 +149,20 @@ def test_no_schedule_beats_its_bounds(schedule: str, promotion: str) -> None:
         assert row["makespan"] == pytest.approx(row["work_per_thread"])
 
 
+def test_reproducible_decisions_do_not_depend_on_threads_noise_order_or_teams() -> None:
+    def decisions(**arguments: Any) -> tuple[list[int], list[int]]:
+        _, _, columns = _core.simulate(100, np.ones(1), seed=5, keep_jobs=True, **arguments)
+        return columns["candidate"].tolist(), columns["rung"].tolist()
+
+    expected = decisions()
+    for threads in (1, 3, 64):
+        for order in ("finish", "start", "rung"):
+            for noise, teams in ((0.0, False), (0.5, True), (2.0, False)):
+                assert decisions(threads=threads, order=order, noise=noise, teams=teams) == expected
+    assert decisions(workers=8) != expected
+    assert decisions(threads=7, schedule="greedy") != decisions(threads=2, schedule="greedy")
+
+
 def test_noise_depends_only_on_the_seed() -> None:
     assert makespans(simulate(noise=0.1, seed=1)) == makespans(simulate(noise=0.1, seed=1))
     assert makespans(simulate(noise=0.1, seed=1)) != makespans(simulate(noise=0.1, seed=2))
