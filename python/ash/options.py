@@ -312,8 +312,7 @@ class SearchConfig:
         Then every second candidate is drawn near a good candidate, and the better of networks and trees gets more
         candidates. "adaptive" needs ``candidates=None`` or a planned search. An Optuna sampler such as
         ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time, and told the ranks of earlier ones.
-        Give each run a new one, since a sampler changes with each proposal. Tables only: functions and searches over
-        estimators have an argument `sampler`.
+        Each run works on a copy of it. Tables only: functions and searches over estimators have an argument `sampler`.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
@@ -699,14 +698,13 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
     config, table = read_config(caller, given["config"]), option_table()
     held = [name for name in config.given() if table[name].decides is not None or table[name].planned]
     if (name := facts.get("sampler", RANDOM)) not in SAMPLERS:
-        given_sampler = optuna_sampler_of(config)
-        if given_sampler is None or sampler_name(given_sampler) != name:
+        sampler = optuna_sampler_of(config)
+        if sampler is None or sampler_name(sampler) != name:
             raise SettingError(
-                f"config.sampler={config.sampler!r}: pass the {name} of the run in the config, as it was before the "
-                "run, since a record does not hold it"
+                f"config.sampler={config.sampler!r}: pass the {name} of the run in the config. A record lacks it"
             )
         held.remove("sampler")
-        facts = {**facts, "sampler": config.sampler}
+        facts = {**facts, "sampler": sampler}
     if held:
         raise SettingError(f"config has {', '.join(held)}, which cannot be given with record=: leave it out")
     known = {name: facts[name] for name in table.keys() & facts.keys()}

@@ -17,7 +17,7 @@ Sources: scipy.stats.qmc.Sobol (scrambled Sobol points); Optuna (Study.ask and S
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from itertools import chain, count, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash._utils.user_warnings import warn_user
+from ash.errors import SettingError
 from ash.history.optuna_study import quiet_study
 from ash.options import LARGEST
 from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
@@ -210,12 +211,20 @@ class RankedStudy:
     """An Optuna study in which the value of a trial is the share of candidates that rank no higher than the trial's.
 
     The value is from 0 to 1, and changes with each result. `has_stopped` says whether the sampler has stopped its
-    study, as GridSampler does; Optuna's own method for this raises an error outside of `optimize`.
+    study, as GridSampler does; Optuna's own method for this raises an error outside of `optimize`. The study works on
+    a copy of the sampler, so that a second run with the same sampler gets the same proposals.
     """
 
     def __init__(self, sampler: Any) -> None:
+        try:
+            own = deepcopy(sampler)
+        except Exception as error:  # whatever the user's objects raise
+            raise SettingError(
+                f"sampler={sampler!r} cannot be copied ({type(error).__name__}: {error}): pass a sampler that "
+                "copy.deepcopy accepts, since each run works on a copy"
+            ) from error
         self._values: dict[int, float] = {}  # the values of finished trials by the current ranks, by number
-        self._study = quiet_study("maximize", sampler=sampler, storage=_storage_of(self._values))
+        self._study = quiet_study("maximize", sampler=own, storage=_storage_of(self._values))
         self._study.stop = self._stop
         self._ranks = Ranks()
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
@@ -268,9 +277,9 @@ class OptunaSource(Source):
     choice keeps its options.
 
     There are `count` candidates in total, beginning with `first`. Earlier calls have drawn the candidates `known`, and
-    those `before` the space grew. Each configuration is tried once: if the sampler proposes a configuration
-    again, it is told the configuration's value, and asked again. If the sampler only repeats itself, or stops its study
-    as GridSampler does, candidates are drawn at random by `seed` instead.
+    those `before` the space grew. Each configuration is tried once: if the sampler proposes a configuration again, it
+    is told the configuration's value, and asked again. If the sampler only repeats itself, or stops its study as
+    GridSampler does, candidates are drawn at random by `seed` instead.
     """
 
     def __init__(
@@ -373,8 +382,8 @@ def _storage_of(values: Mapping[int, float]) -> Any:
     return Storage()
 
 
-def counted(there: Sequence[Params], space: Space, candidates: int | None, sampler: Any) -> int:
-    """Return the number of candidates of a run, as `count_of`; warn if the space is too small for them.
+def checked_count(there: Sequence[Params], space: Space, candidates: int | None, sampler: Any) -> int:
+    """Return the number of candidates of a run, as `count_of` does, but warn if the space is too small for them.
 
     `there` are the configurations that come before all draws.
     """

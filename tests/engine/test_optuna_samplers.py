@@ -1,6 +1,7 @@
 """Tests runs on tables whose candidates an Optuna sampler proposes, as `SearchConfig.sampler`."""
 
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from sklearn.base import clone
 
 import ash
-from callback_help import X, Y
+from ash.errors import JournalCorrupt
+from callback_help import TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
-from journal_help import JOBS, change, outcome, run, stopped, with_states
+from journal_help import JOBS, change, outcome, rows, run, stopped, with_states
 
 SPACE = small_space(learning_rate=ash.log(1e-3, 1e-1, levels=50), dropout=ash.uniform(0, 0.5), batch_size=[16, 32])
 
@@ -108,6 +110,13 @@ def test_a_finished_run_is_read_again_without_training(tmp_path: Path) -> None:
     assert first.ended == "epoch_limit" and outcome(again) == outcome(first)
 
 
+def test_a_resumed_run_without_time_left_has_all_recorded_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"candidates": None, "time_limit": 100}
+    first = proposed(tmp_path / "run.ash", TimeIsUp(monkeypatch, 100), **limits)
+    again = proposed(tmp_path / "run.ash", **limits)
+    assert first.ended == again.ended == "time_limit" and again.jobs == first.jobs
+
+
 def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) -> None:
     def config(**fields: Any) -> ash.SearchConfig:
         return ash.SearchConfig(sampler=optuna.samplers.RandomSampler(), workers=4, **fields)
@@ -148,13 +157,20 @@ def test_numbers_between_listed_levels_can_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_recorded_state_that_does_not_fit_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchange the states for those of larger networks. Only candidate 0 has the same network in both runs."""
     with_states(monkeypatch)
-    path = tmp_path / "run.ash"
-    proposed(path, config=tpe(epoch_limit=8 * 9))
-    # Exchange the rungs of the states, so that each has the epochs of another rung.
-    change(path, "UPDATE states SET rung = 9 - rung")
-    with pytest.raises(ash.JournalError):
-        proposed(path)
+    first = {name: levels[0].levels[0] for name, levels in small_space(hidden=(4,)).domains.items()}
+    for name, hidden in (("run.ash", (5,)), ("other.ash", (9,))):
+        space = small_space(hidden=[(4,), hidden])
+        begun = proposed(tmp_path / name, space=space, first=[first], config=tpe(epoch_limit=8 * 4))
+        assert {params["hidden"] for params in begun.params} == {(4,), hidden} and len(begun.jobs) == 4
+    shutil.rmtree(tmp_path / "run.ash-states")
+    shutil.move(tmp_path / "other.ash-states", tmp_path / "run.ash-states")
+    change(tmp_path / "run.ash", "DELETE FROM states")
+    for row in rows(tmp_path / "other.ash", "SELECT * FROM states"):
+        change(tmp_path / "run.ash", f"INSERT INTO states VALUES ({', '.join('?' * len(row))})", *row)
+    with pytest.raises(JournalCorrupt, match="is damaged: ValueError: "):
+        proposed(tmp_path / "run.ash", space=small_space(hidden=[(4,), (5,)]), first=[first])
 
 
 def test_a_recorded_run_is_repeated_with_the_same_sampler() -> None:
@@ -173,9 +189,9 @@ def test_estimators_take_samplers_and_clones_have_their_own() -> None:
     estimator = classifier(space=SPACE, config=tpe())
     other = clone(estimator)
     assert other.config.sampler is not estimator.config.sampler
-    first, second = estimator.fit(X, Y), other.fit(X, Y)
-    assert first.result_.digest == second.result_.digest
-    assert first.result_.settings["sampler"] == "TPESampler"
+    digests = [each.fit(X, Y).result_.digest for each in (estimator, other, estimator)]
+    assert len(set(digests)) == 1  # also of a second fit with the same sampler
+    assert estimator.result_.settings["sampler"] == "TPESampler"
 
 
 def test_a_sampler_learns_from_the_scores_of_networks() -> None:

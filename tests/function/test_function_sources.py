@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -341,30 +342,39 @@ SMALL: dict[str, Any] = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 2), "kin
 
 
 class Told:
-    """A sampler that records the results of its trials."""
+    """A sampler that records the results of its trials in `told`."""
 
-    def __new__(cls) -> Any:
+    def __new__(cls, told: list[Any]) -> Any:
         import optuna
 
         class Sampler(optuna.samplers.RandomSampler):  # type: ignore[misc]
             def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
                 told.append((tuple(trial.params.values()), state.name, values))
 
-        told: list[Any] = []
-        sampler = Sampler(seed=0)
-        sampler.told = told
-        return sampler
+        return Sampler(seed=0)
 
 
 def test_no_configuration_of_a_sampler_runs_twice() -> None:
-    sampler = Told()
+    told: list[Any] = []
     first = [{"x": 0.2, "depth": 2, "kind": "a"}]
     with pytest.warns(UserWarning, match="candidates=20 exceeds the 6 configurations of the space"):
-        result = ash.tune_function(train, SMALL, candidates=20, sampler=sampler, first=first, threads=1, **ONE)
+        result = ash.tune_function(train, SMALL, candidates=20, sampler=Told(told), first=first, threads=1, **ONE)
     assert len({*map(str, result.params)}) == len(result.params) == 6 and result.ended == "finished"
-    assert len(sampler.told) > 6
-    for _, state, (share,) in sampler.told:  # the sampler's proposals, new or repeated
+    assert len(told) > 6
+    for _, state, (share,) in told:  # the sampler's proposals, new or repeated
         assert state == "COMPLETE" and share in {number / count for count in range(1, 7) for number in range(1, 7)}
+
+
+def test_a_run_works_on_a_copy_of_the_sampler() -> None:
+    import optuna
+
+    sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
+    first = run(threads=1, sampler=sampler)
+    assert run(threads=1, sampler=sampler).digest == first.digest
+    assert run(threads=1, sampler=sampler, record=first.record).record == first.record
+    sampler.lock = Lock()
+    with pytest.raises(ash.SettingError, match=r"cannot be copied .*: pass a sampler that copy\.deepcopy accepts"):
+        run(threads=1, sampler=sampler)
 
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")

@@ -145,7 +145,7 @@ class Candidates {
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Ends the job with the result of an earlier run. fold_scores: scores [folds] of the job; empty if it diverged.
-    // Afterwards the candidate has the states that restore() set for this job, if any.
+    // Afterwards the candidate has the states that restore() set for this job, if any. Throws like restore().
     void replay(const Job& job, std::span<const double> fold_scores);
 
     // Returns one retraining job per fold. Together they recreate the states after `job` from the initial states.

@@ -33,7 +33,7 @@ import numpy as np
 from ash import _core
 from ash.history.records import Columns
 from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, SOBOL, TREES, RunPlan
-from ash.sampling import Drawn, OptunaSource, counted, sobol
+from ash.sampling import Drawn, OptunaSource, checked_count, sobol
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after
@@ -198,9 +198,9 @@ class AdaptiveCandidates(Candidates):
 
 
 class OptunaCandidates(Candidates):
-    """Candidates that an Optuna sampler proposes one at a time, told the ranks of the candidates so far.
+    """Candidates that an Optuna sampler proposes one at a time, after it was told the decided jobs.
 
-    The core asks again for the candidates of earlier calls, after the same decisions, so the sampler is told the same.
+    In a resumed run, the core asks again for the candidates of earlier calls, after the same decisions.
     """
 
     def __init__(self, source: OptunaSource) -> None:
@@ -301,7 +301,7 @@ def draw(
         first = plan.threads if plan.schedule == "greedy" else plan.workers
         return AdaptiveCandidates(space, plan.seed, begin, known(), first, own, there)
     wanted, named = plan.candidates, plan.sampler if sampler is None else sampler
-    count = counted(list(after(there, own)), space, wanted, named)
+    count = checked_count(list(after(there, own)), space, wanted, named)
     if sampler is not None:
         return OptunaCandidates(OptunaSource(own, space, count, sampler, plan.seed, dict(enumerate(known())), before))
     points = sobol(space, plan.seed) if plan.sampler == SOBOL else _at_random(space, plan.seed)

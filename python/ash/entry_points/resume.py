@@ -53,7 +53,7 @@ def resume(
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
         Fields that replace those of the call that began the run, such as a larger `epoch_limit`. Fields on which
-        results depend must have the same values. An Optuna sampler must be passed again, as it was before the run.
+        results depend must have the same values. An Optuna sampler must be passed again.
 
     Returns
     -------

@@ -137,7 +137,7 @@ def tune_function(
         - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is
           told the rank of each candidate instead of the score. Candidates rank by the highest rung in which they have
           a score, then by that score. A repeated proposal is not run again. After 20 repetitions in a row a candidate
-          is drawn at random.
+          is drawn at random. The run works on a copy of the sampler.
 
         "adaptive" and Optuna samplers learn from scores. In a greedy run on several threads, their candidates depend
         on which job ends first. Optuna objectives allow only "adaptive" and "random".

@@ -15,7 +15,7 @@ from ash.sampling import (
     OptunaSource,
     Source,
     Story,
-    counted,
+    checked_count,
     draw_moves,
     is_asked,
     sobol,
@@ -78,7 +78,7 @@ def source_of(
         return _numbered(first, options, sampler, journal)
     before = journal.before
     journal.check_params(space)
-    count = counted(list(after(list(before.values()), first)), space, options.candidates, sampler)
+    count = checked_count(list(after(list(before.values()), first)), space, options.candidates, sampler)
     if is_asked(sampler):
         return OptunaSource(first, space, count, sampler, options.seed, journal.params, before)
     if sampler == ADAPTIVE:

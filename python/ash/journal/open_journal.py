@@ -33,7 +33,7 @@ from ash.journal.identity import check_same, differences, from_json
 from ash.journal.journal import CANDIDATE, EPOCHS, RUNG, SCORE, Facts, Journal, NullJournal, sound
 from ash.journal.journal_file import JournalFile
 from ash.journal.pending_rows import ASSIST, HELD, Batch, Key, PendingRows, Search, job_columns, read_columns
-from ash.options import MOST_WORKERS, RANDOM, SOBOL, RunOptions, RunPlan
+from ash.options import ADAPTIVE, MOST_WORKERS, RunOptions, RunPlan
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 
@@ -184,9 +184,7 @@ class OpenJournal(NullJournal):
 
     def restore(self, search: Search, params: Sequence[Params], plan: RunOptions) -> dict[Key, Any]:
         """Pass the recorded results to the core, and return the recorded answers."""
-        folds, keeps_drawn = (
-            (plan.folds, plan.sampler not in (RANDOM, SOBOL)) if isinstance(plan, RunPlan) else (1, False)
-        )
+        folds, keeps_drawn = (plan.folds, plan.sampler == ADAPTIVE) if isinstance(plan, RunPlan) else (1, False)
         greedy = plan.schedule == "greedy"
         with sound(self._file.path):
             self.check_drawn(params)
