@@ -19,7 +19,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Event, Lock, Thread, get_ident
@@ -37,6 +37,7 @@ from ash.journal.journal import LOOK_SECONDS, Facts, Journal, NullFunctionJourna
 from ash.journal.open_journal import OpenJournal
 from ash.journal.pending_rows import Batch, Search
 from ash.options import RunOptions
+from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 SHORT = 10
@@ -52,15 +53,19 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
         self._has_row: set[Key] = set()  # jobs whose answers are in the file, or need no row
         self._is_replaying, self._is_behind = True, False  # whether nothing may be written; whether something is new
         self._is_flood = False  # whether the last job was short
-        self._process, self._thread = os.getpid(), get_ident()
+        self._caller = os.getpid(), get_ident()  # the process and the calling thread
         self._writing = Lock()
         self._is_away = False  # whether the calling thread runs a job, so that nothing but `settle` changes the journal
         self._follower = Follower(self._write_away)
         self._passed = Condition()
         self._passes = 0  # guarded by `_passed`: how often something was written
         super().__init__(journal)
-        self.params = self._recorded
         self.folder = self._file.path.with_name(f"{self._file.path.name}-states") if self._file.is_writable else None
+
+    @property
+    def params(self) -> Mapping[int, Params]:
+        """Return the hyperparameters of candidates that earlier calls started, keyed by candidate number."""
+        return self._recorded
 
     @property
     def is_urgent(self) -> bool:
@@ -145,9 +150,10 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
 
     def settle(self) -> None:
         """Return when all rows so far are in the file, or when nothing more is written."""
-        if not self._is_behind or os.getpid() != self._process:
+        process, thread = self._caller
+        if not self._is_behind or os.getpid() != process:
             return
-        if get_ident() == self._thread:
+        if get_ident() == thread:
             return self.write()
         with self._passed:
             before = self._passes

@@ -119,10 +119,13 @@ class NullJournal:
 rung."""
     key: str | None = None
     """Identifies the run: the same text in each call that resumes the run, and in no other run."""
-    seconds = 0.0
-    """The time in seconds that earlier calls of this run took."""
     before: Mapping[int, Params] = {}
     """The hyperparameters of candidates that were drawn from smaller spaces, keyed by candidate number."""
+
+    @property
+    def seconds(self) -> float:
+        """Return the time in seconds that earlier calls of this run took."""
+        return 0.0
 
     @property
     def written(self) -> int | None:
@@ -219,10 +222,13 @@ class NullNetworkJournal(NullJournal):
 class NullFunctionJournal(NullJournal):
     """A journal that records nothing of a run of a function; `FunctionJournal` records it."""
 
-    params: Mapping[int, Params] = {}
-    """The hyperparameters of candidates that earlier calls started, keyed by candidate number."""
     folder: Path | None = None
     """The folder in which the run may store files."""
+
+    @property
+    def params(self) -> Mapping[int, Params]:
+        """Return the hyperparameters of candidates that earlier calls started, keyed by candidate number."""
+        return {}
 
     @property
     def is_urgent(self) -> bool:

@@ -91,7 +91,6 @@ class OpenJournal(NullJournal):
             self._file.is_done = facts.get("ended") not in (None, "interrupted")
             with sound(self._file.path):
                 self._elapsed.read(facts)
-                self.seconds = self._elapsed.before
                 self._recorded = {row[0]: from_json(dict(json.loads(row[1]))) for row in rows["candidates"]}
                 self.restored = {
                     (row[CANDIDATE], row[RUNG]): (int(row[EPOCHS]), float(row[SCORE])) for row in rows["jobs"]
@@ -102,6 +101,11 @@ class OpenJournal(NullJournal):
             raise
         with self._file.failing():
             self._file.check()
+
+    @property
+    def seconds(self) -> float:
+        """Return the time in seconds that earlier calls of this run took."""
+        return self._elapsed.before
 
     def _count_of_begun(self) -> int:
         """Return how many candidates were begun; raise ValueError if that is impossible, before it is used."""
