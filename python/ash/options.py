@@ -23,7 +23,7 @@ import numpy as np
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.display import counted
-from ash._utils.installation import is_installed, require_extra
+from ash._utils.installation import require_extra
 from ash._utils.machine import default_limit, resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -57,8 +57,8 @@ MODELS = (NETWORK, LIGHTGBM, CATBOOST)
 """The kinds of model that a candidate can be."""
 TREES = (LIGHTGBM, CATBOOST)
 """The kinds that are boosted trees, named after their packages."""
-EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
-"""For each kind of boosted trees, the extra of ash-tune that installs its package."""
+EXTRAS = {CATBOOST: "catboost"}
+"""For each kind of model whose package is optional, the extra of ash-tune that installs it."""
 
 RANDOM, ADAPTIVE, SOBOL = "random", "adaptive", "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
@@ -298,12 +298,11 @@ class SearchConfig:
     Parameters
     ----------
     models : list of {"network", "lightgbm", "catboost"}, optional
-        The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
-        of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or
-        if neither a limit nor a number of candidates is given. The default is only networks if LightGBM is not
-        installed, if the number of candidates is given, if there is a `work_limit`, or if the table is sparse or has
-        several targets. No effect if `space` is given, because its hyperparameter `model` sets the kind.
-        Tables only.
+        The kinds of model in the default space: networks, boosted trees of LightGBM, and boosted trees of CatBoost
+        (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or if neither
+        a limit nor a number of candidates is given. The default is only networks if the number of candidates is given,
+        if there is a `work_limit`, or if the table is sparse or has several targets. No effect if `space` is given,
+        because its hyperparameter `model` sets the kind. Tables only.
     sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
         the default work), else "random". "random" draws from the space regardless of the results, and "sobol" proposes
@@ -670,9 +669,8 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # Only runs without an explicit size, of the space or of the work, may depend on the installed packages.
     if config.models is None and planned and checked["work_limit"] is None:
-        checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
+        checked["models"] = NETWORK, LIGHTGBM
     if config.sampler is None and planned:
         checked["sampler"] = ADAPTIVE
     options = Options(**checked, planned=planned)

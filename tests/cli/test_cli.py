@@ -40,11 +40,12 @@ def test_digits_are_tuned_in_an_empty_folder(tmp_path):
     done = run("digits", "--candidates", "32", "--json", "summary.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert "ash-tune-out/report.html" in done.stdout.splitlines()[-1]
-    found = re.search(
-        r"^accuracy: estimated (0\.\d+) \(standard error 0\.\d+\), test (0\.\d+)$", done.stdout, re.MULTILINE
-    )
-    assert float(found[1]) > 0.95 and float(found[2]) > 0.93
+    score, files, command = done.stdout.splitlines()[-3:]
+    shown = r"accuracy on new rows: (0\.\d+) on the test part; estimated (0\.\d+) \(standard error 0\.\d+\)"
+    found = re.fullmatch(shown, score)
+    assert float(found[1]) > 0.93 and float(found[2]) > 0.95
+    assert files.startswith("files: ash-tune-out/model.safetensors, ") and "ash-tune-out/report.html" in files
+    assert command == "predict new rows: ash-tune predict ash-tune-out/model.safetensors NEW.csv"
     assert "1437 rows to tune on, 360 held out as the test part; 64 columns, 10 classes" in done.stdout
     rungs = [line.split()[:4] for line in done.stdout.splitlines() if re.match(r" +\d", line)]
     assert rungs[0] == ["0", "1", "32", "32"] and len(rungs) == 5
@@ -74,7 +75,7 @@ def test_files_hold_candidates_jobs_and_the_summary(tmp_path, capsys):
     assert summary["rows"] + summary["test_rows"] == 178 and summary["ended"] == "finished"
     model = ash.load(tmp_path / "model.safetensors").members[0]
     assert model.params == {**summary["best_params"], "hidden": tuple(summary["best_params"]["hidden"])}
-    assert f"test {summary['test_score']:.4f}" in capsys.readouterr().out
+    assert f"accuracy on new rows: {summary['test_score']:.4f} on the test part" in capsys.readouterr().out
 
 
 def test_the_test_part_is_never_used_for_tuning(tmp_path, monkeypatch):

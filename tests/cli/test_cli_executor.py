@@ -116,7 +116,7 @@ def test_mpi_ranks_run_the_jobs(processes: int, words: str, threads: int, digest
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["digest"] == digest and summary["settings"]["threads"] == threads
-    assert done.stdout.count("16 candidates, ") == 1 and done.stdout.splitlines()[-1].startswith("wrote ash-tune-out/")
+    assert done.stdout.count("16 candidates, ") == 1 and done.stdout.splitlines()[-2].startswith("files: ash-tune-out/")
     assert len(re.findall(r"^ash: 64 of 64 epochs in .+ s, best accuracy \S+$", done.stderr, re.MULTILINE)) == 1
     lines_of_progress = len(re.findall(r"^ash: \d+ of ", done.stderr, re.MULTILINE))
     is_quick = lines_of_progress == 1  # the run ended before another was due

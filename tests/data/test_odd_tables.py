@@ -204,10 +204,10 @@ def test_any_metric_works_with_and_without_weights(
     more = ["--weight", "w"] if weighted else ["--ignore", "w"]
     more += ["--positive", "yes"] if metric == "f1" else []
     assert main([table, "--metric", metric, "--candidates", "4", "--out", str(tmp_path / "out"), *more]) == 0
-    shown = rf"^{metric}: estimated (\d\.\d+) \(standard error (\d\.\d+)\), test (\d\.\d+)$"
+    shown = rf"^{metric} on new rows: (\d\.\d+) on the test part; estimated (\d\.\d+) \(standard error (\d\.\d+)\)$"
     found = re.search(shown, capsys.readouterr().out, re.MULTILINE)
     assert found is not None
-    estimated, error, score = map(float, found.groups())
+    score, estimated, error = map(float, found.groups())
     assert all(0.4 < each <= 1 for each in (estimated, score)) and 0 < error < 0.2
 
 

@@ -444,14 +444,9 @@ def test_only_networks_are_searched(case: str) -> None:
     assert resolved(**ALONE[case]) == ["network"]
 
 
-def test_a_timed_run_searches_lightgbm_if_installed_and_shows_it(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timed_run_searches_networks_and_trees_and_shows_it(capfd: pytest.CaptureFixture[str]) -> None:
     assert resolved(**TIMED, verbose=2) == BOTH
     assert "models: network, lightgbm\n" in capfd.readouterr().err
-    monkeypatch.setattr("ash.options.is_installed", lambda module: False)
-    assert resolved(**TIMED, verbose=2) == ["network"]
-    assert "models:" not in capfd.readouterr().err
 
 
 def test_a_given_space_determines_the_kinds_of_model() -> None:
@@ -906,18 +901,19 @@ def test_models_are_equal_without_avx_and_fma_in_glibc(model: str) -> None:
     assert found[0] == found[1] and len(set(found[0].split())) == 6
 
 
-def test_spaces_runs_and_repetitions_with_trees_need_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spaces_runs_and_repetitions_with_catboost_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
     record = fitted().model_.record
     assert record.settings["models"] == BOTH
+    record = replace(record, settings={**record.settings, "models": ["network", "catboost"]})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        ash.MissingExtra, match=r"models=.* needs lightgbm; install it with: pip install 'ash-tune\[trees\]'"
+        ash.MissingExtra, match=r"models=.* needs catboost; install it with: pip install 'ash-tune\[catboost\]'"
     ):
         ash.ASHClassifier(record=record).fit(*WINE)
-    with pytest.raises(ash.MissingExtra, match="needs lightgbm"):
-        ash.SearchConfig(models=TREES)
-    with pytest.raises(ash.MissingExtra, match="model='lightgbm' needs lightgbm"):
-        ash.tune(*WINE, {"model": ["lightgbm"], "num_leaves": [7]}, candidates=1)
+    with pytest.raises(ash.MissingExtra, match="needs catboost"):
+        ash.SearchConfig(models=["catboost"])
+    with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
+        ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)
 
 
 def test_the_summary_counts_kinds_and_the_record_names_the_lightgbm_version() -> None:

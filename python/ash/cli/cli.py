@@ -250,7 +250,7 @@ def _bytes(text: str) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="ash-tune",
-        description="Train many neural networks, and boosted trees if LightGBM is installed, on a table by "
+        description="Train many neural networks and boosted trees on a table by "
         "asynchronous successive halving, and write an ensemble of the best, as ASHClassifier and ASHRegressor do.",
         epilog="See also --help of ash-tune predict, show, export, check and repeat. "
         "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write the results so far).",

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ def summarize(report: Report) -> dict[str, Any]:
 
 
 def print_report(report: Report, files: Sequence[str]) -> None:
-    """Print the data, the outcome, the ladder and the paths of the files."""
+    """Print the data, the outcome and the ladder; the last lines are the score, the files and the next command."""
     result = report.result
     classes = result.model.classes_
     kind = "regression" if classes is None else f"{len(classes)} classes"
@@ -151,12 +152,8 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     )
     print(result)
     print(f"model: {report.estimator.model_!r}")
-    print()
-    estimated = shown_estimate(result.estimated_score, result.estimated_score_std_error)
-    print(f"{result.metric}: estimated {estimated}, test {show(report.test_score)}")
     if report.estimator.model_.decision_weights is not None:
         print(f"decision: {shown_decision(report.estimator.model_)}")
-    print(f"wrote {', '.join(files)}")
     if report.journal is not None:
         again = "the same command"
         if result.ended in LONGER:
@@ -166,3 +163,8 @@ def print_report(report: Report, files: Sequence[str]) -> None:
         print(
             f"stopped by its limit: raise {LONGER[result.ended]} to search longer; --journal FILE makes a run resumable"
         )
+    print()
+    estimated = shown_estimate(result.estimated_score, result.estimated_score_std_error)
+    print(f"{result.metric} on new rows: {show(report.test_score)} on the test part; estimated {estimated}")
+    print(f"files: {', '.join(files)}")
+    print(f"predict new rows: ash-tune predict {shlex.quote(files[0])} NEW.csv")

@@ -249,9 +249,10 @@ def _check_space(space: Space, split: Split, draft: RunPlan) -> None:
         raise SettingError("batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space")
     if not space.models.isdisjoint(TREES):
         announce(draft, lambda: [f"models: {', '.join(draft.models)}"])
-        for model, extra in EXTRAS.items():
+        for model in TREES:
             if model in space.models:
-                require_extra(f"model={model!r}", model, extra)
+                if model in EXTRAS:
+                    require_extra(f"model={model!r}", model, EXTRAS[model])
                 _import(model)
         if (reason := without_trees(split.folds[0])) is not None:
             trees = " and ".join(f"model={model!r}" for model in TREES if model in space.models)

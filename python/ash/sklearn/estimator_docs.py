@@ -11,10 +11,10 @@ Class = TypeVar("Class", bound=type)
 
 _TEXT = """{first}
 
-Many networks are trained by asynchronous successive halving. With a `time_limit`, boosted trees are trained too if
-LightGBM is installed (see `models` of the config). The best model, or an ensemble of the best, makes the predictions.
-The same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and for any
-order of the rows. Runs with a `time_limit` or with ``schedule="greedy"`` are exceptions.
+Many networks are trained by asynchronous successive halving. With a `time_limit`, boosted trees are trained too (see
+`models` of the config). The best model, or an ensemble of the best, makes the predictions. The same data, parameters
+and `random_state` give the same model, bit for bit, on any number of threads and for any order of the rows. Runs with a
+`time_limit` or with ``schedule="greedy"`` are exceptions.
 
 Parameters
 ----------
