@@ -133,11 +133,11 @@ SOLE = "^all rows of class 2 are in one group or are copies of one row, so they 
 
 
 @pytest.mark.parametrize("split", [{}, {"cv": 4}, {"validation": 0.3}])
-@pytest.mark.parametrize("door", ["estimator", "tune"])
-def test_a_class_in_one_group_is_named_by_one_warning_and_the_scores_are_finite(door: str, split: Any) -> None:
+@pytest.mark.parametrize("call", ["estimator", "tune"])
+def test_a_class_in_one_group_is_named_by_one_warning_and_the_scores_are_finite(call: str, split: Any) -> None:
     y = np.where(WHO == 7, 2, Y)
     with pytest.warns(UserWarning, match=SOLE) as said:
-        if door == "tune":
+        if call == "tune":
             result = ash.tune(X, y, candidates=4, seed=0, groups=WHO, threads=1, progress=False, **split)
         else:
             model = ash.ASHClassifier(candidates=4, random_state=0, n_jobs=1, **split).fit(X, y, groups=WHO)

@@ -204,7 +204,7 @@ CASES = {
         Case("An unknown hyperparameter", "fit(X, y, space={'learning_rat': [0.1]})"),
         Case("A hyperparameter out of range", "fit(X, y, space={'learning_rate': [-0.1]})"),
         Case("A config of the wrong kind", "fit(X, y, config={'eta': 3})"),
-        Case("A field of another door", "fit(X, y, config=ash.SearchConfig(job_limit=3))"),
+        Case("A field of another call", "fit(X, y, config=ash.SearchConfig(job_limit=3))"),
         Case("Prediction before `fit`", "ash.ASHClassifier().predict(X)"),
         Case("A model file that is none", "ash.load(file('a,b\\n1,2\\n'))"),
     ),
