@@ -102,7 +102,7 @@ def test_a_model_is_written_even_if_its_test_part_cannot_be_scored(
     assert main([str(tmp_path / "a.csv"), *words]) == 0
     said = capsys.readouterr()
     assert "no score of the test part: y holds labels that were not in training: new" in said.err
-    assert "test nan" in said.out and (tmp_path / "model.safetensors").exists()
+    assert "f1_macro on new rows: nan on the test part" in said.out and (tmp_path / "model.safetensors").exists()
 
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
