@@ -254,7 +254,7 @@ def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
     """Return a network's losses; if it diverged, the losses of predicting the class frequencies or the mean."""
     try:
         run = trained(data, params, epochs, seed)
-    except ash.AllDiverged:
+    except ash.AllDivergedError:
         from sklearn.dummy import DummyClassifier, DummyRegressor
 
         guess = DummyClassifier(strategy="prior") if data.classes else DummyRegressor()

@@ -52,7 +52,7 @@ class Problem:
             total = (done or 0) + epochs
             return -self.error(params, total), total
 
-        config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, epoch_limit=budget * FULL, workers=4)
+        config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, workers=4)
         result = ash.tune_function(
             *(train, self.space),
             candidates=None,
@@ -125,7 +125,7 @@ def function(name: str, crossing: bool) -> Problem:
             return base + 0.05 * rate**2 + epochs**-0.7
         return base + 0.15 * max(0.0, rate + 0.5) + 1.5 * math.exp(-(10 ** (0.6 * rate)) * epochs / 4)
 
-    space = {each: ash.uniform(0, 1) for each in names} | {"rate": ash.log(1e-3, 1), "kind": list(SHIFTS)}
+    space = {each: ash.uniform(0, 1) for each in names} | {"rate": ash.loguniform(1e-3, 1), "kind": list(SHIFTS)}
     return Problem(space, error)
 
 
@@ -154,10 +154,10 @@ def table(name: str) -> Problem:
         return float(root_mean_squared_error(y_held, found) / y_held.std() if regresses else log_loss(y_held, found))
 
     space = {
-        "learning_rate": ash.log(0.01, 0.5),
+        "learning_rate": ash.loguniform(0.01, 0.5),
         "num_leaves": ash.integers(3, 63, log=True),
         "min_child_samples": ash.integers(2, 60, log=True),
-        "reg_lambda": ash.log(1e-3, 30),
+        "reg_lambda": ash.loguniform(1e-3, 30),
         "subsample": ash.uniform(0.4, 1.0),
         "colsample_bytree": ash.uniform(0.3, 1.0),
     }

@@ -19,7 +19,7 @@ from scripts.compare_samplers import ETA, FULL, FUNCTIONS, RUNGS, Params, Proble
 WORKERS, BUDGETS, SEEDS = (1, 4, 8, 16, 32), (5, 15, 50), 30
 NETWORKS: dict[str, Any] = {
     "hidden": [(16,), (64,), (32, 32), (64, 64)],
-    "learning_rate": ash.log(1e-3, 1.0, levels=8),
+    "learning_rate": ash.loguniform(1e-3, 1.0, levels=8),
     "dropout": [0.0, 0.15, 0.3],
     "weight_decay": [0.0, 0.02],
     "activation": ["selu", "relu"],
@@ -52,7 +52,7 @@ def error_of(problem: Problem, sampler: str, workers: int, budget: int, seed: in
         total = (done or 0) + epochs
         return -problem.error(params, total), total
 
-    config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, epoch_limit=budget * FULL, workers=workers)
+    config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, workers=workers)
     given: dict[str, Any] = {"candidates": None, "threads": 1, "progress": False, "config": config}
     result = ash.tune_function(train, problem.space, sampler=sampler, seed=seed, **given)
     return problem.error(result.best_params, FULL)

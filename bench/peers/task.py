@@ -62,8 +62,8 @@ class Shared:
             activation=ash.choice(*self.activations),
             optimizer=ash.choice("adam", "nesterov"),
             learning_rate=[
-                ash.log(*self.adam_rates).when(optimizer="adam"),
-                ash.log(*self.nesterov_rates).when(optimizer="nesterov"),
+                ash.loguniform(*self.adam_rates).when(optimizer="adam"),
+                ash.loguniform(*self.nesterov_rates).when(optimizer="nesterov"),
             ],
             beta2=ash.choice(*self.beta2).when(optimizer="adam"),
             momentum=ash.choice(*self.momentum).when(optimizer="nesterov"),

@@ -1,7 +1,7 @@
 """The models of the searches: estimator, space, the parameter for the length of training, and the form of rows.
 
-Spaces are made with `ash.choice`, `ash.log` and similar functions. `levels` returns the values of each hyperparameter
-for the other searches, so that all searches draw from the same grid.
+Spaces are made with `ash.choice`, `ash.loguniform` and similar functions. `levels` returns the values of each
+hyperparameter for the other searches, so that all searches draw from the same grid.
 """
 
 from __future__ import annotations
@@ -100,27 +100,27 @@ _FOREST = {
     "max_depth": [None, 8, 12, 16, 24],
 }
 _LIGHTGBM = {
-    "learning_rate": ash.log(0.02, 0.3, levels=13),
+    "learning_rate": ash.loguniform(0.02, 0.3, levels=13),
     "num_leaves": [15, 31, 63, 127],
     "min_child_samples": [5, 20, 50, 100],
     "colsample_bytree": [0.5, 0.75, 1.0],
     "reg_lambda": [0.0, 1.0, 10.0],
 }
 _XGBOOST = {
-    "learning_rate": ash.log(0.02, 0.3, levels=13),
+    "learning_rate": ash.loguniform(0.02, 0.3, levels=13),
     "max_depth": [4, 6, 8, 10],
     "min_child_weight": [1, 5, 20],
     "colsample_bytree": [0.5, 0.75, 1.0],
     "reg_lambda": [0.1, 1.0, 10.0],
 }
 _PIPELINE = {
-    "boost__learning_rate": ash.log(0.02, 0.3, levels=13),
+    "boost__learning_rate": ash.loguniform(0.02, 0.3, levels=13),
     "boost__max_leaf_nodes": [15, 31, 63],
     "boost__min_samples_leaf": [5, 20, 50, 100],
     "boost__l2_regularization": [0.0, 1.0, 10.0],
 }
 _TORCH = {
-    "lr": ash.log(3e-4, 3e-2, levels=21),
+    "lr": ash.loguniform(3e-4, 3e-2, levels=21),
     "optimizer__weight_decay": [0.0, 1e-3, 1e-2, 1e-1],
     "module__width": [32, 64, 128],
     "module__layers": [1, 2, 3],

@@ -193,7 +193,7 @@ using Rungs = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t patience,
+                               std::int64_t max_total_epochs, double stop_score, std::int64_t patience,
                                std::int64_t report_limit = 0, const Rungs& rungs = {});
 
 // Throws std::invalid_argument if there are no folds, or if a fold is None in Python.

@@ -8,7 +8,7 @@ namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t patience,
+                               std::int64_t max_total_epochs, double stop_score, std::int64_t patience,
                                std::int64_t report_limit, const Rungs& rungs) {
     std::vector<GivenRung> given;
     for (const auto& [places, epochs] : rungs) given.push_back({places, epochs});
@@ -21,7 +21,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
             .promotion = pick<Promotion>(
                 promotion,
                 {{"capped", Promotion::capped}, {"paper", Promotion::paper}, {"improving", Promotion::improving}}),
-            .epoch_limit = epoch_limit,
+            .max_total_epochs = max_total_epochs,
             .stop_score = stop_score,
             .report_limit = report_limit,
             .patience = patience,
@@ -38,8 +38,8 @@ const char* name(Ending ending) {
             return "finished";
         case Ending::stop_score:
             return "stop_score";
-        case Ending::epoch_limit:
-            return "epoch_limit";
+        case Ending::max_total_epochs:
+            return "max_total_epochs";
         case Ending::patience:
             return "patience";
         case Ending::failures:
@@ -75,16 +75,16 @@ void bind_ladder(py::module_& m) {
         .def_readonly("rung", &Job::rung)
         .def_readonly("epochs", &Job::epochs);
     py::class_<Ladder>(m, "Ladder")
-        .def(py::init(
-                 with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
-                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t patience, const Rungs& rungs) {
-                     return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
-                                                   epoch_limit, stop_score, patience, 0, rungs));
-                 })),
+        .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                                    std::int64_t max_total_epochs, double stop_score, std::int64_t patience,
+                                    const Rungs& rungs) {
+                 return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
+                                               max_total_epochs, stop_score, patience, 0, rungs));
+             })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
-             py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
+             py::arg("max_total_epochs") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
              py::arg("patience") = 0, py::arg("rungs") = Rungs())
         .def("next", &Ladder::next)
         .def(

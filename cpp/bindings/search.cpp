@@ -94,16 +94,16 @@ void bind_search(py::module_& m) {
     search
         .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                     std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                                    std::int64_t epoch_limit, double stop_score, std::int64_t patience,
-                                    std::int64_t report_limit, std::int64_t most_failures, std::int64_t first_failures,
+                                    std::int64_t max_total_epochs, double stop_score, std::int64_t patience,
+                                    std::int64_t report_limit, std::int64_t max_failures, std::int64_t first_failures,
                                     bool by_rung, const std::string& schedule, int workers, std::int64_t known,
                                     const py::object& cost, const Rungs& rungs) {
                  SearchSettings settings{
                      .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
-                                               epoch_limit, stop_score, patience, report_limit, rungs),
+                                               max_total_epochs, stop_score, patience, report_limit, rungs),
                      .schedule = schedule_of(schedule),
                      .workers = checked_places(workers, "workers: 1 to 65536")};
-                 settings.ladder.most_failures = most_failures;
+                 settings.ladder.max_failures = max_failures;
                  settings.ladder.first_failures = first_failures;
                  settings.ladder.rank_by_loss = true;
                  settings.ladder.by_rung = by_rung;
@@ -111,8 +111,8 @@ void bind_search(py::module_& m) {
              })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
-             py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
-             py::arg("patience") = 0, py::arg("report_limit") = 0, py::arg("most_failures") = 0,
+             py::arg("max_total_epochs") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
+             py::arg("patience") = 0, py::arg("report_limit") = 0, py::arg("max_failures") = 0,
              py::arg("first_failures") = 0, py::arg("by_rung") = false, py::arg("schedule") = "greedy",
              py::arg("workers") = 1, py::arg("known"), py::arg("cost") = py::none(), py::arg("rungs") = Rungs())
         .def("restore", &FunctionSearch::restore, py::arg("jobs"), py::arg("fold_scores").noconvert(),

@@ -75,15 +75,16 @@ py::list rung_work(const Simulation& simulation) {
 
 py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers& seconds, const Numbers& scores,
               const Numbers& losses, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-              const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit, double stop_score,
-              std::int64_t patience, const std::string& schedule, int workers, const std::string& order, int threads,
-              bool teams, double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed,
-              const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs, const Rungs& given) {
+              const std::string& algorithm, const std::string& promotion, std::int64_t max_total_epochs,
+              double stop_score, std::int64_t patience, const std::string& schedule, int workers,
+              const std::string& order, int threads, bool teams, double team_efficiency, const Numbers& team_limits,
+              double noise, std::uint64_t seed, const std::optional<Cluster>& cluster, const Numbers& state_bytes,
+              bool keep_jobs, const Rungs& given) {
     constexpr double kMostNoise = 10.0;
     require(noise >= 0.0 && noise <= kMostNoise, "noise: 0 to 10");
     const SimulationSettings settings{
-        .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score,
-                                  patience, 0, given),
+        .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, max_total_epochs,
+                                  stop_score, patience, 0, given),
         .schedule = schedule_of(schedule),
         .workers = checked_places(workers, "workers: 1 to 65536"),
         .order = pick<Order>(order, {{"finish", Order::finish}, {"start", Order::start}, {"rung", Order::rung}}),
@@ -152,7 +153,7 @@ void bind_simulator(py::module_& m) {
           py::arg("seconds").noconvert() = py::none(), py::arg("scores").noconvert() = py::none(),
           py::arg("losses").noconvert() = py::none(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
           py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
-          py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
+          py::arg("max_total_epochs") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
           py::arg("patience") = 0, py::arg("schedule") = "reproducible", py::arg("workers") = 32,
           py::arg("order") = "finish", py::arg("threads") = 1, py::arg("teams") = true,
           py::arg("team_efficiency") = 1.0, py::arg("team_limits").noconvert() = py::none(), py::arg("noise") = 0.0,

@@ -86,7 +86,7 @@ ExternalTrainer external_of(const py::object& train) {
 
 // The named arguments that follow `candidates` in the Python constructor.
 struct Arguments {
-    std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, patience, report_limit, memory_limit;
+    std::int64_t count, ahead, eta, min_epochs, max_rungs, max_total_epochs, patience, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
@@ -98,8 +98,8 @@ struct Arguments {
 };
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
-    return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
-                                      a.stop_score, a.patience, a.report_limit),
+    return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion,
+                                      a.max_total_epochs, a.stop_score, a.patience, a.report_limit),
             .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule = schedule_of(a.schedule),
@@ -299,7 +299,7 @@ void bind_tuner(py::module_& m) {
                      const std::string& algorithm, const std::string& promotion, const std::string& training,
                      const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                      const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                     std::int64_t epoch_limit, double stop_score, std::int64_t patience, std::int64_t report_limit,
+                     std::int64_t max_total_epochs, double stop_score, std::int64_t patience, std::int64_t report_limit,
                      double work_limit, const std::vector<py::object>& scorers, int keep,
                      std::shared_ptr<Mailbox> mailbox, const py::object& external, std::int64_t ahead) {
                      return make_tuner(std::move(data), candidates,
@@ -308,7 +308,7 @@ void bind_tuner(py::module_& m) {
                                         .eta = eta,
                                         .min_epochs = min_epochs,
                                         .max_rungs = max_rungs,
-                                        .epoch_limit = epoch_limit,
+                                        .max_total_epochs = max_total_epochs,
                                         .patience = patience,
                                         .report_limit = report_limit,
                                         .memory_limit = memory_limit,
@@ -335,7 +335,7 @@ void bind_tuner(py::module_& m) {
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
-             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
+             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("max_total_epochs") = 0,
              py::arg("stop_score") = kNone, py::arg("patience") = 0, py::arg("report_limit") = 0,
              py::arg("work_limit") = 0.0, py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1,
              py::arg("mailbox") = nullptr, py::arg("external") = py::none(), py::arg("ahead") = TunerSettings{}.ahead)

@@ -112,7 +112,7 @@ def clock() -> str:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    space = ash.Space(hidden=ash.choice((64,), (128,), (192, 96)), learning_rate=ash.log(1e-3, 3e-2))
+    space = ash.Space(hidden=ash.choice((64,), (128,), (192, 96)), learning_rate=ash.loguniform(1e-3, 3e-2))
     run = ash.tune(
         x,
         y,

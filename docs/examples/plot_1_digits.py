@@ -17,7 +17,7 @@ X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_st
 
 space = ash.Space(
     hidden=ash.choice((32,), (64,), (64, 32), (128, 64)),
-    learning_rate=ash.log(1e-3, 1e-1),
+    learning_rate=ash.loguniform(1e-3, 1e-1),
     dropout=ash.choice(0.0, 0.1, 0.2),
     batch_size=ash.choice(16, 32, 64),
 )

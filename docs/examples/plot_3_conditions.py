@@ -16,8 +16,8 @@ space = ash.Space(
     hidden=ash.choice((32,), (64,), (64, 32)),
     optimizer=ash.choice("adam", "momentum"),
     learning_rate=[
-        ash.log(1e-3, 0.3).when(optimizer="momentum"),
-        ash.log(1e-4, 1e-1),
+        ash.loguniform(1e-3, 0.3).when(optimizer="momentum"),
+        ash.loguniform(1e-4, 1e-1),
     ],
     momentum=ash.choice(0.8, 0.9, 0.95, 0.99, default=0.9).when(optimizer="momentum"),
     batch_size=ash.choice(16, 32),

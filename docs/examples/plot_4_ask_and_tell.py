@@ -19,8 +19,8 @@ X, y = load_digits(return_X_y=True)
 X_train, X_valid, y_train, y_valid = train_test_split(X / 16, y, random_state=0)
 
 space = ash.FunctionSpace(
-    alpha=ash.log(1e-6, 1e-1),
-    eta0=ash.log(1e-4, 1),
+    alpha=ash.loguniform(1e-6, 1e-1),
+    eta0=ash.loguniform(1e-4, 1),
     loss=["hinge", "log_loss", "modified_huber"],
     penalty=["l2", "l1", "elasticnet"],
 )

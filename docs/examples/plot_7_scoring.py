@@ -31,7 +31,7 @@ def held_out_cost(model):
 
 
 scorer = make_scorer(cost, greater_is_better=False)
-space = ash.Space(hidden=ash.choice((16,), (32,), (32, 16)), learning_rate=ash.log(1e-3, 1e-1))
+space = ash.Space(hidden=ash.choice((16,), (32,), (32, 16)), learning_rate=ash.loguniform(1e-3, 1e-1))
 by_accuracy = ash.ASHClassifier(space, candidates=16, n_jobs=1, random_state=0)
 by_cost = ash.ASHClassifier(space, candidates=16, scoring=scorer, n_jobs=1, random_state=0)
 print(f"ranked by accuracy: {held_out_cost(by_accuracy):.3f} per patient")

@@ -19,7 +19,7 @@ SPACE = {
     "kernel_size": [3, 5],
     "strides": [1, 2],
     "activation": ["relu", "linear"],
-    "learning_rate": ash.log(1e-5, 1e-1),
+    "learning_rate": ash.loguniform(1e-5, 1e-1),
 }
 
 

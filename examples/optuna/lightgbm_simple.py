@@ -11,8 +11,8 @@ import ash
 
 X, y = load_breast_cancer(return_X_y=True)
 SPACE = {
-    "reg_alpha": ash.log(1e-8, 10.0),
-    "reg_lambda": ash.log(1e-8, 10.0),
+    "reg_alpha": ash.loguniform(1e-8, 10.0),
+    "reg_lambda": ash.loguniform(1e-8, 10.0),
     "num_leaves": ash.integers(2, 256),
     "colsample_bytree": ash.uniform(0.4, 1.0),
     "subsample": ash.uniform(0.4, 1.0),

@@ -25,7 +25,7 @@ SPACE = {
     **{f"n_units_l{i}": ash.integers(4, 128).when(n_layers=AT_LEAST[i]) for i in range(3)},
     **{f"dropout_l{i}": ash.uniform(0.2, 0.5).when(n_layers=AT_LEAST[i]) for i in range(3)},
     "optimizer": ["Adam", "RMSprop", "SGD"],
-    "lr": ash.log(1e-5, 1e-1),
+    "lr": ash.loguniform(1e-5, 1e-1),
 }
 
 

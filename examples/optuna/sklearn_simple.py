@@ -19,7 +19,7 @@ X, y = load_iris(return_X_y=True)
 FOLDS = list(StratifiedKFold(3).split(X, y))
 SPACE = {
     "classifier": ["SVC", "RandomForest"],
-    "svc_c": ash.log(1e-10, 1e10).when(classifier="SVC"),
+    "svc_c": ash.loguniform(1e-10, 1e10).when(classifier="SVC"),
     "rf_max_depth": ash.integers(2, 32, log=True).when(classifier="RandomForest"),
 }
 

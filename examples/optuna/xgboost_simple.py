@@ -18,19 +18,19 @@ ROUNDS = 10
 TREES = ("gbtree", "dart")
 SPACE = {
     "booster": ["gbtree", "gblinear", "dart"],
-    "lambda": ash.log(1e-8, 1.0),
-    "alpha": ash.log(1e-8, 1.0),
+    "lambda": ash.loguniform(1e-8, 1.0),
+    "alpha": ash.loguniform(1e-8, 1.0),
     "subsample": ash.uniform(0.2, 1.0).when(booster=TREES),
     "colsample_bytree": ash.uniform(0.2, 1.0).when(booster=TREES),
     "max_depth": ash.integers(3, 9, step=2).when(booster=TREES),
     "min_child_weight": ash.integers(2, 10).when(booster=TREES),
-    "eta": ash.log(1e-8, 1.0).when(booster=TREES),
-    "gamma": ash.log(1e-8, 1.0).when(booster=TREES),
+    "eta": ash.loguniform(1e-8, 1.0).when(booster=TREES),
+    "gamma": ash.loguniform(1e-8, 1.0).when(booster=TREES),
     "grow_policy": ash.choice("depthwise", "lossguide").when(booster=TREES),
     "sample_type": ash.choice("uniform", "weighted").when(booster="dart"),
     "normalize_type": ash.choice("tree", "forest").when(booster="dart"),
-    "rate_drop": ash.log(1e-8, 1.0).when(booster="dart"),
-    "skip_drop": ash.log(1e-8, 1.0).when(booster="dart"),
+    "rate_drop": ash.loguniform(1e-8, 1.0).when(booster="dart"),
+    "skip_drop": ash.loguniform(1e-8, 1.0).when(booster="dart"),
 }
 
 

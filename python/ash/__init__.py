@@ -16,24 +16,24 @@ from ash import _utils  # noqa: F401  (must be imported before the core)
 # isort: split
 from ash import _core
 from ash.errors import (
-    AllDiverged,
-    AllFailed,
+    AllDivergedError,
+    AllFailedError,
     AshError,
     DataError,
-    ExecutorFailed,
-    FitsFailed,
-    JobFailed,
-    JournalCorrupt,
+    ExecutorFailedError,
+    FitsFailedError,
+    JobFailedError,
+    JournalCorruptError,
     JournalError,
-    JournalLocked,
-    JournalUnwritable,
-    MissingExtra,
+    JournalLockedError,
+    JournalUnwritableError,
+    MissingExtraError,
     ModelFormatError,
-    NothingFinished,
+    NothingFinishedError,
     Retired,
     SettingError,
-    ThreadRefused,
-    UnknownArgument,
+    ThreadRefusedError,
+    UnknownArgumentError,
 )
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from ash.simulation.cluster import Cluster
     from ash.simulation.simulate import Simulation, simulate
     from ash.sklearn.estimators import ASHClassifier, ASHRegressor
-    from ash.sklearn.halving_search_cv import HalvingSearchCV
+    from ash.sklearn.halving_search_cv import HalvingRandomSearchCV
     from ash.sklearn.search_cv import ASHSearchCV
-    from ash.space.domains import choice, integers, log, uniform
+    from ash.space.domains import choice, integers, loguniform, uniform
     from ash.space.function_space import FunctionSpace
     from ash.space.space import Space
 
@@ -75,8 +75,8 @@ __all__ = [
     "ASHClassifier",
     "ASHRegressor",
     "ASHSearchCV",
-    "AllDiverged",
-    "AllFailed",
+    "AllDivergedError",
+    "AllFailedError",
     "AshError",
     "Callback",
     "Chart",
@@ -84,22 +84,22 @@ __all__ = [
     "Dashboard",
     "DataError",
     "Ensemble",
-    "ExecutorFailed",
-    "FitsFailed",
+    "ExecutorFailedError",
+    "FitsFailedError",
     "FunctionResult",
     "FunctionSpace",
-    "HalvingSearchCV",
-    "JobFailed",
+    "HalvingRandomSearchCV",
+    "JobFailedError",
     "Journal",
-    "JournalCorrupt",
+    "JournalCorruptError",
     "JournalError",
-    "JournalLocked",
-    "JournalUnwritable",
+    "JournalLockedError",
+    "JournalUnwritableError",
     "Ladder",
-    "MissingExtra",
+    "MissingExtraError",
     "ModelFormatError",
     "Network",
-    "NothingFinished",
+    "NothingFinishedError",
     "Outcome",
     "Plan",
     "Result",
@@ -112,9 +112,9 @@ __all__ = [
     "Simulation",
     "Space",
     "TableSummary",
-    "ThreadRefused",
+    "ThreadRefusedError",
     "Trees",
-    "UnknownArgument",
+    "UnknownArgumentError",
     "__version__",
     "callbacks",
     "choice",
@@ -123,7 +123,7 @@ __all__ = [
     "from_optuna",
     "integers",
     "load",
-    "log",
+    "loguniform",
     "plan",
     "resume",
     "show_versions",
@@ -161,9 +161,9 @@ _MODULES = {
     "simulation.cluster": ("Cluster",),
     "simulation.simulate": ("Simulation", "simulate"),
     "sklearn.estimators": ("ASHClassifier", "ASHRegressor"),
-    "sklearn.halving_search_cv": ("HalvingSearchCV",),
+    "sklearn.halving_search_cv": ("HalvingRandomSearchCV",),
     "sklearn.search_cv": ("ASHSearchCV",),
-    "space.domains": ("choice", "integers", "log", "uniform"),
+    "space.domains": ("choice", "integers", "loguniform", "uniform"),
     "space.function_space": ("FunctionSpace",),
     "space.space": ("Space",),
 }

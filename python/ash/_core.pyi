@@ -45,7 +45,7 @@ class Ladder:
         max_rungs: int = 0,  # maximum number of rungs; 0: no limit
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
-        epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
+        max_total_epochs: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: no score does
         patience: int = 0,  # the run ends after this many reports in a row without a better score; 0: no limit
         rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) per rung, instead of eta, min_epochs and max_rungs
@@ -57,7 +57,7 @@ class Ladder:
     @property
     def finished(self) -> bool: ...
     @property
-    def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "patience" | "epoch_limit"
+    def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "patience" | "max_total_epochs"
     @property
     def rungs(self) -> list[dict[str, int]]: ...  # keys: places, epochs, running, finished, promoted, diverged
 
@@ -83,11 +83,11 @@ class Search:
         max_rungs: int = 0,
         algorithm: str = "ash",
         promotion: str = "capped",
-        epoch_limit: int = 0,
+        max_total_epochs: int = 0,
         stop_score: float = ...,
         patience: int = 0,
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
-        most_failures: int = 0,  # maximum number of errors in a row; 0: no limit
+        max_failures: int = 0,  # maximum number of errors in a row; 0: no limit
         first_failures: int = 0,  # the same before the first score, without replayed errors
         by_rung: bool = False,  # whether scores in different rungs are not comparable
         schedule: str = "greedy",  # "greedy" | "reproducible"
@@ -397,7 +397,7 @@ class Tuner:
         teams: bool = True,
         cores: int = 0,  # CPU cores that the threads share; 0: one per thread
         memory_limit: int = 0,  # maximum size of waiting states in bytes; 0: no limit
-        epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
+        max_total_epochs: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: no score does
         patience: int = 0,  # the run ends after this many decisions in a row without a better score; 0: no limit
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
@@ -452,7 +452,7 @@ class Tuner:
     @property
     def ended(
         self,
-    ) -> str: ...  # running | finished | stop_score | patience | epoch_limit | work_limit | report_limit | stopped
+    ) -> str: ...  # running | finished | stop_score | patience | max_total_epochs | work_limit | report_limit | stopped
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
     # [kept, validation rows of all folds, outputs]. Returns as many candidates as can predict within `work`
     # multiply-adds, but at least one.
@@ -568,7 +568,7 @@ def simulate(
     max_rungs: int = 0,
     algorithm: str = "ash",
     promotion: str = "capped",
-    epoch_limit: int = 0,
+    max_total_epochs: int = 0,
     stop_score: float = ...,
     patience: int = 0,
     schedule: str = "reproducible",

@@ -49,7 +49,7 @@ class SettingError(AshError, ValueError):
     """
 
 
-class UnknownArgument(SettingError, TypeError):
+class UnknownArgumentError(SettingError, TypeError):
     """An argument with a name that the called function does not have.
 
     The message suggests the name that was probably meant.
@@ -60,18 +60,18 @@ class UnknownArgument(SettingError, TypeError):
     >>> ash.Ladder(64, factor=3)
     Traceback (most recent call last):
         ...
-    ash.errors.UnknownArgument: Ladder has no argument 'factor'; did you mean eta?
+    ash.errors.UnknownArgumentError: Ladder has no argument 'factor'; did you mean eta?
     """
 
 
-class NothingFinished(AshError):
+class NothingFinishedError(AshError):
     """The run ended before its first job finished.
 
     A limit, such as the time limit, was reached, or a callback stopped the run. Raise the limit, or stop the run later.
     """
 
 
-class AllDiverged(AshError):
+class AllDivergedError(AshError):
     """Every finished candidate has a loss, a score or a weight that is not finite.
 
     The message has a table of causes, or says that the metric returned no finite number. Lower the learning rates of
@@ -79,14 +79,14 @@ class AllDiverged(AshError):
     """
 
 
-class AllFailed(AshError):
+class AllFailedError(AshError):
     """Every job of a function has failed.
 
     The message has a table of causes. Call the function by itself to see what it raises.
     """
 
 
-class JobFailed(AshError):
+class JobFailedError(AshError):
     """A job of a function has failed, and ``error="raise"`` is set.
 
     The message names the candidate and contains the traceback. ``__cause__`` is the exception that the function raised.
@@ -102,14 +102,14 @@ class Retired(BaseException):
     """
 
 
-class FitsFailed(AllFailed, ValueError):
+class FitsFailedError(AllFailedError, ValueError):
     """Every fit of a search has failed; a ValueError, as in scikit-learn.
 
     The message has a table of causes. Fit the estimator by itself to see what it raises.
     """
 
 
-class ExecutorFailed(AshError):
+class ExecutorFailedError(AshError):
     """An executor has no worker left, is broken, or has failed too often with the same job.
 
     It is also raised if a worker cannot run the jobs, for example because its version of ash differs. A journal keeps
@@ -117,7 +117,7 @@ class ExecutorFailed(AshError):
     """
 
 
-class ThreadRefused(AshError, RuntimeError):
+class ThreadRefusedError(AshError, RuntimeError):
     """The system refused to start a thread without which the run cannot continue.
 
     If the system grants some of the requested threads, the run uses only these and warns. Allow the process more
@@ -133,14 +133,14 @@ class JournalError(AshError):
     """
 
 
-class JournalLocked(JournalError):
+class JournalLockedError(JournalError):
     """A journal that another run is writing.
 
     The message names the process. Wait until it has ended, or give another path.
     """
 
 
-class JournalUnwritable(JournalError):
+class JournalUnwritableError(JournalError):
     """A journal that ash cannot read or write.
 
     The disk is full, read-only or failing, a permission is missing, or the file was deleted during the run. Free some
@@ -148,7 +148,7 @@ class JournalUnwritable(JournalError):
     """
 
 
-class JournalCorrupt(JournalError):
+class JournalCorruptError(JournalError):
     """A damaged journal; nothing in it was used.
 
     Restore the file from a copy, or give another path to start over.
@@ -172,7 +172,7 @@ class ModelFormatError(AshError, ValueError):
     """
 
 
-class MissingExtra(AshError, ImportError):
+class MissingExtraError(AshError, ImportError):
     """An optional package is not installed.
 
     The message has the command that installs it.

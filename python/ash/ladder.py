@@ -27,7 +27,7 @@ class LadderSettings(TypedDict):
     max_rungs: int
     algorithm: str
     promotion: str
-    epoch_limit: int  # 0 if there is no limit
+    max_total_epochs: int  # 0 if there is no limit
     stop_score: float  # NaN if no score ends the run
     patience: int  # 0 if there is no limit
     rungs: NotRequired[list[tuple[int, int]]]  # (places, epochs) of each rung, if rungs are given explicitly
@@ -77,7 +77,7 @@ class Ladder:
         The rule of "ash". "capped" never promotes more candidates than the rung above has places. "paper" promotes
         every candidate that is among the best ``f // eta`` at the time [1]_, so late results may overfill the rung
         above. "improving" does the same, but only for candidates that did better than in the rung below.
-    epoch_limit : int or None, default None
+    max_total_epochs : int or None, default None
         The maximum number of epochs of all jobs together, at least `min_epochs`. Once the next job would exceed this
         limit, no further job is given, not even a smaller one. None: no limit.
     stop_score : float or None, default None
@@ -125,7 +125,7 @@ class Ladder:
         max_rungs: int | None = None,
         algorithm: str = "ash",
         promotion: str = "capped",
-        epoch_limit: int | None = None,
+        max_total_epochs: int | None = None,
         stop_score: float | None = None,
         patience: int | None = None,
     ) -> None:
@@ -136,7 +136,7 @@ class Ladder:
             max_rungs=max_rungs,
             algorithm=algorithm,
             promotion=promotion,
-            epoch_limit=epoch_limit,
+            max_total_epochs=max_total_epochs,
             stop_score=stop_score,
             patience=patience,
         )
@@ -207,7 +207,7 @@ class Ladder:
     def ending(self) -> str | None:
         """Why the ladder is `finished`, or None if it is not.
 
-        The reasons are "finished" (all rungs are done), "stop_score", "patience" and "epoch_limit".
+        The reasons are "finished" (all rungs are done), "stop_score", "patience" and "max_total_epochs".
         """
         with self._lock:
             return self._core.ending
@@ -232,7 +232,7 @@ def ladder_settings(
     max_rungs: int | None,
     algorithm: str,
     promotion: str,
-    epoch_limit: int | None = None,
+    max_total_epochs: int | None = None,
     stop_score: float | None = None,
     patience: int | None = None,
 ) -> LadderSettings:
@@ -245,12 +245,16 @@ def ladder_settings(
         max_rungs=0 if max_rungs is None else whole("max_rungs", max_rungs, 1, _MOST_EPOCHS),
         algorithm=one_of("algorithm", algorithm, ALGORITHMS),
         promotion=one_of("promotion", promotion, PROMOTIONS),
-        epoch_limit=0 if epoch_limit is None else whole("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
+        max_total_epochs=0
+        if max_total_epochs is None
+        else whole("max_total_epochs", max_total_epochs, 1, _MOST_EPOCHS),
         stop_score=math.nan if checked is None else checked,
         patience=0 if patience is None else whole("patience", patience, 1, _MOST_EPOCHS),
     )
-    if 0 < settings["epoch_limit"] < settings["min_epochs"]:
-        raise SettingError(f"epoch_limit={epoch_limit!r} allows no job: raise it to min_epochs={min_epochs!r} or more")
+    if 0 < settings["max_total_epochs"] < settings["min_epochs"]:
+        raise SettingError(
+            f"max_total_epochs={max_total_epochs!r} allows no job: raise it to min_epochs={min_epochs!r} or more"
+        )
     last = _rungs(settings) - 1
     if settings["min_epochs"] * settings["eta"] ** last > _MOST_EPOCHS:
         raise SettingError(

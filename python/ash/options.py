@@ -347,7 +347,7 @@ class SearchConfig:
         The maximum number of rows of an epoch. A pass over a larger table is cut into equal epochs, except for
         ``batch_size="full"``. Default: all training rows if there are at most 100,000, otherwise about 65,536; fewer if
         the ladder is planned and a longer epoch would take too much time (see `ash.plan`). Tables only.
-    epoch_limit : int, optional
+    max_total_epochs : int, optional
         The maximum number of epochs of all jobs together. The first job that would exceed this limit ends the run.
     work_limit : float, optional
         The number of multiply-adds of all jobs together after which no job starts. This limit means the same amount of
@@ -386,7 +386,7 @@ class SearchConfig:
         Seconds that a job of a function may take. A longer job counts as failed. If it runs in a process, the process
         is killed. Otherwise its thread, or the worker of the executor, is occupied until the job ends. Default: no
         limit. Functions and `ASHSearchCV` only.
-    most_failures : int, optional
+    max_failures : int, optional
         The number of failures in a row, in order of decision, that ends the run. Default 100, but 10 before the first
         score. Functions and `ASHSearchCV` only.
 
@@ -417,7 +417,7 @@ class SearchConfig:
     workers: int | None = None
     teams: bool | None = None
     epoch_rows: int | None = None
-    epoch_limit: int | None = None
+    max_total_epochs: int | None = None
     work_limit: float | None = None
     stop_score: float | None = None
     patience: int | None = None
@@ -428,7 +428,7 @@ class SearchConfig:
     infinite: str | None = None
     worker_timeout: float | None = None
     job_limit: float | None = None
-    most_failures: int | None = None
+    max_failures: int | None = None
 
     def __post_init__(self) -> None:
         table = {**option_table(FunctionOptions), **option_table()}
@@ -473,7 +473,7 @@ class RunOptions:
     ]
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
-    epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
+    max_total_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     stop_score: Annotated[float | None, Option(None, Check("float or None", read_score), ANY + COMMAND, "end")]
     patience: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
@@ -550,7 +550,7 @@ class FunctionOptions(RunOptions):
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
-    most_failures: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS)]
+    max_failures: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS)]
     error: Annotated[str, Option("record", _word("record", "raise"), ("tune_function",))]
     direction: Annotated[str, Option(MAXIMIZE, _word(MAXIMIZE, MINIMIZE), ("tune_function",), "results")]
     max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS, "results")]
@@ -662,8 +662,8 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     planned = False
     if checked["candidates"] == AUTO:
         # Without a limit, a run fills an amount of work that depends only on the table (planning.py).
-        limits = [name for name in ("time_limit", "work_limit", "epoch_limit") if checked[name] is not None]
-        fills = limits != ["epoch_limit"] and checked["algorithm"] == "ash"
+        limits = [name for name in ("time_limit", "work_limit", "max_total_epochs") if checked[name] is not None]
+        fills = limits != ["max_total_epochs"] and checked["algorithm"] == "ash"
         planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
@@ -737,16 +737,17 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
 
 def check_budget(options: RunOptions) -> None:
     """Raise SettingError if the limits of a run allow no job, or if the run would never end."""
-    if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
+    if options.max_total_epochs is not None and options.max_total_epochs < options.min_epochs:
         raise SettingError(
-            f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"
+            f"max_total_epochs={options.max_total_epochs} allows no job: raise it to "
+            f"min_epochs={options.min_epochs} or more"
         )
     if options.candidates is not None or (isinstance(options, Options) and options.planned):
         return
-    limits = ("time_limit", "epoch_limit", "work_limit", "stop_score", "patience")
+    limits = ("time_limit", "max_total_epochs", "work_limit", "stop_score", "patience")
     if all(getattr(options, name, None) is None for name in limits):
         work = "work_limit, " if hasattr(options, "work_limit") else ""
-        given = f"time_limit, or epoch_limit, {work}stop_score or patience in the config"
+        given = f"time_limit, or max_total_epochs, {work}stop_score or patience in the config"
         raise SettingError(f"candidates=None never ends by itself: give {given}")
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")

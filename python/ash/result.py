@@ -28,7 +28,7 @@ from ash._utils.display import (
     show_seconds,
     shown_estimate,
 )
-from ash.errors import AllFailed, NothingFinished, SettingError
+from ash.errors import AllFailedError, NothingFinishedError, SettingError
 from ash.history.history import History
 from ash.history.json_files import finite, to_json, write_trace
 from ash.history.records import METRICS, Columns
@@ -53,7 +53,7 @@ ENDED = {
     "finished": "",
     "stop_score": ", stop score reached",
     "patience": ", no better score within the patience",
-    "epoch_limit": ", epoch limit reached",
+    "max_total_epochs": ", epoch limit reached",
     "work_limit": ", work limit reached",
     "time_limit": ", stopped by the time limit",
     "stopped": ", stopped by a callback",
@@ -182,7 +182,7 @@ class RunResult(History):
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             optuna is not installed.
         SettingError
             The name is already in the storage. On any error nothing is left in the storage.
@@ -226,7 +226,7 @@ class RunResult(History):
         Parameters
         ----------
         name : str
-            The hyperparameter. The axis is logarithmic for `ash.log`; the levels of a choice are equally spaced.
+            The hyperparameter. The axis is logarithmic for `ash.loguniform`; the levels of a choice are equally spaced.
 
         Raises
         ------
@@ -331,8 +331,8 @@ class Result(RunResult):
     space : Space
         The space that the candidates were drawn from.
     ended : str
-        How the run ended: "finished", "stop_score", "patience", "epoch_limit", "work_limit", "time_limit", "stopped"
-        (by a callback) or "interrupted".
+        How the run ended: "finished", "stop_score", "patience", "max_total_epochs", "work_limit", "time_limit",
+        "stopped" (by a callback) or "interrupted".
     started : datetime
         The time when the threads were started, in UTC. The times of jobs are seconds since then. If the run was
         resumed, this is when its first call began, and the times of jobs do not count the seconds between calls.
@@ -647,8 +647,8 @@ class FunctionResult(RunResult):
     space : FunctionSpace
         The space that the candidates were drawn from.
     ended : str
-        How the run ended: "finished", "stop_score", "patience", "epoch_limit", "time_limit", "stopped" (by a callback),
-        "interrupted" or "failures" (too many in a row).
+        How the run ended: "finished", "stop_score", "patience", "max_total_epochs", "time_limit", "stopped" (by a
+        callback), "interrupted" or "failures" (too many in a row).
     started : datetime
         The time when the run started, in UTC. The times of jobs are seconds since then. If the run was resumed, this is
         when its first call began, and the times of jobs do not count the seconds between calls.
@@ -786,13 +786,15 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
     if ended == "interrupted":
         return KeyboardInterrupt()
     if failures:
-        cut = ", which ended the run (most_failures in the config allows more)" if ended == "failures" else ""
+        cut = ", which ended the run (max_failures in the config allows more)" if ended == "failures" else ""
         which = "the only job" if len(failures) == 1 else f"all {len(failures)} jobs"
-        return AllFailed(f"{which} failed{cut}:\n{causes(failures)}")
-    if ended == "epoch_limit":
-        return NothingFinished("epoch_limit allows no job: raise it, or lower max_epochs or min_epochs")
+        return AllFailedError(f"{which} failed{cut}:\n{causes(failures)}")
+    if ended == "max_total_epochs":
+        return NothingFinishedError("max_total_epochs allows no job: raise it, or lower max_epochs or min_epochs")
     if ended == "stopped":
-        return NothingFinished(f"a callback stopped the run after {show_seconds(seconds)}, before the first job ended")
-    return NothingFinished(
+        return NothingFinishedError(
+            f"a callback stopped the run after {show_seconds(seconds)}, before the first job ended"
+        )
+    return NothingFinishedError(
         f"time_limit was over after {show_seconds(seconds)}, before the first job ended; give a larger time_limit"
     )

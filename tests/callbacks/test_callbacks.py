@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.callbacks.dispatch import Reporter
 from ash.engine.event_loop import _end_behind
-from ash.errors import AllDiverged, NothingFinished, SettingError
+from ash.errors import AllDivergedError, NothingFinishedError, SettingError
 from ash.history.records import JobRecord
 from callback_help import INTERRUPTED, After, Diary, Failing, Stopper, X, Y, decided, endless, press_ctrl_c, tune
 from estimator_help import classifier
@@ -76,7 +76,7 @@ def test_on_start_receives_a_description_of_the_run() -> None:
 
 def test_a_stream_has_neither_a_candidate_count_nor_places() -> None:
     diary = Diary()
-    tune(diary, space=None, candidates=None, cv=2, config=ash.SearchConfig(epoch_limit=40))
+    tune(diary, space=None, candidates=None, cv=2, config=ash.SearchConfig(max_total_epochs=40))
     run = diary.pages[0][1]
     assert run.candidates is None and {rung.places for rung in run.rungs} == {None} and run.folds == 2
     assert [rung.epochs for rung in run.rungs[:4]] == [1, 2, 4, 8]
@@ -148,9 +148,11 @@ def test_any_thread_may_stop_the_run() -> None:
 
 def test_a_run_stopped_before_its_first_job_is_an_error() -> None:
     stopper = Stopper(0)
-    with pytest.raises(NothingFinished, match=r"a callback stopped the run after .* s, before the first job ended"):
+    with pytest.raises(
+        NothingFinishedError, match=r"a callback stopped the run after .* s, before the first job ended"
+    ):
         tune(stopper)
-    assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinished)
+    assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinishedError)
 
 
 def test_stopping_a_finished_run_changes_nothing() -> None:
@@ -297,7 +299,7 @@ def test_an_error_in_on_error_is_added_to_the_warning_of_on_job() -> None:
 
 def test_started_callbacks_receive_on_error_if_there_is_no_result() -> None:
     diary = Diary()
-    with pytest.raises(AllDiverged):
+    with pytest.raises(AllDivergedError):
         tune(diary, space=ash.Space(learning_rate=1e30, optimizer="sgd", hidden=ash.choice((8,), (16,))), candidates=2)
     assert diary.kinds[0] == "start" and diary.kinds[-1] == "error" and len(diary.jobs) == 2
     assert all(job.diverged for job, _ in diary.jobs)

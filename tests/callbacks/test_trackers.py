@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 import ash
 from ash._utils.installation import require_extra
 from ash.callbacks.trackers import best_candidates
-from ash.errors import MissingExtra, SettingError
+from ash.errors import MissingExtraError, SettingError
 from ash.history.records import Point, curves
 from callback_help import After, Failing, X, Y, tune
 from estimator_help import classifier
@@ -325,7 +325,7 @@ def test_a_folder_with_the_name_of_a_package_does_not_count_as_installed(
 ) -> None:
     (tmp_path / "nowhere_installed").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(MissingExtra, match="this needs nowhere_installed"):
+    with pytest.raises(MissingExtraError, match="this needs nowhere_installed"):
         require_extra("this", "nowhere_installed", "extra")
 
 

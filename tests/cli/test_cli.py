@@ -254,7 +254,7 @@ def test_a_warning_is_one_line(tmp_path):
 def test_version_and_help_are_printed():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
-    limits = "time-limit epoch-limit stop-score memory-limit worker-timeout threads-per-worker"
+    limits = "time-limit max-total-epochs stop-score memory-limit worker-timeout threads-per-worker"
     others = "target task candidates seed algorithm schedule workers threads no-teams out json quiet dashboard dask"
     assert all(f"--{option}" in help_text for option in f"{limits} {others}".split())
 
@@ -317,9 +317,9 @@ def test_schedule_and_limits_are_passed_on(tmp_path):
         assert main([*words, *arguments]) == 0
         return json.loads((tmp_path / "s.json").read_text())
 
-    stream = summary("--candidates", "all", "--epoch-limit", "40", "--memory-limit", "3k", "--workers", "8")
-    assert stream["ended"] == "epoch_limit" and stream["epochs"] <= 40
-    for name, value in {"candidates": None, "epoch_limit": 40, "memory_limit": 3072, "workers": 8}.items():
+    stream = summary("--candidates", "all", "--max-total-epochs", "40", "--memory-limit", "3k", "--workers", "8")
+    assert stream["ended"] == "max_total_epochs" and stream["epochs"] <= 40
+    for name, value in {"candidates": None, "max_total_epochs": 40, "memory_limit": 3072, "workers": 8}.items():
         assert stream["settings"][name] == value
     aimed = summary("--candidates", "all", "--stop-score", "0.5", "--schedule", "greedy", "--no-teams")
     assert aimed["ended"] == "stop_score" and aimed["validation_score"] >= 0.5

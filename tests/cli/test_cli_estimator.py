@@ -161,11 +161,13 @@ def test_configurations_from_an_earlier_journal_come_first(tmp_path: Path, capsy
 
 def test_a_run_ended_by_its_limit_explains_how_to_continue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
-    assert main([*words, "--epoch-limit", "20"]) == 0
+    assert main([*words, "--max-total-epochs", "20"]) == 0
     said = capsys.readouterr().out
-    assert "stopped by its limit: raise --epoch-limit to search longer; --journal FILE makes a run resumable" in said
+    assert (
+        "stopped by its limit: raise --max-total-epochs to search longer; --journal FILE makes a run resumable" in said
+    )
     journal = ["--journal", str(tmp_path / "run.ash")]
-    assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
-    assert "the same command with a larger --epoch-limit resumes it" in capsys.readouterr().out
-    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # a run may overwrite its own earlier model
+    assert main([*words, *journal, "--max-total-epochs", "20", "--force"]) == 0
+    assert "the same command with a larger --max-total-epochs resumes it" in capsys.readouterr().out
+    assert main([*words, *journal, "--max-total-epochs", "1000"]) == 0  # a run may overwrite its own earlier model
     assert "the same command resumes it" in capsys.readouterr().out

@@ -98,7 +98,7 @@ def run(y: Any = Y, **changes: Any) -> ash.Result:
     return ash.tune(X, y, space(), **configured(split_once(given)))
 
 
-@pytest.mark.parametrize("limit", [{}, {"epoch_limit": 37}, {"training": "restart"}, {"cv": 3}], ids=str)
+@pytest.mark.parametrize("limit", [{}, {"max_total_epochs": 37}, {"training": "restart"}, {"cv": 3}], ids=str)
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_the_same_digest_on_any_threads(kind: str, limit: dict[str, Any]) -> None:
     y = Y if kind == "classes" else YR

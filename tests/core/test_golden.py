@@ -57,7 +57,7 @@ HERE = {
 Record = dict[str, dict[str, Any]]
 SMALL = ash.Space(
     hidden=ash.choice((16,), (), (24, 12)),
-    learning_rate=ash.log(1e-3, 1.0, levels=31),
+    learning_rate=ash.loguniform(1e-3, 1.0, levels=31),
     optimizer=ash.choice("adamw", "sgd", "momentum"),
     batch_size=ash.choice(32, 16, "full"),
     dropout=ash.choice(0.0, 0.2),
@@ -198,10 +198,10 @@ def resumed(folder: Path) -> Record:
         candidates=24,
         progress=False,
         journal=journal,
-        config=ash.SearchConfig(epoch_limit=30),
+        config=ash.SearchConfig(max_total_epochs=30),
         validation=0.2,
     )
-    result = ash.resume(journal, X, y, progress=False, config=ash.SearchConfig(epoch_limit=1000))
+    result = ash.resume(journal, X, y, progress=False, config=ash.SearchConfig(max_total_epochs=1000))
     more = ash.resume(journal, X, y, candidates=40, progress=False)
     return model_record({**run_record(result), "extended": more.digest}, more.model, X, folder)
 
@@ -282,7 +282,7 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
 def function_resumed(folder: Path) -> Record:
     """Record the run of a function that ended at a limit and was continued from its journal."""
     journal = folder / "run.journal"
-    function_run(journal=journal, epoch_limit=30)(folder)
+    function_run(journal=journal, max_total_epochs=30)(folder)
     return function_run(journal=journal)(folder)
 
 
@@ -424,10 +424,10 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "restart": tuned(digits, training="restart"),
     "three workers": tuned(digits, workers=3),
     "greedy": tuned(digits, **GREEDY),
-    "epoch limit": tuned(digits, epoch_limit=29),
+    "epoch limit": tuned(digits, max_total_epochs=29),
     "target": tuned(digits, stop_score=0.5),
-    "stream": tuned(digits, candidates=None, epoch_limit=60),
-    "improving stream": tuned(digits, candidates=None, epoch_limit=60, promotion="improving", workers=5),
+    "stream": tuned(digits, candidates=None, max_total_epochs=60),
+    "improving stream": tuned(digits, candidates=None, max_total_epochs=60, promotion="improving", workers=5),
     "little memory": tuned(digits, memory_limit=1),
     # Ensembles, journals, executors, exports
     "ensemble": ensemble,
@@ -522,10 +522,10 @@ def write_files(folder: Path) -> None:
         candidates=24,
         progress=False,
         journal=folder / "table.ash",
-        config=ash.SearchConfig(epoch_limit=30),
+        config=ash.SearchConfig(max_total_epochs=30),
         validation=0.2,
     )
-    function_run(journal=folder / "function.ash", epoch_limit=30)(folder)
+    function_run(journal=folder / "function.ash", max_total_epochs=30)(folder)
     for lock in folder.glob("*-lock"):
         lock.unlink()
 
@@ -552,8 +552,8 @@ def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
     """Check that the recorded jobs stay unchanged; later jobs are scored by the current version."""
     journal = ash.Journal(shutil.copy(FILES / "table.ash", tmp_path), allow_change=["version"])
     ended = ash.resume(journal, *diabetes(), progress=False)
-    result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(epoch_limit=1000))
-    assert (ended.ended, result.ended) == ("epoch_limit", "finished")
+    result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(max_total_epochs=1000))
+    assert (ended.ended, result.ended) == ("max_total_epochs", "finished")
     before, after = ({(job.candidate, job.rung): job.score for job in each.jobs} for each in (ended, result))
     assert before.items() < after.items()
     today = golden()["runs"]["regression"]["exact"]
@@ -562,7 +562,7 @@ def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
 
 def test_a_journal_of_a_function_is_resumed(tmp_path: Path) -> None:
     journal = ash.Journal(shutil.copy(FILES / "function.ash", tmp_path), allow_change=["version"])
-    ended = function_run(journal=journal, epoch_limit=30, sampler="random")(tmp_path)
+    ended = function_run(journal=journal, max_total_epochs=30, sampler="random")(tmp_path)
     assert ended["exact"]["jobs"] < golden()["runs"]["function"]["exact"]["jobs"]
     assert function_run(journal=journal, sampler="random")(tmp_path) == golden()["runs"]["function"]
 

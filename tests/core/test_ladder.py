@@ -134,19 +134,19 @@ class TestBudgets:
     """Tests of the epoch limit, the stop score, patience, and how a ladder reports its ending."""
 
     def test_a_limit_met_exactly(self, make):
-        ladder = make(4, epoch_limit=8)
+        ladder = make(4, max_total_epochs=8)
         while (job := ladder.next()) is not None:
             ladder.report(job, 0.0, 0.0)
         assert ladder.ending == "finished"
         assert [rung["finished"] for rung in ladder.rungs] == [4, 2]
 
     def test_a_limit_below_one_job(self, make):
-        ladder = make(4, min_epochs=3, epoch_limit=2)
+        ladder = make(4, min_epochs=3, max_total_epochs=2)
         assert ladder.next() is None
-        assert (ladder.finished, ladder.ending) == (True, "epoch_limit")
+        assert (ladder.finished, ladder.ending) == (True, "max_total_epochs")
 
     def test_waiting_for_a_report_is_not_the_limit(self, make):
-        ladder = make(2, epoch_limit=2)
+        ladder = make(2, max_total_epochs=2)
         jobs = start(ladder, 2)
         assert ladder.next() is None
         report(ladder, jobs, [0.0, 0.0])
@@ -166,7 +166,7 @@ class TestBudgets:
         assert ladder.ending == "stop_score"
 
     def test_the_stop_score_takes_precedence_over_the_limit(self, make):
-        ladder = make(4, stop_score=0.5, epoch_limit=2)
+        ladder = make(4, stop_score=0.5, max_total_epochs=2)
         report(ladder, start(ladder, 2), [0.4, 0.6])
         assert ladder.ending == "stop_score"
 
@@ -203,7 +203,7 @@ LADDERS = st.fixed_dictionaries(
         "max_rungs": st.integers(0, 4),
         "algorithm": st.sampled_from(ALGORITHMS),
         "promotion": st.sampled_from(PROMOTIONS),
-        "epoch_limit": st.just(0) | st.integers(1, 400),
+        "max_total_epochs": st.just(0) | st.integers(1, 400),
         "stop_score": st.sampled_from([NAN, NAN, 0.9, 1.0]),
         "patience": st.sampled_from([0, 0, 0, 1, 2, 5, 12]),
     }
@@ -304,9 +304,15 @@ def test_jobs_are_values():
         ({"min_epochs": 2**60}, r"min_epochs=\d+ is too large: the last rung, 4,"),
         ({"algorithm": "asha"}, "algorithm must be one of 'ash', 'sh', 'random', got 'asha'"),
         ({"promotion": None}, "promotion must be one of 'capped', 'paper', 'improving', got None"),
-        ({"epoch_limit": 0}, "epoch_limit must be an integer from 1 to 9223372036854775807, got 0"),
-        ({"epoch_limit": 1e6}, r"epoch_limit must be an integer from 1 to 9223372036854775807, got 1000000\.0"),
-        ({"epoch_limit": 9, "min_epochs": 10}, "epoch_limit=9 allows no job: raise it to min_epochs=10 or more"),
+        ({"max_total_epochs": 0}, "max_total_epochs must be an integer from 1 to 9223372036854775807, got 0"),
+        (
+            {"max_total_epochs": 1e6},
+            r"max_total_epochs must be an integer from 1 to 9223372036854775807, got 1000000\.0",
+        ),
+        (
+            {"max_total_epochs": 9, "min_epochs": 10},
+            "max_total_epochs=9 allows no job: raise it to min_epochs=10 or more",
+        ),
         ({"stop_score": "0.9"}, r"stop_score must be a finite score, or None, got '0\.9'"),
         ({"stop_score": True}, "stop_score must be a finite score, or None, got True"),
         ({"patience": 0}, r"patience must be an integer from 1 to \d+, got 0"),

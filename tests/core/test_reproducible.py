@@ -25,14 +25,14 @@ SEEDS = range(2)
 TIGHT, LOOSE = 1, 2**40  # memory limits in bytes
 SMALL = ash.Space(
     hidden=ash.choice((16,), (), (24, 12)),
-    learning_rate=ash.log(1e-3, 1.0, levels=31),
+    learning_rate=ash.loguniform(1e-3, 1.0, levels=31),
     optimizer=ash.choice("adamw", "sgd", "momentum"),
     batch_size=ash.choice(32, 16, "full"),
     dropout=ash.choice(0.0, 0.2),
 )
 LARGE = ash.Space(  # a step takes 5 to 30 million multiply-adds, so a team is worthwhile
     hidden=ash.choice((256, 256), (192, 128)),
-    learning_rate=ash.log(1e-4, 1e-2),
+    learning_rate=ash.loguniform(1e-4, 1e-2),
     optimizer=ash.choice("adamw", "sgd"),
     batch_size=128,
     dropout=ash.choice(0.0, 0.1),
@@ -140,13 +140,13 @@ VARIANTS = {
     "eta 3": {"eta": 3, "min_epochs": 2},
     "few workers": {"workers": 3},
     "one worker": {"workers": 1},
-    "epoch limit": {"epoch_limit": 29},
+    "epoch limit": {"max_total_epochs": 29},
     "target": {"stop_score": 0.2},
     "patience": {"patience": 4},
     "target, paper": {"stop_score": 0.2, "promotion": "paper"},
-    "stream": {"candidates": None, "epoch_limit": 120},
-    "stream, capped": {"candidates": None, "epoch_limit": 120, "promotion": "capped", "workers": 5},
-    "stream, improving": {"candidates": None, "epoch_limit": 120, "promotion": "improving", "workers": 5},
+    "stream": {"candidates": None, "max_total_epochs": 120},
+    "stream, capped": {"candidates": None, "max_total_epochs": 120, "promotion": "capped", "workers": 5},
+    "stream, improving": {"candidates": None, "max_total_epochs": 120, "promotion": "improving", "workers": 5},
     "stream to a target": {"candidates": None, "stop_score": 0.3},
 }
 
@@ -156,7 +156,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, variant: str) -> No
     space = SMALL if len(np.unique(data[1])) == 10 else LARGE
     settings = {"space": space, "candidates": 12, "seed": 6, **VARIANTS[variant]}
     first = tune(data, teams=False, **settings)
-    limits = ("stop_score", "patience", "epoch_limit")
+    limits = ("stop_score", "patience", "max_total_epochs")
     assert first.ended == next((limit for limit in limits if limit in settings), "finished")
     for threads, teams, limit in ((1, True, TIGHT), (2, True, LOOSE), (7, True, TIGHT), (4, False, LOOSE)):
         result = tune(data, threads=threads, teams=teams, memory_limit=limit, **settings)
@@ -165,7 +165,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, variant: str) -> No
 
 def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
     """Check that any change of the outcome changes the digest."""
-    changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
+    changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"max_total_epochs": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
 
@@ -217,9 +217,9 @@ RECIPE: dict[str, Any] = {
     "input_scaling": ash.choice(True, False),
     "parametric_activation": ash.choice(True, False),
     "embedding": ash.choice("periodic", "none"),
-    "embedding_frequency": ash.log(0.05, 5.0),
+    "embedding_frequency": ash.loguniform(0.05, 5.0),
     "dropout": ash.choice(0.0, 0.2),
-    "learning_rate": ash.log(1e-3, 0.3),
+    "learning_rate": ash.loguniform(1e-3, 0.3),
 }
 SMALL_RECIPE = ash.Space(hidden=ash.choice((16,), (), (24, 12)), batch_size=ash.choice(32, 16, "full"), **RECIPE)
 LARGE_RECIPE = ash.Space(hidden=ash.choice((192, 128), (128,)), batch_size=128, **RECIPE)  # large enough for a team

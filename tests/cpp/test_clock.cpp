@@ -131,7 +131,7 @@ const std::vector<LadderSettings> kLadders = {
     {.candidates = 60, .promotion = Promotion::improving},
     {.candidates = 40, .algorithm = Algorithm::sh},
     {.candidates = 20, .algorithm = Algorithm::random},
-    {.candidates = 64, .epoch_limit = 150},
+    {.candidates = 64, .max_total_epochs = 150},
     {.candidates = 64, .promotion = Promotion::paper, .stop_score = 49.0},
     {.candidates = 1},
 };

@@ -127,7 +127,7 @@ TEST_CASE("records are the same for any threads, teams, memory limits and delays
 
 TEST_CASE("the ladder's limits end a run at the same decision, whichever jobs are still running") {
     const Data data = ash::testing::make_data(150, 6, 3);
-    for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.stop_score = 0.6},
+    for (const LadderSettings& ladder : {LadderSettings{.max_total_epochs = 70}, LadderSettings{.stop_score = 0.6},
                                          LadderSettings{.promotion = Promotion::paper, .stop_score = 0.5}}) {
         for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
             const Run one{.ladder = ladder, .continuation = continuation};
@@ -248,7 +248,7 @@ TEST_CASE("tiny runs with random threads, stops and limits all end and leak noth
                      .teams = random() % 4 > 0,
                      .memory_limit = random() % 2 == 0 ? 0 : 3000,
                      .ladder = {.max_rungs = 1 + static_cast<std::int64_t>(random() % 4)}};
-        if (random() % 3 == 0) settings.ladder.epoch_limit = 1 + random() % 50;
+        if (random() % 3 == 0) settings.ladder.max_total_epochs = 1 + random() % 50;
         if (random() % 3 == 0) settings.ladder.stop_score = 0.5 + 0.1 * static_cast<double>(random() % 6);
         const auto tuner = make_tuner(data, random(), settings);
         tuner->start();

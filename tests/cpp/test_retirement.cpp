@@ -166,17 +166,19 @@ TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces a job 
     std::mt19937 random(3);
     for (const Rule& rule : kRules) {
         for (std::int64_t limit = 1; limit < 500; limit += 13) {
-            Ladder ladder(
-                {.candidates = 64, .algorithm = rule.algorithm, .promotion = rule.promotion, .epoch_limit = limit});
+            Ladder ladder({.candidates = 64,
+                           .algorithm = rule.algorithm,
+                           .promotion = rule.promotion,
+                           .max_total_epochs = limit});
             CHECK(no_duplicates(run_all(ladder, 1 + random() % 9, random)));
             std::int64_t spent = 0;
             for (const ash::Rung& rung : ladder.rungs()) spent += rung.finished() * rung.epochs();
             CHECK(spent <= limit);
             const bool all_entered = ladder.entered() == 64;
-            CHECK((ladder.ending() == Ending::epoch_limit || all_entered));
+            CHECK((ladder.ending() == Ending::max_total_epochs || all_entered));
         }
     }
-    Ladder ladder({.candidates = 8, .epoch_limit = 5});
+    Ladder ladder({.candidates = 8, .max_total_epochs = 5});
     const std::vector<Job> jobs = start(ladder, 4);
     ladder.report(jobs[0], 1.0, 0.0);
     ladder.report(jobs[1], 0.0, 0.0);
@@ -186,9 +188,9 @@ TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces a job 
     ladder.report(jobs[2], kNan, 0.0);
     ladder.report(jobs[3], kNan, 0.0);
     CHECK_FALSE(ladder.next());
-    CHECK(ladder.ending() == Ending::epoch_limit);
+    CHECK(ladder.ending() == Ending::max_total_epochs);
     CHECK(ladder.finished());
-    CHECK_THROWS_AS(Ladder({.candidates = 8, .epoch_limit = -1}), std::invalid_argument);
+    CHECK_THROWS_AS(Ladder({.candidates = 8, .max_total_epochs = -1}), std::invalid_argument);
 }
 
 TEST_CASE("the stop score ends the ladder while other jobs run, and their results are still counted") {

@@ -364,7 +364,7 @@ def test_the_default_has_as_many_folds_as_groups() -> None:
 
 def test_searches_keep_groups_together() -> None:
     space = {"max_features": [1, 2, 3]}
-    for kind, size in ((ash.ASHSearchCV, {"candidates": 3}), (ash.HalvingSearchCV, {"n_candidates": 3})):
+    for kind, size in ((ash.ASHSearchCV, {"candidates": 3}), (ash.HalvingRandomSearchCV, {"n_candidates": 3})):
         scores = [
             kind(RandomForestClassifier(20, random_state=0), space, cv=cv, n_jobs=1, random_state=0, **size)
             .fit(X, Y, groups=groups)

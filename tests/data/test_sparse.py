@@ -187,7 +187,7 @@ def test_a_matrix_whose_dense_copy_would_not_fit_in_memory_can_be_read(monkeypat
 
 
 def test_full_batches_need_a_dense_table() -> None:
-    space = ash.Space(batch_size=ash.choice(32, "full"), learning_rate=ash.log(0.001, 0.1))
+    space = ash.Space(batch_size=ash.choice(32, "full"), learning_rate=ash.loguniform(0.001, 0.1))
     with pytest.raises(SettingError, match=r"batch_size='full' needs a dense table: pass X\.toarray"):
         ash.tune(made("csr"), Y, space, **RUN)
     ash.tune(DENSE, Y, space, **RUN)

@@ -21,7 +21,7 @@ from docstring_help import Public, entries, public, sections
 NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(module)]
 CALLS = [each for each in NAMES if not (inspect.isclass(each.value) and issubclass(each.value, BaseException))]
 ERRORS = {kind for kind in vars(ash.errors).values() if isinstance(kind, type)}
-WITH_EXAMPLE = {ash.AshError, ash.DataError, ash.ModelFormatError, ash.SettingError, ash.UnknownArgument}
+WITH_EXAMPLE = {ash.AshError, ash.DataError, ash.ModelFormatError, ash.SettingError, ash.UnknownArgumentError}
 """Errors with an example. The other errors cannot be raised in a few lines."""
 EXAMPLES = [each for each in NAMES if ">>>" in each.doc]
 MOST_PARAMETERS = 24

@@ -2,7 +2,7 @@
 
 import mistakes
 
-REFUSED = ("DataError", "SettingError", "UnknownArgument", "ModelFormatError", "NotFittedError")
+REFUSED = ("DataError", "SettingError", "UnknownArgumentError", "ModelFormatError", "NotFittedError")
 
 
 def test_the_page_shows_the_real_outcomes() -> None:

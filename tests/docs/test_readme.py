@@ -21,7 +21,7 @@ MOST_LINES = 130
 NUMBER = re.compile(r"\d+\.\d+(?:e-?\d+)?|\d+")
 TOLERANCE = 0.03
 """The tolerance for printed numbers: results depend on the time limit and on versions of libraries."""
-SHORTER = {"time_limit=10": "time_limit=100, config=ash.SearchConfig(epoch_limit=400)"}
+SHORTER = {"time_limit=10": "time_limit=100, config=ash.SearchConfig(max_total_epochs=400)"}
 """Changes of a README block: an epoch limit ends its run, since a time limit would end it early on a busy machine."""
 HOME = "https://github.com/ash-tune/ash/blob/main/"
 PICTURES = "https://raw.githubusercontent.com/ash-tune/ash/main/"

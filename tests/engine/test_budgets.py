@@ -22,7 +22,7 @@ pytestmark = pytest.mark.core
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(
-    hidden=ash.choice((8,), (), (12, 6)), learning_rate=ash.log(1e-3, 1e-1), batch_size=ash.choice(16, 32)
+    hidden=ash.choice((8,), (), (12, 6)), learning_rate=ash.loguniform(1e-3, 1e-1), batch_size=ash.choice(16, 32)
 )
 
 
@@ -39,23 +39,23 @@ def test_all_jobs_together_stay_within_the_epoch_limit():
     whole = quick()
     assert whole.ended == "finished" and whole.epochs == 64
     for limit in (1, 2, 17, 63):
-        result = quick(epoch_limit=limit)
-        assert result.ended == "epoch_limit" and 0 < result.epochs <= limit
+        result = quick(max_total_epochs=limit)
+        assert result.ended == "max_total_epochs" and 0 < result.epochs <= limit
         assert "epoch" in repr(result).splitlines()[2]
-    assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
+    assert quick(max_total_epochs=64).digest == quick(max_total_epochs=10**18).digest
 
 
 def test_a_run_with_an_epoch_limit_is_the_start_of_the_full_run():
-    whole, part = quick(threads=1), quick(threads=1, epoch_limit=40)
+    whole, part = quick(threads=1), quick(threads=1, max_total_epochs=40)
     assert 0 < len(part.jobs) < len(whole.jobs)
     scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
     assert all(scores[job.candidate, job.rung] == job.score for job in part.jobs)
 
 
 def test_an_epoch_limit_can_allow_a_single_job():
-    result = quick(min_epochs=7, epoch_limit=7)
+    result = quick(min_epochs=7, max_total_epochs=7)
     assert [(job.candidate, job.rung, job.epochs) for job in result.jobs] == [(0, 0, 7)]
-    assert result.best_candidate == 0 and result.ended == "epoch_limit"
+    assert result.best_candidate == 0 and result.ended == "max_total_epochs"
 
 
 # Work
@@ -184,7 +184,7 @@ def test_the_jobs_of_a_run_ended_by_time_are_those_of_the_full_run(monkeypatch):
     settings = {"candidates": None, "min_epochs": 50}
     with monkeypatch.context() as patch:
         part = quick(time_limit=1000, callbacks=[TimeIsUp(patch, 1000, 20)], **settings)
-    whole = quick(epoch_limit=2 * part.epochs, **settings)
+    whole = quick(max_total_epochs=2 * part.epochs, **settings)
     assert part.ended == "time_limit" and 20 <= len(part.jobs) < len(whole.jobs)
     jobs = [{(job.candidate, job.rung, job.score, job.weights_hash) for job in run.jobs} for run in (part, whole)]
     assert jobs[0] < jobs[1]
@@ -193,7 +193,7 @@ def test_the_jobs_of_a_run_ended_by_time_are_those_of_the_full_run(monkeypatch):
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
 @pytest.mark.parametrize("candidates", [4, None])
 def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
-    with pytest.raises(ash.NothingFinished, match=r"^time_limit=0 was over before the first job ended") as caught:
+    with pytest.raises(ash.NothingFinishedError, match=r"^time_limit=0 was over before the first job ended") as caught:
         quick(candidates=candidates, time_limit=0, schedule=schedule)
     said = re.search(
         r"reading 178 rows took (.*) s, and a job takes about (.*) s; .* at least (.*)$", str(caught.value)
@@ -213,11 +213,13 @@ def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
     monkeypatch.setattr(run, "split_table", slow)
     with monkeypatch.context() as patch:
         patch.setattr(run, "prepare_all", lambda *given: encoded.append(given))
-        with pytest.raises(ash.NothingFinished, match=r"^time_limit=200 was over .* reading 178 rows took") as caught:
+        with pytest.raises(
+            ash.NothingFinishedError, match=r"^time_limit=200 was over .* reading 178 rows took"
+        ) as caught:
             ash.ASHClassifier(time_limit=200, n_jobs=1).fit(*WINE)
     assert not encoded
     needed = float(str(caught.value).rpartition(" ")[2])
-    enough = {"time_limit": needed, "config": ash.SearchConfig(epoch_limit=20)}
+    enough = {"time_limit": needed, "config": ash.SearchConfig(max_total_epochs=20)}
     assert 300 < needed < 1000 and ash.ASHClassifier(**enough, n_jobs=1).fit(*WINE).result_.jobs
 
 
@@ -233,9 +235,9 @@ def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(
 
 
 def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
-    assert quick(candidates=None, time_limit=100, epoch_limit=30, stop_score=2.0).ended == "epoch_limit"
-    assert quick(candidates=None, time_limit=100, epoch_limit=10**6, stop_score=0.5).ended == "stop_score"
-    limits = {"time_limit": 100, "epoch_limit": 10**9, "stop_score": 2.0}
+    assert quick(candidates=None, time_limit=100, max_total_epochs=30, stop_score=2.0).ended == "max_total_epochs"
+    assert quick(candidates=None, time_limit=100, max_total_epochs=10**6, stop_score=0.5).ended == "stop_score"
+    limits = {"time_limit": 100, "max_total_epochs": 10**9, "stop_score": 2.0}
     result = quick(space=None, candidates=None, callbacks=[TimeIsUp(monkeypatch, 100)], **limits)
     assert result.ended == "time_limit"
 
@@ -290,7 +292,7 @@ def test_time_is_counted_from_the_call(clock: list[float]) -> None:
 
 
 def wide(X=WINE[0], y=WINE[1], **settings):
-    space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
+    space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.loguniform(1e-3, 1e-1))
     settings = split_once({"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
     return ash.tune(X, y, space, **configured(settings))
 
@@ -331,10 +333,10 @@ def test_networks_kept_for_an_ensemble_are_counted_and_never_dropped():
 
 
 def test_retrained_epochs_do_not_count_and_restarts_retrain_nothing():
-    assert wide(memory_limit=1).epochs == wide().epochs == wide(memory_limit=1, epoch_limit=10**6).epochs
+    assert wide(memory_limit=1).epochs == wide().epochs == wide(memory_limit=1, max_total_epochs=10**6).epochs
     assert wide(training="restart", memory_limit=1).memory["retrained_epochs"] == 0
 
 
 def test_an_endless_stream_respects_a_memory_limit():
-    free, tight = (wide(candidates=None, epoch_limit=300, memory_limit=limit) for limit in (None, 10_000))
+    free, tight = (wide(candidates=None, max_total_epochs=300, memory_limit=limit) for limit in (None, 10_000))
     assert free.digest == tight.digest and tight.memory["dropped"] > 0

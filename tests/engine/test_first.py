@@ -11,7 +11,7 @@ import ash
 from ash.engine.candidates import AdaptiveCandidates
 
 X, Y = load_wine(return_X_y=True)
-SPACE = ash.Space(hidden=[(4,), (8,)], learning_rate=ash.log(1e-3, 1e-1))
+SPACE = ash.Space(hidden=[(4,), (8,)], learning_rate=ash.loguniform(1e-3, 1e-1))
 FIRST: list[dict[str, Any]] = [
     {"hidden": (8,), "learning_rate": 0.0123456},
     {"hidden": [4], "learning_rate": 0.05},
@@ -39,7 +39,7 @@ def test_an_adaptive_stream_starts_with_the_given_configurations() -> None:
     again = AdaptiveCandidates(SPACE, 0, begin, found.params[:5], 8, READ)
     again.draw(3)
     assert again.params == found.params
-    tight = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=3))
+    tight = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=3))
     all_of_it = AdaptiveCandidates(tight, 0, (), (), 9, [{"hidden": (4,), "learning_rate": 0.002}])
     assert len(all_of_it.params) == all_of_it.count == 4
 
@@ -60,7 +60,7 @@ def test_the_best_configurations_of_an_earlier_run_come_first(kind: str, tmp_pat
 
 
 def test_an_endless_stream_starts_with_the_given_configurations() -> None:
-    limited = ash.SearchConfig(epoch_limit=20)
+    limited = ash.SearchConfig(max_total_epochs=20)
     found = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": None}, first=FIRST, config=limited)
     assert list(found.params[:2]) == READ
 

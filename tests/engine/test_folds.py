@@ -56,7 +56,7 @@ def test_a_fold_trains_like_a_run_on_its_rows() -> None:
     """Compare the first fold with a run on the same split. Both have the same seed, so their scores are equal."""
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
-    space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
+    space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.loguniform(1e-3, 1e-2))
     both = ash.tune(WINES, CULTIVARS, space, cv=pairs, config=ash.SearchConfig(max_rungs=1), **FEW)
     alone = ash.tune(
         WINES[first],
@@ -339,7 +339,7 @@ def test_an_interrupted_run_has_the_same_ensemble(monkeypatch: pytest.MonkeyPatc
 def folds_of(x: Any, y: Any, **changes: Any) -> int:
     """Return the number of folds of a fit with 100 s, as if its machine were 100 times slower."""
     kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
-    given = {"space": space(), "random_state": 0, "time_limit": 100.0, "epoch_limit": 4, **changes}
+    given = {"space": space(), "random_state": 0, "time_limit": 100.0, "max_total_epochs": 4, **changes}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ash.encoding.data_split.ROWS_A_SECOND", ROWS_A_SECOND / 100)
         ends = watched(patch)
@@ -355,10 +355,10 @@ def test_a_timed_run_on_a_small_table_uses_folds() -> None:
         assert folds_of(x, y, validation=(x[:50], y[:50])) == 1
         assert folds_of(x, y, cv=2) == 2
         assert folds_of(x, y, time_limit=None, candidates=4, min_epochs=1) == 5
-        assert folds_of(x, y, time_limit=None, epoch_limit=None, work_limit=1e6) == 5
+        assert folds_of(x, y, time_limit=None, max_total_epochs=None, work_limit=1e6) == 5
 
 
-@pytest.mark.parametrize("given", [{"candidates": 2}, {"time_limit": 60.0, "epoch_limit": 4}, {}], ids=str)
+@pytest.mark.parametrize("given", [{"candidates": 2}, {"time_limit": 60.0, "max_total_epochs": 4}, {}], ids=str)
 def test_ash_tune_uses_folds_on_a_small_table(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ash.engine.planning.WORK", 1e8)
     x, y = load_breast_cancer(return_X_y=True)
@@ -447,7 +447,7 @@ def test_a_fit_resumed_from_a_journal_predicts_the_same(
     if with_files:
         with_states(monkeypatch)
     whole = fitted()
-    fitted(journal=tmp_path / "run.ash", epoch_limit=limit)
+    fitted(journal=tmp_path / "run.ash", max_total_epochs=limit)
     again = fitted(journal=tmp_path / "run.ash")
     assert again.result_.digest == whole.result_.digest
     assert len(members(again.model_)) == len(members(whole.model_)) > 1
@@ -465,7 +465,7 @@ def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     x[30:, 3] = 0.0
     rows = np.arange(90)
     folds = [(rows[:60], rows[60:]), (rows[30:], rows[:30]), (np.r_[rows[:30], rows[60:]], rows[30:60])]
-    embedded = ash.Space(hidden=ash.choice((4,), (8,)), embedding="periodic", learning_rate=ash.log(1e-3, 1e-2))
+    embedded = ash.Space(hidden=ash.choice((4,), (8,)), embedding="periodic", learning_rate=ash.loguniform(1e-3, 1e-2))
 
     def digest(**given: Any) -> str:
         return ash.tune(x, y, embedded, candidates=8, cv=folds, progress=False, **given).digest
@@ -473,7 +473,7 @@ def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     whole = digest(threads=2)
     with ThreadPoolExecutor(2) as pool:
         assert digest(executor=pool) == whole
-    digest(threads=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(epoch_limit=9))
+    digest(threads=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(max_total_epochs=9))
     assert digest(threads=2, journal=tmp_path / "run.ash") == whole
     model = ash.ASHClassifier(space=embedded, candidates=8, cv=folds, random_state=0).fit(x, y)
     assert len({tuple(member.core.numbers) for member in members(model.model_)}) > 1

@@ -44,7 +44,7 @@ def leave(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
 
 
 def quick(X: Any = WINE[0], y: Any = WINE[1], **changes: Any) -> ash.Result:
-    space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
+    space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.loguniform(1e-3, 1e-1))
     given = split_once({"candidates": 8, "threads": 2, "progress": False, **changes})
     return ash.tune(X, y, **configured({"space": space, **given}))
 

@@ -37,7 +37,7 @@ from ash.engine.core_data import prepare
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import RECIPE, portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeFolds, TreeJob, TreeTable, TreeTrainer
-from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.errors import JournalCorruptError, JournalError, SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
 from ash.models import model_pool
@@ -230,7 +230,7 @@ def test_trees_from_a_journal_are_retrained_and_compared(tmp_path: Path, monkeyp
     whole = finished_journal(tmp_path)
     assert content(finished_journal(tmp_path).model_, tmp_path) == content(whole.model_, tmp_path)
     monkeypatch.setattr("ash.engine.tree_trainer._hash_of", lambda folds: 7)
-    with pytest.raises(ash.JournalCorrupt, match=r"has other trees in rung \d+ than its result says"):
+    with pytest.raises(ash.JournalCorruptError, match=r"has other trees in rung \d+ than its result says"):
         finished_journal(tmp_path)
 
 
@@ -279,7 +279,7 @@ def test_a_model_is_available_after_ctrl_c_during_retraining(tmp_path: Path, mon
 def test_a_model_is_available_if_a_resumed_run_is_interrupted_at_once(
     models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {**FEW, "models": models, "n_jobs": 1, "journal": tmp_path / "run.ash", "epoch_limit": 40}
+    given = {**FEW, "models": models, "n_jobs": 1, "journal": tmp_path / "run.ash", "max_total_epochs": 40}
     whole = fitted(**given).result_
     monkeypatch.setattr(EventLoop, "_watch", lambda *_: "interrupted")
     again = ash.ASHClassifier(**configured(given))
@@ -348,9 +348,9 @@ def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_trees_without_a_finite_score_have_diverged(tmp_path: Path) -> None:
     given = {"models": TREES, "scoring": lambda *_: math.nan, "journal": tmp_path / "run.ash"}
-    with pytest.raises(ash.AllDiverged, match="returned no finite number"):
+    with pytest.raises(ash.AllDivergedError, match="returned no finite number"):
         fitted(**given)
-    with pytest.raises(ash.AllDiverged, match=r"all \d+ finished candidates diverged"):
+    with pytest.raises(ash.AllDivergedError, match=r"all \d+ finished candidates diverged"):
         fitted(**given)
 
 
@@ -426,7 +426,7 @@ def resolved(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], 
 
 
 TWO_TARGETS = np.stack([DIABETES[1], -DIABETES[1]], axis=1)
-TIMED: dict[str, Any] = {"time_limit": 60, "epoch_limit": 8}
+TIMED: dict[str, Any] = {"time_limit": 60, "max_total_epochs": 8}
 
 ALONE: dict[str, dict[str, Any]] = {
     "candidates": {"candidates": 4},
@@ -451,7 +451,12 @@ def test_a_timed_run_searches_networks_and_trees_and_shows_it(capfd: pytest.Capt
 
 def test_a_given_space_determines_the_kinds_of_model() -> None:
     result = ash.tune(
-        *WINE, {"hidden": [(8,), (16,)]}, time_limit=60, seed=0, config=ash.SearchConfig(epoch_limit=8), validation=0.2
+        *WINE,
+        {"hidden": [(8,), (16,)]},
+        time_limit=60,
+        seed=0,
+        config=ash.SearchConfig(max_total_epochs=8),
+        validation=0.2,
     )
     assert result.record.settings["models"] == ["network"]
 
@@ -581,7 +586,7 @@ def test_a_portfolio_is_used_where_it_fits_the_space() -> None:
     assert Space(hidden=[(256, 256), (8,)]).completed(few) is None, "networks without dropout are others"
     assert Space(hidden=[(256, 256), (8,)]).completed({"hidden": (8,), "dropout": 0.0}) == {"hidden": (8,)}
     for levels, found in ((None, 0.2), (3, None)):
-        full = Space(learning_rate=ash.log(0.2, 1, levels=levels)).completed({"learning_rate": 0.113})
+        full = Space(learning_rate=ash.loguniform(0.2, 1, levels=levels)).completed({"learning_rate": 0.113})
         assert full == (found and {"learning_rate": found})
     assert Space(hidden=[(256, 256)]).completed(FEW_TREES[0]) is None
     skewed = default_space(1000, 10, 1, 0, numbers=8, metric="r2", models=BOTH, skewed=True)
@@ -592,7 +597,7 @@ def test_a_portfolio_is_used_where_it_fits_the_space() -> None:
 def test_networks_of_another_recipe_do_not_start_with_the_portfolio() -> None:
     first = portfolio("classification", 500)
     all_else = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc").domains.items()
-    few = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.log(1e-4, 1))
+    few = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.loguniform(1e-4, 1))
     for own in (few, Space(**{name: list(domains) for name, domains in all_else if name not in RECIPE})):
         assert AdaptiveCandidates(own, 0, first, (), 8).params == list(islice(own.stream(0), 8))
     default = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc")
@@ -604,7 +609,7 @@ def test_networks_of_another_recipe_do_not_start_with_the_portfolio() -> None:
 
 TWO_DOMAINS = {
     "optimizer": ["momentum", "adamw"],
-    "learning_rate": [ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+    "learning_rate": [ash.loguniform(1e-3, 1e-1).when(optimizer="momentum"), ash.loguniform(1e-4, 1e-2)],
     "dropout": ash.uniform(0, 0.5),
 }
 
@@ -622,7 +627,10 @@ def test_a_space_contains_configurations_of_the_applicable_domain() -> None:
 @pytest.mark.parametrize(
     "space",
     [
-        {"model": ["lightgbm", "catboost"], "shrinkage": [ash.log(6, 100).when(model="catboost"), ash.log(3, 60)]},
+        {
+            "model": ["lightgbm", "catboost"],
+            "shrinkage": [ash.loguniform(6, 100).when(model="catboost"), ash.loguniform(3, 60)],
+        },
         {
             "model": BOTH,
             "target_transform": [ash.choice("none", "log").when(model="network"), ash.choice("none")],
@@ -710,8 +718,8 @@ SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sg
 @pytest.mark.parametrize(
     "space",
     [
-        {**SMALL, "shrinkage": ash.log(3, 60)},
-        {"model": BOTH, "learning_rate": ash.log(1e-3, 1), "num_leaves": [7, 9]},
+        {**SMALL, "shrinkage": ash.loguniform(3, 60)},
+        {"model": BOTH, "learning_rate": ash.loguniform(1e-3, 1), "num_leaves": [7, 9]},
         {**SMALL, "num_leaves": [4, 6, 9, 12], "min_data_in_leaf": [1, 3, 9]},
     ],
 )
@@ -761,7 +769,7 @@ FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leave
 @pytest.mark.parametrize("kill", [9, 30])
 def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
-        **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "epoch_limit": 700},
+        **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "max_total_epochs": 700},
         **{"min_epochs": 2, "workers": 6, "config": ash.SearchConfig(sampler="adaptive")},
     }
     whole = fitted(**given)
@@ -771,7 +779,7 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
     for number, forged in enumerate(FORGED):
         copy = shutil.copy(tmp_path / "run.ash", tmp_path / f"{number}.ash")
         change(Path(copy), "UPDATE candidates SET params = ? WHERE candidate = 1", json.dumps(forged))
-        with pytest.raises(JournalCorrupt, match="damaged"):
+        with pytest.raises(JournalCorruptError, match="damaged"):
             fitted(**given, journal=copy)
     resumed = fitted(**given, journal=tmp_path / "run.ash", n_jobs=1)
     assert resumed.result_.digest == whole.result_.digest
@@ -781,7 +789,7 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
 
 def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], sampler: str = "adaptive", **given: Any) -> ash.Result:
     sampled = ash.SearchConfig(sampler=sampler)
-    config = {"config": sampled, "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
+    config = {"config": sampled, "max_total_epochs": 60, "workers": 3, "candidates": None, "seed": 3}
     return ash.tune(X, WINE[1], space, progress=False, **configured(split_once({**config, **given})))
 
 
@@ -790,8 +798,8 @@ def test_an_adaptive_run_is_extended_from_its_journal(space: Any, tmp_path: Path
     needs.installed("catboost")
     given = {"space": space} | ({} if space else {"models": ["lightgbm", "catboost"]})
     adaptive_run(**given, journal=tmp_path / "run.ash")
-    longer = adaptive_run(**given, epoch_limit=100, journal=tmp_path / "run.ash", threads=1)
-    whole = adaptive_run(**given, epoch_limit=100)
+    longer = adaptive_run(**given, max_total_epochs=100, journal=tmp_path / "run.ash", threads=1)
+    whole = adaptive_run(**given, max_total_epochs=100)
     assert longer.digest == whole.digest and longer.params == whole.params and len(whole.params) > 20
 
 
@@ -835,11 +843,11 @@ def test_sobol_points_on_any_number_of_threads_and_in_a_resumed_run(size: dict[s
 
 
 def test_memory_is_checked_for_candidates_that_are_not_yet_drawn() -> None:
-    large = {"hidden": [(8,)] * 1 + [(4_000,) * 3], "learning_rate": ash.log(1e-4, 1)}
+    large = {"hidden": [(8,)] * 1 + [(4_000,) * 3], "learning_rate": ash.loguniform(1e-4, 1)}
     asked: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "fitted", lambda needs, *_: asked.append(needs.scratch) or (1, 1 << 34))
-        adaptive_run(space=large, workers=1, epoch_limit=1)
+        adaptive_run(space=large, workers=1, max_total_epochs=1)
     assert asked[0] > 10**7
 
 
@@ -907,12 +915,12 @@ def test_spaces_runs_and_repetitions_with_catboost_need_it(monkeypatch: pytest.M
     record = replace(record, settings={**record.settings, "models": ["network", "catboost"]})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        ash.MissingExtra, match=r"models=.* needs catboost; install it with: pip install 'ash-tune\[catboost\]'"
+        ash.MissingExtraError, match=r"models=.* needs catboost; install it with: pip install 'ash-tune\[catboost\]'"
     ):
         ash.ASHClassifier(record=record).fit(*WINE)
-    with pytest.raises(ash.MissingExtra, match="needs catboost"):
+    with pytest.raises(ash.MissingExtraError, match="needs catboost"):
         ash.SearchConfig(models=["catboost"])
-    with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
+    with pytest.raises(ash.MissingExtraError, match="model='catboost' needs catboost"):
         ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)
 
 
@@ -934,9 +942,11 @@ def test_runs_with_catboost_need_it_and_name_its_version(monkeypatch: pytest.Mon
     assert record.version["version of catboost"] == needs.package("catboost").__version__
     find = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "catboost" else find(name))
-    with pytest.raises(ash.MissingExtra, match=r"needs catboost; install it with: pip install 'ash-tune\[catboost\]'"):
+    with pytest.raises(
+        ash.MissingExtraError, match=r"needs catboost; install it with: pip install 'ash-tune\[catboost\]'"
+    ):
         ash.ASHClassifier(record=record).fit(*WINE)
-    with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
+    with pytest.raises(ash.MissingExtraError, match="model='catboost' needs catboost"):
         ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)
 
 

@@ -157,8 +157,8 @@ def test_a_config_field_unused_by_an_entry_point_is_refused(call, field):
             "ASHSearchCV: pass sampler= to ASHSearchCV, not in the config",
         ),
         (
-            lambda **given: ash.HalvingSearchCV(SGDClassifier(), {"alpha": [1, 2]}, **given).fit(X, Y),
-            "HalvingSearchCV: leave it out",
+            lambda **given: ash.HalvingRandomSearchCV(SGDClassifier(), {"alpha": [1, 2]}, **given).fit(X, Y),
+            "HalvingRandomSearchCV: leave it out",
         ),
     ],
 )
@@ -207,7 +207,7 @@ def test_set_params_refuses_other_fields_and_invalid_values(estimator):
 
 
 def test_a_grid_search_can_vary_config_fields():
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=9))
+    space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=9))
     model = ash.ASHClassifier(space, candidates=9, ensemble=1, refit=False, random_state=0, n_jobs=1)
     found = GridSearchCV(model, {"config__eta": [2, 3]}, cv=2).fit(X, Y)
     assert found.best_params_ == {"config__eta": found.best_estimator_.config.eta}
@@ -257,12 +257,12 @@ def test_a_grid_search_can_vary_config_fields():
         (lambda: ash.Ladder(64, max_epochs=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
         (lambda: ash.Ladder(64, max_t=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
         (lambda: ash.uniform(0, 1, step=0.1), "uniform has no argument 'step'; did you mean levels?"),
-        (lambda: ash.log(1, 9, step=0.1), "log has no argument 'step'; did you mean levels?"),
-        (lambda: ash.uniform(1, 9, log=True), r"for a logarithmic scale use ash.log\(low, high\)"),
+        (lambda: ash.loguniform(1, 9, step=0.1), "log has no argument 'step'; did you mean levels?"),
+        (lambda: ash.uniform(1, 9, log=True), r"for a logarithmic scale use ash.loguniform\(low, high\)"),
     ],
 )
 def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
-    with pytest.raises(ash.UnknownArgument, match=hint) as raised:
+    with pytest.raises(ash.UnknownArgumentError, match=hint) as raised:
         call()
     assert isinstance(raised.value, TypeError) and isinstance(raised.value, ash.SettingError)
 
@@ -278,7 +278,7 @@ def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
         ({"workers": 4, "time_limit": 1.0, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
         ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
-        ({"epoch_limit": 2, "min_epochs": 3}, "epoch_limit=2 .*min_epochs=3"),
+        ({"max_total_epochs": 2, "min_epochs": 3}, "max_total_epochs=2 .*min_epochs=3"),
         ({"groups": Y, "validation": (X, Y)}, r"groups have no effect with validation=\(X, y\)"),
     ],
 )
@@ -293,8 +293,8 @@ def test_costs_conflict_with_the_greedy_schedule():
 
 
 def test_an_explicit_schedule_is_kept_in_a_planned_run():
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
-    arguments = {"time_limit": 60, "epoch_limit": 4, "threads": 1, "progress": False}
+    space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=99))
+    arguments = {"time_limit": 60, "max_total_epochs": 4, "threads": 1, "progress": False}
     kept, own, usual = (
         ash.tune(X, Y, space, validation=0.2, **configured({**arguments, **given}))
         for given in ({"schedule": "greedy"}, {"workers": 2}, {})
@@ -363,7 +363,7 @@ def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
             ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]),
             time_limit=1000.0,
             progress=False,
-            config=ash.SearchConfig(keep=1, epoch_limit=4),
+            config=ash.SearchConfig(keep=1, max_total_epochs=4),
         )
 
 

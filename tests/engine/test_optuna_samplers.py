@@ -11,13 +11,15 @@ import pytest
 from sklearn.base import clone
 
 import ash
-from ash.errors import JournalCorrupt
+from ash.errors import JournalCorruptError
 from callback_help import TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
 from journal_help import JOBS, change, outcome, rows, run, stopped, with_states
 
-SPACE = small_space(learning_rate=ash.log(1e-3, 1e-1, levels=50), dropout=ash.uniform(0, 0.5), batch_size=[16, 32])
+SPACE = small_space(
+    learning_rate=ash.loguniform(1e-3, 1e-1, levels=50), dropout=ash.uniform(0, 0.5), batch_size=[16, 32]
+)
 
 
 def tpe(**fields: Any) -> ash.SearchConfig:
@@ -86,8 +88,8 @@ def test_a_stopped_run_is_resumed_with_the_same_proposals(tmp_path: Path, monkey
     expected = proposed(threads=1)
     for jobs in (1, 7, len(expected.jobs) - 3):
         path = tmp_path / f"{jobs}.ash"
-        first = proposed(path, config=tpe(epoch_limit=8 * jobs))
-        assert first.ended == "epoch_limit" and len(first.jobs) < len(expected.jobs)
+        first = proposed(path, config=tpe(max_total_epochs=8 * jobs))
+        assert first.ended == "max_total_epochs" and len(first.jobs) < len(expected.jobs)
         again = proposed(path)
         assert outcome(again) == outcome(expected)
         assert again.memory["retrained_epochs"] == 0  # the recorded states are those of candidates proposed again
@@ -96,7 +98,7 @@ def test_a_stopped_run_is_resumed_with_the_same_proposals(tmp_path: Path, monkey
 @pytest.mark.filterwarnings("ignore:the sampler proposes other candidates")
 def test_a_greedy_run_keeps_its_jobs_when_it_is_resumed(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    first = proposed(path, config=tpe(schedule="greedy", epoch_limit=8 * 12))
+    first = proposed(path, config=tpe(schedule="greedy", max_total_epochs=8 * 12))
     again = proposed(path, config=tpe(schedule="greedy"))
     assert again.jobs[: len(first.jobs)] == first.jobs and len(again.params) == 16
     begun = 1 + max(job.candidate for job in first.jobs)
@@ -105,9 +107,9 @@ def test_a_greedy_run_keeps_its_jobs_when_it_is_resumed(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_read_again_without_training(tmp_path: Path) -> None:
     limits = {"candidates": None, "time_limit": 600.0}
-    first = proposed(tmp_path / "run.ash", config=tpe(epoch_limit=200), **limits)
-    again = proposed(tmp_path / "run.ash", config=tpe(epoch_limit=200), **limits)
-    assert first.ended == "epoch_limit" and outcome(again) == outcome(first)
+    first = proposed(tmp_path / "run.ash", config=tpe(max_total_epochs=200), **limits)
+    again = proposed(tmp_path / "run.ash", config=tpe(max_total_epochs=200), **limits)
+    assert first.ended == "max_total_epochs" and outcome(again) == outcome(first)
 
 
 def test_a_resumed_run_without_time_left_has_all_recorded_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +123,7 @@ def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) 
     def config(**fields: Any) -> ash.SearchConfig:
         return ash.SearchConfig(sampler=optuna.samplers.RandomSampler(), workers=4, **fields)
 
-    first = proposed(tmp_path / "run.ash", config=config(epoch_limit=8 * 12))
+    first = proposed(tmp_path / "run.ash", config=config(max_total_epochs=8 * 12))
     with pytest.warns(UserWarning, match="the sampler proposes other candidates than those on record"):
         again = proposed(tmp_path / "run.ash", config=config())
     begun = 1 + max(job.candidate for job in first.jobs)
@@ -137,22 +139,22 @@ def test_resume_needs_the_sampler_again(tmp_path: Path) -> None:
         ash.resume(path, X, Y, config=ash.SearchConfig(sampler=optuna.samplers.RandomSampler(seed=0)))
     with pytest.raises(ash.JournalError, match="sampler: 'TPESampler' in the journal, 'random' in this call"):
         run(path, space=SPACE, config=ash.SearchConfig(workers=4))
-    config = ash.SearchConfig(sampler=tpe().sampler, epoch_limit=2**40)
+    config = ash.SearchConfig(sampler=tpe().sampler, max_total_epochs=2**40)
     assert outcome(ash.resume(path, X, Y, config=config)) == outcome(proposed())
 
 
 def test_a_larger_space_keeps_the_candidates_on_record(tmp_path: Path) -> None:
     first = proposed(tmp_path / "run.ash", candidates=6)
-    larger = small_space(learning_rate=ash.log(1e-3, 1e-1), dropout=ash.uniform(0, 0.5), batch_size=[16, 32, 64])
+    larger = small_space(learning_rate=ash.loguniform(1e-3, 1e-1), dropout=ash.uniform(0, 0.5), batch_size=[16, 32, 64])
     with pytest.warns(UserWarning, match="the space has grown: 6 candidates on record are kept"):
         again = proposed(tmp_path / "run.ash", space=larger)
     assert again.params[:6] == first.params and len(again.params) == 16
 
 
 def test_numbers_between_listed_levels_can_be_resumed(tmp_path: Path) -> None:
-    few = {"space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=5))}
+    few = {"space": small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=5))}
     expected = proposed(**few, config=tpe())
-    proposed(tmp_path / "run.ash", **few, config=tpe(epoch_limit=8 * 9))
+    proposed(tmp_path / "run.ash", **few, config=tpe(max_total_epochs=8 * 9))
     assert outcome(proposed(tmp_path / "run.ash", **few, config=tpe())) == outcome(expected)
 
 
@@ -162,14 +164,14 @@ def test_a_recorded_state_that_does_not_fit_is_damage(tmp_path: Path, monkeypatc
     first = {name: levels[0].levels[0] for name, levels in small_space(hidden=(4,)).domains.items()}
     for name, hidden in (("run.ash", (5,)), ("other.ash", (9,))):
         space = small_space(hidden=[(4,), hidden])
-        begun = proposed(tmp_path / name, space=space, first=[first], config=tpe(epoch_limit=8 * 4))
+        begun = proposed(tmp_path / name, space=space, first=[first], config=tpe(max_total_epochs=8 * 4))
         assert {params["hidden"] for params in begun.params} == {(4,), hidden} and len(begun.jobs) == 4
     shutil.rmtree(tmp_path / "run.ash-states")
     shutil.move(tmp_path / "other.ash-states", tmp_path / "run.ash-states")
     change(tmp_path / "run.ash", "DELETE FROM states")
     for row in rows(tmp_path / "other.ash", "SELECT * FROM states"):
         change(tmp_path / "run.ash", f"INSERT INTO states VALUES ({', '.join('?' * len(row))})", *row)
-    with pytest.raises(JournalCorrupt, match="is damaged: ValueError: "):
+    with pytest.raises(JournalCorruptError, match="is damaged: ValueError: "):
         proposed(tmp_path / "run.ash", space=small_space(hidden=[(4,), (5,)]), first=[first])
 
 
@@ -196,7 +198,7 @@ def test_estimators_take_samplers_and_clones_have_their_own() -> None:
 
 def test_a_sampler_learns_from_the_scores_of_networks() -> None:
     """TPE draws most learning rates near the good ones, once it knows some."""
-    space = small_space(learning_rate=ash.log(1e-5, 1e-1), hidden=(16,))
+    space = small_space(learning_rate=ash.loguniform(1e-5, 1e-1), hidden=(16,))
     config = ash.SearchConfig(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=10), workers=2)
     rates = [params["learning_rate"] for params in run(None, space=space, candidates=60, config=config).params]
     low = [sum(math.log10(rate) < -3 for rate in part) for part in (rates[:10], rates[-30:])]

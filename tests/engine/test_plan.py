@@ -172,8 +172,10 @@ def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> Non
     assert (
         ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work), validation=0.2).options.min_epochs > 1
     )
-    result = ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work, epoch_limit=1), validation=0.2)
-    assert result.options.planned and result.ended == "epoch_limit" and result.epochs == 1
+    result = ash.tune(
+        *wine, progress=False, config=ash.SearchConfig(work_limit=work, max_total_epochs=1), validation=0.2
+    )
+    assert result.options.planned and result.ended == "max_total_epochs" and result.epochs == 1
 
 
 @pytest.mark.parametrize(
@@ -184,8 +186,8 @@ def test_rows_per_epoch_are_planned_unless_given(
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1000.0)
     monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
-    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "progress": False, **split}
+    space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=200), batch_size=6)
+    given = {"time_limit": 1000.0, "max_total_epochs": 4, "threads": 1, "progress": False, **split}
     found = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **configured({**given, "epoch_rows": 300}))
@@ -197,8 +199,8 @@ def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
     cost_seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
-    given = {"time_limit": 1000.0, "epoch_limit": 4, "threads": 1, "validation": 0.2, "progress": False}
+    space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=200))
+    given = {"time_limit": 1000.0, "max_total_epochs": 4, "threads": 1, "validation": 0.2, "progress": False}
     for changes, keep in (({}, expected), ({"keep": 3}, 3)):
         found = ash.tune(*load_wine(return_X_y=True), space, **configured({**given, **changes}))
         assert found.settings["keep"] == keep
@@ -235,7 +237,7 @@ def test_without_a_limit_ash_tune_is_planned_for_a_fixed_work(tmp_path: Path, mo
     low, high = (ash.SearchConfig(stop_score=score) for score in (0.5, 2.0))
     part = ash.tune(X, y, journal=path, progress=False, config=low)
     assert part.ended == "stop_score" and len(part.jobs) < len(one.jobs)
-    for given in ({"candidates": 64}, {"candidates": None}, {"config": ash.SearchConfig(epoch_limit=99)}):
+    for given in ({"candidates": 64}, {"candidates": None}, {"config": ash.SearchConfig(max_total_epochs=99)}):
         with pytest.raises(SettingError, match="cannot extend a run whose ladder is planned for a limit"):
             ash.resume(path, X, y, progress=False, **given)
     for resumed in (ash.resume(path, X, y, progress=False, config=high), ash.tune(X, y, journal=path, progress=False)):
@@ -251,7 +253,7 @@ SIZES: list[dict[str, Any]] = [{"candidates": 4}, {"min_epochs": 1}, {"max_rungs
 
 
 @pytest.mark.parametrize(
-    "given", [{"epoch_limit": 4}, *SIZES, *({**size, "time_limit": 60} for size in SIZES)], ids=str
+    "given", [{"max_total_epochs": 4}, *SIZES, *({**size, "time_limit": 60} for size in SIZES)], ids=str
 )
 @pytest.mark.parametrize("caller", ["tune", "estimators"])
 def test_a_given_size_is_not_planned(caller: Caller, given: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.core
 WINE = load_wine(return_X_y=True)
 SPACE: dict[str, Any] = {
     "hidden": [(32, 16), (16, 16, 16)],
-    "learning_rate": ash.log(1e-3, 1e-1, levels=5),
+    "learning_rate": ash.loguniform(1e-3, 1e-1, levels=5),
     "batch_size": 32,
 }
 

@@ -125,7 +125,7 @@ def test_an_interrupted_fit_is_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}, {"work_limit": 1e8}]
+    "limit", [{"stop_score": 0.97}, {"max_total_epochs": 100}, {"max_total_epochs": 10}, {"work_limit": 1e8}]
 )
 def test_runs_ended_by_other_limits_are_repeated(limit: dict[str, Any]) -> None:
     first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit), validation=0.2)
@@ -162,7 +162,7 @@ def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path, monkeypatc
 @pytest.fixture
 def slow_to_decide() -> RunRecord:
     """Return the record of a run whose repetition decides only a few jobs between two commits of its journal."""
-    return ash.tune(*WINE, **configured({**LONG, "epoch_limit": 2_000, "validation": 0.2})).record
+    return ash.tune(*WINE, **configured({**LONG, "max_total_epochs": 2_000, "validation": 0.2})).record
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path, slow_to_decide: RunRecord) -> None:

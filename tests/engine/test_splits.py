@@ -135,7 +135,7 @@ def test_each_member_is_its_candidate_trained_on_all_rows(training: str, monkeyp
 def test_the_bits_do_not_depend_on_threads_journals_executors_or_records(tmp_path: Path) -> None:
     whole = fitted(n_jobs=1)
     assert len(members(whole.model_)) > 1
-    fitted(journal=tmp_path / "run.ash", epoch_limit=40)
+    fitted(journal=tmp_path / "run.ash", max_total_epochs=40)
     with ThreadPoolExecutor(2) as pool:
         others = [fitted(n_jobs=2), fitted(journal=tmp_path / "run.ash"), fitted(executor=pool)]
     record = whole.result_.record

@@ -62,7 +62,7 @@ def test_an_undefined_default_metric_is_replaced_with_a_warning():
 
 def test_the_error_after_complete_divergence_lists_the_reasons():
     space = ash.Space(learning_rate=ash.choice(1e29, 1e30), optimizer="sgd", hidden=(8,))
-    with pytest.raises(ash.AllDiverged, match="all 2 finished candidates") as refusal:
+    with pytest.raises(ash.AllDivergedError, match="all 2 finished candidates") as refusal:
         quick(space=space, candidates=2)
     lines = str(refusal.value).splitlines()
     assert lines[1].split() == ["candidate", "learning_rate", "optimizer", "epochs", "loss"]
@@ -157,7 +157,11 @@ def test_functions_are_not_hidden_by_modules_of_the_same_name():
 NUMBERS = "an integer from 1"
 REFUSED = [
     ("candidates", NUMBERS, [0, -1, True]),
-    ("candidates", "never ends by itself: give time_limit, or epoch_limit, work_limit, stop_score or patience", [None]),
+    (
+        "candidates",
+        "never ends by itself: give time_limit, or max_total_epochs, work_limit, stop_score or patience",
+        [None],
+    ),
     ("eta", "an integer from 2", [1, 2.5]),
     ("min_epochs", NUMBERS, [0]),
     ("epoch_rows", NUMBERS, [0, 2.5, "all"]),
@@ -169,7 +173,7 @@ REFUSED = [
     ("workers", "an integer from 1 to 65536", [0, 65_537, True]),
     ("teams", "True or False", [1]),
     ("memory_limit", NUMBERS, [0, "2G", 1e9]),
-    ("epoch_limit", NUMBERS, [0, 2**63, 10.0]),
+    ("max_total_epochs", NUMBERS, [0, 2**63, 10.0]),
     ("stop_score", "finite", [math.nan, math.inf, "0.9", 10**400, True]),
     ("threads", "threads", [0, 1.5]),
     ("metric", "did you mean accuracy", ["accurracy"]),
@@ -204,14 +208,14 @@ def test_an_endless_stream_needs_a_limit_and_an_asynchronous_algorithm():
         with pytest.raises(ash.SettingError, match="candidates=None never ends by itself: give time_limit"):
             quick(candidates=None, **limit)
     with pytest.raises(ash.SettingError, match="algorithm='sh'"):
-        quick(candidates=None, epoch_limit=10, algorithm="sh")
+        quick(candidates=None, max_total_epochs=10, algorithm="sh")
     with pytest.raises(ash.SettingError, match="max_rungs"):
-        quick(candidates=None, epoch_limit=10, algorithm="random")
+        quick(candidates=None, max_total_epochs=10, algorithm="random")
 
 
 def test_an_epoch_limit_must_allow_one_job():
-    with pytest.raises(ash.SettingError, match="epoch_limit=4 allows no job: raise it to min_epochs=5"):
-        quick(epoch_limit=4, min_epochs=5)
+    with pytest.raises(ash.SettingError, match="max_total_epochs=4 allows no job: raise it to min_epochs=5"):
+        quick(max_total_epochs=4, min_epochs=5)
 
 
 def test_a_stop_score_is_not_compared_with_a_replacement_metric():

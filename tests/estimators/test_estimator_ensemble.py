@@ -163,7 +163,7 @@ def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.M
     trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]
     as_they_are: list[dict[str, Any]] = [{"refit": False}, {"refit": True, "validation": (X, Y)}, {"cv": 2}]
     for given in (*trained_on, *as_they_are):
-        classifier(candidates="auto", min_epochs=None, time_limit=1000, epoch_limit=4, **given).fit(X, Y)
+        classifier(candidates="auto", min_epochs=None, time_limit=1000, max_total_epochs=4, **given).fit(X, Y)
     classifier(candidates=2, time_limit=1000, refit=False).fit(X, Y)
     *planned, last = left
     assert all(seconds < 850 for seconds in planned[:2]) and all(950 < seconds < 960 for seconds in planned[2:])

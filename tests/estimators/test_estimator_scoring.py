@@ -17,7 +17,7 @@ from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 import ash
 import needs
-from ash.errors import AllDiverged, SettingError
+from ash.errors import AllDivergedError, SettingError
 from ash.metrics import ALIASES, METRICS
 from estimator_help import cells, classifier, digest, framed, regressor
 from fault_help import small_space, table, targets
@@ -282,7 +282,9 @@ def test_anything_convertible_to_one_number_is_a_score(returned: Any) -> None:
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
 def test_non_finite_scores_rank_last(returned: float) -> None:
     """F56: check that finite scores rank higher, and that a search without any finite score raises an error."""
-    with pytest.raises(AllDiverged, match="scoring='<lambda>' returned no finite number for any of the candidates"):
+    with pytest.raises(
+        AllDivergedError, match="scoring='<lambda>' returned no finite number for any of the candidates"
+    ):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []
 

@@ -145,7 +145,7 @@ def test_the_torch_export_matches_the_model(name: str) -> None:
 
 @pytest.mark.parametrize("ensemble", [1, 8])
 def test_the_scikit_learn_export_applies_the_exponential(ensemble: int) -> None:
-    space = ash.Space(hidden=(16,), activation="relu", learning_rate=ash.log(0.003, 0.03))
+    space = ash.Space(hidden=(16,), activation="relu", learning_rate=ash.loguniform(0.003, 0.03))
     model = fitted(COUNT, loss="poisson", ensemble=ensemble, candidates=8, space=space).model_
     outputs = pickle.loads(pickle.dumps(model.to_sklearn())).predict(X[TEST])
     check_outputs(model, outputs[:, None], X[TEST])

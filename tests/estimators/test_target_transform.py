@@ -26,7 +26,7 @@ PRICE = np.exp(X @ [1.0, 0.5, 0.0] + 0.3 * RANDOM.normal(size=ROWS)) + 0.01
 TRAIN, TEST = slice(0, 800), slice(800, ROWS)
 FAR = np.vstack([50 * X[TEST], -50 * X[TEST]])
 """Rows beyond the range of all training rows."""
-LOG: dict[str, Any] = {"hidden": (32,), "target_transform": "log", "learning_rate": ash.log(0.003, 0.1)}
+LOG: dict[str, Any] = {"hidden": (32,), "target_transform": "log", "learning_rate": ash.loguniform(0.003, 0.1)}
 
 
 def fitted(y: Any = PRICE, **given: Any) -> ash.ASHRegressor:
@@ -150,7 +150,7 @@ def test_predictions_for_positive_targets_are_bounded_below(transform: str) -> N
 
 def test_other_targets_have_no_bounds() -> None:
     line = 3 * X[:, 0] - 1
-    predicted = fitted(line, space={"hidden": (), "learning_rate": ash.log(0.01, 0.3)}).predict(FAR)
+    predicted = fitted(line, space={"hidden": (), "learning_rate": ash.loguniform(0.01, 0.3)}).predict(FAR)
     assert predicted.min() < line.min() - 1 and predicted.max() > line.max() + 1
 
 
@@ -225,7 +225,7 @@ def test_the_torch_export_matches_the_model(transform: str) -> None:
 def test_an_ensemble_can_mix_networks_with_and_without_logarithms(tmp_path: Path) -> None:
     import onnxruntime
 
-    space = {"hidden": (32,), "activation": "relu", "learning_rate": ash.log(0.003, 0.1)}
+    space = {"hidden": (32,), "activation": "relu", "learning_rate": ash.loguniform(0.003, 0.1)}
     result = fitted(space={**space, "target_transform": ["none", "log"]}).result_
     kept = result.kept
     assert kept is not None

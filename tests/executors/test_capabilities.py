@@ -38,7 +38,7 @@ def of_a_function(**given: Any) -> ash.FunctionResult:
 
 
 def of_a_search(**given: Any) -> ash.FunctionResult:
-    space = {"alpha": ash.log(1e-5, 1e-1)}
+    space = {"alpha": ash.loguniform(1e-5, 1e-1)}
     given = configured({"candidates": 8, "random_state": 0, "cv": 2, "refit": False, **given})
     return ash.ASHSearchCV(SGDClassifier(random_state=0), space, **given).fit(*WINE).result_
 
@@ -125,7 +125,7 @@ def test_an_executor_that_is_shut_down_ends_the_run_and_its_journal_can_be_conti
 ) -> None:
     journal = tmp_path / "run.ash"
     words = "the executor accepts no more jobs: RuntimeError: cannot schedule new futures after shutdown"
-    with make(2) as executor, pytest.raises(ash.ExecutorFailed, match=words):
+    with make(2) as executor, pytest.raises(ash.ExecutorFailedError, match=words):
         KINDS[kind](executor=executor, journal=journal)
     assert KINDS[kind](n_jobs=1, journal=journal).digest == wanted(kind)
 
@@ -135,7 +135,7 @@ def test_workers_with_other_versions_are_refused(kind: str, monkeypatch: pytest.
     own = jobs.versions()
     monkeypatch.setattr(jobs, "versions", lambda: own._replace(numpy="1.0"))
     words = r"the worker .* has ash .* and numpy 1\.0, this process ash .*; install the same versions there"
-    with ThreadPoolExecutor(1) as executor, pytest.raises(ash.ExecutorFailed, match=words):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ash.ExecutorFailedError, match=words):
         KINDS[kind](executor=executor)
 
 
@@ -146,7 +146,7 @@ def test_a_dask_cluster_without_workers_ends_the_run(kind: str) -> None:
     with (
         distributed.LocalCluster(n_workers=0, **given) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
-        pytest.raises(ash.ExecutorFailed, match=words),
+        pytest.raises(ash.ExecutorFailedError, match=words),
     ):
         KINDS[kind](executor=client, worker_timeout=0.2)
 

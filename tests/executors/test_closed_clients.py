@@ -133,7 +133,7 @@ def test_f96_closing_the_client_ends_the_run_with_a_clear_error(
     name: str, number: int, client: Any, close_at: Any
 ) -> None:
     close_at(name, number)
-    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+    with pytest.raises(ash.ExecutorFailedError, match=IN_WORDS):
         tuned(executor=client, worker_timeout=math.inf)
 
 
@@ -141,13 +141,13 @@ def test_f96_closing_the_client_during_jobs_ends_the_run_with_a_clear_error(
     client: Any, gate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
-    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+    with pytest.raises(ash.ExecutorFailedError, match=IN_WORDS):
         tuned(executor=client, worker_timeout=math.inf, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
 def test_f96_closing_the_client_during_jobs_of_a_function_keeps_the_result_so_far(client: Any, gate: int) -> None:
     close = [After(FREE, lambda run: client.close())]
-    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS) as ended:
+    with pytest.raises(ash.ExecutorFailedError, match=IN_WORDS) as ended:
         functions(client, partial(held_climb, gate), callbacks=close)
     assert len(ended.value.result.jobs) == FREE and ended.value.result.failures == ()
 
@@ -179,10 +179,10 @@ def test_f96_states_are_recomputed_if_the_client_is_closed_while_they_are_fetche
 @pytest.mark.parametrize("name", ["nthreads", "scatter"])
 def test_f96_a_client_closed_before_a_function_is_tuned_is_refused(name: str, client: Any, close_at: Any) -> None:
     close_at(name)
-    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+    with pytest.raises(ash.ExecutorFailedError, match=IN_WORDS):
         functions(client)
     client.close()
-    with pytest.raises(ash.ExecutorFailed, match=CLOSED):
+    with pytest.raises(ash.ExecutorFailedError, match=CLOSED):
         functions(client, threads=2)
 
 
@@ -191,7 +191,7 @@ def test_f96_a_client_closed_while_a_function_is_tuned_ends_the_run_and_its_jour
     name: str, number: int, client: Any, close_at: Any, tmp_path: Path
 ) -> None:
     close_at(name, number)
-    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+    with pytest.raises(ash.ExecutorFailedError, match=IN_WORDS):
         functions(client, journal=tmp_path / "run.ash")
     result = functions(None, journal=tmp_path / "run.ash")
     assert result.failures == () and {job.candidate for job in result.jobs} == set(range(32))
@@ -219,9 +219,9 @@ def test_f96_an_executor_that_accepts_no_more_jobs_ends_the_run_with_a_clear_err
         return future if number <= FREE else refusing if name != "submit" else refusing.submit()
 
     words = "the executor accepts no more jobs: ConnectionError: the library is lost"
-    with pytest.raises(ash.ExecutorFailed, match=words):
+    with pytest.raises(ash.ExecutorFailedError, match=words):
         tuned(executor=Wrapped(submit), threads=2)
-    with pytest.raises(ash.ExecutorFailed, match=words) as ended:
+    with pytest.raises(ash.ExecutorFailedError, match=words) as ended:
         functions(Wrapped(submit), threads=2)
     assert ended.value.result.failures == ()
 

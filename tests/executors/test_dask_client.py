@@ -136,7 +136,7 @@ def test_lost_workers_are_counted() -> None:
 def test_f99_another_version_is_refused(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     own = dask_pool.versions()
     monkeypatch.setattr(dask_pool, "versions", lambda: own._replace(numpy="1.0"))
-    with pytest.raises(ash.ExecutorFailed, match=r"the worker .* has ash .* this process ash .* and numpy 1\.0"):
+    with pytest.raises(ash.ExecutorFailedError, match=r"the worker .* has ash .* this process ash .* and numpy 1\.0"):
         tuned(executor=client)
 
 

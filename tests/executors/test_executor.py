@@ -179,7 +179,7 @@ def test_f94_a_job_that_always_fails_ends_the_run_and_is_named(tmp_path: Path) -
             return failing(OSError("the worker is lost"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(ash.ExecutorFailed, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker"):
+    with pytest.raises(ash.ExecutorFailedError, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker"):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
 
@@ -191,7 +191,7 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
             return failing(BrokenProcessPool("a process has died"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(ash.ExecutorFailed, match="accepts no more jobs: BrokenProcessPool: a process") as caught:
+    with pytest.raises(ash.ExecutorFailedError, match="accepts no more jobs: BrokenProcessPool: a process") as caught:
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     partial = caught.value.result  # type: ignore[attr-defined]
     assert partial.ended == "interrupted" and 0 < len(partial.jobs) <= 20
@@ -214,7 +214,7 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
 def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     own = versions()
     monkeypatch.setattr(jobs, "versions", lambda: own._replace(**change))
-    with ThreadPoolExecutor(2) as executor, pytest.raises(ash.ExecutorFailed, match=words):
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ash.ExecutorFailedError, match=words):
         tuned(executor=executor)
 
 

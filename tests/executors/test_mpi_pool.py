@@ -43,9 +43,9 @@ if __name__ == "__main__":
         executor.submit = told
         if len(sys.argv) > 2:
             job_pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
-        tuned(executor=executor, epoch_limit=30, **given)
+        tuned(executor=executor, max_total_epochs=30, **given)
         job_pool.do = jobs.do
-        result = tuned(executor=executor, epoch_limit=10**6, **given)
+        result = tuned(executor=executor, max_total_epochs=10**6, **given)
         found = {
             "digest": result.digest,
             "threads": result.threads,
@@ -57,7 +57,7 @@ if __name__ == "__main__":
         job_pool.do = functools.partial(raises, ValueError("this job cannot be done"))
         try:
             tuned(executor=executor, threads=given.get("threads"))
-        except ash.ExecutorFailed as error:
+        except ash.ExecutorFailedError as error:
             found["failed"] = str(error), error.__cause__.__notes__[0]
         print(json.dumps({**found, "left then": [future.result() for future in [submit(left) for _ in range(4)]]}))
 """

@@ -151,7 +151,7 @@ def test_f95_a_dead_process_ends_a_run_of_trees_and_its_journal_is_continued(wan
         def kill(_: ash.Run) -> None:
             next(iter(executor._processes.values())).kill()
 
-        with pytest.raises(ash.ExecutorFailed, match="BrokenProcessPool"):
+        with pytest.raises(ash.ExecutorFailedError, match="BrokenProcessPool"):
             fitted("folds", executor=executor, callbacks=After(5, kill), journal=journal)
     assert outcome(fitted("folds", n_jobs=2, journal=journal), tmp_path) == wanted("folds")
 
@@ -160,7 +160,7 @@ def test_f95_a_dead_process_ends_a_run_of_trees_and_its_journal_is_continued(wan
 def test_f99_another_version_of_a_tree_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "installed_version", lambda package: "0.1")
     words = r"has lightgbm 0\.1, this process lightgbm .*; install the same version there"
-    with ThreadPoolExecutor(1) as executor, pytest.raises(ash.ExecutorFailed, match=words):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ash.ExecutorFailedError, match=words):
         fitted("one split", models=["lightgbm"], executor=executor)
 
 

@@ -78,7 +78,7 @@ def test_a_tuned_decision_between_several_classes_is_refused() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[Any, Any]:
     frame = mixed_frame(300)
-    space = ash.Space(hidden=ash.choice((8,), (6, 4), ()), activation="tanh", learning_rate=ash.log(1e-2, 1e-1))
+    space = ash.Space(hidden=ash.choice((8,), (6, 4), ()), activation="tanh", learning_rate=ash.loguniform(1e-2, 1e-1))
     result = ash.tune(
         frame,
         mixed_y(frame),

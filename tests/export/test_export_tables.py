@@ -17,7 +17,7 @@ import needs
 from config_help import configured, split_once
 from export_help import MISSING, check_labels, check_outputs, compile_header, feeds, run_program
 
-PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
+PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.loguniform(1e-3, 1e-1))
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*rows are equal to other rows")  # winequality has copies
 

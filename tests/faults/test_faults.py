@@ -16,7 +16,7 @@ import pytest
 from scipy import sparse
 
 import ash
-from ash.errors import AllDiverged, AshError, DataError, SettingError
+from ash.errors import AllDivergedError, AshError, DataError, SettingError
 from fault_help import quick, small_space, table, targets
 from fault_list import NOT_DUE, SECTIONS, counts, lines, numbers_in
 
@@ -83,11 +83,11 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F34-empty", lambda: ash.choice(), SettingError, r"empty"),
     ("F34-low-above-high", lambda: ash.uniform(1, 0), SettingError, r"low"),
     ("F34-integers-low-above-high", lambda: ash.integers(5, 4), SettingError, r"low"),
-    ("F34-log-of-zero", lambda: ash.log(0, 1), SettingError, r"low"),
-    ("F34-log-of-less", lambda: ash.log(-1, 1), SettingError, r"low"),
+    ("F34-log-of-zero", lambda: ash.loguniform(0, 1), SettingError, r"low"),
+    ("F34-log-of-less", lambda: ash.loguniform(-1, 1), SettingError, r"low"),
     ("F34-wide-step", lambda: ash.integers(1, 4, step=9), SettingError, r"step"),
     ("F34-nan", lambda: ash.uniform(0, float("nan")), SettingError, r"finite"),
-    ("F34-infinite", lambda: ash.log(1, float("inf")), SettingError, r"finite"),
+    ("F34-infinite", lambda: ash.loguniform(1, float("inf")), SettingError, r"finite"),
     ("F35-unhashable", lambda: ash.choice({"a": 1}, {"b": 2}), SettingError, r"dict"),
     (
         "F35-nan-value",
@@ -101,7 +101,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F36-eta-fraction", lambda: quick(X, Y, eta=2.5), SettingError, r"eta must be .*, got 2.5"),
     ("F38-no-candidates", lambda: quick(X, Y, candidates=0), SettingError, r"candidates must be .*, got 0"),
     ("F38-without-end", lambda: quick(X, Y, candidates=None), SettingError, r"candidates=None never ends by itself"),
-    ("F38-less-than-a-job", lambda: quick(X, Y, min_epochs=3, epoch_limit=2), SettingError, r"epoch_limit=2"),
+    ("F38-less-than-a-job", lambda: quick(X, Y, min_epochs=3, max_total_epochs=2), SettingError, r"max_total_epochs=2"),
     ("F40-negative-seed", lambda: quick(X, Y, seed=-1), SettingError, r"seed must be .*, got -1"),
     ("F36-ladder-eta-one", lambda: ash.Ladder(8, eta=1), SettingError, "eta must be an integer from 2 to"),
 ]
@@ -132,7 +132,7 @@ ACCEPTED: list[tuple[str, Callable[[], ash.Result]]] = [
     ("F21-signed-zeros", lambda: quick(np.column_stack([X, np.where(Y > 0, 0.0, -0.0)]), Y)),
     ("F21-duplicate-columns", lambda: quick(np.column_stack([X, X]), Y)),
     ("F30-several-targets", lambda: quick(XR, np.stack([YR, -YR], 1))),
-    ("F34-low-equals-high", lambda: quick(X, Y, small_space(learning_rate=ash.log(0.01, 0.01)), candidates=3)),
+    ("F34-low-equals-high", lambda: quick(X, Y, small_space(learning_rate=ash.loguniform(0.01, 0.01)), candidates=3)),
     ("F35-duplicates", lambda: quick(X, Y, small_space(dropout=ash.choice(0.0, 0.0, 0.1)))),
 ]
 
@@ -319,7 +319,7 @@ EXPLODING = {"hidden": (20, 20), "activation": "identity", "optimizer": "sgd", "
 
 def test_f49_the_error_after_complete_divergence_lists_the_reasons() -> None:
     space = ash.Space(**EXPLODING, learning_rate=ash.choice(1e6, 2e6, 3e6, 4e6))
-    with pytest.raises(AllDiverged) as caught:
+    with pytest.raises(AllDivergedError) as caught:
         quick(XR, YR, space, min_epochs=4)
     for word in ("candidate", "learning_rate", "optimizer", "epochs", "loss", "sgd", "3e+06"):
         assert word in str(caught.value)

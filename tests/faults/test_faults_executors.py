@@ -46,7 +46,7 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
 ) -> None:
     for bad, function in BAD.items():
         monkeypatch.setattr(job_pool, "do", function)
-        with make() as executor, pytest.raises(ash.ExecutorFailed, match=ENDED) as ended:
+        with make() as executor, pytest.raises(ash.ExecutorFailedError, match=ENDED) as ended:
             tuned(executor=executor, journal=tmp_path / "run.ash")
         assert "pickle" in str(ended.value).lower() or "broken" in str(ended.value).lower(), bad
     assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
@@ -57,7 +57,7 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
 )
 @pytest.mark.faults
 def test_f100_a_pool_that_cannot_start_ends_the_run(make: Callable[..., Executor]) -> None:
-    with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailed, match=r"is broken|no more"):
+    with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailedError, match=r"is broken|no more"):
         tuned(executor=executor)
 
 

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 import ash
 import needs
-from ash.errors import MissingExtra, ModelFormatError
+from ash.errors import MissingExtraError, ModelFormatError
 from fault_help import Canary, command_line, quick, table
 from journal_help import with_states
 
@@ -210,7 +210,7 @@ def test_a_missing_package_names_its_extra(name: str, monkeypatch: pytest.Monkey
     arguments = {"to_onnx": ["m.onnx"], "TensorBoard": ["folder"]}.get(name, [])
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        MissingExtra, match=f"{name} needs {package.partition('.')[0]}; install it with: pip"
+        MissingExtraError, match=f"{name} needs {package.partition('.')[0]}; install it with: pip"
     ) as missing:
         getattr(owner, name)(*arguments)
     assert f"'ash-tune[{extra}]'" in str(missing.value) and isinstance(missing.value, ImportError)

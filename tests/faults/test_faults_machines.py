@@ -74,7 +74,7 @@ def test_f94_a_candidate_that_kills_its_workers_ends_the_run_and_is_named(
     monkeypatch.setattr(dask_pool, "_train", deadly_job)
     path = tmp_path / "run.ash"
     with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
-        with pytest.raises(ash.ExecutorFailed, match=r"^candidate \d+ failed in rung \d on 3 workers: Kill"):
+        with pytest.raises(ash.ExecutorFailedError, match=r"^candidate \d+ failed in rung \d on 3 workers: Kill"):
             tuned(executor=client, journal=path, **LONG)
         assert client.status == "running" and client.nthreads()
     assert gone_on(path, threads=2) == in_any_order(undisturbed)
@@ -128,7 +128,7 @@ def test_f96_a_dead_scheduler_ends_the_run_and_a_new_cluster_can_continue_it(und
             started.scheduler.kill()
             started.wire.close()
 
-        with pytest.raises(ash.ExecutorFailed, match=LOST):
+        with pytest.raises(ash.ExecutorFailedError, match=LOST):
             tuned(executor=client, worker_timeout=2, journal=path, callbacks=[After(9, lambda run: kill())], **LONG)
     assert 9 <= len(jobs_in(path)) < len(undisturbed[1])
     (tmp_path / "scheduler.json").unlink()
@@ -144,7 +144,7 @@ def test_f102_a_short_interruption_of_the_connection_changes_nothing() -> None:
 
 
 def test_f102_a_cut_connection_ends_the_run(tmp_path: Path) -> None:
-    with cluster(tmp_path) as started, connected(started) as client, pytest.raises(ash.ExecutorFailed, match=LOST):
+    with cluster(tmp_path) as started, connected(started) as client, pytest.raises(ash.ExecutorFailedError, match=LOST):
         tuned(executor=client, worker_timeout=2, callbacks=[After(9, lambda run: started.wire.close())], **LONG)
 
 
@@ -152,7 +152,7 @@ def test_f100_bad_pickles_end_the_run_with_a_clear_error(tmp_path: Path, monkeyp
     with cluster(tmp_path) as started, connected(started) as client:
         for bad, function in BAD.items():
             monkeypatch.setattr(dask_pool, "_tell", function)
-            with pytest.raises(ash.ExecutorFailed, match=r"candidate \d+ failed in rung 0|accepts no more jobs"):
+            with pytest.raises(ash.ExecutorFailedError, match=r"candidate \d+ failed in rung 0|accepts no more jobs"):
                 tuned(executor=client, worker_timeout=10)
             assert client.status == "running", bad
 
@@ -163,5 +163,5 @@ def test_f99_workers_without_ash_are_refused(tmp_path: Path, monkeypatch: pytest
 
     with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
         monkeypatch.setattr(client, "run", missing)
-        with pytest.raises(ash.ExecutorFailed, match="the workers cannot run ash: ModuleNotFoundError: No module"):
+        with pytest.raises(ash.ExecutorFailedError, match="the workers cannot run ash: ModuleNotFoundError: No module"):
             tuned(executor=client)

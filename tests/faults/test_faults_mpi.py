@@ -61,7 +61,7 @@ def fails():
 def ended(*callbacks):
     try:
         tuned(executor=executor, threads=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, **LONG)
-    except ash.ExecutorFailed as error:
+    except ash.ExecutorFailedError as error:
         print("ended:", error)
 
 if __name__ == "__main__":
@@ -103,7 +103,7 @@ if __name__ == "__main__":
         pool = mpi_pool.MPIPool(executor, 2)
         try:
             pool.open(jobs.Shared("unreadable", [ForOneRank()], {}))
-        except ash.ExecutorFailed as error:
+        except ash.ExecutorFailedError as error:
             print(error)
         pool.close()
 """

@@ -93,7 +93,7 @@ class Forks(ash.Callback):
                 {does}
             self.run.stop()
 child = None
-space = small_space(learning_rate=ash.log(1e-3, 1e-1))
+space = small_space(learning_rate=ash.loguniform(1e-3, 1e-1))
 found = quick(X, Y, space, candidates=None, stop_score=2.0, callbacks=[Forks()], {run})  # has no end of its own
 if child == 0:
     os._exit(5)  # the run has gone on to its end
@@ -139,7 +139,7 @@ class Forks(ash.Callback):
                 {does}
             print(os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1]))
 def tune(**changes):
-    return ash.tune_function(train, {{"a": ash.log(1e-3, 1)}}, candidates=200, progress=False, **changes).digest
+    return ash.tune_function(train, {{"a": ash.loguniform(1e-3, 1)}}, candidates=200, progress=False, **changes).digest
 print(tune({run}, callbacks=[Forks()]) == tune())
 """
 RUNS_OF_FUNCTIONS = RUNS | {"here": "threads=1", "threads": "threads=2", "processes": "threads=2, executor='processes'"}
@@ -207,7 +207,8 @@ from sklearn.linear_model import SGDClassifier
 def scorer(estimator, X, y):
     begun.set()
     return float((estimator.predict(X) == y).mean())
-search = ash.ASHSearchCV(SGDClassifier(), {"alpha": ash.log(1e-5, 1e-1)}, scoring=scorer, candidates=2000, n_jobs=2)
+space = {"alpha": ash.loguniform(1e-5, 1e-1)}
+search = ash.ASHSearchCV(SGDClassifier(), space, scoring=scorer, candidates=2000, n_jobs=2)
 threading.Thread(target=search.fit, args=(X, Y), daemon=True).start()
 begun.wait()
 """,

@@ -72,7 +72,7 @@ for call in (tune, fit, folds, predict, report, load, resume, arrays, simulate):
         n += max(1, n // 40)
     assert call()
     print(call.__name__, dict(found))
-    assert set(found) <= {"right", "MemoryError", "ThreadRefused"}, found
+    assert set(found) <= {"right", "MemoryError", "ThreadRefusedError"}, found
 """
 
 

@@ -1,7 +1,7 @@
 """Tests threads refused by the system: by RLIMIT_NPROC, by pids.max of a control group, or for lack of memory.
 
 A run then uses fewer threads, with the same result. If the system refuses every thread, the run raises
-`ash.ThreadRefused`. Each limit is set in a forked child of an interpreter that has already imported all modules.
+`ash.ThreadRefusedError`. Each limit is set in a forked child of an interpreter that has already imported all modules.
 """
 
 import os
@@ -34,7 +34,7 @@ def function():
     )
     return len(result.jobs) > 8
 def search():
-    space = {"alpha": ash.log(1e-5, 1e-1)}
+    space = {"alpha": ash.loguniform(1e-5, 1e-1)}
     search = ash.ASHSearchCV(SGDClassifier(random_state=0), space, candidates=4, n_jobs=3, cv=3, random_state=0)
     return search.fit(X, Y).best_score_ > 0.5
 def folds():
@@ -49,7 +49,7 @@ def outcome(call, limit, number):
         try:
             limit(number)
             status = 0 if call() else 3
-        except (ash.ThreadRefused, ash.ExecutorFailed, MemoryError):
+        except (ash.ThreadRefusedError, ash.ExecutorFailedError, MemoryError):
             status = 1
         except BaseException:
             import traceback

@@ -15,12 +15,12 @@ from ash.sampling import Adaptive
 from ash.space.hyperparameters import Params
 from function_help import FAILURES, run
 
-FLAT = ash.FunctionSpace(x=ash.uniform(0, 1), rate=ash.log(1e-3, 1, levels=31), kind=["a", "b", "c"], fixed=7)
+FLAT = ash.FunctionSpace(x=ash.uniform(0, 1), rate=ash.loguniform(1e-3, 1, levels=31), kind=["a", "b", "c"], fixed=7)
 NESTED = ash.FunctionSpace(
     kind=["tree", "linear", "none"],
     depth=[ash.integers(1, 9).when(kind="tree"), ash.integers(100, 300).when(kind="linear")],
     shape=ash.choice((1, 2), (3,), None).when(depth=(2, 3)),
-    rate=ash.log(1e-3, 1).when(kind=("tree", "linear")),
+    rate=ash.loguniform(1e-3, 1).when(kind=("tree", "linear")),
 )
 Places = dict[int, tuple[int, float]]
 
@@ -108,7 +108,7 @@ def test_each_configuration_of_a_small_space_is_tried_once() -> None:
 
 
 def test_moved_numbers_stay_in_their_domain() -> None:
-    grid, many, options = ash.uniform(0, 1, levels=5), ash.log(1e-3, 10), ash.choice(1, 2, 3)
+    grid, many, options = ash.uniform(0, 1, levels=5), ash.loguniform(1e-3, 10), ash.choice(1, 2, 3)
     assert [grid.moved(0.5, share) for share in (-1, -0.2, 0, 0.09, 0.2, 1)] == [0, 0.25, 0.5, 0.5, 0.75, 1]
     assert grid.moved(0.6, 0) == 0.75, "a number between two levels"
     assert many.moved(0.1, -1) == 1e-3 and many.moved(0.1, 1) == 10

@@ -369,7 +369,7 @@ def test_a_directory_behind_a_link_is_refused(tmp_path: Path) -> None:
     other = elsewhere / "candidate-000000"
     other.mkdir(parents=True)
     (tmp_path / "run.ash-states").symlink_to(elsewhere)
-    with pytest.raises(ash.AllFailed, match="is a link: replace it by a folder"):
+    with pytest.raises(ash.AllFailedError, match="is a link: replace it by a folder"):
         run(Kept(lambda: elsewhere), threads=1, journal=tmp_path / "run.ash")
     assert list(elsewhere.iterdir()) == [other]
 

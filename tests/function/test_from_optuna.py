@@ -210,7 +210,7 @@ def test_errors_of_an_objective_are_reported() -> None:
         run(lambda trial: None)
     with pytest.raises(ash.SettingError, match=r"the objective returned \(0\.1, 0\.2\), but must return one number"):
         run(lambda trial: (0.1, 0.2))
-    with pytest.raises(ash.AllFailed, match="TrialPruned"):
+    with pytest.raises(ash.AllFailedError, match="TrialPruned"):
         run(_pruned)
 
 
@@ -252,12 +252,12 @@ def test_an_error_names_the_suggestions_of_the_failed_trial() -> None:
         trial.suggest_categorical("x", [5])
         raise ValueError("always")
 
-    with pytest.raises(ash.JobFailed, match=r"rung 0, with \{'x': 5\}:\n(?s:.)*ValueError") as raised:
+    with pytest.raises(ash.JobFailedError, match=r"rung 0, with \{'x': 5\}:\n(?s:.)*ValueError") as raised:
         run(raises, error="raise")
     assert isinstance(raised.value.__cause__, ValueError)
     with pytest.raises(ash.SettingError, match="the objective returned 'text', but must return one number"):
         run(lambda trial: "text")
-    with pytest.warns(UserWarning, match=r"with \{'x': 5\}"), pytest.raises(ash.AllFailed):
+    with pytest.warns(UserWarning, match=r"with \{'x': 5\}"), pytest.raises(ash.AllFailedError):
         run(raises)
 
 
@@ -418,7 +418,7 @@ def test_the_best_trials_of_an_earlier_run_come_from_the_highest_rung(kind: str,
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_a_run_ends_if_its_first_jobs_all_fail(recwarn: pytest.WarningsRecorder) -> None:
-    with pytest.raises(ash.AllFailed, match=r"all 10 jobs failed(.|\n)*no attribute 'suggest'"):
+    with pytest.raises(ash.AllFailedError, match=r"all 10 jobs failed(.|\n)*no attribute 'suggest'"):
         run(lambda trial: trial.suggest("x"), max_epochs=None, candidates=64)
 
 

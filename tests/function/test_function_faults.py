@@ -18,7 +18,7 @@ import pytest
 from joblib.externals import loky
 
 import ash
-from ash.errors import AllFailed, NothingFinished
+from ash.errors import AllFailedError, NothingFinishedError
 from ash.function.answers import attempt
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, pass_limit_of_last_job, run, train
@@ -129,13 +129,15 @@ def test_an_error_is_raised_if_the_user_asks_for_it() -> None:
         return train(params, epochs, state)
 
     for places in ({"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 1}):
-        with pytest.raises(ash.JobFailed, match=r"(?s)failed in rung 0, with .*'depth': 2.*Odd: no depth") as caught:
+        with pytest.raises(
+            ash.JobFailedError, match=r"(?s)failed in rung 0, with .*'depth': 2.*Odd: no depth"
+        ) as caught:
             run(function, **places, error="raise")
         assert isinstance(caught.value.__cause__, Odd)
         partial = caught.value.result
         assert partial.interrupted and {partial.params[job.candidate]["depth"] for job in partial.jobs} <= {1, 3}
         assert partial.best_score == max(job.score for job in partial.jobs) and partial.best_state is not None
-    with pytest.raises(ash.JobFailed, match="the score is nan"):
+    with pytest.raises(ash.JobFailedError, match="the score is nan"):
         run(lambda params, epochs, state: math.nan, error="raise")
     with pytest.raises(ash.SettingError, match="error must be one of"):
         run(error="ignore")
@@ -206,15 +208,15 @@ def test_f49_complete_failure_is_an_error_with_reasons() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         raise KeyError(params["kind"])
 
-    with pytest.raises(AllFailed, match=r"all 40 jobs failed:(.|\n)*failed +KeyError: 'a'"):
-        run(function, threads=1, most_failures=100)
-    with pytest.raises(AllFailed, match=r"all 10 jobs failed, which ended the run \(most_failures in the config"):
+    with pytest.raises(AllFailedError, match=r"all 40 jobs failed:(.|\n)*failed +KeyError: 'a'"):
+        run(function, threads=1, max_failures=100)
+    with pytest.raises(AllFailedError, match=r"all 10 jobs failed, which ended the run \(max_failures in the config"):
         run(function, threads=1)
-    with pytest.raises(AllFailed, match="all 3 jobs"):
-        run(function, threads=1, most_failures=3)
+    with pytest.raises(AllFailedError, match="all 3 jobs"):
+        run(function, threads=1, max_failures=3)
     release = threading.Event()
     text = "candidate 0 in rung 0 and candidate 1 in rung 0: training goes on in the background"
-    with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit") as raised:
+    with pytest.raises(NothingFinishedError, match=r"time_limit was over after .*; give a larger time_limit") as raised:
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
     assert any(text in note for note in raised.value.__notes__)
     release.set()
@@ -230,7 +232,7 @@ def test_f49_a_run_with_a_corrected_function_continues_with_other_candidates(tmp
         return train(params, epochs, state)
 
     for _ in range(2):
-        with pytest.raises(AllFailed, match=r"all \d+ jobs failed, which ended the run"):
+        with pytest.raises(AllFailedError, match=r"all \d+ jobs failed, which ended the run"):
             run(function, threads=1, journal=tmp_path / "run.ash")
     is_wrong.clear()
     result = run(function, threads=1, journal=tmp_path / "run.ash")
@@ -310,7 +312,7 @@ def test_a_dead_worker_ends_the_run_of_a_pool_and_fails_its_job_in_processes() -
         return train(params, epochs, state)
 
     words = "the executor is broken and accepts no more jobs: BrokenProcessPool"
-    with ProcessPoolExecutor(1) as pool, pytest.raises(ash.ExecutorFailed, match=words) as ended:
+    with ProcessPoolExecutor(1) as pool, pytest.raises(ash.ExecutorFailedError, match=words) as ended:
         run(function, executor=pool)
     assert len(ended.value.result.jobs) > 0 and ended.value.result.failures == ()
     result = run(function, executor="processes", threads=1)

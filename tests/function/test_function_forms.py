@@ -146,7 +146,7 @@ def test_a_booster_that_goes_on_is_the_best_state_with_the_rounds_that_scored() 
         own = {"objective": "multiclass", "num_class": 10, "verbose": -1, "num_threads": 1, "seed": 0, **params}
         lightgbm.train(own, data, num_boost_round=64, valid_sets=[held_out], callbacks=[callback])
 
-    space = {"learning_rate": ash.log(0.05, 0.5), "num_leaves": ash.integers(4, 31, log=True)}
+    space = {"learning_rate": ash.loguniform(0.05, 0.5), "num_leaves": ash.integers(4, 31, log=True)}
     found = ash.tune_function(boost, space, candidates=6, direction="minimize", max_epochs=8, threads=1, progress=False)
     assert found.best_state.current_iteration() == found.best_epochs
     assert log_loss(y[900:], found.best_state.predict(x[900:])) == pytest.approx(found.best_value)
@@ -375,11 +375,11 @@ def test_a_refused_thread_is_not_a_failure(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*given: Any) -> Any:
         started.append(given)
         if len(started) > 10:
-            raise ash.ThreadRefused("no more")
+            raise ash.ThreadRefusedError("no more")
         return start(*given)
 
     monkeypatch.setattr(reports, "start_thread", refuse)
-    with pytest.raises(ash.ThreadRefused, match="no more"):
+    with pytest.raises(ash.ThreadRefusedError, match="no more"):
         run(reporting, threads=1, costs=cost, journal=path)
     monkeypatch.undo()
     found = run(reporting, threads=1, costs=cost, journal=path)
@@ -421,7 +421,7 @@ def train(params, report):
         for _ in range(20):
             scipy.fft.fft(waves)
 
-limit = ash.SearchConfig(epoch_limit=8)
+limit = ash.SearchConfig(max_total_epochs=8)
 given = {"candidates": 8, "max_epochs": 8, "threads": 1, "progress": False, "config": limit}
 ash.tune_function(train, {"x": ash.uniform(0, 1)}, **given)
 print("ends", flush=True)
@@ -470,7 +470,7 @@ def test_a_function_with_only_params_may_have_other_arguments_and_be_minimized()
     for form in (value, partial(value, shift=0.0), lambda params: value(params)):
         found = run(form, direction="minimize", threads=1)
         assert found.best_value == min(params["x"] for params in found.params)
-    assert run(value, candidates=None, epoch_limit=300, threads=1).epochs == 300
+    assert run(value, candidates=None, max_total_epochs=300, threads=1).epochs == 300
     assert run(value, candidates=None, patience=50, threads=1).ended == "patience"
     assert run(value, candidates=None, time_limit=0.2, threads=1).ended == "time_limit"
 
@@ -520,7 +520,7 @@ def test_ladder_options_are_refused_for_a_function_with_only_params(given: dict[
 def test_errors_of_a_function_with_only_params_are_explained() -> None:
     with pytest.raises(ash.SettingError, match="train returned <tuple_iterator"):
         run(lambda params: iter(()), threads=1)
-    with pytest.raises(ash.JobFailed, match="ZeroDivisionError"):
+    with pytest.raises(ash.JobFailedError, match="ZeroDivisionError"):
         run(lambda params: 1 / 0, threads=1, error="raise")
 
 
@@ -574,7 +574,7 @@ def test_minimized_values_are_printed_without_negation(capsys: pytest.CaptureFix
 
 def test_the_stop_score_has_the_sign_of_the_returned_values(tmp_path: Path) -> None:
     path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
-    assert run(loss, **given, journal=path, epoch_limit=9).ended == "epoch_limit"
+    assert run(loss, **given, journal=path, max_total_epochs=9).ended == "max_total_epochs"
     assert run(loss, **given | {"stop_score": -0.02}).ended == "finished"
     found = run(loss, **given, journal=path)
     assert found.ended == "stop_score" and 0 < found.best_value <= 0.02 < min(-job.score for job in found.jobs[:-1])
@@ -615,7 +615,7 @@ def test_a_ladder_is_computed_down_from_max_epochs(most: int, eta: int, least: i
 
 
 def test_a_ladder_from_max_epochs_is_simulated_correctly() -> None:
-    for given in ({"candidates": 16}, {"candidates": None, "epoch_limit": 200}):
+    for given in ({"candidates": 16}, {"candidates": None, "max_total_epochs": 200}):
         found = run(train, max_epochs=4, threads=1, costs=cost, **given)
         simulated = found.simulate([1, 2])
         assert simulated.rows[0]["jobs"] == len(found.jobs) or given["candidates"] is None
@@ -625,7 +625,7 @@ def test_a_ladder_from_max_epochs_is_simulated_correctly() -> None:
 
 
 def test_a_stream_can_have_a_ladder_from_max_epochs() -> None:
-    found = run(train, candidates=None, max_epochs=8, epoch_limit=500, threads=1)
+    found = run(train, candidates=None, max_epochs=8, max_total_epochs=500, threads=1)
     assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8
 
 
@@ -642,9 +642,9 @@ def test_a_run_whose_ladder_would_change_is_not_extended(tmp_path: Path) -> None
 
 
 def test_limits_that_allow_no_rung_are_refused() -> None:
-    with pytest.raises(ash.NothingFinished, match="epoch_limit allows no job: raise it, or lower max_epochs"):
-        run(max_epochs=100, candidates=4, epoch_limit=5, threads=1)
-    assert run(max_epochs=8, candidates=None, algorithm="random", epoch_limit=80, threads=1).best_epochs == 8
+    with pytest.raises(ash.NothingFinishedError, match="max_total_epochs allows no job: raise it, or lower max_epochs"):
+        run(max_epochs=100, candidates=4, max_total_epochs=5, threads=1)
+    assert run(max_epochs=8, candidates=None, algorithm="random", max_total_epochs=80, threads=1).best_epochs == 8
     with pytest.raises(ash.SettingError, match="max_epochs=3 is below min_epochs=4, the epochs of the first rung"):
         run(max_epochs=3, min_epochs=4)
 

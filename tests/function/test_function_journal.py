@@ -27,8 +27,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "paper": {"promotion": "paper", "eta": 3},
     "sobol": {"sampler": "sobol"},
     "first": {"first": [{"x": 0.31, "depth": 2, "kind": "b"}]},
-    "stream": {"candidates": None, "epoch_limit": 300},
-    "greedy stream": {"candidates": None, "epoch_limit": 300, **GREEDY},
+    "stream": {"candidates": None, "max_total_epochs": 300},
+    "greedy stream": {"candidates": None, "max_total_epochs": 300, **GREEDY},
     "tight": {"memory_limit": 1},
     "target": {"stop_score": 0.97},
     "patience": {"patience": 9},
@@ -160,7 +160,7 @@ def test_adding_candidates_to_a_greedy_run_loses_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"stop_score": 0.8}, {"patience": 4}], ids=str
+    "changes", [{"max_total_epochs": 40}, {"max_rungs": 2}, {"stop_score": 0.8}, {"patience": 4}], ids=str
 )
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
 def test_a_run_continues_with_a_larger_limit(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
@@ -240,14 +240,14 @@ def test_f43_many_failures_in_a_row_end_the_run_again_unless_more_are_allowed(tm
 
     for _ in range(2):
         with pytest.warns(UserWarning) as warned:
-            result = tune(path, function=fails, config=ash.SearchConfig(most_failures=5, workers=1))
+            result = tune(path, function=fails, config=ash.SearchConfig(max_failures=5, workers=1))
         said = "\n".join(str(each.message) for each in warned)
         assert re.search("5 in a row, which ended the run:(.|\n)*5 *failed *OSError: the disk is gone", said)
         assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        more = tune(path, function=fails, config=ash.SearchConfig(most_failures=7, workers=1))
+        more = tune(path, function=fails, config=ash.SearchConfig(max_failures=7, workers=1))
     assert len(more.jobs) > 15 and sum(failure.rung == 0 for failure in more.failures) >= 5
 
 

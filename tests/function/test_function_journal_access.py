@@ -12,7 +12,7 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import JournalCorruptError, JournalError
 from ash.function.function_journal import FunctionJournal
 from ash.journal.database import with_checksum
 from fault_help import Canary
@@ -121,10 +121,12 @@ def test_a_changed_function_continues_with_a_warning(tmp_path: Path) -> None:
     import linecache
 
     journal, source = ash.Journal(tmp_path / "run.ash"), tmp_path / "changing.py"
-    first = tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(epoch_limit=30))
+    first = tune(
+        journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(max_total_epochs=30)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(epoch_limit=30))
+        tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(max_total_epochs=30))
     linecache.checkcache()
     with pytest.warns(UserWarning, match="the source of train has changed"):
         result = tune(journal, function=module(source, "return params['x'] + 1.0").train)
@@ -151,7 +153,7 @@ def test_f70_a_reader_sees_the_progress_of_a_run_and_does_not_disturb_it(tmp_pat
 def test_f103_states_of_an_earlier_process_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "run.ash"
-    tune(path, config=ash.SearchConfig(epoch_limit=40))
+    tune(path, config=ash.SearchConfig(max_total_epochs=40))
     left = tmp_path / "run.ash-states" / "waiting-left"
     left.mkdir(parents=True)
     for number in range(40):
@@ -175,7 +177,7 @@ def test_f75_a_journal_with_many_results_is_read_again(count: int, tmp_path: Pat
 
 def test_the_source_of_costs_is_compared_too(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    tune(ash.Journal(path), costs=lambda params, epochs: epochs, config=ash.SearchConfig(epoch_limit=20))
+    tune(ash.Journal(path), costs=lambda params, epochs: epochs, config=ash.SearchConfig(max_total_epochs=20))
     with pytest.warns(UserWarning, match="the source of costs has changed"):
         tune(ash.Journal(path), costs=lambda params, epochs: epochs * 2)
     assert cost({"depth": 1}, 1) == 1
@@ -218,7 +220,7 @@ def test_impossible_records_are_damage_even_with_a_correct_hash(name: str, tmp_p
         *with_checksum(table, tuple(row)),
         *key,
     )
-    with pytest.raises(JournalCorrupt, match=message):
+    with pytest.raises(JournalCorruptError, match=message):
         tune(path, function=fails)
 
 

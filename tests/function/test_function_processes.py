@@ -31,7 +31,7 @@ from journal_help import rows
 pytestmark = pytest.mark.filterwarnings(*FAILURES)
 PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
 NOWHERE = Where("", versions(), None)
-SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": 10**6}
+SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "max_failures": 10**6}
 
 
 def descendants() -> set[int]:

@@ -82,7 +82,7 @@ def test_a_learning_sampler_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ({"callbacks": Stopper(30)}, "stopped"),
         ({"stop_score": 0.9}, "stop_score"),
-        ({"epoch_limit": 60}, "epoch_limit"),
+        ({"max_total_epochs": 60}, "max_total_epochs"),
         ({}, "finished"),
     ],
     ids=lambda case: case if isinstance(case, str) else "",
@@ -143,10 +143,10 @@ def test_a_run_ended_by_failures_is_repeated() -> None:
         return score
 
     with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
-        first = run(function, costs=cost, threads=2, most_failures=3)
+        first = run(function, costs=cost, threads=2, max_failures=3)
     assert first.ended == "failures" and len(first.failures) >= 3
     with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
-        again = run(function, costs=cost, threads=1, most_failures=3, record=first.record)
+        again = run(function, costs=cost, threads=1, max_failures=3, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.kind) for each in again.failures] == [
         (each.candidate, each.kind) for each in first.failures
@@ -238,7 +238,7 @@ ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
     "candidates": ({"candidates": 39}, "candidates: 40 in the record, 39 in this call"),
     "seed": ({"seed": 4}, "seed: 3 in the record, 4 in this call"),
     "eta": ({"eta": 3}, "eta: 2 in the record, 3 in this call"),
-    "limit": ({"epoch_limit": 60}, "epoch_limit: None in the record, 60 in this call"),
+    "limit": ({"max_total_epochs": 60}, "max_total_epochs: None in the record, 60 in this call"),
     "score": ({"stop_score": 0.5}, r"stop_score: None in the record, 0\.5 in this call"),
     "workers": ({"workers": 5}, "workers: 8 in the record, 5 in this call"),
     "function": ({"function": wait}, "function: 'train' in the record, 'wait' in this call"),

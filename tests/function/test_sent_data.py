@@ -382,7 +382,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ash.ExecutorFailed, match=r"the data cannot be written for the workers: .*; set TMPDIR"):
+    with pytest.raises(ash.ExecutorFailedError, match=r"the data cannot be written for the workers: .*; set TMPDIR"):
         ash.tune_function(train, {"x": [0.1, 0.2], "depth": [1]}, candidates=2, executor="processes")
 
 

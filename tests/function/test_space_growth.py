@@ -22,7 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "greedy": GREEDY,
     "sobol": {"sampler": "sobol"},
     "first": {"first": [{"x": 0.31, "depth": 2, "kind": "a"}]},
-    "stream": {"candidates": None, "epoch_limit": 120},
+    "stream": {"candidates": None, "max_total_epochs": 120},
 }
 
 
@@ -91,15 +91,15 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "none": ([None, 1], [1, 2], "has None in the journal, which is not in 1, 2 in this call"),
     "type": ([1, 2], [True, 2], "has 1 in the journal"),
     "bounds": (ash.uniform(0, 1), ash.uniform(0.5, 2), r"is uniform: 0\.0 to 1\.0 in the journal, which is not within"),
-    "kind": (ash.uniform(1, 2), ash.log(0.1, 3), "is uniform: .* in the journal, which is not within log: "),
-    "number": (0.5, ash.log(1, 3), r"has 0\.5 in the journal, which is not in 1\.0 to 3\.0 in this call"),
+    "kind": (ash.uniform(1, 2), ash.loguniform(0.1, 3), "is uniform: .* in the journal, which is not within log: "),
+    "number": (0.5, ash.loguniform(1, 3), r"has 0\.5 in the journal, which is not in 1\.0 to 3\.0 in this call"),
     "step": (ash.integers(0, 4000), ash.integers(0, 9000, step=2), "0 to 4000 in the journal, .* in steps of 2"),
     "conditions": (ash.choice(1).when(y=1), ash.choice(1, 2), "has other conditions"),
 }
 CONTAINED: dict[str, tuple[Any, Any]] = {
     "levels": ([1, 2], [3, 2, 1]),
-    "bounds": (ash.log(0.1, 1), ash.log(0.1, 2)),
-    "single value": (0.5, ash.log(0.1, 1)),
+    "bounds": (ash.loguniform(0.1, 1), ash.loguniform(0.1, 2)),
+    "single value": (0.5, ash.loguniform(0.1, 1)),
     "grid": (ash.uniform(0, 1, levels=5), ash.uniform(0, 1)),
     "steps": (ash.integers(0, 4000, step=2), ash.integers(-2, 9000)),
     "whole numbers": ([3, 5], ash.integers(1, 9)),

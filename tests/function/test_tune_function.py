@@ -78,9 +78,9 @@ def test_virtual_durations_are_the_given_costs() -> None:
 
 
 def test_a_stream_is_ended_by_a_limit() -> None:
-    result = run(candidates=None, epoch_limit=1000, threads=1, sampler="random")
-    assert result.ended == "epoch_limit" and 900 < result.epochs <= 1000 and len(result.params) > 50
-    virtual = [run(candidates=None, epoch_limit=1000, threads=n, costs=cost).digest for n in (1, 2)]
+    result = run(candidates=None, max_total_epochs=1000, threads=1, sampler="random")
+    assert result.ended == "max_total_epochs" and 900 < result.epochs <= 1000 and len(result.params) > 50
+    virtual = [run(candidates=None, max_total_epochs=1000, threads=n, costs=cost).digest for n in (1, 2)]
     assert virtual[0] == virtual[1]
     assert run(candidates=None, stop_score=0.9, threads=1).ended == "stop_score"
 
@@ -233,11 +233,11 @@ WRONG = {
     "threads": ({"threads": 0}, "threads must be"),
     "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads must be"),
     "limit": ({"job_limit": 0}, "job_limit must be more than 0 seconds, got 0"),
-    "failures": ({"most_failures": 0}, "most_failures must be an integer from 1 to 2147483647, got 0"),
+    "failures": ({"max_failures": 0}, "max_failures must be an integer from 1 to 2147483647, got 0"),
     "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
     "sampler": ({"sampler": "tpe"}, r"sampler must be 'adaptive', 'random', 'sobol', or an Optuna sampler"),
     "no sampler": ({"sampler": 3}, r"sampler must be 'adaptive', 'random', 'sobol', or an Optuna sampler"),
-    "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit, or epoch_limit"),
+    "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit, or max_total_epochs"),
     "lambda": ({"train": copy, "executor": None}, "train must be a function .*, got <module 'copy'"),
 }
 
@@ -257,7 +257,9 @@ def test_the_warning_about_many_threads_names_an_executor_for_jobs_that_wait() -
 
 def test_conditions_are_respected() -> None:
     space = ash.FunctionSpace(
-        model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"), c=ash.log(0.1, 10).when(model="linear")
+        model=["tree", "linear"],
+        depth=ash.integers(1, 9).when(model="tree"),
+        c=ash.loguniform(0.1, 10).when(model="linear"),
     )
     result = ash.tune_function(
         lambda params, epochs, state: len(params), space, candidates=20, threads=1, progress=False

@@ -22,7 +22,7 @@ WEIGHTS: NDArray[np.float64] = RANDOM.uniform(0.1, 3.0, ROWS)
 def space() -> ash.Space:
     return ash.Space(
         hidden=ash.choice((8,), (16,), (12, 8)),
-        learning_rate=ash.log(1e-2, 1e-1, levels=11),
+        learning_rate=ash.loguniform(1e-2, 1e-1, levels=11),
         activation=ash.choice("relu", "tanh"),
     )
 

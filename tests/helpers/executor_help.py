@@ -18,7 +18,7 @@ from fault_help import wait_until
 
 SPACE = ash.Space(
     hidden=ash.choice((16,), (32,), (16, 16)),
-    learning_rate=ash.log(1e-3, 1e-1, levels=21),
+    learning_rate=ash.loguniform(1e-3, 1e-1, levels=21),
     optimizer=ash.choice("sgd", "adam"),
     batch_size=ash.choice(32, 64),
 )

@@ -16,7 +16,7 @@ from config_help import configured, split_once
 
 HANG_SECONDS = 600.0
 """Seconds after which a process counts as hanging; no test takes a tenth of that, even on a busy machine."""
-LONG: dict[str, Any] = {"candidates": None, "config": ash.SearchConfig(sampler="adaptive"), "epoch_limit": 200}
+LONG: dict[str, Any] = {"candidates": None, "config": ash.SearchConfig(sampler="adaptive"), "max_total_epochs": 200}
 """Settings of a run that is not over before a callback is called: its later draws wait for the calling thread."""
 COMMON = """
 import os, sys, threading, time, signal, warnings
@@ -46,7 +46,7 @@ def small_space(**changes: Any) -> ash.Space:
     """Return a space of a few small networks."""
     domains = {
         "hidden": ash.choice((4,), (), (6, 3)),
-        "learning_rate": ash.log(1e-3, 1e-2, levels=11),
+        "learning_rate": ash.loguniform(1e-3, 1e-2, levels=11),
         "batch_size": 16,
         **changes,
     }

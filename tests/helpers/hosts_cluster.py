@@ -88,7 +88,7 @@ def main() -> None:
         client.wait_for_workers(int(workers), timeout=60)
         try:
             print(tuned(executor=client, journal=journal, callbacks=[Tell()], **json.loads(settings)).digest)
-        except ash.ExecutorFailed as error:
+        except ash.ExecutorFailedError as error:
             print(error)
 
 

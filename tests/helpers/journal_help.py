@@ -23,14 +23,14 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
     """Do the run that the journal tests use (16 candidates on the wine table), and return its result."""
     settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
     x, y = settings.pop("data", (X, Y))
-    space = settings.pop("space", small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000)))
+    space = settings.pop("space", small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=2000)))
     return ash.tune(x, y, space, callbacks=callbacks, journal=journal, **configured(split_once(settings)))
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
     """Do the same run as `run`, but with an epoch limit that ends it after `jobs` jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
-    return run(journal, **{**changes, "epoch_limit": limit})
+    return run(journal, **{**changes, "max_total_epochs": limit})
 
 
 def outcome(result: ash.Result) -> list[Any]:

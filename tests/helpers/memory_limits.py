@@ -91,7 +91,7 @@ OPERATIONS = {each.__name__: each for each in (fit, predict, report, load, resum
 
 def _prepare(folder: Path, name: str) -> None:
     """Write the inputs of all operations, do the named operation, and write the names of the imported modules."""
-    many = small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000), hidden=(64, 32))
+    many = small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=2000), hidden=(64, 32))
     result = quick(X, Y, many, candidates=300, threads=2, journal=folder / "run.ash")
     (folder / "result.pickle").write_bytes(pickle.dumps(result))
     result.model.save(folder / "model.safetensors")

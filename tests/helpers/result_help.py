@@ -21,7 +21,7 @@ from ash.run_record import RunRecord
 
 Columns = dict[str, NDArray[Any]]
 
-SPACE = ash.Space(learning_rate=ash.log(1e-4, 1e-1, levels=31), hidden=ash.choice((16,), (64,), (256,)))
+SPACE = ash.Space(learning_rate=ash.loguniform(1e-4, 1e-1, levels=31), hidden=ash.choice((16,), (64,), (256,)))
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEAM_LIMIT = 4
 UNITS_A_SECOND = 1e9

@@ -23,7 +23,7 @@ States = optuna.trial.TrialState
 SPACE = ash.Space(
     hidden=ash.choice((32,), (16, 8), ()),
     optimizer=ash.choice("adamw", "momentum"),
-    learning_rate=[ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+    learning_rate=[ash.loguniform(1e-3, 1e-1).when(optimizer="momentum"), ash.loguniform(1e-4, 1e-2)],
     momentum=[ash.uniform(0.8, 0.99).when(optimizer="momentum"), ash.choice(0.5).when(optimizer="adamw")],
     batch_size=ash.integers(16, 64, step=16),
     dropout=ash.uniform(0.0, 0.3, levels=4).when(hidden=((32,), (16, 8))),
@@ -112,7 +112,7 @@ def test_candidates_that_never_ran_are_left_out() -> None:
         SPACE,
         candidates=32,
         progress=False,
-        config=ash.SearchConfig(epoch_limit=8),
+        config=ash.SearchConfig(max_total_epochs=8),
         validation=0.2,
     )
     ran = {job.candidate for job in result.jobs}
@@ -137,7 +137,7 @@ def test_distributions_cover_the_domains(study: Any) -> None:
 def test_domains_without_a_common_range_are_categorical() -> None:
     domains = [ash.integers(8, 32, step=8).when(hidden=(32,)), ash.choice("full", 64)]
     space = ash.Space(
-        hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.log(1e-3, 1.0).when(hidden=(8,)), 0.0]
+        hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.loguniform(1e-3, 1.0).when(hidden=(8,)), 0.0]
     )
     trial = (
         ash.tune(*load_wine(return_X_y=True), space, candidates=2, progress=False, validation=0.2).to_optuna().trials[0]
@@ -211,7 +211,7 @@ def small() -> ash.Result:
     space = ash.Space(
         hidden=ash.choice((8,), ()),
         optimizer=ash.choice("adamw", "momentum"),
-        learning_rate=ash.log(1e-3, 1e-1),
+        learning_rate=ash.loguniform(1e-3, 1e-1),
         momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
     )
     return ash.tune(*load_wine(return_X_y=True), space, candidates=10, progress=False, validation=0.2)

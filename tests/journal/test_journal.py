@@ -12,7 +12,7 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 import ash
-from ash.errors import JournalError, NothingFinished
+from ash.errors import JournalError, NothingFinishedError
 from ash.journal.database import with_checksum
 from ash.journal.network_journal import scores_of
 from callback_help import After, Diary, Failing, Stopper, TimeIsUp, X, Y
@@ -35,7 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "weights": {"sample_weight": np.linspace(0.5, 2, len(Y))},
     "tight": {"memory_limit": 1},
     "held out": {"validation": (X[::3], Y[::3])},
-    "stream": {"candidates": None, "epoch_limit": 480},
+    "stream": {"candidates": None, "max_total_epochs": 480},
 }
 
 
@@ -46,7 +46,7 @@ def test_a_stopped_run_has_the_same_result_as_an_uninterrupted_one(kind: str, tm
     for number, jobs in enumerate((1, 4, len(expected.jobs) // 2)):
         path = tmp_path / f"{number}.ash"
         first = stopped(path, jobs, **changes)
-        assert first.ended == "epoch_limit" and len(first.jobs) < len(expected.jobs)
+        assert first.ended == "max_total_epochs" and len(first.jobs) < len(expected.jobs)
         again = run(path, threads=1 + number % 2, **changes)
         assert outcome(again) == outcome(expected)
         assert rows(path, "SELECT count(*) FROM jobs") == [(len(expected.jobs),)]
@@ -76,7 +76,7 @@ def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Pat
 
 def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
-    endless = {"candidates": None, "space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=20_000))}
+    endless = {"candidates": None, "space": small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=20_000))}
     first = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=100)
     assert first.ended == "time_limit"
     over = run(path, **endless, time_limit=100)
@@ -153,9 +153,9 @@ def test_callbacks_failing_before_or_after_a_run_lose_nothing(method: str, tmp_p
 
 def test_a_journal_without_finished_jobs_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    with pytest.raises(NothingFinished):
+    with pytest.raises(NothingFinishedError):
         run(path, Stopper(0))
-    with pytest.raises(NothingFinished):
+    with pytest.raises(NothingFinishedError):
         run(path, time_limit=0)
     assert outcome(run(path)) == outcome(run(None))
 
@@ -171,7 +171,7 @@ def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
     settings = {"space": small_space(), "candidates": 8, "min_epochs": 20, "random_state": 0, "n_jobs": 2}
     expected = classifier(**settings).fit(X, Y)
     path = tmp_path / "run.ash"
-    classifier(**settings, journal=path, epoch_limit=100).fit(X, Y)
+    classifier(**settings, journal=path, max_total_epochs=100).fit(X, Y)
     again = classifier(**settings, journal=path).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
     assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # including ensemble and refit
@@ -182,7 +182,7 @@ def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
 def test_an_estimator_without_random_state_continues_with_the_seed_of_the_journal(tmp_path: Path) -> None:
     settings = {"space": small_space(), "candidates": 8, "n_jobs": 2, "random_state": None}
     path = tmp_path / "run.ash"
-    first = classifier(**settings, journal=path, epoch_limit=10).fit(X, Y)
+    first = classifier(**settings, journal=path, max_total_epochs=10).fit(X, Y)
     again = classifier(**settings, journal=path).fit(X, Y)
     assert 0 < len(first.result_.jobs) < len(again.result_.jobs)
     expected = classifier(**settings | {"random_state": first.result_.seed}).fit(X, Y)
@@ -231,7 +231,7 @@ def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
         ash.resume(path, X, Y)
     assert outcome(
         ash.resume(
-            path, X, Y, cv=GroupKFold(3), groups=groups, progress=False, config=ash.SearchConfig(epoch_limit=10**6)
+            path, X, Y, cv=GroupKFold(3), groups=groups, progress=False, config=ash.SearchConfig(max_total_epochs=10**6)
         )
     ) == outcome(expected)
 
@@ -240,10 +240,10 @@ def test_resume_needs_only_the_data(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     settings = {"promotion": "paper", "eta": 3, "candidates": 18, "metric": "log_loss", "validation": 0.3}
     stopped(path, 7, **settings)
-    assert ash.resume(path, X, Y, progress=False).ended == "epoch_limit"  # the original limit still applies
-    again = ash.resume(path, X, Y, threads=1, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
+    assert ash.resume(path, X, Y, progress=False).ended == "max_total_epochs"  # the original limit still applies
+    again = ash.resume(path, X, Y, threads=1, progress=False, config=ash.SearchConfig(max_total_epochs=10**6))
     assert outcome(again) == outcome(run(None, **settings))
-    more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
+    more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(max_total_epochs=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the new limit is now stored
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
@@ -253,12 +253,12 @@ def test_resume_needs_only_the_data(tmp_path: Path) -> None:
 def test_a_journal_of_a_version_with_other_defaults_is_resumed(tmp_path: Path) -> None:
     """Change a journal to what earlier versions wrote: "auto" was 128 candidates, and the default was one split."""
     path, given = tmp_path / "run.ash", {"candidates": 128, "min_epochs": None}
-    whole, part = run(None, **given), run(path, epoch_limit=30, **given)
+    whole, part = run(None, **given), run(path, max_total_epochs=30, **given)
     begun = json.loads(rows(path, "SELECT value FROM facts WHERE name = 'begun'")[0][0])
-    begun["arguments"] |= {"candidates": "auto", "validation": None, "epoch_limit": None}
+    begun["arguments"] |= {"candidates": "auto", "validation": None, "max_total_epochs": None}
     change(path, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", *with_checksum("facts", ("begun", json.dumps(begun))))
     again = run(copy(path, tmp_path / "same.ash"), validation=None, **given)
-    assert part.ended == "epoch_limit" and outcome(again) == outcome(whole)
+    assert part.ended == "max_total_epochs" and outcome(again) == outcome(whole)
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(whole)
 
 

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 import ash
-from ash.errors import JournalError, JournalLocked
+from ash.errors import JournalError, JournalLockedError
 from ash.journal.database import NETWORK, Changes, Database, file_system, log_works
 from callback_help import Stopper
 from fault_help import HANG_SECONDS, LONG
@@ -39,7 +39,7 @@ def test_f67_f68_a_journal_has_one_writer_and_a_dead_process_holds_no_lock(tmp_p
         assert holder.stdout is not None
         child = int(holder.stdout.readline())
         try:
-            with pytest.raises(JournalLocked, match=rf"in use by process {holder.pid} on "):
+            with pytest.raises(JournalLockedError, match=rf"in use by process {holder.pid} on "):
                 run(path)
             assert holder.poll() is None, "it was waited for"
             holder.send_signal(signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_f67_a_second_run_in_the_same_process_is_refused(tmp_path: Path) -> None
     class Inner(Stopper):
         def on_start(self, run_: ash.Run) -> None:
             super().on_start(run_)
-            with pytest.raises(JournalLocked, match=rf"another run of this process, {os.getpid()}"):
+            with pytest.raises(JournalLockedError, match=rf"another run of this process, {os.getpid()}"):
                 run(path)
 
     assert outcome(run(path, Inner(99))) == outcome(run(None))
@@ -173,7 +173,7 @@ def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    given = {**LONG, "epoch_limit": 100 * EPOCHS}
+    given = {**LONG, "max_total_epochs": 100 * EPOCHS}
     open_while_it_runs = []
     seen: list[bool] = []
     there: list[int] = []

@@ -11,7 +11,7 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
+from ash.errors import JournalCorruptError, JournalError, JournalUnwritableError
 from ash.journal.database import read_contents, with_checksum
 from ash.journal.state_cache import StateFolder
 from callback_help import X, Y
@@ -21,7 +21,7 @@ from journal_help import change, copy, outcome, rows, run, stopped, with_states
 pytestmark = pytest.mark.core
 
 SLOW = {"min_epochs": 40}
-DAMAGED = (JournalCorrupt, JournalError)
+DAMAGED = (JournalCorruptError, JournalError)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ run(sys.argv[1], After(9, lambda run: os._exit(9)))
 def test_f61_rows_changed_from_outside_are_detected(statement: str, begun: Path, tmp_path: Path) -> None:
     path = copy(begun, tmp_path / "run.ash")
     change(path, statement)
-    with pytest.raises(JournalCorrupt, match="damaged"):
+    with pytest.raises(JournalCorruptError, match="damaged"):
         run(path)
 
 
@@ -209,7 +209,7 @@ def test_results_of_other_data_are_noticed_when_a_network_is_recomputed(tmp_path
     for row in rows(path, "SELECT * FROM jobs"):
         forged = with_checksum("jobs", (*row[:10], f"{int(row[10], 16) ^ 1:016x}", *row[11:-1]))
         change(path, "UPDATE jobs SET weights_hash = ?, checksum = ? WHERE number = ?", forged[10], forged[-1], row[0])
-    with pytest.raises(JournalCorrupt, match="other weights than its result says"):
+    with pytest.raises(JournalCorruptError, match="other weights than its result says"):
         run(path)
 
 
@@ -259,7 +259,7 @@ def test_refused_memory_is_not_reported_as_damage(
     assert outcome(run(left_with_states, **SLOW)) == outcome(run(None, **SLOW))
 
 
-@pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
+@pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritableError), (11, JournalCorruptError)])
 def test_an_unreadable_page_is_reported_by_its_cause(code: int, error: type[Exception]) -> None:
     """Let SQLite's `quick_check` fail with SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT. The message must be shown."""
     connection = mock.MagicMock()

@@ -21,7 +21,7 @@ import pytest
 import ash
 import needs
 from ash.cli.cli import main
-from ash.errors import JournalError, JournalUnwritable
+from ash.errors import JournalError, JournalUnwritableError
 from ash.journal import database
 from callback_help import After, Diary, X, Y
 from fault_help import LONG, environment_of_tests, python, python_file
@@ -128,7 +128,7 @@ def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_
 @pytest.mark.parametrize("size", [4, 16], ids=["first byte", "first commit"])
 def test_f62_a_disk_that_is_full_from_the_start_is_reported(size: int, disk: Any) -> None:
     path = disk(size) / "run.ash"
-    with pytest.raises(JournalUnwritable, match=re.escape(str(path))):
+    with pytest.raises(JournalUnwritableError, match=re.escape(str(path))):
         run(path)
     diary = Diary()
     with pytest.warns(UserWarning, match="the run continues without its journal") as told:
@@ -156,7 +156,7 @@ def test_f62_a_finished_run_can_be_read_from_an_unwritable_disk(what: str, disk:
         assert outcome(ash.resume(journal, X, Y)) == outcome(run(journal)) == outcome(result)
     assert len(run(folder / "greedy.ash", **greedy).jobs) == JOBS
     assert function_outcome(tune_function(function)) == function_outcome(found)
-    with pytest.raises(JournalUnwritable):
+    with pytest.raises(JournalUnwritableError):
         run(path, candidates=32)
     with pytest.warns(UserWarning, match="the run continues without its journal"):
         more = run(ash.Journal(path, on_error="continue"), diary := Diary(), candidates=32)
@@ -171,13 +171,13 @@ def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk
     folder = disk(1024)
     tune_function(folder / "run.ash", max_rungs=1)
     NOT_WRITTEN[what](folder)
-    with pytest.raises(JournalUnwritable):
+    with pytest.raises(JournalUnwritableError):
         tune_function(folder / "run.ash")
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str, disk: Any) -> None:
-    folder, given = disk(1024), {**LONG, "epoch_limit": 100 * EPOCHS}
+    folder, given = disk(1024), {**LONG, "max_total_epochs": 100 * EPOCHS}
     whole = run(None, **given)
     path = folder / "run.ash"
     code = "import os; from callback_help import After; from ash import SearchConfig; from journal_help import run; "
@@ -185,7 +185,7 @@ def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str
     known = rows(path, "SELECT count(*) FROM jobs")[0][0]
     assert known < len(whole.jobs)
     NOT_WRITTEN[what](folder)
-    with pytest.raises(JournalUnwritable):
+    with pytest.raises(JournalUnwritableError):
         run(path, first := Diary(), **given)
     assert first.pages == [], "it was noticed late"
     with pytest.warns(UserWarning, match="the run continues without its journal"):
@@ -203,7 +203,7 @@ def test_f62_an_unreadable_journal_is_reported(tmp_path: Path, monkeypatch: pyte
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
     monkeypatch.setattr(database, "_check", mock.Mock(side_effect=failure))
     for seed in (5, None):
-        with pytest.raises(JournalUnwritable, match="disk I/O error"):
+        with pytest.raises(JournalUnwritableError, match="disk I/O error"):
             run(path, seed=seed)
         with pytest.warns(UserWarning, match="disk I/O error; the run continues without its journal"):
             result = run(ash.Journal(path, on_error="continue"), seed=seed)
@@ -233,7 +233,7 @@ def test_f62_deleting_or_moving_a_journal_during_a_run_is_noticed(
 
     callbacks, words = (After(3, move), diary := Diary()), f"{path} was deleted, moved or replaced during the run"
     if on_error == "raise":
-        with pytest.raises(JournalUnwritable, match=re.escape(words)):
+        with pytest.raises(JournalUnwritableError, match=re.escape(words)):
             run(path, *callbacks, **long)
         told = {(job.candidate, job.rung) for job, _ in diary.jobs}
         if what == "moved":
@@ -285,7 +285,7 @@ def test_f64_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert re.search("JournalUnwritable: .*Permission denied", done.stderr), done.stderr
+    assert re.search("JournalUnwritableError: .*Permission denied", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("on_error", ["raise", "continue"])
@@ -324,7 +324,7 @@ def test_f71_changes_of_the_system_clock_have_no_effect(tmp_path: Path, monkeypa
 
 def test_f75_a_journal_with_many_results_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    space = ash.Space(hidden=(), learning_rate=ash.log(1e-3, 1e-1, levels=5000), batch_size=128)
+    space = ash.Space(hidden=(), learning_rate=ash.loguniform(1e-3, 1e-1, levels=5000), batch_size=128)
     settings = {"space": space, "candidates": 3000, "max_rungs": 1}
     first = run(path, **settings)
     moved = copy(path, tmp_path / "again.ash")

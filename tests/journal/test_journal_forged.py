@@ -134,7 +134,7 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     settings = {"threads": 1, **changes}
     path = tmp_path / "run.ash"
     stopped(path, 20, **settings)
-    limit = ash.SearchConfig(epoch_limit=320)  # ends runs that would be longer because of forged arguments
+    limit = ash.SearchConfig(max_total_epochs=320)  # ends runs that would be longer because of forged arguments
 
     def resume(forged: Path) -> None:
         ash.resume(forged, X, Y, threads=1, progress=False, config=limit)

@@ -27,18 +27,18 @@ pytestmark = pytest.mark.core
 
 SMALL: dict[str, Any] = {
     "hidden": ash.choice((64,), (6, 3)),
-    "learning_rate": ash.log(1e-3, 1e-2),
+    "learning_rate": ash.loguniform(1e-3, 1e-2),
     "dropout": ash.uniform(0, 0.2, levels=3),
     "batch_size": 16,
 }
 LARGE: dict[str, Any] = {
     "hidden": [(128, 64), (6, 3), (64,), ()],
-    "learning_rate": ash.log(1e-4, 1e-1),
+    "learning_rate": ash.loguniform(1e-4, 1e-1),
     "dropout": ash.uniform(0, 0.5, levels=4),
     "batch_size": [8, 16],
 }
 OF_TREES = {"model": ["network", "lightgbm"], "num_leaves": ash.choice(2, 4).when(model="lightgbm")}
-STREAM: dict[str, Any] = {"candidates": None, "epoch_limit": 480, "workers": 4}
+STREAM: dict[str, Any] = {"candidates": None, "max_total_epochs": 480, "workers": 4}
 ADAPTIVE: dict[str, Any] = {**STREAM, "config": ash.SearchConfig(sampler="adaptive")}
 FIRST = {"hidden": (64,), "learning_rate": 0.00123, "dropout": 0.1, "batch_size": 16}
 KINDS: dict[str, dict[str, Any]] = {
@@ -122,7 +122,7 @@ from callback_help import After
 from test_journal_growth import KINDS, continued, spaces
 
 _, large, given = spaces(KINDS[{kind!r}])
-given["epoch_limit"] = {limit}
+given["max_total_epochs"] = {limit}
 continued({path!r}, After(2, lambda _: os.kill(os.getpid(), signal.SIGKILL)), space=large, **given)
 """
 
@@ -290,7 +290,10 @@ def test_an_estimator_continues_and_its_model_has_the_record(tmp_path: Path) -> 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hidden": [(64,), ()]}, r"hidden has \(6, 3\) in the journal, which is not in \(64,\), \(\) in this call"),
-    ({"learning_rate": ash.log(2e-3, 1)}, r"learning_rate is log: 0\.001 to 0\.01 in the journal, which is not within"),
+    (
+        {"learning_rate": ash.loguniform(2e-3, 1)},
+        r"learning_rate is log: 0\.001 to 0\.01 in the journal, which is not within",
+    ),
     ({"dropout": 0.1}, r"dropout has 0\.0 in the journal, which is not in 0\.1 in this call"),
     ({"batch_size": ash.choice(16, 8).when(hidden=(64,))}, "batch_size has other conditions in the space"),
     ({"weight_decay": 0.1}, "weight_decay is in the space only in this call"),

@@ -15,7 +15,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import cross_val_score
 
 import ash
-from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.errors import JournalCorruptError, JournalError, SettingError
 from ash.journal.database import VERSION, Changes, Database, with_checksum
 from callback_help import X, Y
 from estimator_help import classifier
@@ -67,7 +67,7 @@ def test_f66_a_different_run_is_refused_with_the_difference(what: str, begun: Pa
 
 REGRESSION = regression()["data"]
 FRAME = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
-DOMAINS = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
+DOMAINS = {"hidden": ash.choice((4,), ()), "learning_rate": ash.loguniform(1e-3, 1e-1, levels=50)}
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "units": ({"data": REGRESSION}, {"data": (REGRESSION[0], 1000 * REGRESSION[1])}, "y has another scale"),
     "units of X": ({}, {"data": (2 * X, Y)}, "X has another scale, or other last bits"),
@@ -109,8 +109,8 @@ def test_f66_impossible_results_are_refused(tmp_path: Path) -> None:
         change(
             path, "UPDATE jobs SET candidate = ?, rung = ?, checksum = ? WHERE number = ?", *row[1:3], row[-1], row[0]
         )
-        with pytest.raises(JournalCorrupt, match="is damaged"):
-            run(path, candidates=None, epoch_limit=500)
+        with pytest.raises(JournalCorruptError, match="is damaged"):
+            run(path, candidates=None, max_total_epochs=500)
 
 
 def test_f66_a_different_version_is_refused_unless_allowed(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_f105_forged_facts_are_refused(name: str, text: str, tmp_path: Path) -> 
     stopped(path, 5)
     *_, hashed = with_checksum("facts", (name, text))
     change(path, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", name, text, hashed)
-    with pytest.raises(JournalCorrupt, match="is damaged"):
+    with pytest.raises(JournalCorruptError, match="is damaged"):
         run(path)
     if name != "progress":
-        with pytest.raises(JournalCorrupt, match="is damaged"):
+        with pytest.raises(JournalCorruptError, match="is damaged"):
             ash.resume(path, X, Y)
 
 
@@ -256,7 +256,7 @@ def test_f65_a_newer_journal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=rf"written by a newer ash, as version {VERSION + 1}"):
         run(path)
     change(path, "PRAGMA user_version=0")
-    with pytest.raises(JournalCorrupt, match="tables but no version"):
+    with pytest.raises(JournalCorruptError, match="tables but no version"):
         run(path)
 
 

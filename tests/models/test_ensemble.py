@@ -182,7 +182,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(y: Any, monkeypatch: py
     """Use some networks large enough for teams, more threads than CPUs, and enough rows for two threads."""
     core = _core.Tuner
     wide = ash.Space(
-        hidden=ash.choice((256, 256), (16,), (128, 128)), learning_rate=ash.log(1e-3, 1e-1), batch_size=128
+        hidden=ash.choice((256, 256), (16,), (128, 128)), learning_rate=ash.loguniform(1e-3, 1e-1), batch_size=128
     )
     runs = []
     for threads in (1, 2, 3, 7):

@@ -36,7 +36,7 @@ MANY = ash.Space(
     hidden=ash.choice((6,), ()),
     embedding=ash.choice("periodic", "none"),
     parametric_activation=ash.choice(True, False),
-    learning_rate=ash.log(1e-3, 1e-1, levels=21),
+    learning_rate=ash.loguniform(1e-3, 1e-1, levels=21),
 )
 
 

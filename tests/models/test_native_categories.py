@@ -34,7 +34,7 @@ ODD = TABLE.assign(
     color=TABLE["color"].where(TABLE.index % 3 > 0, "never seen"), city=TABLE["city"].where(TABLE.index % 5 > 0, None)
 )
 """The table with unknown levels and more missing cells."""
-BOTH: dict[str, Any] = {"categories": ["native", "encoded"], "shrinkage": ash.log(6.0, 24.0)}
+BOTH: dict[str, Any] = {"categories": ["native", "encoded"], "shrinkage": ash.loguniform(6.0, 24.0)}
 SPACE = {**BOTH, "model": "lightgbm", "num_leaves": [4, 8, 16]}
 OF_CATBOOST = {**BOTH, "model": "catboost", "depth": [3, 4]}
 RUN: dict[str, Any] = {"candidates": 8, "validation": 0.3, "min_epochs": 4, "progress": False}
@@ -235,7 +235,7 @@ def test_only_catboost_predicts_with_a_model_in_its_format(
     assert np.array_equal(outputs(ash.load(tmp_path / "model.safetensors"), ODD), outputs(ensemble, ODD))
     loaded.cache_clear()
     monkeypatch.setattr("ash._utils.installation.is_installed", lambda module: module != "catboost")
-    with pytest.raises(ash.MissingExtra, match="needs catboost; install it"):
+    with pytest.raises(ash.MissingExtraError, match="needs catboost; install it"):
         ash.load(tmp_path / "model.safetensors")
 
 

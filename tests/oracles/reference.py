@@ -84,12 +84,12 @@ class ReferenceLadder:
         max_rungs: int = 0,
         algorithm: str = "ash",
         promotion: str = "capped",
-        epoch_limit: int = 0,
+        max_total_epochs: int = 0,
         stop_score: float = math.nan,
         patience: int = 0,
     ) -> None:
-        if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or epoch_limit < 0:
-            raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, epoch_limit >= 0")
+        if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or max_total_epochs < 0:
+            raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, max_total_epochs >= 0")
         if algorithm not in ("ash", "sh", "random") or promotion not in PROMOTIONS:
             raise ValueError("no such algorithm or promotion")
         sizes = rung_sizes(candidates, eta)
@@ -102,7 +102,7 @@ class ReferenceLadder:
         self._eta = eta
         self._algorithm = algorithm
         self._promotion = promotion
-        self._epoch_limit = epoch_limit
+        self._epoch_limit = max_total_epochs
         self._target = stop_score
         self._patience = patience
         self._told: list[float] = []
@@ -167,7 +167,7 @@ class ReferenceLadder:
             return self._ended
         if self.has_job() or any(rung.running for rung in self._rungs):
             return None
-        return "epoch_limit" if self._next_job() is not None else "finished"
+        return "max_total_epochs" if self._next_job() is not None else "finished"
 
     def take_retired(self) -> list[int]:
         """Return, in ascending order, the newly retired candidates: those that no earlier call has returned."""

@@ -105,12 +105,12 @@ def test_the_remaining_time_is_estimated(clock):
 
 
 def test_the_remaining_epochs_follow_an_epoch_limit(clock):
-    limited = board(epoch_limit=5)
+    limited = board(max_total_epochs=5)
     limited.apply(EVENTS)
     clock.now += 3.0
     assert limited.total_epochs == 5 and limited.share == 3 / 5
     assert limited.seconds_left == pytest.approx(3.0 / 3 * 2)
-    assert board(epoch_limit=1000).total_epochs == 8
+    assert board(max_total_epochs=1000).total_epochs == 8
 
 
 def test_an_endless_ladder_has_no_total(clock):
@@ -124,7 +124,7 @@ def test_an_endless_ladder_has_no_total(clock):
     aimed = board(candidates=None, stop_score=0.9)
     aimed.apply(EVENTS)
     assert aimed.share is None and aimed.seconds_left is None and "left" not in aimed.line()
-    assert board(candidates=None, epoch_limit=12).total_epochs == 12
+    assert board(candidates=None, max_total_epochs=12).total_epochs == 12
 
 
 def test_one_line_contains_everything():
@@ -275,7 +275,7 @@ CELL = """
 import ash, ash.progress.views
 from sklearn.datasets import load_wine
 ash.progress.views.NotebookView.period = 0
-space = ash.Space(hidden=(8,), learning_rate=ash.log(1e-3, 1e-1), batch_size=64)
+space = ash.Space(hidden=(8,), learning_rate=ash.loguniform(1e-3, 1e-1), batch_size=64)
 result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, validation=0.2, progress={progress})
 """
 

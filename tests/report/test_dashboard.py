@@ -99,7 +99,7 @@ def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, rest
 
 
 def test_the_dashboard_shows_the_hyperparameters_that_are_trained(dashboard, restless):
-    reader, space = Reader(dashboard), small_space(learning_rate=ash.log(1e-3, 1e-2), batch_size=16)
+    reader, space = Reader(dashboard), small_space(learning_rate=ash.loguniform(1e-3, 1e-2), batch_size=16)
     first = [{"hidden": (4,), "learning_rate": 0.0054321, "batch_size": 16}]
     settings = configured({"candidates": 16, "validation": 0.2, "threads": 2, "seed": 0, "progress": False})
     result = ash.tune(X, Y, space, first=first, callbacks=[dashboard, reader], **settings)
@@ -245,16 +245,16 @@ def test_a_client_that_disconnects_early_causes_no_error(dashboard, capfd):
 
 
 def test_a_run_without_a_result_is_shown(dashboard):
-    with pytest.raises(ash.NothingFinished):
+    with pytest.raises(ash.NothingFinishedError):
         tune(dashboard, Stopper(0))
     end = updates(dashboard)
-    assert not end["running"] and end["head"] == "No result" and "NothingFinished: " in end["sections"]["overview"]
+    assert not end["running"] and end["head"] == "No result" and "NothingFinishedError: " in end["sections"]["overview"]
     wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
-    with pytest.raises(ash.AllDiverged):
+    with pytest.raises(ash.AllDivergedError):
         ash.tune(
             X, Y * 1.0, wild, task="regression", candidates=2, progress=False, callbacks=[dashboard], validation=0.2
         )
-    assert "AllDiverged" in get(dashboard)[2]
+    assert "AllDivergedError" in get(dashboard)[2]
 
 
 def test_copies_serve_on_separate_ports(dashboard):
@@ -298,7 +298,7 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
 
     def work():
         # the space has more configurations than the run can train, so the run lasts until it is stopped
-        space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))
+        space = small_space(learning_rate=ash.loguniform(1e-3, 1e-2, levels=10_000))
         wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "validation": 0.2, "progress": False}
         results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))
 

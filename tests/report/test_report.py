@@ -196,7 +196,7 @@ def test_candidates_are_listed_with_the_best_first(made):
 def test_the_bins_of_an_axis_contain_what_their_labels_say():
     space = ash.Space(
         optimizer=ash.choice("adam", "momentum"),
-        learning_rate=ash.log(1e-4, 1.0),
+        learning_rate=ash.loguniform(1e-4, 1.0),
         momentum=ash.uniform(0.5, 0.9, levels=3).when(optimizer="momentum"),
     )
     made = space.sample(80, seed=0)
@@ -265,7 +265,7 @@ def test_a_regression_shows_predicted_against_true():
     assert len(group(charts["residuals-0"], "cloud")) == len(result.kept.targets)
 
 
-@pytest.mark.parametrize("settings", [{"cv": 3}, {"epoch_limit": 3}, {"candidates": None, "epoch_limit": 40}])
+@pytest.mark.parametrize("settings", [{"cv": 3}, {"max_total_epochs": 3}, {"candidates": None, "max_total_epochs": 40}])
 def test_cross_validated_and_limited_runs_have_a_report(settings):
     settings = split_once({"candidates": 6, "seed": 0, "progress": False, **settings})
     result = ash.tune(*load_wine(return_X_y=True), **configured(settings))

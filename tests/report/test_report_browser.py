@@ -23,7 +23,7 @@ def reports(tmp_path_factory):
     space = ash.Space(
         hidden=ash.choice((16,), (32, 16)),
         optimizer=ash.choice("adam", "momentum"),
-        learning_rate=ash.log(1e-4, 1e-1),
+        learning_rate=ash.loguniform(1e-4, 1e-1),
         momentum=ash.uniform(0.5, 0.95, levels=4).when(optimizer="momentum"),
     )
     results = {

@@ -42,7 +42,7 @@ def wine():
     space = ash.Space(
         hidden=ash.choice((16,), (32, 16), ()),
         optimizer=ash.choice("adam", "momentum"),
-        learning_rate=ash.log(1e-4, 1e-1),
+        learning_rate=ash.loguniform(1e-4, 1e-1),
         momentum=ash.uniform(0.5, 0.99).when(optimizer="momentum"),
     )
     return ash.tune(*load_wine(return_X_y=True), space, candidates=48, seed=2, validation=60, progress=False)
@@ -199,7 +199,7 @@ def test_candidates_are_ranked_by_rung_then_score_with_diverged_last():
 
 def test_axes_match_the_kind_of_their_domains():
     space = ash.Space(
-        learning_rate=[ash.log(1e-4, 1e-1).when(optimizer=("sgd", "adam")), 0.5],
+        learning_rate=[ash.loguniform(1e-4, 1e-1).when(optimizer=("sgd", "adam")), 0.5],
         dropout=ash.uniform(0.0, 0.5, levels=3),
         batch_size=ash.integers(8, 64, 8),
         hidden=ash.choice((8, 8), (), (8,)),

@@ -117,11 +117,13 @@ def test_a_result_is_shown_as_text(result):
     assert text.isascii() and max(map(len, text.splitlines())) < 100
 
 
-@pytest.mark.parametrize("ended", ["finished", "stop_score", "epoch_limit", "time_limit", "stopped", "interrupted"])
+@pytest.mark.parametrize(
+    "ended", ["finished", "stop_score", "max_total_epochs", "time_limit", "stopped", "interrupted"]
+)
 def test_the_text_shows_the_end_of_the_run_and_its_memory(result, ended):
     use = {"limit": 2_000_000, "peak_bytes": 1_500_000, "dropped": 3, "retrained_epochs": 12}
     text = repr(dataclasses.replace(result, ended=ended, memory=use))
-    said = {"finished": "", "stop_score": ", stop score reached", "epoch_limit": ", epoch limit reached"}
+    said = {"finished": "", "stop_score": ", stop score reached", "max_total_epochs": ", epoch limit reached"}
     said |= {"time_limit": ", stopped by the time limit", "interrupted": ", interrupted"}
     said |= {"stopped": ", stopped by a callback"}
     assert text.splitlines()[2].endswith(f"seed 1{said[ended]}")

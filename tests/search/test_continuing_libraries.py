@@ -536,7 +536,9 @@ def test_boosting_stops_early_even_if_rows_are_the_resource() -> None:
     kinds = [type(params["model"]) for params in both.cv_results_["params"]]
     score = both.cv_results_["mean_test_score"][kinds.index(type(stopping))]
     assert score == pytest.approx(alone.best_score_, abs=0.15)
-    halving = ash.HalvingSearchCV(stopping, {"num_leaves": [4, 8, 31]}, cv=2, random_state=0, scoring="neg_log_loss")
+    halving = ash.HalvingRandomSearchCV(
+        stopping, {"num_leaves": [4, 8, 31]}, cv=2, random_state=0, scoring="neg_log_loss"
+    )
     best = halving.fit(X, Y).best_estimator_
     assert best.n_estimators < 80 and not best.early_stopping_round
 
@@ -559,7 +561,7 @@ def test_boosting_stops_early_even_if_the_resource_is_not_its_rounds() -> None:
 def test_halving_refits_with_the_best_number_of_rounds() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=4, learning_rate=0.4)
     settings = {"resource": "n_estimators", "max_resources": 90, "min_resources": 30, "n_candidates": 3, "cv": 2}
-    ours = ash.HalvingSearchCV(estimator, {"max_depth": [2, 3, 6]}, random_state=0, **settings).fit(X, Y)
+    ours = ash.HalvingRandomSearchCV(estimator, {"max_depth": [2, 3, 6]}, random_state=0, **settings).fit(X, Y)
     assert ours.best_estimator_.n_estimators < ours.n_resources_[-1]
     assert ours.best_estimator_.early_stopping_rounds is None
 

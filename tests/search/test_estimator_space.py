@@ -30,7 +30,7 @@ MIXED: dict[str, Any] = {
     "scale": ["passthrough", StandardScaler(), MinMaxScaler()],
     "scale__with_mean": [True, False],
     "model": [RIDGE, FOREST],
-    "model__alpha": ash.log(1e-3, 1e3),
+    "model__alpha": ash.loguniform(1e-3, 1e3),
     "model__max_features": [1, 2, 4],
 }
 
@@ -110,7 +110,7 @@ def test_a_choice_of_estimators_has_a_default_and_conditions() -> None:
     space = {
         "model": ash.choice(RIDGE, logistic, RidgeClassifier(), default=LogisticRegression(max_iter=50)),
         "model__fit_intercept": [True, False],
-        "model__C": ash.log(1e-2, 1e2),
+        "model__C": ash.loguniform(1e-2, 1e2),
         "scale": [
             ash.choice("passthrough", StandardScaler()).when(model=RIDGE),
             ash.choice(MinMaxScaler()).when(model=logistic),
@@ -125,8 +125,8 @@ def test_a_choice_of_estimators_has_a_default_and_conditions() -> None:
     ]
     ours = mixed(space, candidates=8)
     assert ours.cv_results_["params"][0]["model"] is logistic
-    listed = mixed({"model": [RIDGE, FOREST], "model__alpha": ash.log(1e-3, 1e3)}, candidates=8)
-    chosen = mixed({"model": ash.choice(RIDGE, FOREST), "model__alpha": ash.log(1e-3, 1e3)}, candidates=8)
+    listed = mixed({"model": [RIDGE, FOREST], "model__alpha": ash.loguniform(1e-3, 1e3)}, candidates=8)
+    chosen = mixed({"model": ash.choice(RIDGE, FOREST), "model__alpha": ash.loguniform(1e-3, 1e3)}, candidates=8)
     assert chosen.result_.digest == listed.result_.digest
     with pytest.raises(ash.SettingError, match=r"model=GaussianNB\(\) is not in the space"):
         mixed({"model": ash.choice(RIDGE, FOREST, default=GaussianNB())})
@@ -139,7 +139,7 @@ def test_a_choice_of_estimators_has_a_default_and_conditions() -> None:
 STEPS: dict[str, Any] = {
     "steps": [[("scale", StandardScaler()), ("model", RIDGE)], [("model", FOREST)]],
     "scale__with_mean": [True, False],
-    "model__alpha": ash.log(1e-3, 1e3),
+    "model__alpha": ash.loguniform(1e-3, 1e3),
     "model__max_features": [1, 2, 4],
 }
 
@@ -211,7 +211,7 @@ def test_a_journal_continues_only_with_the_same_objects(tmp_path: Path) -> None:
     path = tmp_path / "search.ash"
     whole = mixed()
     with pytest.warns(UserWarning, match="before a candidate had been trained with"):
-        part = mixed(journal=path, epoch_limit=whole.result_.epochs // 4)
+        part = mixed(journal=path, max_total_epochs=whole.result_.epochs // 4)
     assert len(part.result_.jobs) < len(whole.result_.jobs)
     assert mixed(journal=path).result_.digest == whole.result_.digest
     other = {**MIXED, "scale": ["passthrough", StandardScaler(copy=False), MinMaxScaler()]}
@@ -221,7 +221,7 @@ def test_a_journal_continues_only_with_the_same_objects(tmp_path: Path) -> None:
 
 def test_candidates_of_halving_match_scikit_learn() -> None:
     for spaces in (SPACES, [SPACES[1], {"model": (RIDGE, GaussianNB())}], {"model": [RIDGE, FOREST]}):
-        ours = ash.HalvingSearchCV(PIPELINE, spaces, n_candidates=2, random_state=3, cv=2).fit(X, Y)
+        ours = ash.HalvingRandomSearchCV(PIPELINE, spaces, n_candidates=2, random_state=3, cv=2).fit(X, Y)
         first = [row for row, number in zip(*map(ours.cv_results_.get, ("params", "iter")), strict=True) if number == 0]
         assert first == list(ParameterSampler(spaces, 2, random_state=3))
 
@@ -267,7 +267,7 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
             "space has 'model__max_features', which model='RidgeClassifier()' does not have",
         ),
         (
-            {**MIXED, "model__alpha": ash.log(1, 2).when(model=GaussianNB())},
+            {**MIXED, "model__alpha": ash.loguniform(1, 2).when(model=GaussianNB())},
             "the condition of model__alpha: model=GaussianNB() is not in the space, which has RidgeClassifier(),",
         ),
         ([SPACES[0], {"shape": [1]}], "space[1] has 'shape', which is not a parameter of Pipeline"),
@@ -350,7 +350,11 @@ def test_other_keywords_of_a_library_pass_silently(
 
 
 def test_spaces_of_ash_may_have_any_size() -> None:
-    for space in (ash.FunctionSpace(C=ash.log(1e-3, 1e3)), {"C": (ash.log(1e-3, 1e3),)}, {"C": [ash.log(1e-3, 1e3)]}):
+    for space in (
+        ash.FunctionSpace(C=ash.loguniform(1e-3, 1e3)),
+        {"C": (ash.loguniform(1e-3, 1e3),)},
+        {"C": [ash.loguniform(1e-3, 1e3)]},
+    ):
         read = read_estimator_space(space, LogisticRegression())
         assert read.objects.of == {} and read.space.size > 10**8
 
@@ -401,7 +405,7 @@ def test_the_resource_of_a_placeholder_is_that_of_its_options() -> None:
     assert ours.resource_ == "epochs" and not np.isnan(ours.cv_results_["mean_test_score"]).any()
     trees = {"model": [FOREST, ExtraTreesClassifier(10)]}
     settings = {"resource": "model__n_estimators", "max_resources": 8, "n_candidates": 2, "cv": 2}
-    halving = ash.HalvingSearchCV(steps, trees, random_state=0, **settings).fit(X, Y)
+    halving = ash.HalvingRandomSearchCV(steps, trees, random_state=0, **settings).fit(X, Y)
     assert halving.n_resources_[-1] <= 8 and halving.continued_
 
 

@@ -1,4 +1,4 @@
-"""Runs scikit-learn's installed tests of its halving searches on `ash.HalvingSearchCV`.
+"""Runs scikit-learn's installed tests of its halving searches on `ash.HalvingRandomSearchCV`.
 
 test_successive_halving.py -> its source, in which HalvingRandomSearchCV is replaced by ash's search with barriers
                               and the cases of HalvingGridSearchCV are removed
@@ -31,7 +31,7 @@ TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
 """A text to replace by a number, since ash's search requires the resource to be a number in the estimator."""
 
 
-class HalvingRandomSearchCV(ash.HalvingSearchCV):
+class HalvingRandomSearchCV(ash.HalvingRandomSearchCV):
     """ash's search, set to promote in the same way as scikit-learn's search of this name."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Compares `ash.HalvingSearchCV` with scikit-learn's HalvingRandomSearchCV: names, ladders, tables, promotions."""
+"""Compares `ash.HalvingRandomSearchCV` with scikit-learn's class: names, ladders, tables, promotions."""
 
 import inspect
 import pickle
@@ -52,7 +52,7 @@ def both(distributions: Any, estimator: Any = None, **settings: Any) -> tuple[An
     """Fit the same search twice, with ash (with barriers) and with scikit-learn, and return both in this order."""
     settings = {"resource": "rounds", "random_state": 0, "cv": 2, **settings}
     estimator = Curve() if estimator is None else estimator
-    ours = ash.HalvingSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)
+    ours = ash.HalvingRandomSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)
     return ours, HalvingRandomSearchCV(estimator, distributions, **settings).fit(X, Y)
 
 
@@ -70,7 +70,7 @@ def rows_of(search: Any) -> list[tuple[Any, ...]]:
 
 
 def test_the_signature_is_that_of_scikit_learn_followed_by_ours() -> None:
-    ours = dict(inspect.signature(ash.HalvingSearchCV).parameters)
+    ours = dict(inspect.signature(ash.HalvingRandomSearchCV).parameters)
     theirs = dict(inspect.signature(HalvingRandomSearchCV).parameters)
     assert list(ours) == [*theirs, *OWN] and len(ours) <= 24
     for name, parameter in theirs.items():
@@ -118,7 +118,7 @@ def test_without_barriers_the_same_number_is_promoted_reproducibly() -> None:
     space = {"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}
     settings = {"resource": "rounds", "n_candidates": 60, "max_resources": 100, "random_state": 0, "cv": 2}
     one, two, elsewhere = (
-        ash.HalvingSearchCV(Curve(), space, **settings, n_jobs=jobs, executor=executor).fit(X, Y)
+        ash.HalvingRandomSearchCV(Curve(), space, **settings, n_jobs=jobs, executor=executor).fit(X, Y)
         for jobs, executor in ((1, None), (2, None), (2, "processes"))
     )
     assert one.n_candidates_ == [60, 20, 7, 3] and one.n_resources_ == [1, 3, 9, 27]
@@ -141,7 +141,9 @@ def test_promoted_forests_keep_their_trees() -> None:
             return self
 
     settings: dict[str, Any] = {"resource": "n_estimators", "min_resources": 2, "max_resources": 18, "cv": 2}
-    ours = ash.HalvingSearchCV(Forest(), FOREST, n_candidates=9, random_state=0, refit=False, **settings).fit(X, Y)
+    ours = ash.HalvingRandomSearchCV(Forest(), FOREST, n_candidates=9, random_state=0, refit=False, **settings).fit(
+        X, Y
+    )
     assert ours.n_resources_ == [2, 6, 18] and ours.n_candidates_ == [9, 3, 1] and ours.continued_
     assert sorted(fits) == [(0, 2)] * 18 + [(2, 6)] * 6 + [(6, 18)] * 2
     assert ours.trained_ == ours.result_.epochs == 9 * 2 + 3 * 4 + 12
@@ -173,7 +175,7 @@ def test_elimination_with_the_same_resources_trains_nothing() -> None:
 
     space = {"learning_rate": uniform(0.05, 0.5), "max_depth": [1, 2]}
     settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 4, "min_resources": 2, "n_candidates": 8}
-    ours = ash.HalvingSearchCV(
+    ours = ash.HalvingRandomSearchCV(
         Boosting(), space, factor=2, cv=2, aggressive_elimination=True, random_state=0, refit=False, **settings
     ).fit(X, Y)
     assert ours.n_resources_ == [2, 2, 2, 4] and ours.n_candidates_ == [8, 4, 2, 1]
@@ -192,7 +194,7 @@ def test_rows_are_a_share_of_each_training_fold() -> None:
             return super().partial_fit(X, y, classes, sample_weight)
 
     space = {"var_smoothing": loguniform(1e-9, 1)}
-    ours = ash.HalvingSearchCV(Bayes(), space, n_candidates=9, random_state=0, refit=False).fit(X, Y)
+    ours = ash.HalvingRandomSearchCV(Bayes(), space, n_candidates=9, random_state=0, refit=False).fit(X, Y)
     assert ours.min_resources_ == 20 and ours.n_resources_ == [20, 60, 180] and ours.resource_ == "n_samples"
     assert sorted(seen) == [16] * 45 + [32] * 15 + [96] * 5
     assert ours.best_params_.keys() == {"var_smoothing"} and ours.continued_
@@ -203,7 +205,9 @@ def test_the_examples_of_the_user_guide_run() -> None:
     space = {"kernel": ("linear", "rbf"), "C": [1, 10, 100]}
 
     def searched(**settings: Any) -> Any:
-        return ash.HalvingSearchCV(SVC(gamma="scale"), space, cv=5, factor=2, n_candidates=6, **settings).fit(*rows)
+        return ash.HalvingRandomSearchCV(SVC(gamma="scale"), space, cv=5, factor=2, n_candidates=6, **settings).fit(
+            *rows
+        )
 
     assert searched(min_resources=20).n_resources_ == [20, 40, 80]
     assert searched(min_resources="exhaust").n_resources_ == [250, 500, 1000]
@@ -216,7 +220,7 @@ def test_the_examples_of_the_user_guide_run() -> None:
 def test_a_pipeline_with_several_scores_is_searched() -> None:
     steps = make_pipeline(StandardScaler(), RandomForestClassifier())
     name = "randomforestclassifier__n_estimators"
-    search = ash.HalvingSearchCV(
+    search = ash.HalvingRandomSearchCV(
         steps,
         {"randomforestclassifier__max_depth": [2, 4, None]},
         resource=name,
@@ -239,7 +243,7 @@ RANGES = {"limit": uniform(0, 1), "rate": [0.25, 0.5, 0.75], "rounds": norm(5, 1
 
 def begun_with(first: Any, distributions: Any = RANGES, estimator: Any = None, **settings: Any) -> Any:
     given: dict[str, Any] = {"n_candidates": 6, "random_state": 0, "cv": 2, "n_jobs": 1, **settings}
-    return ash.HalvingSearchCV(estimator or Curve(), distributions, first=first, **given).fit(X, Y)
+    return ash.HalvingRandomSearchCV(estimator or Curve(), distributions, first=first, **given).fit(X, Y)
 
 
 def test_first_configurations_come_first_and_do_not_change_the_draws() -> None:
@@ -284,9 +288,9 @@ def test_refit_may_be_a_function_or_false() -> None:
         return int(np.flatnonzero(table["iter"] == 0)[0])
 
     settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 9, "cv": 2, "random_state": 0}
-    search = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, refit=first, **settings).fit(X, Y)
+    search = ash.HalvingRandomSearchCV(RandomForestClassifier(), FOREST, refit=first, **settings).fit(X, Y)
     assert search.best_index_ == 0 and search.best_params_["n_estimators"] == 1 == len(search.best_estimator_)
-    bare = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, refit=False, **settings).fit(X, Y)
+    bare = ash.HalvingRandomSearchCV(RandomForestClassifier(), FOREST, refit=False, **settings).fit(X, Y)
     assert bare.best_params_["n_estimators"] == 9 and not hasattr(bare, "best_estimator_")
 
 
@@ -300,7 +304,7 @@ class Fragile(Curve):
 
 def test_failed_candidates_have_rows_and_are_not_promoted() -> None:
     space, settings = {"limit": uniform(0, 1)}, {"resource": "rounds", "max_resources": 9, "n_candidates": 20, "cv": 2}
-    search = ash.HalvingSearchCV(Fragile(), space, random_state=0, error_score=-1, **settings)
+    search = ash.HalvingRandomSearchCV(Fragile(), space, random_state=0, error_score=-1, **settings)
     with pytest.warns(FitFailedWarning, match="too good to be true"):
         search.fit(X, Y)
     table = search.cv_results_
@@ -312,19 +316,23 @@ def test_failed_candidates_have_rows_and_are_not_promoted() -> None:
 
 
 def test_a_search_that_ends_early_has_its_finished_iterations() -> None:
-    config = ash.SearchConfig(algorithm="sh", epoch_limit=31)
-    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=27, config=config)
-    words = r"ended \(epoch_limit\) before a candidate had been trained in the last rung; .* has 3: raise epoch_limit"
+    config = ash.SearchConfig(algorithm="sh", max_total_epochs=31)
+    search = ash.HalvingRandomSearchCV(
+        Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=27, config=config
+    )
+    words = (
+        r"ended \(max_total_epochs\) before a candidate had been trained in the last rung; .* has 3: raise max_total"
+    )
     with pytest.warns(UserWarning, match=words):
         search.set_params(random_state=0, cv=2).fit(X, Y)
     assert search.n_candidates_ == [27, 2] and search.n_resources_ == [1, 3] and search.n_iterations_ == 2
     assert search.n_remaining_candidates_ == 1 and search.n_required_iterations_ == 4
-    assert search.result_.ended == "epoch_limit" and search.best_params_["rounds"] == 3
+    assert search.result_.ended == "max_total_epochs" and search.best_params_["rounds"] == 3
 
 
 def test_a_search_continues_from_its_journal(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 9, "cv": 2, "random_state": 0}
-    made = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, journal=tmp_path / "run.ash", **settings)
+    made = ash.HalvingRandomSearchCV(RandomForestClassifier(), FOREST, journal=tmp_path / "run.ash", **settings)
     first = clone(made).fit(X, Y)
     again = clone(made).fit(X, Y)
     assert rows_of(first) == rows_of(again) and first.result_.digest == again.result_.digest
@@ -336,17 +344,17 @@ def test_a_search_continues_from_its_journal(tmp_path: Path) -> None:
 
 
 def test_parameters_copies_and_files_are_supported() -> None:
-    made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9, cv=2)
+    made = ash.HalvingRandomSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9, cv=2)
     made.set_params(factor=2, config__algorithm="sh", estimator__rate=0.25)
     assert made.get_params()["factor"] == 2 and made.get_params()["config__algorithm"] == "sh"
     assert clone(made).estimator.rate == 0.25 and clone(made).config == BARRIERS
-    assert "factor=2" in repr(made) and repr(made).startswith("HalvingSearchCV(")
+    assert "factor=2" in repr(made) and repr(made).startswith("HalvingRandomSearchCV(")
     fitted = made.set_params(random_state=0).fit(X, Y)
     copied = pickle.loads(pickle.dumps(fitted))
     assert rows_of(copied) == rows_of(fitted) and copied.best_params_ == fitted.best_params_
-    assert {"HalvingSearchCV"} <= set(dir(ash)) and ash.HalvingSearchCV.__name__ in ash.__all__
-    with pytest.raises(ash.UnknownArgument, match="did you mean n_candidates"):
-        ash.HalvingSearchCV(Curve(), {}, candidates=3)  # type: ignore[call-arg]
+    assert {"HalvingRandomSearchCV"} <= set(dir(ash)) and ash.HalvingRandomSearchCV.__name__ in ash.__all__
+    with pytest.raises(ash.UnknownArgumentError, match="did you mean n_candidates"):
+        ash.HalvingRandomSearchCV(Curve(), {}, candidates=3)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +387,7 @@ def test_parameters_copies_and_files_are_supported() -> None:
     ids=str,
 )  # fmt: skip
 def test_invalid_arguments_are_refused(changes: dict[str, Any], message: str) -> None:
-    made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9)
+    made = ash.HalvingRandomSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9)
     with pytest.raises(ash.SettingError, match=message):
         made.set_params(**changes).fit(X, Y)
     with pytest.raises(NotFittedError):
@@ -395,26 +403,26 @@ def test_candidates_are_drawn_like_those_of_scikit_learn() -> None:
 
 
 def test_domains_of_ash_are_drawn_like_distributions() -> None:
-    domains = {"C": ash.log(1e-2, 10), "max_iter": ash.integers(100, 105), "tol": ash.choice(1e-3, 1e-4)}
-    search = ash.HalvingSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
+    domains = {"C": ash.loguniform(1e-2, 10), "max_iter": ash.integers(100, 105), "tol": ash.choice(1e-3, 1e-4)}
+    search = ash.HalvingRandomSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
     drawn = search.result_.params
     assert len({params["C"] for params in drawn}) == len(drawn) == 9
     assert all(0.01 <= params["C"] <= 10 for params in drawn)
     assert {params["max_iter"] for params in drawn} <= {*range(100, 106)} and len({p["tol"] for p in drawn}) == 2
     assert search.result_.space.domains["C"] == (domains["C"],), "which is shown on a logarithmic scale"
-    again = ash.HalvingSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
+    again = ash.HalvingRandomSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
     assert again.result_.digest == search.result_.digest
     conditional = {**domains, "l1_ratio": ash.uniform(0, 1).when(tol=1e-3)}
     with pytest.raises(ash.SettingError, match="l1_ratio has a condition; give a list of dicts instead"):
-        ash.HalvingSearchCV(LogisticRegression(), conditional, random_state=0).fit(X, Y)
-    several = {**domains, "C": [ash.log(1e-3, 1), ash.log(1, 10)]}
+        ash.HalvingRandomSearchCV(LogisticRegression(), conditional, random_state=0).fit(X, Y)
+    several = {**domains, "C": [ash.loguniform(1e-3, 1), ash.loguniform(1, 10)]}
     with pytest.raises(ash.SettingError, match="C has several domains; give a list of dicts instead"):
-        ash.HalvingSearchCV(LogisticRegression(), several, random_state=0).fit(X, Y)
+        ash.HalvingRandomSearchCV(LogisticRegression(), several, random_state=0).fit(X, Y)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_value_of_a_distribution_is_tried_before_drawing_ends(seed: int) -> None:
-    search = ash.HalvingSearchCV(Curve(), {"limit": randint(2, 22)}, n_candidates=20, random_state=seed, cv=2)
+    search = ash.HalvingRandomSearchCV(Curve(), {"limit": randint(2, 22)}, n_candidates=20, random_state=seed, cv=2)
     search.set_params(resource="rounds", max_resources=3).fit(X, Y)
     assert search.n_candidates_[0] == 20
     search.set_params(param_distributions={"limit": [2, 2, 3]}, n_candidates=2).fit(X, Y)
@@ -422,11 +430,11 @@ def test_every_value_of_a_distribution_is_tried_before_drawing_ends(seed: int) -
 
 
 def test_a_power_of_the_factor_gives_all_iterations() -> None:
-    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=243, cv=2)
+    search = ash.HalvingRandomSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=243, cv=2)
     assert search.set_params(random_state=0, refit=False).fit(X, Y).n_candidates_ == [243, 81, 27, 9, 3, 1]
 
 
-CHECKED = ash.HalvingSearchCV(
+CHECKED = ash.HalvingRandomSearchCV(
     LogisticRegression(),
     {"C": [0.1, 1.0]},
     resource="max_iter",

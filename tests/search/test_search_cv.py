@@ -101,12 +101,15 @@ class Counting(HistGradientBoostingClassifier):
 
 def test_no_round_is_repeated() -> None:
     Counting.fits = []
-    ours = fitted(Counting(max_iter=7, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False)
+    ours = fitted(Counting(max_iter=7, early_stopping=False), {"learning_rate": ash.loguniform(0.01, 1)}, refit=False)
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(1, 3)] * 8 + [(3, 7)] * 4
     assert ours.trained_ == sum(end - start for start, end in Counting.fits) // 2
     Counting.fits = []
     restarted = fitted(
-        Counting(max_iter=4, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False, training="restart"
+        Counting(max_iter=4, early_stopping=False),
+        {"learning_rate": ash.loguniform(0.01, 1)},
+        refit=False,
+        training="restart",
     )
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4
     assert not restarted.continued_ and not restarted.cv_results_["continued"].any()
@@ -119,12 +122,12 @@ def test_retrained_estimators_are_listed_with_the_reason() -> None:
     assert ours.trained_ > ours.result_.epochs and not ours.cv_results_["continued"].any()
     assert ours.cv_results_["resource"].max() <= 150 and "n_samples" not in ours.best_params_
     assert "param_n_samples" not in ours.cv_results_ and ours.best_estimator_.tree_.n_node_samples[0] == 300
-    assert fitted(GaussianNB(), {"var_smoothing": ash.log(1e-9, 1e-3)}).continued_
+    assert fitted(GaussianNB(), {"var_smoothing": ash.loguniform(1e-9, 1e-3)}).continued_
 
 
 def test_passes_and_a_pipeline_are_trained_further() -> None:
     linear = make_pipeline(StandardScaler(), SGDClassifier())
-    ours = fitted(linear, {"sgdclassifier__alpha": ash.log(1e-6, 1e-1)}, max_epochs=14)
+    ours = fitted(linear, {"sgdclassifier__alpha": ash.loguniform(1e-6, 1e-1)}, max_epochs=14)
     assert ours.resource_ == "epochs" and ours.continued_ and ours.best_params_ == ours.result_.best_params
     assert ours.best_estimator_[-1].t_ == 1 + ours.best_epochs_ * len(Y) and ours.score(X, Y) > 0.5
 
@@ -150,7 +153,7 @@ def test_a_scorer_may_return_a_dict() -> None:
     assert not single.multimetric_ and single.score(X, Y) > 0.8
     with (
         pytest.warns(FitFailedWarning, match="candidate 0 failed"),
-        pytest.raises(ash.FitsFailed, match="refit=True does not say which of several scores ranks"),
+        pytest.raises(ash.FitsFailedError, match="refit=True does not say which of several scores ranks"),
     ):
         fitted(scoring=both)
 
@@ -225,9 +228,9 @@ def test_a_failed_job_does_not_end_the_search() -> None:
         search(space=space, candidates=6, error_score="raise").fit(X, Y)
     with pytest.raises(ValueError, match="The 'max_features' parameter of RandomForestClassifier"):
         search(space=space, candidates=6, error_score="raise", executor="processes").fit(X, Y)
-    with pytest.raises(ash.FitsFailed, match="all 2 jobs failed") as caught:
+    with pytest.raises(ash.FitsFailedError, match="all 2 jobs failed") as caught:
         search(space={"max_features": [-1, -2]}, candidates=2).fit(X, Y)
-    assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailedError)
 
 
 def test_the_best_candidate_has_finished_the_last_rung() -> None:
@@ -364,8 +367,10 @@ def test_arguments_of_the_run_are_passed_on() -> None:
             told.append(result)
 
     first = [{"max_features": 8, "min_samples_leaf": 5}]
-    ours = fitted(first=first, epoch_limit=40, callbacks=[Watch()], sampler="sobol", schedule="greedy", algorithm="sh")
-    assert ours.result_.params[0] == first[0] and ours.result_.ended == "epoch_limit" and told == [ours.result_]
+    ours = fitted(
+        first=first, max_total_epochs=40, callbacks=[Watch()], sampler="sobol", schedule="greedy", algorithm="sh"
+    )
+    assert ours.result_.params[0] == first[0] and ours.result_.ended == "max_total_epochs" and told == [ours.result_]
     assert ours.result_.schedule == "greedy" and ours.result_.options.algorithm == "sh"
     assert fitted(stop_score=0.0).result_.ended == "stop_score" and ours.result_.importance()
 

@@ -21,7 +21,7 @@ from ash.sklearn.forecast import forecast
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 from search_help import X, Y, fitted, forest
 
-BOOSTING = {"learning_rate": ash.log(0.01, 1.0), "max_depth": [1, 2, 4]}
+BOOSTING = {"learning_rate": ash.loguniform(0.01, 1.0), "max_depth": [1, 2, 4]}
 RUNGS = {"max_epochs": 28, "max_rungs": 3}
 
 
@@ -90,7 +90,7 @@ def test_forests_are_ranked_by_forecasts_for_averages() -> None:
 def test_without_forecasts_candidates_are_ranked_by_scores() -> None:
     for ours in (
         boosted(forecast=False),
-        fitted(SGDClassifier(loss="log_loss"), {"alpha": ash.log(1e-5, 1e-1)}, max_epochs=14),
+        fitted(SGDClassifier(loss="log_loss"), {"alpha": ash.loguniform(1e-5, 1e-1)}, max_epochs=14),
         fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8, 16], "ccp_alpha": [0.0, 0.001]}),
     ):
         columns = ours.result_.columns
@@ -134,13 +134,17 @@ def test_scorers_may_use_attributes_of_the_estimator() -> None:
     def by_leaves(estimator: Any, X: Any, y: Any) -> float:
         return float(estimator.score(X, y)) + 0 * estimator.get_n_leaf_nodes()
 
-    ours = fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_rounds, **RUNGS)
+    ours = fitted(
+        HistGradientBoostingClassifier(), {"learning_rate": ash.loguniform(0.01, 1.0)}, scoring=by_rounds, **RUNGS
+    )
     assert [each[0] for each in ours.result_.infos[0].folds[0].curve] == [0, 2]
     with (
         pytest.warns(FitFailedWarning, match="candidate 0 failed"),
-        pytest.raises(ash.FitsFailed, match="get_n_leaf_nodes"),
+        pytest.raises(ash.FitsFailedError, match="get_n_leaf_nodes"),
     ):
-        fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_leaves, **RUNGS)
+        fitted(
+            HistGradientBoostingClassifier(), {"learning_rate": ash.loguniform(0.01, 1.0)}, scoring=by_leaves, **RUNGS
+        )
 
 
 def test_forecasts_work_if_a_constant_cannot_be_scored() -> None:
@@ -207,7 +211,7 @@ def test_a_scorer_that_cannot_score_a_stage_is_not_a_failure() -> None:
             raise TypeError("that is no booster")
         return float(estimator.score(X, y))
 
-    space = {"learning_rate": ash.log(0.01, 1.0)}
+    space = {"learning_rate": ash.loguniform(0.01, 1.0)}
     ours = fitted(HistGradientBoostingClassifier(random_state=0), space, scoring=strict, **RUNGS)
     assert not ours.result_.failures
     assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}

@@ -133,7 +133,7 @@ def test_a_resumed_search_may_have_more_candidates(tmp_path: Path) -> None:
     "estimator", [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))], ids=["forest", "pipeline"]
 )
 def test_memory_of_waiting_estimators_is_limited(estimator: Any) -> None:
-    space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.log(1e-5, 1e-1)}
+    space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.loguniform(1e-5, 1e-1)}
     whole = fitted(estimator, space)
     bounded = fitted(estimator, space, memory_limit=1)
     assert bounded.result_.memory["spilled"] > 0 == bounded.result_.memory["dropped"]

@@ -33,8 +33,11 @@ def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
     ("estimator", "space"),
     [
         (forest, {**SPACE, "max_depth": [2, 3, 4, 5, 6, 7, 8]}),
-        (lambda: SGDClassifier(loss="log_loss"), {"alpha": ash.log(1e-6, 1e-1), "eta0": ash.log(1e-3, 1)}),
-        (lightgbm, {"num_leaves": ash.integers(4, 64), "learning_rate": ash.log(0.01, 0.3)}),
+        (
+            lambda: SGDClassifier(loss="log_loss"),
+            {"alpha": ash.loguniform(1e-6, 1e-1), "eta0": ash.loguniform(1e-3, 1)},
+        ),
+        (lightgbm, {"num_leaves": ash.integers(4, 64), "learning_rate": ash.loguniform(0.01, 0.3)}),
     ],
     ids=["forest", "SGD", "LightGBM"],
 )
@@ -66,12 +69,12 @@ def test_a_job_has_the_recorded_number_of_threads() -> None:
 
 @pytest.mark.filterwarnings("ignore:the search ended")
 def test_a_halving_search_is_repeated() -> None:
-    def halving(jobs: int, **changes: Any) -> ash.HalvingSearchCV:
+    def halving(jobs: int, **changes: Any) -> ash.HalvingRandomSearchCV:
         given = {"resource": "n_estimators", "max_resources": 40, "n_candidates": 12, "random_state": 0, **changes}
-        return ash.HalvingSearchCV(forest(), SPACE, n_jobs=jobs, cv=2, **given).fit(X, Y)
+        return ash.HalvingRandomSearchCV(forest(), SPACE, n_jobs=jobs, cv=2, **given).fit(X, Y)
 
     first = halving(2, callbacks=Stopper(9))
-    assert first.result_.ended == "stopped" and first.result_.record.by == "HalvingSearchCV"
+    assert first.result_.ended == "stopped" and first.result_.record.by == "HalvingRandomSearchCV"
     check_repeated(first, halving(1, record=first.result_.record))
 
 

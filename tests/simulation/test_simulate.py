@@ -231,7 +231,7 @@ def test_a_simulation_is_immutable_and_shown_as_a_table() -> None:
 
 def test_a_missing_pandas_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ash.MissingExtra, match="pip install pandas"):
+    with pytest.raises(ash.MissingExtraError, match="pip install pandas"):
         simulate(4).to_pandas()
 
 
@@ -357,7 +357,7 @@ def test_the_bounding_resource_is_named(word: str, arguments: dict[str, Any]) ->
 def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
     generator = np.random.default_rng(0)
     X = generator.normal(size=(90, 3)).astype(np.float32)
-    space = ash.Space(hidden=ash.choice((4,), (8,)), learning_rate=ash.log(1e-3, 1e-1))
+    space = ash.Space(hidden=ash.choice((4,), (8,)), learning_rate=ash.loguniform(1e-3, 1e-1))
     result = ash.tune(X, X[:, 0] > 0, space, candidates=8, threads=1, seed=0, validation=0.2)
     [row] = result.simulate(4, cluster=Cluster(latency=10.0)).rows
     assert row["jobs"] == len(result.jobs) and row["bounded_by"] == "latency"
@@ -433,7 +433,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         **{"eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": "capped"},
         **{"schedule": "reproducible", "workers": 8, "teams": True, **arguments},
     }
-    options = dict.fromkeys(("epoch_limit", "stop_score", "patience")) | options
+    options = dict.fromkeys(("max_total_epochs", "stop_score", "patience")) | options
     core = {name: value for name, value in options.items() if value is not None}
     _, _, jobs = _core.simulate(CANDIDATES, **own, **core, threads=3, keep_jobs=True)
     at = jobs["candidate"], jobs["rung"]
@@ -461,7 +461,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         {"promotion": "paper"},
         {"algorithm": "sh"},
         {"algorithm": "random", "max_rungs": 3},
-        {"epoch_limit": 90},
+        {"max_total_epochs": 90},
         {"teams": False, "workers": 3},
     ],
 )
@@ -605,7 +605,7 @@ def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_pat
         sampler=sampler,
         seed=0,
         threads=1,
-        config=ash.SearchConfig(epoch_limit=300, workers=2),
+        config=ash.SearchConfig(max_total_epochs=300, workers=2),
     )
     assert len(result.params) < 400 and result.simulate().rows
     assert result.report(tmp_path / "run.html").is_file()

@@ -53,23 +53,23 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "stream": {
         "candidates": None,
         "validation": 0.2,
-        "config": ash.SearchConfig(min_epochs=4, epoch_limit=500, promotion="improving"),
+        "config": ash.SearchConfig(min_epochs=4, max_total_epochs=500, promotion="improving"),
     },
 }
-FAILING = ash.SearchConfig(min_epochs=4, most_failures=1_000_000)
+FAILING = ash.SearchConfig(min_epochs=4, max_failures=1_000_000)
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "from states": {"candidates": 48, "config": FAILING},
     "from checkpoints": {"candidates": 48, "config": FAILING},
     "from scratch": {"candidates": 48, "config": replace(FAILING, training="restart")},
     "tight": {"candidates": 48, "config": replace(FAILING, memory_limit=4000)},
-    "stream of a function": {"candidates": None, "config": replace(FAILING, epoch_limit=600)},
+    "stream of a function": {"candidates": None, "config": replace(FAILING, max_total_epochs=600)},
     "search": {"candidates": 24, "config": ash.SearchConfig(min_epochs=4)},
 }
 WAIT = 0.05
 PIPE: list[int] = []
 """The pipe to which the jobs of this process write when they end."""
 FUNCTION_SPACE = ash.FunctionSpace(x=ash.uniform(0, 1, levels=1001), depth=[1, 2, 3])
-SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
+SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.loguniform(1e-3, 1e-1), batch_size=32)
 
 
 def table() -> tuple[Any, Any]:
@@ -139,7 +139,7 @@ def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
         names = {"seed": "random_state", "threads": "n_jobs"}
         own = {names.get(name, name): value for name, value in arguments.items() if name != "progress"}
         model = sklearn.linear_model.SGDClassifier(random_state=0)
-        search = ash.ASHSearchCV(model, {"alpha": ash.log(1e-5, 1.0)}, cv=2, costs=costs, config=config, **own)
+        search = ash.ASHSearchCV(model, {"alpha": ash.loguniform(1e-5, 1.0)}, cv=2, costs=costs, config=config, **own)
         return search.fit(*table()).result_
     function = train_from_checkpoints if kind == "from checkpoints" else train
     return ash.tune_function(function, FUNCTION_SPACE, costs=costs, config=config, **arguments)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 X, Y = load_digits(return_X_y=True)
 LIMIT = 0.5
-WIDE = ash.Space(hidden=(512, 512), learning_rate=ash.log(0.0001, 0.01))
+WIDE = ash.Space(hidden=(512, 512), learning_rate=ash.loguniform(0.0001, 0.01))
 
 
 def many(rows: int, features: int, classes: int) -> tuple[Any, Any]:
@@ -65,7 +65,7 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
             threads=2,
             callbacks=[watch],
             progress=False,
-            config=ash.SearchConfig(epoch_limit=10**9),
+            config=ash.SearchConfig(max_total_epochs=10**9),
             validation=0.2,
         )
         seconds.append(time.monotonic() - watch.ended_at)
@@ -98,7 +98,7 @@ LOADS: dict[str, tuple[Any, ...]] = {
     ),
     "rows to rank": (
         (600_000, 12, 10),
-        ash.Space(hidden=(16,), learning_rate=ash.log(1e-4, 1e-2)),
+        ash.Space(hidden=(16,), learning_rate=ash.loguniform(1e-4, 1e-2)),
         {"candidates": None, "metric": "roc_auc"},
         1,
     ),
@@ -111,7 +111,7 @@ LOADS: dict[str, tuple[Any, ...]] = {
 def test_a_large_run_ends_within_half_a_second(load: str) -> None:
     shape, space, given, epochs = LOADS[load]
     x, y = many(*shape)
-    config = ash.SearchConfig(min_epochs=epochs, epoch_limit=10**9, epoch_rows=2_000 if epochs == 1 else None)
+    config = ash.SearchConfig(min_epochs=epochs, max_total_epochs=10**9, epoch_rows=2_000 if epochs == 1 else None)
     seconds = []
     for attempt in range(5):
         timer = Timer(1.5 + 0.3 * attempt)

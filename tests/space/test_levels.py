@@ -62,7 +62,7 @@ def test_levels_of_uniform_domains_are_correct(one: float, other: float, share: 
 def test_levels_of_log_domains_are_correct(one: float, other: float, share: float | None) -> None:
     low, high = min(one, other), max(one, other)
     default = None if share is None else min(max(low + share * (high / 2 - low / 2), low), high)
-    domain = ash.log(low, high, default=default)
+    domain = ash.loguniform(low, high, default=default)
     if low == high:
         assert domain.levels == (low,)
         return
@@ -73,13 +73,13 @@ def test_levels_of_log_domains_are_correct(one: float, other: float, share: floa
 def test_continuous_domains_have_about_a_billion_levels() -> None:
     assert len(ash.uniform(0, 1).levels) == 10**9 + 1
     assert all(10**9 < len(ash.uniform(low, low + 0.19).levels) < 10**10 for low in (-7.0, 0.0, 0.8, 1000.0))
-    assert len(ash.log(1e-4, 1e-1).levels) == 10**9 + 2, "and the default"
+    assert len(ash.loguniform(1e-4, 1e-1).levels) == 10**9 + 2, "and the default"
     assert ash.uniform(0, 1).levels[:3] == (0.0, 1e-9, 2e-9)
     assert ash.uniform(0, 1).levels[123_456_789] == 0.123456789
 
 
 def test_levels_are_close_to_the_exact_values() -> None:
-    log, even = ash.log(1e-5, 10, default=10).levels, ash.uniform(-3, 5, default=5).levels
+    log, even = ash.loguniform(1e-5, 10, default=10).levels, ash.uniform(-3, 5, default=5).levels
     for share in (0.1, 0.25, 0.5, 0.9):
         assert log[int(share * 10**9)] == pytest.approx(1e-5 * 10 ** (6 * share), rel=1e-8)
         assert even[int(share * len(even))] == pytest.approx(-3 + 8 * share, abs=1e-8)
@@ -87,7 +87,7 @@ def test_levels_are_close_to_the_exact_values() -> None:
 
 def test_levels_do_not_depend_on_the_callers_decimal_context() -> None:
     def some() -> list[Any]:
-        domains = (ash.log(1e-4, 1e-1), ash.uniform(0, 1 / 3), ash.integers(1, 10**9, log=True))
+        domains = (ash.loguniform(1e-4, 1e-1), ash.uniform(0, 1 / 3), ash.integers(1, 10**9, log=True))
         return [domain.drawn[place] for domain in domains for place in (12_345, 67_890_123, 987_654_321)]
 
     usual = some()
@@ -99,15 +99,15 @@ def test_levels_do_not_depend_on_the_callers_decimal_context() -> None:
 def test_defaults_are_short_numbers() -> None:
     assert ash.uniform(0, 1).default == 0.5 and ash.uniform(0.8, 0.99).default == 0.895
     assert ash.uniform(1000, 1001).default == 1000.5 and ash.uniform(0, 1 / 3).default == 0.167
-    assert ash.log(1e-4, 1e-1).default == 0.00316 and ash.log(1e-4, 1e-2).default == 1e-3
-    assert ash.log(0.999, 1).default == 0.9995
+    assert ash.loguniform(1e-4, 1e-1).default == 0.00316 and ash.loguniform(1e-4, 1e-2).default == 1e-3
+    assert ash.loguniform(0.999, 1).default == 0.9995
     assert ash.integers(1, 10**6).default == 500_000
     assert ash.integers(1, 10**6, log=True).default == 1000 and ash.integers(1, 2, log=True).default == 1
     assert ash.integers(1, 10**6, default=7).default == 7
 
 
 @pytest.mark.parametrize(
-    "domain", [ash.uniform(0, 1), ash.log(1e-3, 1), ash.integers(1, 10**9), ash.integers(1, 99, log=True)]
+    "domain", [ash.uniform(0, 1), ash.loguniform(1e-3, 1), ash.integers(1, 10**9), ash.integers(1, 99, log=True)]
 )
 def test_domains_are_equal_after_pickle_and_copy(domain: Domain) -> None:
     domain.drawn[5]
@@ -173,7 +173,7 @@ def test_weighted_draws_do_not_repeat() -> None:
 def space_of_all() -> ash.Space:
     return ash.Space(
         hidden=[(8,), (8, 4)],
-        learning_rate=ash.log(1e-4, 1e-1),
+        learning_rate=ash.loguniform(1e-4, 1e-1),
         optimizer=["adamw", "momentum"],
         momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
         batch_size=ash.integers(16, 5000),
@@ -201,7 +201,7 @@ def test_draws_are_distinct_and_start_with_the_default() -> None:
 
 def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
     """Compare with fixed values: levels are computed in decimal arithmetic, which is the same everywhere."""
-    domains = {"rate": ash.log(1e-4, 1e-1), "share": ash.uniform(0, 0.9)}
+    domains = {"rate": ash.loguniform(1e-4, 1e-1), "share": ash.uniform(0, 0.9)}
     assert ash.FunctionSpace(**domains, trees=ash.integers(1, 10**9)).sample(3, seed=2026) == [
         {"rate": 0.00316, "share": 0.45, "trees": 500000000},
         {"rate": 0.01162154425, "share": 0.8355383466, "trees": 671112814},
@@ -216,7 +216,7 @@ def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
 
 
 def test_draws_are_even_over_the_range() -> None:
-    space = ash.FunctionSpace(even=ash.uniform(-2, 3), log=ash.log(1e-6, 1e2), whole=ash.integers(1, 10**12))
+    space = ash.FunctionSpace(even=ash.uniform(-2, 3), log=ash.loguniform(1e-6, 1e2), whole=ash.integers(1, 10**12))
     drawn = space.sample(4001, seed=3)[1:]
     shares = {
         "even": [(params["even"] + 2) / 5 for params in drawn],
@@ -232,8 +232,8 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
     space = ash.FunctionSpace(
         model=["forest", "linear", "network"],
         depth=ash.integers(1, 4).when(model="forest"),
-        alpha=ash.log(1e-6, 1).when(model="linear"),
-        rate=[ash.log(1e-4, 1e-1).when(model="network")],
+        alpha=ash.loguniform(1e-6, 1).when(model="linear"),
+        rate=[ash.loguniform(1e-4, 1e-1).when(model="network")],
         layers=ash.integers(1, 3).when(model="network"),
         other=[0, 1, 2],
     )
@@ -244,7 +244,7 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
         x=[
             ash.uniform(0, 1).when(model="a"),
             ash.integers(1, 10**6).when(model=("b", "c")),
-            ash.log(1, 2, levels=9999),
+            ash.loguniform(1, 2, levels=9999),
         ],
     )
     counts = Counter(params["model"] for params in islice(without.stream(2), 1, 1001))
@@ -263,7 +263,7 @@ def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
     """Return a space with all kinds of domains, some of them with conditions on earlier hyperparameters."""
     kinds = [
         ash.uniform(0, 1),
-        ash.log(1e-3, 2, default=0.5),
+        ash.loguniform(1e-3, 2, default=0.5),
         ash.integers(1, 10**7),
         ash.integers(1, 3, log=True),
         ash.integers(2, 2000, log=True),

@@ -97,7 +97,7 @@ def test_a_refused_value_is_named_with_the_allowed_ones(name: str) -> None:
         with pytest.raises(SettingError) as caught:
             to_settings({name: value})
         are_levels = value in [("sgd",), ((64,),), ("network",)]
-        hint = "; for several values give a list, or a domain such as ash.log" if are_levels else ""
+        hint = "; for several values give a list, or a domain such as ash.loguniform" if are_levels else ""
         assert str(caught.value) == f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}"
 
 

@@ -22,18 +22,18 @@ from ash.space.hyperparameters import check_params, to_settings
 
 
 def test_levels_are_rounded_but_the_bounds_are_exact() -> None:
-    assert ash.log(1e-4, 1e-1, levels=4).levels == (0.0001, 0.001, 0.01, 0.1)
-    assert ash.log(1e-3, 1e-1, levels=5).levels == (0.001, 0.00316, 0.01, 0.0316, 0.1)
+    assert ash.loguniform(1e-4, 1e-1, levels=4).levels == (0.0001, 0.001, 0.01, 0.1)
+    assert ash.loguniform(1e-3, 1e-1, levels=5).levels == (0.001, 0.00316, 0.01, 0.0316, 0.1)
     assert ash.uniform(0.0, 1.0, levels=5).levels == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert ash.uniform(0, 1, levels=4).levels == (0.0, 0.333, 0.667, 1.0)
     assert ash.uniform(0.8, 0.99, levels=3).levels == (0.8, 0.895, 0.99)
     assert ash.uniform(1000, 1001, levels=3).levels == (1000.0, 1000.5, 1001.0)
-    assert ash.log(0.123456789, 0.2, levels=2).levels == (0.123456789, 0.2)
+    assert ash.loguniform(0.123456789, 0.2, levels=2).levels == (0.123456789, 0.2)
     assert ash.integers(1, 10, step=4).levels == (1, 5, 9)
 
 
 def test_close_levels_get_more_digits() -> None:
-    for domain in (ash.log(0.999, 1.0, levels=1001), ash.uniform(-1e-9, 1e-9, levels=777)):
+    for domain in (ash.loguniform(0.999, 1.0, levels=1001), ash.uniform(-1e-9, 1e-9, levels=777)):
         assert all(low < high for low, high in zip(domain.levels, domain.levels[1:], strict=False))
 
 
@@ -41,9 +41,9 @@ def test_close_levels_get_more_digits() -> None:
 def test_log_levels_are_close_to_the_exact_values(low: float, ratio: float, count: int) -> None:
     high = low * ratio
     if not high > low * (1 + 1e-9):
-        assert ash.log(low, low).levels == (low,)
+        assert ash.loguniform(low, low).levels == (low,)
         return
-    levels = ash.log(low, high, levels=count).levels
+    levels = ash.loguniform(low, high, levels=count).levels
     assert (levels[0], levels[-1], len(levels)) == (low, high, count)
     exact = low * (high / low) ** (np.arange(count) / (count - 1))
     assert np.allclose(levels, exact, rtol=6e-3, atol=0)
@@ -54,16 +54,16 @@ def test_the_default_level_is_in_the_middle_unless_given() -> None:
     assert ash.choice("a", "b", default="b").default == "b"
     assert ash.integers(1, 5).default == 3
     assert ash.integers(0, 10, step=5, default=np.int64(10)).default == 10
-    assert ash.log(1e-4, 1e-2, levels=3).default == 1e-3
+    assert ash.loguniform(1e-4, 1e-2, levels=3).default == 1e-3
     assert ash.uniform(0, 1, levels=5).default == 0.5
-    assert ash.log(1e-3, 1e-1, levels=3, default=0.02).levels == (0.001, 0.01, 0.02, 0.1)
+    assert ash.loguniform(1e-3, 1e-1, levels=3, default=0.02).levels == (0.001, 0.01, 0.02, 0.1)
     assert ash.uniform(0, 1, levels=2, default=1).levels == (0.0, 1.0)
 
 
 def test_low_equals_high_is_one_level() -> None:
     assert ash.integers(3, 3).levels == (3,)
     assert ash.uniform(0.5, 0.5).levels == (0.5,)
-    assert ash.log(0.5, 0.5).levels == (0.5,)
+    assert ash.loguniform(0.5, 0.5).levels == (0.5,)
 
 
 def test_duplicate_options_are_merged() -> None:
@@ -100,10 +100,10 @@ def test_duplicate_options_are_merged() -> None:
         lambda: ash.uniform(0, 1, levels=1),
         lambda: ash.uniform(0, 1, default=2),
         lambda: ash.uniform(1.0, 1.0 + 2**-50, levels=1000),
-        lambda: ash.log(0.0, 1.0),
-        lambda: ash.log(1.0, 0.1),
-        lambda: ash.log(1e-301, 1.0),
-        lambda: ash.log(0.1, 1, levels=10**9),
+        lambda: ash.loguniform(0.0, 1.0),
+        lambda: ash.loguniform(1.0, 0.1),
+        lambda: ash.loguniform(1e-301, 1.0),
+        lambda: ash.loguniform(0.1, 1, levels=10**9),
         lambda: ash.choice(1).when(),
         lambda: ash.choice(1).when(optimizer="sgd").when(optimizer="adam"),
     ],
@@ -135,7 +135,7 @@ LARGE = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
 
 def momentum_space() -> Space:
     return Space(
-        learning_rate=ash.log(1e-4, 1e-1, levels=4),
+        learning_rate=ash.loguniform(1e-4, 1e-1, levels=4),
         optimizer=ash.choice("sgd", "momentum", "nesterov"),
         momentum=ash.choice(0.8, 0.9, 0.95).when(optimizer=("momentum", "nesterov")),
         batch_size=64,
@@ -159,7 +159,7 @@ def momentum_space() -> Space:
         (lambda: Space(hidden=[]), r"hidden=\[\]: it is empty; give at least one value"),
         (lambda: Space(hidden=ash.integers(8, 64, log=True)), "hidden cannot have a domain of all integers"),
         (
-            lambda: Space(learning_rate=ash.log(1e-3, 1), momentum=ash.choice(0.9).when(learning_rate=0.1)),
+            lambda: Space(learning_rate=ash.loguniform(1e-3, 1), momentum=ash.choice(0.9).when(learning_rate=0.1)),
             "condition on learning_rate, which may be anything from 0.001 to 1.0: give learning_rate levels=",
         ),
         (lambda: Space(momentum=ash.choice(0.9).when(optimizer="sgd")), "which is not in the space"),
@@ -186,7 +186,9 @@ def momentum_space() -> Space:
             "beta1: domain 1 of 1 is never used",
         ),
         (
-            lambda: Space(optimizer="sgd", learning_rate=[ash.log(0.1, 1), ash.log(1, 2).when(optimizer="sgd")]),
+            lambda: Space(
+                optimizer="sgd", learning_rate=[ash.loguniform(0.1, 1), ash.loguniform(1, 2).when(optimizer="sgd")]
+            ),
             "domain 2 of 2 is never used, .* or an earlier domain always applies",
         ),
         (
@@ -406,7 +408,7 @@ def test_draws_do_not_depend_on_library_versions() -> None:
         {"learning_rate": 0.0158, "hidden": (64,), "momentum": 0.135},
     ]
     space = Space(
-        learning_rate=ash.log(1e-4, 1e-1, levels=31),
+        learning_rate=ash.loguniform(1e-4, 1e-1, levels=31),
         hidden=ash.choice((64,), (128, 64)),
         momentum=ash.uniform(0, 0.9, levels=21),
     )
@@ -466,7 +468,7 @@ def test_a_list_is_a_choice_and_a_tuple_is_a_value() -> None:
 
 def test_a_grid_beyond_64_bits_is_drawn_from() -> None:
     names = ("learning_rate", "epsilon", "l2", "weight_decay", "momentum", "beta1", "beta2")
-    space = Space(**{name: ash.log(1e-9, 0.9, levels=1000) for name in names})
+    space = Space(**{name: ash.loguniform(1e-9, 0.9, levels=1000) for name in names})
     assert space.size == 1000**7 > 2**64
     drawn = space.sample(500, seed=1)
     assert len({key(params) for params in drawn}) == 500
@@ -489,7 +491,10 @@ def test_repr_shows_the_number_of_configurations() -> None:
 
 def test_more_candidates_than_memory_are_refused_before_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 1 << 30)
-    space, words = Space(learning_rate=ash.log(1e-4, 1e-1)), r"candidates=100000000 needs at least \d+.* GiB of memory"
+    space, words = (
+        Space(learning_rate=ash.loguniform(1e-4, 1e-1)),
+        r"candidates=100000000 needs at least \d+.* GiB of memory",
+    )
     advice = "but only 1 GiB are left: lower candidates, or give None, which draws them as they are needed"
     with pytest.raises(SettingError, match=f"{words}, {advice}"):
         space.sample(10**8)

@@ -14,7 +14,7 @@ import ash
 X, Y = load_wine(return_X_y=True)
 DOMAINS: dict[str, Any] = {
     "hidden": [(4,), ()],
-    "learning_rate": ash.log(1e-3, 1e-1),
+    "learning_rate": ash.loguniform(1e-3, 1e-1),
     "optimizer": ["adamw", "momentum"],
     "momentum": ash.uniform(0.8, 0.99).when(optimizer="momentum"),
     "batch_size": ash.integers(16, 5000),
@@ -35,7 +35,7 @@ SPACE = {
     "k": ash.integers(1, 512, log=True),
     "grid": ash.integers(1, 1000, levels=4, log=True),
     "kind": ["a", "b"],
-    "rate": [ash.log(1e-4, 1).when(kind="a"), 0.5],
+    "rate": [ash.loguniform(1e-4, 1).when(kind="a"), 0.5],
 }
 
 
@@ -55,7 +55,7 @@ def test_networks_accept_spaces_and_dicts() -> None:
 
 
 def test_functions_accept_spaces_of_networks() -> None:
-    space = ash.Space(learning_rate=ash.log(1e-3, 1), batch_size=[16, 32])
+    space = ash.Space(learning_rate=ash.loguniform(1e-3, 1), batch_size=[16, 32])
 
     def train(params: dict[str, Any], epochs: int, state: Any) -> float:
         return -params["learning_rate"] * params["batch_size"]
@@ -71,7 +71,7 @@ def test_functions_accept_spaces_of_networks() -> None:
         ({}, r"space must be ash\.Space\(.*, got {}"),
         ([("hidden", (4,))], r"space must be ash\.Space\(.*, got \["),
         ({3: [1, 2]}, "the name of a hyperparameter must be text, got 3"),
-        ({"alpha": ash.log(1e-3, 1)}, "unknown hyperparameter 'alpha': did you mean l2?"),
+        ({"alpha": ash.loguniform(1e-3, 1)}, "unknown hyperparameter 'alpha': did you mean l2?"),
         (ash.FunctionSpace(max_depth=[1, 2]), "unknown hyperparameter 'max_depth'"),
         (ash.FunctionSpace(hidden=["wide", "deep"]), "hidden must be a tuple of widths .*, got 'wide'"),
     ],
@@ -151,7 +151,7 @@ def test_given_values_between_levels_come_first() -> None:
 @pytest.mark.parametrize(
     ("value", "advice"),
     [
-        ((1e-4, 1e-1), r"ash.uniform\(0.0001, 0.1\) or ash.log\(0.0001, 0.1\)$"),
+        ((1e-4, 1e-1), r"ash.uniform\(0.0001, 0.1\) or ash.loguniform\(0.0001, 0.1\)$"),
         ((-1.5, 2), r"ash.uniform\(-1.5, 2\)$"),
         ((3, 9), r"ash.integers\(3, 9\)$"),
     ],
@@ -179,5 +179,5 @@ def test_a_run_of_one_job_is_described_in_the_singular() -> None:
 
     result = ash.tune_function(lambda params: params["x"], {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})
     assert "after 1 epoch, in" in repr(result) and "1 candidate, 1 job, 1 epoch in " in repr(result)
-    with pytest.warns(UserWarning), pytest.raises(ash.AllFailed, match="the only job failed:"):
+    with pytest.warns(UserWarning), pytest.raises(ash.AllFailedError, match="the only job failed:"):
         ash.tune_function(fails, {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})

@@ -63,7 +63,7 @@ def late():
     threads.end_jobs()
     try:
         threads.start_thread(print, "late")
-    except ash.ThreadRefused as error:
+    except ash.ThreadRefusedError as error:
         print(error, flush=True)
     with threads.at_work():  # in the thread that ends the interpreter
         print("done", flush=True)

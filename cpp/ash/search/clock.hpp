@@ -61,7 +61,7 @@ struct Report {
     Task task;
     double score;
     double loss;
-    bool is_error = false;  // whether it is a failure that counts towards most_failures (ladder.hpp)
+    bool is_error = false;  // whether it is a failure that counts towards max_failures (ladder.hpp)
     bool is_known = false;  // whether it was replayed
 };
 

@@ -28,10 +28,10 @@ void check(const LadderSettings& settings) {
     require_at_least(2, settings.eta, "eta");
     require_at_least(1, settings.min_epochs, "min_epochs");
     require_at_least(0, settings.max_rungs, "max_rungs");
-    require_at_least(0, settings.epoch_limit, "epoch_limit");
+    require_at_least(0, settings.max_total_epochs, "max_total_epochs");
     require_at_least(0, settings.report_limit, "report_limit");
     require_at_least(0, settings.patience, "patience");
-    require_at_least(0, settings.most_failures, "most_failures");
+    require_at_least(0, settings.max_failures, "max_failures");
     require_at_least(0, settings.first_failures, "first_failures");
     if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("rungs: at most 63 may be given");
     std::int64_t below = settings.candidates;
@@ -84,7 +84,7 @@ std::vector<Rung> make_rungs(const LadderSettings& settings) {
 
 }  // namespace
 
-Ladder::Ladder(const LadderSettings& settings) : settings_(settings), epochs_left_(settings.epoch_limit) {
+Ladder::Ladder(const LadderSettings& settings) : settings_(settings), epochs_left_(settings.max_total_epochs) {
     check(settings);
     rungs_ = make_rungs(settings);
     population_.assign(rungs_.size(), kUnknown);
@@ -142,7 +142,7 @@ void Ladder::cut(const Job& job, double score, bool diverged, Failure failure) {
     const bool can_stop = !settings_.by_rung || job.rung + 1 == std::ssize(rungs_);
     if (!diverged && can_stop && score >= settings_.stop_score)
         cut_ = Ending::stop_score;
-    else if ((settings_.most_failures > 0 && failures_ >= settings_.most_failures) ||
+    else if ((settings_.max_failures > 0 && failures_ >= settings_.max_failures) ||
              (settings_.first_failures > 0 && !has_score && new_failures_ >= settings_.first_failures))
         cut_ = Ending::failures;
     else if (settings_.patience > 0 && without_better_ == settings_.patience)
@@ -168,7 +168,7 @@ Ending Ladder::ending() const {
     const std::optional<std::size_t> rung = next_rung();
     if (!rung) return Ending::finished;
     if (closed_) return Ending::work_limit;
-    return affordable(*rung) ? Ending::none : Ending::epoch_limit;
+    return affordable(*rung) ? Ending::none : Ending::max_total_epochs;
 }
 
 // Returns the rung of the next job, whether or not the job is affordable. While no job is given out, reports never
@@ -183,7 +183,7 @@ std::optional<std::size_t> Ladder::next_rung() const {
 }
 
 bool Ladder::affordable(std::size_t rung) const {
-    return settings_.epoch_limit == 0 || rungs_[rung].epochs() <= epochs_left_;
+    return settings_.max_total_epochs == 0 || rungs_[rung].epochs() <= epochs_left_;
 }
 
 // Returns whether a waiting candidate of this rung may be promoted now. REQUIRES: there is a rung above.
@@ -242,7 +242,7 @@ std::int64_t Ladder::most_promoted(std::size_t index) const {
 Job Ladder::start(std::int32_t candidate, std::size_t rung) {
     rungs_[rung].start();
     ++running_;
-    if (settings_.epoch_limit > 0) epochs_left_ -= rungs_[rung].epochs();
+    if (settings_.max_total_epochs > 0) epochs_left_ -= rungs_[rung].epochs();
     running_rung_[static_cast<std::size_t>(candidate)] = static_cast<std::int8_t>(rung);
     return {candidate, static_cast<std::int32_t>(rung), rungs_[rung].epochs()};
 }

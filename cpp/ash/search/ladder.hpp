@@ -20,12 +20,13 @@
 // Retirement:  a candidate retires as soon as the reports so far rule out its promotion. Its state can then be freed.
 //              DESIGN.md ("Who retires") defines F and L, which are used below, and proves (4) and (5).
 // Rank:        by score, or with rank_by_loss by negated loss, so that a forecast can rank candidates.
-// Limits:      once the next job would exceed epoch_limit, no more jobs are given out. The ladder ends immediately when
-//              a score reaches stop_score, after `patience` reports in a row without a new best score, after
-//              most_failures errors in a row, after first_failures errors in a row before the first score (replayed
+// Limits:      once the next job would exceed max_total_epochs, no more jobs are given out. The ladder ends immediately
+//              when a score reaches stop_score, after `patience` reports in a row without a new best score, after
+//              max_failures errors in a row, after first_failures errors in a row before the first score (replayed
 //              errors do not count), and after report_limit reports. With by_rung, scores in different rungs are not
-//              comparable: any score in a higher rung is a new best score, and only the last rung has a stop_score. Jobs that are still running at that time may be reported later. After close() no
-//              job is given out either; the clock calls close() when the work limit is reached.
+//              comparable: any score in a higher rung is a new best score, and only the last rung has a stop_score.
+//              Jobs that are still running at that time may be reported later. After close() no job is given out
+//              either; the clock calls close() when the work limit is reached.
 // Invariants:  (1) a candidate runs at most one job at a time, and at most one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
@@ -77,31 +78,31 @@ struct LadderSettings {
     std::int64_t max_rungs = 0;  // maximum number of rungs; 0 for no limit
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
-    std::int64_t epoch_limit = 0;                                  // maximum total epochs of all jobs; 0 for no limit
+    std::int64_t max_total_epochs = 0;                             // maximum total epochs of all jobs; 0 for no limit
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // score at which the run ends; NaN for none
     std::int64_t report_limit = 0;                                 // maximum number of reported jobs; 0 for no limit
     std::int64_t patience = 0;        // maximum number of reports in a row without a new best score; 0 for no limit
-    std::int64_t most_failures = 0;   // maximum number of errors in a row; 0 for no limit
+    std::int64_t max_failures = 0;    // maximum number of errors in a row; 0 for no limit
     std::int64_t first_failures = 0;  // the same before the first score, without replayed errors
     bool rank_by_loss = false;
     bool by_rung = false;
     std::vector<GivenRung> rungs = {};  // if not empty, replaces eta, min_epochs and max_rungs
 };
 
-// The reason why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed the
-// limit; work_limit: close() was called.
+// The reason why no more jobs are given out. finished: all rungs are done; max_total_epochs: the next job would exceed
+// the limit; work_limit: close() was called.
 enum class Ending : std::uint8_t {
     none,
     finished,
     stop_score,
     patience,
     failures,
-    epoch_limit,
+    max_total_epochs,
     report_limit,
     work_limit
 };
 
-// Facts about a failed job: whether it counts towards most_failures, and whether it was replayed.
+// Facts about a failed job: whether it counts towards max_failures, and whether it was replayed.
 struct Failure {
     bool is_error = false;
     bool is_known = false;
@@ -110,9 +111,9 @@ struct Failure {
 class Ladder {
   public:
     // Throws std::invalid_argument for candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, patience < 0, and more than 2^63 - 1 epochs in the last rung. Given rungs are
-    // refused if there are more than 63, if the first has fewer or more places than there are candidates, or if a rung
-    // has no places, negative epochs, or more places than the rung below.
+    // max_total_epochs < 0, report_limit < 0, patience < 0, and more than 2^63 - 1 epochs in the last rung. Given rungs
+    // are refused if there are more than 63, if the first has fewer or more places than there are candidates, or if a
+    // rung has no places, negative epochs, or more places than the rung below.
     explicit Ladder(const LadderSettings& settings);
 
     // Returns the next job, or nothing. If it returns nothing and finished() is false, ask again after the next report.
@@ -166,7 +167,7 @@ class Ladder {
     std::vector<Entry> last_;                  // last result of each candidate that has entered; only for improving
     std::vector<std::int32_t> retired_;        // retired candidates that take_retired() has not returned yet
     std::int64_t running_ = 0;
-    std::int64_t epochs_left_;  // epochs that remain of epoch_limit; 0 without a limit
+    std::int64_t epochs_left_;  // epochs that remain of max_total_epochs; 0 without a limit
     std::int64_t reported_ = 0;
     std::int64_t without_better_ = 0;  // reports since the last new best score
     std::int64_t failures_ = 0;        // errors in a row

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import ParamSpec, TypeVar
 
 from ash._utils.checks import near_names
-from ash.errors import UnknownArgument
+from ash.errors import UnknownArgumentError
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -45,13 +45,13 @@ NOTES = {
     "pruner": PRUNES,
     "scheduler": PRUNES,
     "max_epochs": "the epochs of the last rung follow from min_epochs, eta and max_rungs",
-    "log": "for a logarithmic scale use ash.log(low, high)",
+    "log": "for a logarithmic scale use ash.loguniform(low, high)",
 }
 """Hints for unknown arguments that have no counterpart in the called function."""
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
-    """Return a decorator; a decorated function that gets an unknown argument raises UnknownArgument with a suggestion.
+    """Return a decorator; the function then raises UnknownArgumentError with a suggestion for an unknown argument.
 
     `fields` are the names of the fields of the function's argument `config`, if it has this argument.
     """
@@ -64,7 +64,7 @@ def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]
             for name in kwargs:
                 if name not in names:
                     what = type(args[0]).__name__ if function.__name__ == "__init__" else function.__name__
-                    raise UnknownArgument(f"{what} has no argument {name!r}; {_hint(name, names, fields)}")
+                    raise UnknownArgumentError(f"{what} has no argument {name!r}; {_hint(name, names, fields)}")
             return function(*args, **kwargs)
 
         return call

@@ -9,11 +9,11 @@ import numpy as np
 
 from ash import _core
 from ash._utils.machine import allowed_cpus, default_threads
-from ash.errors import MissingExtra
+from ash.errors import MissingExtraError
 
 
 def require_extra(feature: str, module: str, extra: str) -> None:
-    """Raise MissingExtra unless a module can be found; it is not imported, since that may take seconds.
+    """Raise MissingExtraError unless a module can be found; it is not imported, since that may take seconds.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def require_extra(feature: str, module: str, extra: str) -> None:
         The extra of ash-tune that installs the module.
     """
     if not is_installed(module):
-        raise MissingExtra(f"{feature} needs {module}; install it with: pip install 'ash-tune[{extra}]'")
+        raise MissingExtraError(f"{feature} needs {module}; install it with: pip install 'ash-tune[{extra}]'")
 
 
 def is_installed(module: str) -> bool:

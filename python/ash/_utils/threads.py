@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import ThreadRefused
+from ash.errors import ThreadRefusedError
 
 
 def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any] = ()) -> threading.Thread:
@@ -23,11 +23,11 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
 
     Raises
     ------
-    ThreadRefused
+    ThreadRefusedError
         The system refuses the thread, or the interpreter is ending.
     """
     if _jobs.ended:
-        raise ThreadRefused("no thread can be started: the interpreter is shutting down")
+        raise ThreadRefusedError("no thread can be started: the interpreter is shutting down")
     thread = threading.Thread(target=target, name=name, args=tuple(arguments), daemon=True)
     try:
         thread.start()
@@ -41,13 +41,13 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
     Raises
     ------
-    ThreadRefused
+    ThreadRefusedError
         The system refuses even the first thread.
     """
     threads = [start_thread(target, f"{name}-0", (0,))]
     try:
         threads.extend(start_thread(target, f"{name}-{number}", (number,)) for number in range(1, count))
-    except ThreadRefused:
+    except ThreadRefusedError:
         warn_of_fewer(len(threads), count)
     return threads
 
@@ -137,9 +137,9 @@ class ContextsOfProcess(ExitStack[bool | None]):
 atexit.register(end_jobs)
 
 
-def refused(reason: object) -> ThreadRefused:
+def refused(reason: object) -> ThreadRefusedError:
     """Return an error that explains why the system refused a thread, and what to do."""
-    return ThreadRefused(f"the system refused to start a thread ({reason}): {ADVICE}")
+    return ThreadRefusedError(f"the system refused to start a thread ({reason}): {ADVICE}")
 
 
 def warn_of_fewer(count: int, wanted: int) -> None:

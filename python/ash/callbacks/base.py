@@ -121,7 +121,7 @@ class Run(WithOptions):
 
         The run ends within about 50 ms, and `Result.ended` is then "stopped". Running jobs are dropped, so the set of
         finished jobs depends on timing, as with a time limit. `on_job` is still called for finished jobs. If `stop` is
-        called in `on_start`, nothing is trained and NothingFinished is raised.
+        called in `on_start`, nothing is trained and NothingFinishedError is raised.
         """
         self.stopped = True
 

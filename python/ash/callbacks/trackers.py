@@ -167,7 +167,7 @@ class MLflow(Tracker):
 
     Raises
     ------
-    MissingExtra
+    MissingExtraError
         mlflow is not installed.
     SettingError
         `candidates` is not allowed.
@@ -279,7 +279,7 @@ class TensorBoard(Tracker):
 
     Raises
     ------
-    MissingExtra
+    MissingExtraError
         tensorboard is not installed.
     SettingError
         `candidates` is not allowed.
@@ -377,7 +377,7 @@ class WandB(Tracker):
 
     Raises
     ------
-    MissingExtra
+    MissingExtraError
         wandb is not installed.
 
     Examples

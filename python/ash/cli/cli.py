@@ -145,11 +145,11 @@ ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_featur
 
 def _check(args: argparse.Namespace) -> None:
     """Raise SettingError, before any file is read, if the run would never end."""
-    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
+    limits = (args.time_limit, args.max_total_epochs, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
-            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit, --stop-score or "
-            "--patience"
+            "--candidates all never ends by itself: give --time-limit, --max-total-epochs, --work-limit, "
+            "--stop-score or --patience"
         )
 
 
@@ -305,13 +305,13 @@ def _add_search(parser: Parser) -> None:
         "--candidates",
         "N",
         "how many to try (default: as many as fit into --time-limit or into a fixed amount of work); 'all': an "
-        "endless stream, until --time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
+        "endless stream, until --time-limit, --max-total-epochs, --work-limit, --stop-score or --patience",
         _candidates,
     )
     parser.option("--first", "FILE", "the journal of an earlier run: try its ten best configurations before all others")
     parser.option("--seed", "S", "random seed (default: 0)", int)
     parser.option("--time-limit", "SECONDS", "stop after this time and keep what has finished", float)
-    parser.option("--epoch-limit", "N", "stop after this many epochs, over all jobs", int)
+    parser.option("--max-total-epochs", "N", "stop after this many epochs, over all jobs", int)
     parser.option("--work-limit", "N", "stop after this many multiply-adds", float)
     parser.option("--stop-score", "SCORE", "stop when a validation score reaches this value", float)
     parser.option("--patience", "JOBS", "stop after this many jobs without a better score", int)

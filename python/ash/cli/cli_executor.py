@@ -79,7 +79,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
     ------
     SettingError
         No scheduler answers at the address, or an address is given under MPI.
-    MissingExtra
+    MissingExtraError
         Dask is not installed.
     """
     timeout = read_seconds("worker_timeout", args.worker_timeout or WORKER_TIMEOUT)

@@ -21,7 +21,7 @@ from ash.models.model import Model
 from ash.result import Result
 
 MODEL = "model.safetensors"
-LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
+LONGER = {"time_limit": "--time-limit", "max_total_epochs": "--max-total-epochs", "work_limit": "--work-limit"}
 """For each limit that can end a run, the option that raises the limit."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets run a text cell as a formula if it starts with one of these characters; an apostrophe in front of

@@ -14,7 +14,7 @@ from ash._utils.checks import near_names
 from ash._utils.display import printable
 from ash.data.csv import CsvFormat
 from ash.data.files import BUILT_IN
-from ash.errors import AllDiverged
+from ash.errors import AllDivergedError
 
 FAILED = 2
 
@@ -90,7 +90,7 @@ def print_whole(write: Callable[[IO[str]], None]) -> None:
 
 def in_words(error: BaseException) -> str:
     """Return the text of an error: one line, or the whole table of causes if every candidate diverged."""
-    if isinstance(error, AllDiverged):
+    if isinstance(error, AllDivergedError):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         is_name = Path(error.filename).name == str(error.filename)

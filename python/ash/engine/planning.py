@@ -340,7 +340,7 @@ def planned(draft: RunPlan, space: Space, split: Split, seconds: float) -> RunPl
     usual = networks_to_keep(None, len(fold.validation), fold.shape[1])
     return replace(
         draft,
-        min_epochs=min(found.min_epochs, draft.epoch_limit or found.min_epochs),  # at least one job must fit
+        min_epochs=min(found.min_epochs, draft.max_total_epochs or found.min_epochs),  # at least one job must fit
         max_rungs=found.max_rungs,
         epoch_rows=draft.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
         keep=draft.keep or max(1, int(min(usual, scorings))),

@@ -33,8 +33,8 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 PLAN: dict[type[RunOptions], tuple[str, ...]] = {
-    Options: ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds"),
-    FunctionOptions: ("candidates", "max_rungs", "epoch_limit", "stop_score"),
+    Options: ("candidates", "max_rungs", "max_total_epochs", "work_limit", "keep", "folds"),
+    FunctionOptions: ("candidates", "max_rungs", "max_total_epochs", "stop_score"),
 }
 """Options that a record stores in addition to those that determine the results and their order."""
 SPLIT = ("metric", "validation", "cv")

@@ -51,7 +51,7 @@ from ash.engine.refit import Final, Finished, final_seconds, finish, refits
 from ash.engine.repeat import check_same, earlier_of, plan_of, record_of
 from ash.engine.stages import Asked, Planned, Prepared
 from ash.engine.tree_trainer import TreeFolds, TreeTrainer
-from ash.errors import AllDiverged, NothingFinished, SettingError
+from ash.errors import AllDivergedError, NothingFinishedError, SettingError
 from ash.executors.dispatcher import NoDispatcher, dispatcher_of
 from ash.executors.job_pool import Pool
 from ash.history.records import Columns, job_rows, keys_of
@@ -76,7 +76,7 @@ from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core accepts under the same name, and that are never None."""
-ZERO_IF_NONE = ("max_rungs", "memory_limit", "epoch_limit", "work_limit", "patience")
+ZERO_IF_NONE = ("max_rungs", "memory_limit", "max_total_epochs", "work_limit", "patience")
 """Options that the core accepts under the same name, with 0 in place of None."""
 WORK_OF_INTERRUPTED = 5e9
 """Maximum multiply-adds for predicting the validation rows after Ctrl-C; they take a tenth of a second on one core."""
@@ -333,7 +333,7 @@ def _most_leaves(space: Space) -> int:
 
 def _too_short(
     prepared: Prepared, plan: RunPlan, log: NullNetworkJournal, seconds: float, *, is_encoded: bool = False
-) -> NothingFinished:
+) -> NothingFinishedError:
     """Return an error that suggests a longer time limit, since the limit passed before the first job ended.
 
     `seconds` is the time spent so far, until training began if the table `is_encoded`.
@@ -346,7 +346,7 @@ def _too_short(
     # If the encoding has not finished, the rest of it is assumed to take half the time spent so far.
     encoding = 0.0 if is_encoded else seconds / 2
     needed = (log.seconds + seconds + encoding + job) / (1 - REST - RESERVE)
-    return NothingFinished(
+    return NothingFinishedError(
         f"time_limit={plan.time_limit:g} was over before the first job ended: {spent}, and a job takes "
         f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
     )
@@ -531,7 +531,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
     advice = "lower the learning rates of the space, or look for extreme values in y"
     which = "the only finished candidate" if len(jobs) == 1 else f"all {len(jobs)} finished candidates"
-    return AllDiverged("\n".join([f"{which} diverged; {advice}:", *lines]))
+    return AllDivergedError("\n".join([f"{which} diverged; {advice}:", *lines]))
 
 
 def _import(model: str) -> None:

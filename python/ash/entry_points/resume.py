@@ -52,7 +52,7 @@ def resume(
     threads, progress, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
-        Fields that replace those of the call that began the run, such as a larger `epoch_limit`. Fields on which
+        Fields that replace those of the call that began the run, such as a larger `max_total_epochs`. Fields on which
         results depend must have the same values. An Optuna sampler must be passed again.
 
     Returns
@@ -67,7 +67,7 @@ def resume(
         There is no such journal, it is in use or damaged, or the data or options differ (the message names every
         difference). A journal that was not begun by `ash.tune` is refused as well: repeat the call that began it, or
         fit the same estimator again.
-    SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
+    SettingError, DataError, NothingFinishedError, AllDivergedError, KeyboardInterrupt
         As for `ash.tune`.
 
     Examples
@@ -106,7 +106,7 @@ def resume(
 def _check_planned(given: Mapping[str, Any]) -> None:
     """Raise SettingError if a run with a planned ladder would get a size for which no ladder is planned."""
     is_limited = any(given.get(name) is not None for name in ("time_limit", "work_limit"))
-    for name, planned in {"candidates": AUTO, **({} if is_limited else {"epoch_limit": None})}.items():
+    for name, planned in {"candidates": AUTO, **({} if is_limited else {"max_total_epochs": None})}.items():
         if given.get(name, planned) != planned:
             raise SettingError(
                 f"{name}={given[name]!r} cannot extend a run whose ladder is planned for a limit or the default work: "

@@ -105,9 +105,9 @@ def tune(
     ------
     SettingError, DataError
         An argument is not allowed (SettingError), or X or y cannot be used (DataError). Nothing was trained.
-    NothingFinished, KeyboardInterrupt
-        A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
-    AllDiverged, ExecutorFailed, JournalError
+    NothingFinishedError, KeyboardInterrupt
+        A limit or callback (NothingFinishedError), or Ctrl-C, ended the run before the first job finished.
+    AllDivergedError, ExecutorFailedError, JournalError
         No finite loss, a broken executor or an unusable journal; the attribute `result` is the result so far, if any.
 
     Examples

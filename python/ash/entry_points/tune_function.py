@@ -104,12 +104,12 @@ def tune_function(
         A score is a number, or an `Outcome`, which adds further metrics. It is an error if the first job returns
         anything else.
     space : FunctionSpace or dict
-        Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
+        Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.loguniform`, a list of
         values, a single value, an Optuna distribution, or a frozen scipy.stats distribution. Leave it out with
         `ash.from_optuna`.
     candidates : int or None
         How many candidates to try, at most the size of the space. None means no limit, and requires `time_limit`, or
-        `epoch_limit`, `stop_score` or `patience` in the config.
+        `max_total_epochs`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which no further job is started. The run does not wait for jobs that are still running in other
         threads. With ``threads=1`` a job in the calling thread is finished first.
@@ -166,7 +166,7 @@ def tune_function(
         `concurrent.futures`, loky or mpi4py; ash does not close it.
     error : {"record", "raise"}
         What happens when a job raises. With "record" its candidate is not promoted, its traceback is in `failures`, and
-        the run continues; the first traceback is also shown at once. With "raise" the run ends with `JobFailed`. A
+        the run continues; the first traceback is also shown at once. With "raise" the run ends with `JobFailedError`. A
         score that is not finite also counts as a failure.
     record : RunRecord, optional
         `FunctionResult.record` of an earlier run. The same call with this record repeats that run, without
@@ -185,11 +185,11 @@ def tune_function(
     ------
     SettingError
         An argument is not allowed, and nothing has run. Or the first job returned something other than a score.
-    JobFailed
+    JobFailedError
         A job failed, with ``error="raise"``.
-    AllFailed
+    AllFailedError
         Every job failed; the message has a table of causes.
-    NothingFinished
+    NothingFinishedError
         A limit or a callback ended the run before the first job finished.
     JournalError
         The journal cannot be used or holds another run.

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any
 
 from ash._utils.threads import start_thread
-from ash.errors import ExecutorFailed
+from ash.errors import ExecutorFailedError
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
 from ash.executors.jobs import JobAnswer, Order, Where, differs, do, versions
 from ash.options import TREES
@@ -50,17 +50,17 @@ class DaskPool(Pool):
     def bring(self, shared: Any) -> str | None:
         """Check the workers, and scatter the data.
 
-        Raises ExecutorFailed if a worker cannot run ash or has other versions, or if no worker accepts the data in
+        Raises ExecutorFailedError if a worker cannot run ash or has other versions, or if no worker accepts the data in
         time.
         """
         with border("the workers cannot be queried"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:
             if isinstance(each, str):
-                raise ExecutorFailed(each)
+                raise ExecutorFailedError(each)
             # An OSError means that the worker was lost during the check.
             if isinstance(each, Exception) and not isinstance(each, OSError):
-                raise ExecutorFailed(f"the workers cannot run ash: {type(each).__name__}: {each}") from each
+                raise ExecutorFailedError(f"the workers cannot run ash: {type(each).__name__}: {each}") from each
         _first(self.count, self.executor, self.timeout)
         return None
 
@@ -83,7 +83,7 @@ class DaskPool(Pool):
             found = dict(
                 zip([each.key for each in sound], ask(self.executor, self.executor.gather, sound), strict=True)
             )
-        except ExecutorFailed:
+        except ExecutorFailedError:
             raise
         except Exception:  # a result was lost meanwhile
             found = {}
@@ -96,14 +96,14 @@ class DaskPool(Pool):
     def count(self) -> int | None:
         """Return the current number of workers. If no worker has the data any more, first send the data again.
 
-        Raises ExecutorFailed if the client is closed.
+        Raises ExecutorFailedError if the client is closed.
         """
         client = self.executor
         try:
             present = set(ask(client, client.nthreads))
             if present and not self._has_data():
                 self._data = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
-        except ExecutorFailed:
+        except ExecutorFailedError:
             raise
         except Exception:  # there is no scheduler, or no worker that accepts the data
             return 0
@@ -189,7 +189,7 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
 
     Raises
     ------
-    ExecutorFailed
+    ExecutorFailedError
         The client was already closed, or is closed before the call returns.
     Exception
         The error that the method raises.
@@ -203,26 +203,26 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
             answer.set_exception(error)
 
     if is_closed(client):
-        raise ExecutorFailed(closed(client))
+        raise ExecutorFailedError(closed(client))
     start_thread(work, "ash-ask")
     while not wait([answer], LOOK_SECONDS).done:
         if is_closed(client):
-            raise ExecutorFailed(closed(client))
+            raise ExecutorFailedError(closed(client))
     return answer.result()
 
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
-    """Wait for the first worker, and return the threads per worker; raise ExecutorFailed after `timeout` seconds."""
+    """Wait for the first worker, and return the threads per worker; raise ExecutorFailedError after `timeout` s."""
     with border("the workers cannot be queried"):
         return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
 
 
 def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
-    """Call `look` until its result is not empty; raise ExecutorFailed if this takes more than `timeout` seconds."""
+    """Call `look` until its result is not empty; raise ExecutorFailedError after `timeout` seconds."""
     until = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() >= until:
-            raise ExecutorFailed(no_worker(client, timeout))
+            raise ExecutorFailedError(no_worker(client, timeout))
         time.sleep(LOOK_SECONDS)
     return found
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from ash import _core
 from ash._utils.threads import start_thread
-from ash.errors import ExecutorFailed
+from ash.errors import ExecutorFailedError
 from ash.executors.flights import LOOK_SECONDS, Flight, Flights, Status
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import JobAnswer, Order, Shared
@@ -152,7 +152,7 @@ class Dispatcher(NoDispatcher):
         if isinstance(answer, BaseException):
             cause = f"{type(answer).__name__}: {answer}"
             where = f"candidate {order.candidate} failed in rung {order.rung} on {flight.attempt} workers"
-            raise ExecutorFailed(f"{where}: {cause}") from answer
+            raise ExecutorFailedError(f"{where}: {cause}") from answer
         self._moved += _bytes(answer.states)
         if answer.trees is not None:
             self._trees.put(order.candidate, order.rung, answer.trees)

@@ -54,7 +54,7 @@ def pool_of(executor: Any, threads: int | None, timeout: float | None) -> Pool:
     ------
     SettingError
         `executor` is not an executor, or is an asynchronous Dask client, or `threads` is out of range.
-    ExecutorFailed
+    ExecutorFailedError
         A Dask cluster has no worker within the timeout.
     """
     check_submit(executor)

@@ -4,8 +4,8 @@
                   | if it failed: submit again once there is a worker, while attempts are left
                   | if the worker lacks the data: submit again with the data
 
-A failed job is not an error of the run; the caller decides what follows from it. The run ends with ExecutorFailed if
-the executor accepts no more jobs, has had no worker for too long, or has workers with other versions.
+A failed job is not an error of the run; the caller decides what follows from it. The run ends with ExecutorFailedError
+if the executor accepts no more jobs, has had no worker for too long, or has workers with other versions.
 Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
 gets one answer, since a job is submitted again only after its previous future has completed.
 Threads: a future may complete in any thread; that thread puts the job's key into the queue and calls `wake`. One thread
@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError
 from typing import Any, NamedTuple
 
-from ash.errors import ExecutorFailed
+from ash.errors import ExecutorFailedError
 from ash.executors.job_pool import Pool, border, is_broken, no_worker
 from ash.executors.jobs import LACKS, REFUSED, Where
 
@@ -90,7 +90,7 @@ class Flights:
     def submit(self, key: Hashable, order: Any, attempt: int = 1, *, attach: bool = False) -> None:
         """Submit a job.
 
-        Raises ExecutorFailed if the executor accepts no more jobs.
+        Raises ExecutorFailedError if the executor accepts no more jobs.
         """
         with border("the executor accepts no more jobs"):
             future = self.pool.submit(order, is_retry=attempt > 1, attach=attach)
@@ -115,7 +115,7 @@ class Flights:
     def land(self) -> list[tuple[Flight, Any]]:
         """Return all available answers, which are exceptions for jobs that have failed for the last time.
 
-        Raises ExecutorFailed if the executor has failed. It must be called at least every second.
+        Raises ExecutorFailedError if the executor has failed. It must be called at least every second.
         """
         landed = []
         while not self._landed.empty():
@@ -140,13 +140,13 @@ class Flights:
         if isinstance(answer, BaseException):
             if is_broken(answer):
                 cause = f"{type(answer).__name__}: {answer}"
-                raise ExecutorFailed(f"the executor is broken and accepts no more jobs: {cause}") from answer
+                raise ExecutorFailedError(f"the executor is broken and accepts no more jobs: {cause}") from answer
             if flight.attempt >= (MOST_LOST if isinstance(answer, CancelledError) else self._attempts):
                 return False
             self._again(flight.key, answer)
             self._failed[flight.key] = flight
         elif answer.kind == REFUSED:
-            raise ExecutorFailed(answer.text)
+            raise ExecutorFailedError(answer.text)
         elif answer.kind == LACKS:
             self._again(flight.key, answer)
             self.submit(flight.key, flight.order, flight.attempt, attach=True)
@@ -158,7 +158,7 @@ class Flights:
     def _has_worker(self) -> bool:
         """Check for workers if a check is due; return True only if the check found a worker.
 
-        Raises ExecutorFailed if there has been no worker for `worker_timeout` seconds.
+        Raises ExecutorFailedError if there has been no worker for `worker_timeout` seconds.
         """
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
@@ -168,7 +168,7 @@ class Flights:
             return True
         self._alone = self._looked if self._alone is None else self._alone
         if self._looked - self._alone >= self.pool.timeout:
-            raise ExecutorFailed(no_worker(self.pool.executor, self.pool.timeout))
+            raise ExecutorFailedError(no_worker(self.pool.executor, self.pool.timeout))
         return False
 
     def _count(self) -> int:

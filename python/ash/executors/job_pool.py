@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ash._utils.scratch import Scratch
-from ash.errors import AshError, ExecutorFailed
+from ash.errors import AshError, ExecutorFailedError
 from ash.executors.jobs import Where, do, forget, know, versions, write_data
 
 
@@ -58,7 +58,7 @@ class Pool:
             path = self._scratch.make() / "data"
             write_data(path, shared)
         except OSError as error:
-            raise ExecutorFailed(
+            raise ExecutorFailedError(
                 f"the data cannot be written for the workers: {error}; set TMPDIR to a folder with enough space"
             ) from error
         return str(path)
@@ -112,10 +112,10 @@ class Pool:
 
 
 def answer_of(result: Callable[[], Any]) -> Any:
-    """Call `result`, and return its answer or the error that it raises; ExecutorFailed is not caught."""
+    """Call `result`, and return its answer or the error that it raises; ExecutorFailedError is not caught."""
     try:
         return result()
-    except ExecutorFailed:
+    except ExecutorFailedError:
         raise
     except Exception as error:
         return error
@@ -123,7 +123,7 @@ def answer_of(result: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Raise ExecutorFailed in place of any exception that an executor's library raises in this context; no AshError.
+    """Raise ExecutorFailedError in place of an exception of an executor's library in this context; keep an AshError.
 
     `failure` is the start of the message, such as "the executor accepts no more jobs".
     """
@@ -132,7 +132,7 @@ def border(failure: str) -> Iterator[None]:
     except AshError:
         raise
     except Exception as error:
-        raise ExecutorFailed(f"{failure}: {type(error).__name__}: {error}") from error
+        raise ExecutorFailedError(f"{failure}: {type(error).__name__}: {error}") from error
 
 
 def is_broken(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
-from ash.errors import SettingError, ThreadRefused
+from ash.errors import SettingError, ThreadRefusedError
 from ash.executors.jobs import Where, find
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
@@ -178,11 +178,11 @@ class Answer(NamedTuple):
 
 
 def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:
-    """Call the function and return its answer; raise only ThreadRefused and exceptions such as SystemExit."""
+    """Call the function and return its answer; raise only ThreadRefusedError and exceptions such as SystemExit."""
     before = CURRENT.set(job)
     try:
         given = train(params, job[EPOCHS], state)
-    except ThreadRefused:  # no thread was available for a function that reports, which is not the function's fault
+    except ThreadRefusedError:  # no thread was available for a function that reports, which is not the function's fault
         raise
     except Exception as error:
         return failure(error)

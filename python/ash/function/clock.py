@@ -19,7 +19,7 @@ Cost = Callable[[Params, int], float]
 """A function of parameters and epochs that returns the duration of a job on the virtual clock."""
 FIRST_FAILURES, MOST_FAILURES = 10, 100
 """A run that has no score yet is ended by FIRST_FAILURES consecutive failures in this call, any other run by
-MOST_FAILURES in all calls. The option `most_failures` replaces both numbers."""
+MOST_FAILURES in all calls. The option `max_failures` replaces both numbers."""
 
 
 def search_of(
@@ -42,12 +42,12 @@ def search_of(
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
     params = source.params
-    failures = (options.most_failures or MOST_FAILURES, 0 if options.most_failures else FIRST_FAILURES)
+    failures = (options.max_failures or MOST_FAILURES, 0 if options.max_failures else FIRST_FAILURES)
     return _core.Search(
         source.count,
         **{name: getattr(options, name) for name in ("eta", "min_epochs", "algorithm", "promotion")},
         max_rungs=options.max_rungs or 0,
-        epoch_limit=options.epoch_limit or 0,
+        max_total_epochs=options.max_total_epochs or 0,
         stop_score=math.nan if options.least_score is None else options.least_score,
         schedule=options.schedule,
         workers=options.workers,
@@ -56,7 +56,7 @@ def search_of(
         rungs=rungs,
         report_limit=decisions,
         patience=options.patience or 0,
-        most_failures=0 if decisions else failures[0],
+        max_failures=0 if decisions else failures[0],
         first_failures=0 if decisions else failures[1],
         by_rung=by_rung,
     )

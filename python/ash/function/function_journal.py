@@ -96,7 +96,7 @@ class FunctionJournal(OpenJournal, NullFunctionJournal):
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all recorded candidates are valid in a space."""
+        """Raise JournalCorruptError unless all recorded candidates are valid in a space."""
         with sound(self._file.path):
             for candidate, params in self.params.items():
                 try:

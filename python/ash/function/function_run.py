@@ -29,7 +29,7 @@ from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.engine.repeat import LOST as LOST_JOBS
 from ash.engine.repeat import Repeat
-from ash.errors import JobFailed, SettingError
+from ash.errors import JobFailedError, SettingError
 from ash.function.answers import DIED, FAILED, FINISHED, LATE, WRONG, Answer, Tunable, failure, opened_error
 from ash.function.clock import Cost, search_of
 from ash.function.current_job import Job
@@ -128,7 +128,7 @@ class FunctionRun:
 
         Raises
         ------
-        AllFailed, NothingFinished, KeyboardInterrupt
+        AllFailedError, NothingFinishedError, KeyboardInterrupt
             No job has a score. KeyboardInterrupt is also raised if Ctrl-C ends a repeated run early.
         BaseException
             An error of a job (with ``error="raise"``), of a callback or of the journal. Its attribute `result` is the
@@ -343,9 +343,9 @@ class FunctionRun:
     def _checked_failure(self, key: Key, answer: Answer) -> Answer:
         """Return the answer of a failed job for the record.
 
-        Warn of the first failure, and raise JobFailed if the option `error` is "raise". Raise SettingError if the first
-        job did not return a score. Failures that a record lists cause no warning. A trial that its own objective has
-        pruned causes neither a warning nor JobFailed.
+        Warn of the first failure, and raise JobFailedError if the option `error` is "raise". Raise SettingError if the
+        first job did not return a score. Failures that a record lists cause no warning. A trial that its own objective
+        has pruned causes neither a warning nor JobFailedError.
         """
         if answer.kind == WRONG:
             if key == (0, 0):  # the first job, on any number of threads
@@ -355,7 +355,7 @@ class FunctionRun:
         params = self._run.source.params[key[0]] if story is None else story["params"]
         text = f"candidate {key[0]} failed in rung {key[1]}, with {params}:\n{answer.text}"
         if self._run.plan.error == "raise" and answer.text != PRUNED:
-            raise JobFailed(text) from opened_error(answer.error)
+            raise JobFailedError(text) from opened_error(answer.error)
         is_lost = self._run.repeat is not None and key in self._run.repeat.lost
         if not (is_lost or answer.text == PRUNED):
             text = f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them"

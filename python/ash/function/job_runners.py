@@ -283,7 +283,7 @@ class Submitted(ConcurrentRunners):
     ------
     SettingError
         The function cannot be pickled.
-    ExecutorFailed
+    ExecutorFailedError
         The executor does not accept the function. While the run goes on: the executor accepts no more jobs, or has had
         no worker for too long.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ash._utils.checks import is_number
 from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
-from ash.errors import Retired, SettingError, ThreadRefused
+from ash.errors import Retired, SettingError, ThreadRefusedError
 from ash.function.answers import FAILED, WRONG, Answer, Suggestions, failure
 from ash.function.reports import Reports, reported_by
 from ash.history.json_files import space_story
@@ -95,7 +95,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     ------
     SettingError
         `objective` is not callable.
-    MissingExtra
+    MissingExtraError
         Optuna is not installed.
 
     Examples
@@ -135,7 +135,7 @@ def steps_of(
             try:
                 found: Suggestions = trial.outcome(objective.function(trial))
                 return found
-            except ThreadRefused:  # ends the run, as for any other function
+            except ThreadRefusedError:  # ends the run, as for any other function
                 raise
             except Unplanned as error:
                 return Answer(WRONG, text=str(error))

@@ -8,7 +8,7 @@ jobs, which have no score, are drawn even further left.
 Hyperparameter axes: the values that occur in a run, their order, and the position of each candidate. Numbers are
 ordered by size, layer widths by their sum, text alphabetically.
 
-    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     ash.log, and ash.integers with log=True
+    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     ash.loguniform, and ash.integers with log=True
     dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  ash.uniform and ash.integers
     optimizer       adam | momentum                 levels:  a choice, equally spaced
 """

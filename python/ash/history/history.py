@@ -177,7 +177,7 @@ class History(WithOptions):
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             pandas is not installed.
         SettingError
             There is no such table.
@@ -195,7 +195,7 @@ class History(WithOptions):
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             polars is not installed.
         SettingError
             There is no such table.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.installation import require_extra
-from ash.errors import MissingExtra
+from ash.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas
@@ -245,18 +245,18 @@ def _mean_ranks(keys: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
-    """Return rows as a DataFrame, or raise MissingExtra if pandas is not installed."""
+    """Return rows as a DataFrame, or raise MissingExtraError if pandas is not installed."""
     try:
         import pandas
     except ImportError as error:
-        raise MissingExtra(
+        raise MissingExtraError(
             "to_pandas needs pandas; install it with: pip install pandas (or 'ash-tune[tables]')"
         ) from error
     return pandas.DataFrame.from_records(rows)
 
 
 def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
-    """Return columns as a polars DataFrame, or raise MissingExtra if polars is not installed.
+    """Return columns as a polars DataFrame, or raise MissingExtraError if polars is not installed.
 
     If a column mixes types other than integers and floats, all its values are converted to text.
     """

@@ -8,9 +8,9 @@ Durability: the write-ahead log is synced at each commit, so committed data surv
 memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). On those, a rollback
 journal is used instead. A warning is given, since locks are unreliable there as well. Readers see the last commit and
 change nothing. With the log, readers do not block commits. Without the log, a commit waits for readers.
-Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt. If
-the disk or the system refuses an operation, JournalUnwritable is raised. It is also raised if the file was deleted or
-replaced during the run, since SQLite would continue to write to the old file.
+Errors: an error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorruptError.
+If the disk or the system refuses an operation, JournalUnwritableError is raised. It is also raised if the file was
+deleted or replaced during the run, since SQLite would continue to write to the old file.
 Threads: one thread at a time uses a database. Use in a forked child is refused, since SQLite does not support it.
 """
 
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
+from ash.errors import JournalCorruptError, JournalError, JournalUnwritableError
 
 APPLICATION = 0x61736831
 """SQLite's application id: "ash1"."""
@@ -86,11 +86,11 @@ class Database:
 
     Raises
     ------
-    JournalUnwritable
+    JournalUnwritableError
         The file cannot be opened.
     JournalError
         The file is not a journal, or was written by a newer version of ash.
-    JournalCorrupt
+    JournalCorruptError
         The file is damaged.
     """
 
@@ -118,14 +118,16 @@ class Database:
         if found != mode == "wal":
             warn_user(f"{self.path} has no write-ahead log, since SQLite cannot use one there: readers delay the run")
         elif found != mode:
-            raise JournalUnwritable("its write-ahead log cannot be ended: copy the journal while no process uses it")
+            raise JournalUnwritableError(
+                "its write-ahead log cannot be ended: copy the journal while no process uses it"
+            )
 
     def write(self, changes: "Changes") -> None:
         """Commit all changes atomically; raise JournalError and change nothing if that fails."""
         if os.getpid() != self._process:
             raise JournalError(f"{self.path} was opened before this process was forked: open it again in this process")
         if _file_of(self.path) != self._file:
-            raise JournalUnwritable(
+            raise JournalUnwritableError(
                 f"{self.path} was deleted, moved or replaced during the run: leave a journal where it is until its run "
                 "has ended"
             )
@@ -200,7 +202,7 @@ def nothing() -> Contents:
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
-    """Return the contents of a journal, or raise JournalCorrupt if it is damaged."""
+    """Return the contents of a journal, or raise JournalCorruptError if it is damaged."""
     with connection:
         connection.execute("BEGIN")  # one snapshot for all tables
         found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
@@ -210,10 +212,10 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         rows = {name: _rows(connection, name) for name in COUNTED}
     counts = facts.get("counts", dict.fromkeys(COUNTED, 0))
     if not isinstance(counts, dict):
-        raise JournalCorrupt("it is damaged: its row counts are missing")
+        raise JournalCorruptError("it is damaged: its row counts are missing")
     for name in COUNTED:
         if len(rows[name]) != counts.get(name):
-            raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows instead of {counts.get(name)}")
+            raise JournalCorruptError(f"it is damaged: {name} has {len(rows[name])} rows instead of {counts.get(name)}")
     return Contents(facts, rows)
 
 
@@ -223,8 +225,8 @@ def _found_by_check(text: str) -> Exception:
     if sqlite3.SQLITE_NOMEM in codes:
         return MemoryError(text)
     if sqlite3.SQLITE_IOERR in codes:
-        return JournalUnwritable(f"it cannot be read: {text}")
-    return JournalCorrupt(f"it is damaged: {text}")
+        return JournalUnwritableError(f"it cannot be read: {text}")
+    return JournalCorruptError(f"it is damaged: {text}")
 
 
 def contents_of(path: Path) -> Contents:
@@ -390,9 +392,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     if version > VERSION:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
-        raise JournalCorrupt(f"{path} is damaged: it has tables but no version")
+        raise JournalCorruptError(f"{path} is damaged: it has tables but no version")
     if found != set(_schema()):  # exactly these tables: no triggers, views or generated columns
-        raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
+        raise JournalCorruptError(f"{path} is damaged: its tables are not those of a journal")
     return version
 
 
@@ -408,11 +410,11 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    """Return the rows of a table without their hashes, or raise JournalCorrupt if a hash does not match."""
+    """Return the rows of a table without their hashes, or raise JournalCorruptError if a hash does not match."""
     rows = list(connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
     for row in rows:
         if with_checksum(table, row[:-1]) != row:
-            raise JournalCorrupt(f"a row of {table} is damaged: {row[:3]!r}")
+            raise JournalCorruptError(f"a row of {table} is damaged: {row[:3]!r}")
     return [row[:-1] for row in rows]
 
 
@@ -422,7 +424,7 @@ def _usable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalUnwritable(f"{path} cannot be a journal: {error.strerror or error}") from error
+        raise JournalUnwritableError(f"{path} cannot be a journal: {error.strerror or error}") from error
     except ValueError as error:
         raise JournalError(f"{path} cannot be a journal: {error}") from error
 
@@ -432,11 +434,11 @@ def _named(path: Path) -> Iterator[None]:
     """Turn an SQLite error into an error that names the journal and says whether it is damaged."""
     try:
         yield
-    except (JournalCorrupt, JournalUnwritable) as error:
+    except (JournalCorruptError, JournalUnwritableError) as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
         if _code_of(error) is None:  # an error of Python's sqlite3 module, for text that is not UTF-8
-            raise JournalCorrupt(f"{path} is damaged: {error}") from error
-        raise JournalUnwritable(f"{path} cannot be used as a journal: {error}") from error
+            raise JournalCorruptError(f"{path} is damaged: {error}") from error
+        raise JournalUnwritableError(f"{path} cannot be used as a journal: {error}") from error
     except (sqlite3.DatabaseError, OverflowError, RecursionError, ValueError) as error:
-        raise JournalCorrupt(f"{path} is damaged: {error}") from error
+        raise JournalCorruptError(f"{path} is damaged: {error}") from error

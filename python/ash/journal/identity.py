@@ -40,7 +40,7 @@ from ash._utils.hashes import hash_of
 from ash.data.frames import at_most
 from ash.encoding.canonical_order import cell_hashes, column_hashes
 from ash.encoding.data_split import Fold
-from ash.errors import JournalError, JournalUnwritable, SettingError
+from ash.errors import JournalError, JournalUnwritableError, SettingError
 from ash.history.json_files import space_story
 from ash.history.records import OBJECTIVE
 from ash.journal.journal import CHANGEABLE, Facts, Journal, sound
@@ -243,7 +243,7 @@ def seed_of(journal: Journal | None) -> int | None:
         return None
     try:
         facts = _facts_of(journal)
-    except JournalUnwritable:
+    except JournalUnwritableError:
         if journal.on_error == "raise":
             raise
         return None  # with on_error="continue" the run continues without its journal

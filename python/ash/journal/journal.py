@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ash._utils.checks import one_of
-from ash.errors import AshError, JournalCorrupt, SettingError
+from ash.errors import AshError, JournalCorruptError, SettingError
 from ash.options import RunOptions, RunPlan, option_names
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
@@ -47,7 +47,7 @@ class Journal:
         such as ``run.ash-wal``. Move or delete all these files together.
     on_error : {"raise", "continue"}
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
-        file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
+        file was deleted during the run. "raise" ends the run with a `JournalUnwritableError`; everything written so far
         stays intact. "continue" warns once and continues without a journal, even if the file cannot be created. If
         the file already exists and can be read, its results are still used. A completed run can be read from a disk
         that is not writable. Other errors always end the run: the journal is in use, is damaged or holds another run,
@@ -102,13 +102,13 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Turn any error from reading invalid contents into JournalCorrupt; contents may be bad even if hashes match."""
+    """Turn any error from invalid contents into JournalCorruptError; contents may be bad even if hashes match."""
     try:
         yield
     except (AshError, MemoryError):
         raise
     except Exception as error:
-        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        raise JournalCorruptError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 class NullJournal:
@@ -214,7 +214,7 @@ class NullNetworkJournal(NullJournal):
     def completing(self) -> AbstractContextManager[None]:
         """Return a context manager in which missing networks are retrained; entering it first writes new results.
 
-        In the context, JournalCorrupt is raised if a retrained network differs from its record.
+        In the context, JournalCorruptError is raised if a retrained network differs from its record.
         """
         return nullcontext()
 
@@ -239,10 +239,10 @@ class NullFunctionJournal(NullJournal):
         """Write the identity; `code` has hashes of the source code of the function and of its cost function."""
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all recorded candidates are valid in the space."""
+        """Raise JournalCorruptError unless all recorded candidates are valid in the space."""
 
     def check_drawn(self, params: Sequence[Params], first: int = 0) -> None:
-        """Raise JournalCorrupt if a drawn candidate with a number from `first` on differs from the recorded one."""
+        """Raise JournalCorruptError if a drawn candidate with a number from `first` on differs from the record."""
 
     def replayed(self) -> None:
         """Allow writing: the recorded results have been replayed, and the candidates for this have been drawn."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalUnwritable
+from ash.errors import JournalUnwritableError
 from ash.journal.database import (
     Changes,
     Contents,
@@ -38,7 +38,7 @@ class JournalFile:
         self._on_error = journal.on_error
         self._lock: Lock | None = None
         self._database: Database | None = None
-        self._refusal: JournalUnwritable | None = None  # the error after which nothing more can be written
+        self._refusal: JournalUnwritableError | None = None  # the error after which nothing more can be written
         check_place(self.path)
 
     def open(self) -> Contents:
@@ -48,10 +48,10 @@ class JournalFile:
             check_head(self.path)  # under the lock: closing the file releases all locks on it that this process has
             self._database = Database(self.path, log=log_works(self.path))
             return self._database.read()
-        except JournalUnwritable as error:
+        except JournalUnwritableError as error:
             self.close()
             self._refusal = error
-        with contextlib.suppress(JournalUnwritable):
+        with contextlib.suppress(JournalUnwritableError):
             return read_only(self.path)
         return nothing()
 
@@ -71,7 +71,7 @@ class JournalFile:
             try:
                 self._database.write(changes)
                 return True
-            except JournalUnwritable as error:
+            except JournalUnwritableError as error:
                 self._refusal = error
         self.check(changes)
         return False
@@ -84,10 +84,10 @@ class JournalFile:
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
-        """Handle JournalUnwritable as specified by `Journal.on_error`: raise it, or warn and continue."""
+        """Handle JournalUnwritableError as specified by `Journal.on_error`: raise it, or warn and continue."""
         try:
             yield
-        except JournalUnwritable as error:
+        except JournalUnwritableError as error:
             if self._on_error == "raise":
                 raise
             warn_user(f"{error}; the run continues without its journal; later results are not written to it")

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from ash.errors import JournalError, JournalLocked, JournalUnwritable
+from ash.errors import JournalError, JournalLockedError, JournalUnwritableError
 
 try:
     import fcntl
@@ -34,9 +34,9 @@ class Lock:
 
     Raises
     ------
-    JournalLocked
+    JournalLockedError
         Another process, or another run in this process, holds the lock.
-    JournalUnwritable
+    JournalUnwritableError
         The lock file cannot be created or locked.
     """
 
@@ -44,7 +44,7 @@ class Lock:
         self._name = os.path.realpath(path)
         with _guard:
             if _held.get(self._name) == os.getpid():
-                raise JournalLocked(
+                raise JournalLockedError(
                     f"{journal} is in use by another run of this process, {os.getpid()}: give this run another journal"
                 )
             self._handle = _locked(path, journal)
@@ -80,16 +80,18 @@ def _locked(path: Path, journal: Path) -> int:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+        raise JournalUnwritableError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
     try:
         _take(handle)
     except BlockingIOError as error:
         name = _named(handle)
         os.close(handle)
-        raise JournalLocked(f"{journal} is in use by {name}: wait for it, or give this run another journal") from error
+        raise JournalLockedError(
+            f"{journal} is in use by {name}: wait for it, or give this run another journal"
+        ) from error
     except OSError as error:
         os.close(handle)
-        raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+        raise JournalUnwritableError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
     with contextlib.suppress(OSError):  # if the disk is full, the lock is held without its holder's name
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)

@@ -17,7 +17,7 @@ from typing import Any
 from ash import _core
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt, SettingError
+from ash.errors import JournalCorruptError, SettingError
 from ash.history.json_files import space_story
 from ash.history.records import Columns, keys_of
 from ash.journal.database import Changes
@@ -126,17 +126,17 @@ class NetworkJournal(OpenJournal, NullNetworkJournal):
                     self._states.committed()
 
     def replaying(self) -> AbstractContextManager[None]:
-        """Return a context manager that raises JournalCorrupt if a recorded state does not fit its candidate."""
+        """Return a context manager that raises JournalCorruptError if a recorded state does not fit its candidate."""
         return sound(self._file.path)
 
     @contextmanager
     def completing(self) -> Iterator[None]:
-        """Write new results; in the context, raise JournalCorrupt if a retrained network differs from its record."""
+        """Write new results; in the context, raise JournalCorruptError if a retrained network is not the same."""
         self.write()
         try:
             yield
         except RuntimeError as error:
-            raise JournalCorrupt(f"{self._file.path} does not fit these data: {error}") from error
+            raise JournalCorruptError(f"{self._file.path} does not fit these data: {error}") from error
 
     def _details(self, search: Any) -> dict[Key, list[Any]]:
         """Return the scores of each fold as text; a single fold's score is the score of the job."""

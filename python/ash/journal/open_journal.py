@@ -180,7 +180,7 @@ class OpenJournal(NullJournal):
             warn_user(f"{self._file.path}: the space has grown: {text}")
 
     def check_drawn(self, params: Sequence[Params], first: int = 0) -> None:
-        """Raise JournalCorrupt if a drawn candidate with a number from `first` on differs from the recorded one."""
+        """Raise JournalCorruptError if a drawn candidate with a number from `first` on differs from the record."""
         with sound(self._file.path):
             for candidate in range(first, len(params)):
                 if self._recorded.get(candidate, params[candidate]) != params[candidate]:

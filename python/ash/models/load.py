@@ -94,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     ------
     ModelFormatError
         The file is not an ash model, is damaged, or was written in a newer version of the format.
-    MissingExtra
+    MissingExtraError
         The file contains trees that CatBoost trained with ``categories="native"``, and CatBoost is not installed.
     SettingError
         `path` is not a path.

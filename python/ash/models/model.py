@@ -393,7 +393,7 @@ class Model(ABC):
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             PyTorch is not installed.
         SettingError
             The model contains boosted trees, or networks of several folds, which scale their inputs differently. The
@@ -434,7 +434,7 @@ class Model(ABC):
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             The package onnx is not installed.
         SettingError
             `missing` is a level, or ONNX cannot hold the model: it exceeds 2 GiB, or has text that is not Unicode.

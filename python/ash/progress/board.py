@@ -74,7 +74,7 @@ class Board:
         self.time_limit = options.time_limit
         self.endless = options.candidates is None
         totals = [] if self.endless else [sum(rung["epochs"] * rung["places"] for rung in ladder)]
-        totals += [] if options.epoch_limit is None else [options.epoch_limit]
+        totals += [] if options.max_total_epochs is None else [options.max_total_epochs]
         self.total_epochs = min(totals, default=None)
         self.done_epochs = 0
         self.status = status

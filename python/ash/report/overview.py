@@ -23,7 +23,7 @@ ENDED = {
     "finished": "The search completed.",
     "stop_score": "The search ended when it reached the stop score.",
     "patience": "The search ended when its patience was exhausted: too many jobs in a row without a better score.",
-    "epoch_limit": "The search ended when the epoch limit was used up.",
+    "max_total_epochs": "The search ended when the epoch limit was used up.",
     "work_limit": "The search ended when the work limit was used up.",
     "time_limit": "The search ended at its time limit.",
     "stopped": "A callback stopped the search.",
@@ -117,7 +117,7 @@ def _asked(facts: Facts) -> str:
     count, work = _candidates(facts), getattr(options, "work_limit", None)
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
-        "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
+        "" if options.max_total_epochs is None else f"at most {options.max_total_epochs:,} epochs",
         "" if work is None else f"at most {work:.3g} multiply-adds",
         "" if options.least_score is None else f"until {options.metric} {show(options.least_score)}",
         "" if options.patience is None else f"a patience of {options.patience:,} jobs",

@@ -25,7 +25,7 @@ from ash.data.sparse import is_sparse
 from ash.data.table import Table
 from ash.data.targets import no_positive_class
 from ash.encoding.data_split import Fold
-from ash.errors import AllDiverged, SettingError
+from ash.errors import AllDivergedError, SettingError
 from ash.metrics import (
     ALIASES,
     METRIC_OF_LOSS,
@@ -194,7 +194,8 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
     """Raise the error of the user's function, if any.
 
-    Raise AllDiverged if all scores of a fold were NaN or infinite, unless jobs were restored or the run interrupted.
+    Raise AllDivergedError if all scores of a fold were NaN or infinite, unless jobs were restored or the run
+    interrupted.
     """
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
@@ -202,7 +203,7 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
         if scorer.error is not None:
             raise scorer.error
         if scorer.has_scored is False and not restored and ended != "interrupted":
-            raise AllDiverged(f"{scoring} returned no finite number for any of the candidates")
+            raise AllDivergedError(f"{scoring} returned no finite number for any of the candidates")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:

@@ -138,7 +138,7 @@ class Simulation:
 
         Raises
         ------
-        MissingExtra
+        MissingExtraError
             pandas is not installed.
         """
         return to_frame(self.rows)
@@ -287,7 +287,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
         An argument is unknown, or must not differ from the run.
     """
     options = result.options
-    of_run = ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score", "patience")
+    of_run = ("max_rungs", "algorithm", "promotion", "max_total_epochs", "stop_score", "patience")
     rule = {name: getattr(options, name) for name in of_run}
     other: dict[str, Any] = {"workers": virtual_workers(options), "schedule": options.schedule}
     shared = bool((result.columns["team"] > 1).any())
@@ -349,7 +349,7 @@ def _simulation(
 
     runs = {count: run(count, **elsewhere) for count in dict.fromkeys(threads)}
     alone, _ = runs[1] if cluster is None and 1 in runs else run(1)
-    shown = {name: ladder[name] or None for name in ("max_rungs", "epoch_limit", "patience")}
+    shown = {name: ladder[name] or None for name in ("max_rungs", "max_total_epochs", "patience")}
     own = {**ladder, **shown, **settings, "cluster": cluster}
     rows = [_row(count, *runs[count], alone["makespan"]) for count in threads]
     if cluster is not None:

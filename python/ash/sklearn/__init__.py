@@ -8,7 +8,7 @@
       trainer.py             the function that is tuned: a job trains all folds of a candidate further, and scores them
       forecast.py            forecasts the score after the next rung
       search_threads.py      limits the threads that libraries start, and lets idle threads help jobs
-    halving_search_cv.py     `HalvingSearchCV`: the same search, with the parameters of `HalvingRandomSearchCV`
+    halving_search_cv.py     `HalvingRandomSearchCV`: the same search, with scikit-learn's parameters
       param_distributions.py draws the same candidates as scikit-learn
     resumable/               resumes the training of estimators
     cv_results.py            builds `cv_results_` of both estimators and both searches

@@ -117,7 +117,7 @@ def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None], restart: 
 
 
 def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> ResultTable:
-    """Return one row per job, ordered by rung and candidate, and the columns that `HalvingSearchCV` adds.
+    """Return one row per job, ordered by rung and candidate, and the columns that `HalvingRandomSearchCV` adds.
 
     `resources` has the total epochs after each rung.
     """

@@ -24,9 +24,9 @@ space : ash.Space or dict of domains by name, optional
     The number of candidates to try. "auto": as many as fit into `time_limit`, on a ladder planned for this limit
     (`ash.plan`). Without a limit, the ladder is planned for a fixed number of multiply-adds, about 20 s of one CPU core
     for tables with fewer than 5,000 rows, and in proportion to the rows of larger tables. So a seed gives the same
-    model on any machine. "auto" means 128 if the config has an `epoch_limit` or sets the ladder. None: an endless
-    stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in the
-    config.
+    model on any machine. "auto" means 128 if the config has a `max_total_epochs` or sets the ladder. None: an endless
+    stream, which must be ended by `time_limit`, or by `max_total_epochs`, `work_limit`, `stop_score` or `patience` in
+    the config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
 first : sequence of dict, result, path, ash.Journal, Optuna study or None, default=None

@@ -1,6 +1,6 @@
 """Converts one or more search spaces, whose values may be estimators, to one space of plain values.
 
-    {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as given
+    {"clf": [forest, svc], "clf__C": ash.loguniform(1e-2, 1e2)}      as given
 
     clf       "RandomForestClassifier()", "SVC()"             an object is represented by its text
     clf__C    0.01 to 100, if clf is "SVC()"                  a nested parameter depends on the options that have it

@@ -91,7 +91,7 @@ class _Estimator(Configured):
         ------
         DataError, SettingError
             X, y or a parameter is invalid. Both errors are subclasses of ValueError. Nothing has been trained.
-        AllDiverged, NothingFinished
+        AllDivergedError, NothingFinishedError
             No candidate has a score; see `ash.tune`.
         JournalError
             See `ash.tune`.

@@ -1,4 +1,4 @@
-"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` with the interface of scikit-learn's `HalvingRandomSearchCV`.
+"""`ash.HalvingRandomSearchCV`: `ash.ASHSearchCV` with the interface of scikit-learn's `HalvingRandomSearchCV`.
 
     iteration    candidates      total resources of each            n_candidates=60, factor=3, min_resources=20
         0            60                  20
@@ -55,22 +55,22 @@ class Iterations(Rungs):
     possible: int
 
 
-class HalvingSearchCV(ASHSearchCV):
-    """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
+class HalvingRandomSearchCV(ASHSearchCV):
+    """Randomized search by asynchronous halving, with the names of scikit-learn's class.
 
     All candidates are trained with few resources, such as trees or rows. The best of them get `factor` times the
     resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's names and
     meanings, so a program only has to change one import:
-    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
+    ``from ash import HalvingRandomSearchCV``. The differences are listed under Notes.
 
     Parameters
     ----------
     estimator : estimator
         An estimator with scikit-learn's interface, as for `ash.ASHSearchCV`.
     param_distributions : dict
-        For each parameter a list of values, a scipy.stats distribution, or a domain such as ``ash.log(1e-3, 1)``.
-        Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. A list of such
-        dicts defines several spaces.
+        For each parameter a list of values, a scipy.stats distribution, or a domain such as
+        ``ash.loguniform(1e-3, 1)``. Values are None, text, booleans, finite numbers, tuples of these, or objects such
+        as estimators. A list of such dicts defines several spaces.
     n_candidates : int or "exhaust", default="exhaust"
         Number of candidates in the first iteration. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.
@@ -175,7 +175,7 @@ class HalvingSearchCV(ASHSearchCV):
 
     Examples
     --------
-    >>> from ash import HalvingSearchCV as HalvingRandomSearchCV
+    >>> from ash import HalvingRandomSearchCV
     >>> from scipy.stats import randint
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier

@@ -27,7 +27,7 @@ from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.engine.repeat import repeat_of
 from ash.entry_points.tune_function import PROCESSES, tune_function
-from ash.errors import AllFailed, DataError, FitsFailed, JobFailed, SettingError
+from ash.errors import AllFailedError, DataError, FitsFailedError, JobFailedError, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal, read_journal
@@ -136,14 +136,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         anything with `partial_fit`, skorch nets (PyTorch), a Pipeline that ends in one of these, or anything with
         `fit`.
     space : FunctionSpace, dict or list of dicts
-        Domains of the estimator's parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats
+        Domains of the estimator's parameters by name, as for `ash.tune_function`: lists, `ash.loguniform`, scipy.stats
         distributions. Options may be objects, such as alternative estimators of a pipeline:
         ``{"clf": [forest, svc], "clf__C": ...}``. A nested parameter is searched only with the options that have it;
         ``.when(clf=svc)`` restricts a domain further. Each dict in a list of dicts is a separate space, and each
         candidate is drawn from one of them.
     candidates : int or None, default=64
         The number of candidates to try. None: an endless stream, which must be ended by `time_limit`, or by
-        `epoch_limit`, `stop_score` or `patience` in the config.
+        `max_total_epochs`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds for search and refit. No job is started once only the expected time of the refit is left.
     resource : str, default="auto"
@@ -224,7 +224,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     See Also
     --------
-    ash.HalvingSearchCV : The same search with the names of scikit-learn's `HalvingRandomSearchCV`.
+    ash.HalvingRandomSearchCV : The same search with the names of scikit-learn's `HalvingRandomSearchCV`.
     ash.tune_function : The same ladder for any function.
     ash.ASHClassifier : Networks of the native core.
 
@@ -317,10 +317,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         ------
         SettingError, DataError
             A parameter or y is invalid. Nothing has been trained.
-        FitsFailed
+        FitsFailedError
             All fits failed; the message contains a table of causes. With ``error_score="raise"``, the error of the
             first failed fit is raised instead.
-        NothingFinished
+        NothingFinishedError
             A limit or a callback ended the search before the first job finished.
         KeyboardInterrupt
             Ctrl-C ended the search. If a job had finished, the attributes hold the results so far, without a refit.
@@ -525,12 +525,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             # `fit` raises KeyboardInterrupt instead of a warning.
             with process_limited(trainer.settings.inner), ignored(WARNING, "the run was interrupted"):
                 return tune_function(trainer, **settings)
-        except JobFailed as error:
-            cause = error.__cause__ or FitsFailed(str(error))
+        except JobFailedError as error:
+            cause = error.__cause__ or FitsFailedError(str(error))
             cause.result = getattr(error, "result", None)  # type: ignore[attr-defined]
             raise cause from None
-        except AllFailed as error:
-            raise FitsFailed(str(error)) from None
+        except AllFailedError as error:
+            raise FitsFailedError(str(error)) from None
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
         """Set the fitted attributes from a result, and return the best candidate's row."""

@@ -26,7 +26,7 @@ from threadpoolctl import ThreadpoolController
 
 from ash._utils.checks import is_integer
 from ash._utils.threads import start_thread
-from ash.errors import ThreadRefused
+from ash.errors import ThreadRefusedError
 from ash.sklearn.resumable.choose import own_threads
 
 NAMES = ("n_jobs", "thread_count", "nthread", "num_threads")
@@ -78,7 +78,7 @@ class IdleThreads:
                 if self._enter():
                     try:
                         helpers.append(start_thread(self._help, "ash-fold", (work,)))
-                    except ThreadRefused:
+                    except ThreadRefusedError:
                         self._leave()
                         break
             work.do_next()

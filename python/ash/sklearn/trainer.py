@@ -27,7 +27,7 @@ from sklearn.utils.metaestimators import _safe_split
 
 from ash.data.group_split import Codes, numbered
 from ash.data.table import split_rows
-from ash.errors import DataError, ThreadRefused
+from ash.errors import DataError, ThreadRefusedError
 from ash.function.answers import Answer, Scored, Tunable, failure
 from ash.journal.identity import NoIdentity
 from ash.run_record import Facts
@@ -218,7 +218,7 @@ class Trainer(Tunable):
         try:
             with config_context(**self.settings.config), thread_limited(self.settings.inner):
                 return self._trained_and_scored(*fold), None
-        except ThreadRefused:  # no thread was available, which is not the estimator's fault
+        except ThreadRefusedError:  # no thread was available, which is not the estimator's fault
             raise
         except Exception as error:
             return FoldInfo({}, {}, time.perf_counter() - began, 0.0), error

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ash.options import CATBOOST, LIGHTGBM, NETWORK
-from ash.space.domains import choice, integers, log, uniform
+from ash.space.domains import choice, integers, loguniform, uniform
 from ash.space.space import Space
 
 
@@ -99,12 +99,12 @@ def default_space(
 def _lightgbm(rows: int, has_categories: bool) -> dict[str, Any]:
     """Return the domains of LightGBM's trees."""
     return {
-        "shrinkage": log(3.0, 60.0, default=12.0),
+        "shrinkage": loguniform(3.0, 60.0, default=12.0),
         "num_leaves": integers(4, 256, log=True, default=31),
         "min_data_in_leaf": integers(1, max(2, min(100, rows // 10)), log=True, default=min(20, max(2, rows // 10))),
         "feature_fraction": uniform(0.3, 1.0, default=0.8),
         "bagging_fraction": uniform(0.5, 1.0, default=0.9),
-        "lambda_l2": log(1e-3, 30.0, default=0.1),
+        "lambda_l2": loguniform(1e-3, 30.0, default=0.1),
         "extra_trees": choice(False, True),
         **({"categories": choice("encoded", "native")} if has_categories else {}),
     }
@@ -113,11 +113,11 @@ def _lightgbm(rows: int, has_categories: bool) -> dict[str, Any]:
 def _catboost() -> dict[str, Any]:
     """Return the domains of CatBoost's trees. They are close to TabArena's domains and CatBoost's defaults."""
     return {
-        "shrinkage": log(6.0, 100.0, default=30.0),
+        "shrinkage": loguniform(6.0, 100.0, default=30.0),
         "depth": integers(4, 8, default=6),
         "feature_fraction": uniform(0.4, 1.0, default=0.8),
         "bagging_fraction": uniform(0.7, 1.0, default=0.9),
-        "l2_leaf_reg": log(1e-2, 30.0, default=3.0),
+        "l2_leaf_reg": loguniform(1e-2, 30.0, default=3.0),
     }
 
 
@@ -128,7 +128,9 @@ def _networks(rows: int, features: int, outputs: int, classes: int, *, numbers: 
     needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
     widths = next((line.widths for line in _SIZES if line.rows >= size.rows and needed <= line.widths[-1]), _WIDEST)
     smoothing = choice(0.0, 0.03, 0.1, default=0.0 if classes == 2 and metric != "accuracy" else 0.1)
-    rates = log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16)
+    rates = (
+        loguniform(0.02, 0.32, levels=17, default=0.08) if classes else loguniform(0.04, 0.64, levels=17, default=0.16)
+    )
     return {
         "hidden": choice(*_shapes(widths), default=(widths[1],) * 3),
         "activation": choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
@@ -150,7 +152,7 @@ _WIDEST = _SIZES[-1].widths
 
 def _embedding(classes: int, rows: int) -> dict[str, Any]:
     by_default = classes == 0 or rows >= _FEW
-    frequency = log(0.05, 6.4, levels=15, default=0.1 if classes else 0.4).when(embedding="periodic")
+    frequency = loguniform(0.05, 6.4, levels=15, default=0.1 if classes else 0.4).when(embedding="periodic")
     return {
         "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),
         "embedding_frequency": frequency,

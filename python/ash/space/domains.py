@@ -1,7 +1,7 @@
 """Domains: the allowed values of one hyperparameter of a space, as a sequence of levels.
 
-    ash.log(1e-4, 1e-1)                      0.0001 ... 0.1, any number between
-    ash.log(1e-4, 1e-1, levels=4)            0.0001 . 0.001 . 0.01 . 0.1
+    ash.loguniform(1e-4, 1e-1)               0.0001 ... 0.1, any number between
+    ash.loguniform(1e-4, 1e-1, levels=4)     0.0001 . 0.001 . 0.01 . 0.1
     ash.choice((64,), (128, 64))             (64,) . (128, 64)
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
@@ -309,7 +309,7 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
 
 
 @explained()
-def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
+def loguniform(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
     """Return a domain of numbers from low to high, whose logarithms are drawn uniformly.
 
     Parameters
@@ -337,12 +337,12 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     Examples
     --------
     >>> import ash
-    >>> ash.log(1e-4, 1e-1).default
+    >>> ash.loguniform(1e-4, 1e-1).default
     0.00316
-    >>> ash.log(1e-4, 1e-1, levels=4).levels
+    >>> ash.loguniform(1e-4, 1e-1, levels=4).levels
     (0.0001, 0.001, 0.01, 0.1)
     """
-    call = f"log(low={low!r}, high={high!r})"
+    call = f"loguniform(low={low!r}, high={high!r})"
     _check_bounds(call, low, high)
     if low <= 0:
         raise SettingError(f"{call}: low must be above 0, since a log domain has no level at 0")
@@ -364,7 +364,7 @@ def long_domain(kind: str, low: float, high: float, step: int, default: float) -
     """Return a domain of this kind from low to high whose levels are not listed."""
     if kind in INTEGERS:
         return integers(int(low), int(high), step, int(default), log=kind == LOG_INTEGERS)
-    return {"uniform": uniform, "log": log}[kind](low, high, default=default)
+    return {"uniform": uniform, "log": loguniform}[kind](low, high, default=default)
 
 
 def distinct(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -1,11 +1,11 @@
 """Converts lists, ranges and the distributions of other libraries to ash's domains.
 
     [3, 5, 8], a range, a 1-d array        ash.choice(3, 5, 8)
-    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with `step`: a choice of its values
+    FloatDistribution(1e-3, 1, log=True)   ash.loguniform(1e-3, 1)   with `step`: a choice of its values
     IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: ash.integers(1, 9, log=True)
     CategoricalDistribution([...])         the choices
     scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
-    scipy.stats.loguniform(a, b)           ash.log(a, b)
+    scipy.stats.loguniform(a, b)           ash.loguniform(a, b)
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
     any other scipy.stats distribution     its 1,001 quantiles 0.0005, 0.0015, ...; the median is the default; equal
                                            quantiles of a discrete distribution are one value
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ash.errors import SettingError
-from ash.space.domains import MOST_LEVELS, Domain, choice, distinct, integers, log, uniform
+from ash.space.domains import MOST_LEVELS, Domain, choice, distinct, integers, loguniform, uniform
 
 QUANTILES = 1001
 """Number of levels of the domain for any other scipy.stats distribution."""
@@ -70,7 +70,7 @@ def _float(distribution: Any) -> Domain:
     low, high, step = distribution.low, distribution.high, distribution.step
     count = 0 if step is None else round((high - low) / step) + 1
     if step is None or count > MOST_LEVELS:
-        return (log if distribution.log else uniform)(low, high)
+        return (loguniform if distribution.log else uniform)(low, high)
     return choice(*(low + index * step for index in range(count)))
 
 
@@ -94,7 +94,7 @@ def _of_scipy(distribution: Any) -> Domain:
     if name == "uniform":
         return uniform(low, high)
     if name in ("loguniform", "reciprocal") and low > 0 and np.isclose(distribution.median() ** 2, low * high):
-        return log(low, high)  # otherwise it is shifted by `loc`
+        return loguniform(low, high)  # otherwise it is shifted by `loc`
     if name == "randint":
         return integers(int(low), int(high))
     quantiles = distribution.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES).tolist()

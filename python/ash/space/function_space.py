@@ -14,10 +14,10 @@ class FunctionSpace(Space):
     Parameters
     ----------
     **hyperparameters
-        For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, an
-        Optuna distribution, a frozen scipy.stats distribution, a single value (which may be a tuple), or a list of
-        domains. In a list of domains, the first one whose conditions hold applies. Values are None, text, booleans,
-        finite numbers, or tuples of these, because they are part of records and of the digest. For any other
+        For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.loguniform``), a list of
+        values, an Optuna distribution, a frozen scipy.stats distribution, a single value (which may be a tuple), or a
+        list of domains. In a list of domains, the first one whose conditions hold applies. Values are None, text,
+        booleans, finite numbers, or tuples of these, because they are part of records and of the digest. For any other
         object, such as a class, use a name, and look up the object in the function.
 
     Raises
@@ -28,7 +28,7 @@ class FunctionSpace(Space):
     Examples
     --------
     >>> import ash
-    >>> space = ash.FunctionSpace(max_depth=[3, 6, None], learning_rate=ash.log(1e-3, 1e-1))
+    >>> space = ash.FunctionSpace(max_depth=[3, 6, None], learning_rate=ash.loguniform(1e-3, 1e-1))
     >>> space.default["max_depth"]
     3
     """

@@ -136,7 +136,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 
 _BUDGET = frozenset(
     (
-        *("budget", "candidates", "epoch_limit", "epoch_rows", "epochs", "eta", "max_epochs", "max_iter"),
+        *("budget", "candidates", "max_total_epochs", "epoch_rows", "epochs", "eta", "max_epochs", "max_iter"),
         *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit", "work_limit"),
     )
 )
@@ -183,7 +183,7 @@ def check_value(name: str, value: Any) -> Any:
     plain = read(value)
     if plain is None:
         several = isinstance(value, (tuple, list)) and all(read(one) == one for one in value)
-        hint = "; for several values give a list, or a domain such as ash.log" if several else ""
+        hint = "; for several values give a list, or a domain such as ash.loguniform" if several else ""
         raise SettingError(f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}")
     return plain
 

@@ -1,7 +1,7 @@
 """Sequences of levels that are too long to be listed: increasing, lazily computed numbers.
 
     EvenLevels         of uniform(low, high): the multiples of a power of ten between the bounds, and the bounds
-    LogLevels          of log(low, high): 10**9 equal ratios from low to high
+    LogLevels          of loguniform(low, high): 10**9 equal ratios from low to high
     WholeLogLevels     of integers(low, high, log=True): whole numbers, repeated according to their weights
 
 Candidates are drawn from a finite grid without repetition, so a continuous domain is also a grid, with about 10**9

@@ -3,7 +3,7 @@
     space = ash.Space(
         hidden=ash.choice((64,), (128, 64)),
         optimizer=ash.choice("adam", "momentum"),
-        learning_rate=[ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+        learning_rate=[ash.loguniform(1e-3, 1e-1).when(optimizer="momentum"), ash.loguniform(1e-4, 1e-2)],
         momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
         batch_size=64,
     )
@@ -71,11 +71,11 @@ class Space:
     ----------
     **hyperparameters
         For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that should not have its default: a domain
-        (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values to choose from, an Optuna
-        distribution, a frozen scipy.stats distribution, a single value, or a list of domains. In a list of domains, the
-        first one whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network with two hidden
-        layers, ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is absent
-        from the candidate.
+        (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.loguniform``), a list of values to choose from, an
+        Optuna distribution, a frozen scipy.stats distribution, a single value, or a list of domains. In a list of
+        domains, the first one whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network
+        with two hidden layers, ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that
+        applies is absent from the candidate.
 
     Raises
     ------
@@ -87,15 +87,16 @@ class Space:
     -----
     All configurations are equally likely to be drawn, with two exceptions. Whole numbers of `ash.integers` with
     ``log=True`` and without ``levels`` are drawn evenly in their logarithm. If a domain without a list of levels, such
-    as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters joined by the condition are drawn one after the
-    other, with each level equally likely. So an option with few configurations is drawn as often as one with many.
+    as ``ash.loguniform(1e-3, 1)``, depends on a condition, the hyperparameters joined by the condition are drawn one
+    after the other, with each level equally likely. So an option with few configurations is drawn as often as one with
+    many.
 
     Examples
     --------
     >>> import ash
     >>> space = ash.Space(
     ...     hidden=[(64,), (64, 32)],
-    ...     learning_rate=ash.log(1e-4, 1e-1),
+    ...     learning_rate=ash.loguniform(1e-4, 1e-1),
     ...     optimizer=["adamw", "momentum"],
     ...     momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
     ... )

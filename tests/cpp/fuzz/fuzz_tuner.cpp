@@ -55,7 +55,7 @@ class Run {
             std::move(candidates),
             TunerSettings{.ladder = {.algorithm = choices.option<Algorithm>(3),
                                      .promotion = choices.option<Promotion>(3),
-                                     .epoch_limit = choices.pick({0, 0, 3, 9}),
+                                     .max_total_epochs = choices.pick({0, 0, 3, 9}),
                                      .stop_score = choices.number(),
                                      .patience = choices.pick({0, 0, 1, 5})},
                           .threads = 1 + choices.below(2),

@@ -161,7 +161,7 @@ class Calls:
             "max_rungs": self.small,
             "algorithm": lambda: self.pick(("ash", "sh", "random"), ("",)),
             "promotion": lambda: self.pick(("capped", "paper", "improving"), ("",)),
-            "epoch_limit": lambda: self.pick((0, 10, 2**63 - 1), (1, -1)),
+            "max_total_epochs": lambda: self.pick((0, 10, 2**63 - 1), (1, -1)),
             "stop_score": self.double,
         }
         return {name: value() for name, value in options.items() if words.byte() % 4 == 0}

@@ -41,9 +41,9 @@ class Words:
             lambda: ash.choice(*(self.value() for _ in range(self.byte() % 5))),
             lambda: ash.integers(self.value(), self.value(), self.value()),
             lambda: ash.uniform(self.value(), self.value(), levels=self.value()),
-            lambda: ash.log(self.value(), self.value(), levels=self.value(), default=self.value()),
+            lambda: ash.loguniform(self.value(), self.value(), levels=self.value(), default=self.value()),
             lambda: ash.uniform(self.value(), self.value(), default=self.value()),
-            lambda: ash.log(self.value(), self.value()),
+            lambda: ash.loguniform(self.value(), self.value()),
             lambda: ash.integers(
                 self.value(), self.value(), levels=self.pick((None, 2, 7)), log=self.pick((True, False))
             ),
