@@ -171,12 +171,12 @@ def run_ladder(scores: Scores) -> tuple[float, int]:
     start = time.perf_counter()
     ladder = ash.Ladder(candidates)
     while True:
-        while len(running) < WORKERS and (asked := ladder.next()) is not None:
+        while len(running) < WORKERS and (asked := ladder.ask()) is not None:
             running.append(asked)
         if not running:
             break
         job = running.popleft()
-        ladder.report(job, scores[job.rung][job.candidate])
+        ladder.tell(job, scores[job.rung][job.candidate])
         decisions += 1
         retired += len(ladder.take_retired())
     seconds = time.perf_counter() - start

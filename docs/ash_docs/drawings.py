@@ -34,9 +34,9 @@ def climb(candidates: int, score: Callable[[int, int], float], promotion: str = 
     """Run a ladder with a single worker and return its jobs in order."""
     ladder = ash.Ladder(candidates, promotion=promotion)
     jobs = []
-    while (job := ladder.next()) is not None:
+    while (job := ladder.ask()) is not None:
         jobs.append((job, score(job.candidate, job.rung)))
-        ladder.report(job, jobs[-1][1])
+        ladder.tell(job, jobs[-1][1])
     reached = {(job.candidate, job.rung) for job, _ in jobs}
     return [Step(job.candidate, job.rung, value, (job.candidate, job.rung + 1) in reached) for job, value in jobs]
 

@@ -32,14 +32,14 @@ candidates = space.sample(60, seed=0)
 
 ladder = ash.Ladder(len(candidates), eta=3)
 models, scores, most = {}, {number: [] for number in range(len(candidates))}, 0
-while (job := ladder.next()) is not None:
+while (job := ladder.ask()) is not None:
     if job.rung == 0:
         models[job.candidate] = SGDClassifier(learning_rate="constant", random_state=0, **candidates[job.candidate])
     model = models[job.candidate]
     for _ in range(job.epochs):
         model.partial_fit(X_train, y_train, classes=np.arange(10))
     scores[job.candidate].append(model.score(X_valid, y_valid))
-    ladder.report(job, scores[job.candidate][-1])
+    ladder.tell(job, scores[job.candidate][-1])
     most = max(most, len(models))
     for retired in ladder.take_retired():
         del models[retired]
@@ -53,7 +53,7 @@ print(candidates[best], scores[best])
 # Each line is the path of a candidate from rung to rung. Most epochs were spent on the few good candidates.
 #
 # A ladder is thread-safe, so several threads may run this loop at once. If no job is available until another thread
-# reports, ``next`` returns None although the search has not ended, and ``finished`` is False. A job may also be sent to
+# reports, ``ask`` returns None although the search has not ended, and ``finished`` is False. A job may also be sent to
 # another process and reported later.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")

@@ -31,12 +31,12 @@ def tune(candidates: int = 20, time_limit: float = math.inf, seed: int = 0) -> B
         models[number] = SGDClassifier(random_state=np.random.RandomState(number), **params)
     ladder = ash.Ladder(len(drawn), eta=3, min_epochs=8, max_rungs=3)  # 8, 32 and 104 passes in total
     best = Best(-math.inf, math.nan)
-    while time.monotonic() < end and (job := ladder.next()) is not None:
+    while time.monotonic() < end and (job := ladder.ask()) is not None:
         model = models[job.candidate]
         for _ in range(job.epochs):
             model.partial_fit(X_train, y_train, classes=[0, 1, 2])
         score = model.score(X_valid, y_valid)
-        ladder.report(job, score)
+        ladder.tell(job, score)
         best = max(best, Best(score, model.alpha))
         for retired in ladder.take_retired():
             del models[retired]

@@ -110,9 +110,9 @@ def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
     ash.ASHSearchCV = partial(ash.ASHSearchCV, callbacks=clock)
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
     if name == "ask_and_tell":
-        following, told = ash.Ladder.next, ash.Ladder.report
-        ash.Ladder.next = lambda ladder: None if clock.is_over else following(ladder)
-        ash.Ladder.report = lambda ladder, job, score: [clock.add(score), told(ladder, job, score)]
+        following, told = ash.Ladder.ask, ash.Ladder.tell
+        ash.Ladder.ask = lambda ladder: None if clock.is_over else following(ladder)
+        ash.Ladder.tell = lambda ladder, job, score: [clock.add(score), told(ladder, job, score)]
         limits["candidates"] = 2000
     example = importlib.import_module(name)
     clock.began = time.process_time()

@@ -109,8 +109,8 @@ class Ladder:
     --------
     >>> import ash
     >>> ladder = ash.Ladder(candidates=4)
-    >>> while (job := ladder.next()) is not None:
-    ...     ladder.report(job, score=job.candidate / 10)
+    >>> while (job := ladder.ask()) is not None:
+    ...     ladder.tell(job, score=job.candidate / 10)
     >>> [rung["finished"] for rung in ladder.rungs]
     [4, 2]
     """
@@ -144,7 +144,7 @@ class Ladder:
         self._running: dict[Job, _core.Job] = {}
         self._lock = threading.Lock()
 
-    def next(self) -> Job | None:
+    def ask(self) -> Job | None:
         """Return the next job, or None if the next job depends on a report or if no more jobs follow."""
         with self._lock:
             asked = self._core.next()
@@ -154,13 +154,13 @@ class Ladder:
             self._running[job] = asked
             return job
 
-    def report(self, job: Job, score: float, loss: float = 0.0) -> None:
-        """Report how a job ended.
+    def tell(self, job: Job, score: float, loss: float = 0.0) -> None:
+        """Tell how a job ended.
 
         Parameters
         ----------
         job : Job
-            A job that `next` returned and that has not been reported yet.
+            A job that `ask` returned and that has not been told yet.
         score : float
             Higher is better; NaN or infinity if the candidate diverged.
         loss : float, default 0.0
@@ -172,14 +172,14 @@ class Ladder:
             The ladder has no such running job, or score or loss is not a number. The error leaves the ladder unchanged.
         """
         if not isinstance(job, Job):
-            raise SettingError(f"job must be a Job that Ladder.next() returned, got {job!r}")
+            raise SettingError(f"job must be a Job that Ladder.ask() returned, got {job!r}")
         score, loss = _number("score", score), _number("loss", loss)
         with self._lock:
             asked = self._running.pop(job, None)
             if asked is None:
                 raise SettingError(
-                    f"job={job!r} is not running in this ladder: it was reported before, or is not one of its jobs; "
-                    "report each job that Ladder.next() returned once"
+                    f"job={job!r} is not running in this ladder: it was told before, or is not one of its jobs; "
+                    "tell each job that Ladder.ask() returned once"
                 )
             self._core.report(asked, score, loss)
 

@@ -191,7 +191,7 @@ class RunResult(History):
 
         return to_study(self, storage, study_name, yes_or_no("pruned", pruned))
 
-    def importance(self) -> dict[str, float]:
+    def hyperparameter_importance(self) -> dict[str, float]:
         """Return the importance of each hyperparameter for the rank of a candidate.
 
         This is the permutation importance of a random forest (Breiman, Machine Learning 45, 2001), computed by
@@ -215,7 +215,7 @@ class RunResult(History):
         return importance_of(self).shares
 
     def plot_importance(self) -> "Chart":
-        """Draw the shares of `importance`, the largest on top."""
+        """Draw the shares of `hyperparameter_importance`, the largest on top."""
         from ash.report.hyperparameters import importance_chart
 
         return importance_chart(self._facts())

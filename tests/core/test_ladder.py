@@ -284,9 +284,9 @@ def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candid
 
 def test_jobs_are_values():
     ladder = Ladder(2)
-    job = ladder.next()
+    job = ladder.ask()
     assert job == Job(candidate=0, rung=0, epochs=1)
-    ladder.report(pickle.loads(pickle.dumps(job)), 0.5)
+    ladder.tell(pickle.loads(pickle.dumps(job)), 0.5)
     assert ladder.rungs[0]["finished"] == 1
     assert repr(ladder) == "<ash.Ladder finished 1/2>"
 
@@ -328,33 +328,33 @@ def test_errors_are_whole_sentences(arguments, sentence):
 @pytest.mark.parametrize(
     ("job", "sentence"),
     [
-        (Job(1, 0, 1), "reported before, or is not one of its jobs"),
+        (Job(1, 0, 1), "told before, or is not one of its jobs"),
         *((job, "is not running in this ladder") for job in (Job(3, 0, 1), Job(0, 1, 1), Job(0, 0, 7), Job(-1, 0, 1))),
-        *((job, r"job must be a Job that Ladder\.next\(\) returned, got") for job in (None, 0, (0, 0, 1))),
+        *((job, r"job must be a Job that Ladder\.ask\(\) returned, got") for job in (None, 0, (0, 0, 1))),
     ],
 )
 def test_only_a_running_job_of_the_ladder_can_be_reported(job, sentence):
     ladder = Ladder(4)
-    jobs = [ladder.next() for _ in range(2)]
-    ladder.report(jobs[1], 1.0)
+    jobs = [ladder.ask() for _ in range(2)]
+    ladder.tell(jobs[1], 1.0)
     with pytest.raises(SettingError, match=sentence):
-        ladder.report(job, 1.0)
+        ladder.tell(job, 1.0)
 
 
 @pytest.mark.parametrize("value", [None, "0.5", True, [0.5], 1j])
 @pytest.mark.parametrize("name", ["score", "loss"])
 def test_a_result_that_is_not_a_number_leaves_the_job_running(name, value):
     ladder = Ladder(4)
-    job = ladder.next()
+    job = ladder.ask()
     with pytest.raises(SettingError, match=f"{name} must be a number, .* got "):
-        ladder.report(job, **{"score": 1.0, name: value})
-    ladder.report(job, 1.0)
+        ladder.tell(job, **{"score": 1.0, name: value})
+    ladder.tell(job, 1.0)
 
 
 def test_scores_of_other_numeric_types():
     ladder = Ladder(4)
     for score in (1, np.float32(0.5), np.int64(2), 10**400):
-        ladder.report(ladder.next(), score)
+        ladder.tell(ladder.ask(), score)
     assert ladder.rungs[0] == {"places": 4, "epochs": 1, "running": 0, "finished": 3, "promoted": 1, "diverged": 1}
 
 
@@ -365,9 +365,9 @@ def test_threads_may_share_a_ladder():
     def work(seed):
         draw = random.Random(seed)
         while not ladder.finished:
-            job = ladder.next()
+            job = ladder.ask()
             if job is not None:
-                ladder.report(job, draw.random())
+                ladder.tell(job, draw.random())
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:
@@ -383,10 +383,10 @@ def test_checkpoints_of_the_retired_can_be_deleted():
     draw = random.Random(5)
     checkpoints = {}
     most = 0
-    while (job := ladder.next()) is not None:
+    while (job := ladder.ask()) is not None:
         assert (job.candidate in checkpoints) == (job.rung > 0)
         checkpoints[job.candidate] = job.rung
-        ladder.report(job, draw.random())
+        ladder.tell(job, draw.random())
         for candidate in ladder.take_retired():
             del checkpoints[candidate]
         most = max(most, len(checkpoints))
@@ -396,8 +396,8 @@ def test_checkpoints_of_the_retired_can_be_deleted():
 
 def test_ends_at_the_stop_score_while_a_job_runs():
     ladder = Ladder(8, stop_score=np.float32(0.5))
-    first, second = ladder.next(), ladder.next()
-    ladder.report(first, 0.5)
-    assert (ladder.ending, ladder.finished, ladder.next()) == ("stop_score", True, None)
-    ladder.report(second, 0.7)
+    first, second = ladder.ask(), ladder.ask()
+    ladder.tell(first, 0.5)
+    assert (ladder.ending, ladder.finished, ladder.ask()) == ("stop_score", True, None)
+    ladder.tell(second, 0.7)
     assert ladder.rungs[0]["finished"] == 2

@@ -328,9 +328,9 @@ def test_f49_the_error_after_complete_divergence_lists_the_reasons() -> None:
 def test_f50_equal_scores_are_promoted_by_candidate_number() -> None:
     ladder = ash.Ladder(16, algorithm="sh")
     order = []
-    while (job := ladder.next()) is not None:
+    while (job := ladder.ask()) is not None:
         order.append((job.rung, job.candidate))
-        ladder.report(job, 0.5, 1.0)
+        ladder.tell(job, 0.5, 1.0)
     assert order == [(rung, candidate) for rung in range(4) for candidate in range(16 >> rung)]
 
 

@@ -229,11 +229,11 @@ def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
     ladder, retired, started = ash.Ladder(len(result.params)), set[int](), set[int]()
     best: Any = None
     for job in result.jobs:
-        asked = ladder.next()
+        asked = ladder.ask()
         assert asked is not None and (asked.candidate, asked.rung) == (job.candidate, job.rung)
         started.add(job.candidate)
         yield (started - retired) | ({job.candidate} if best is None else {best.candidate})
-        ladder.report(asked, job.score, -job.score)
+        ladder.tell(asked, job.score, -job.score)
         best = job if best is None or (job.rung, job.score) > (best.rung, best.score) else best
         retired |= set(ladder.take_retired())
 

@@ -52,7 +52,7 @@ def test_pictures_and_importance_are_available(result: ash.FunctionResult, tmp_p
     for draw in (result.plot, result.plot_ladder, result.plot_timeline, result.plot_parallel, result.plot_importance):
         assert "<svg" in draw().svg()
     assert "<svg" in result.plot_parameter("x").svg() and "<svg" in result.plot_scaling([1, 2]).svg()
-    shares = result.importance()
+    shares = result.hyperparameter_importance()
     assert set(shares) == {"x", "depth", "kind"} and math.isclose(sum(shares.values()), 1.0)
     assert max(shares, key=shares.__getitem__) == "depth"
     result.trace(tmp_path / "run.json")

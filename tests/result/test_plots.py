@@ -88,7 +88,7 @@ def test_runs_with_one_job_are_drawn():
     for method in CHARTS:
         drawn(getattr(smallest, method)())
     drawn(smallest.plot_parameter("learning_rate"))
-    assert all(map(math.isnan, smallest.importance().values()))
+    assert all(map(math.isnan, smallest.hyperparameter_importance().values()))
     assert smallest.plot_importance().caption.startswith("Importance cannot be computed from 1 candidate")
 
 
@@ -231,15 +231,15 @@ def test_hyperparameters_that_determine_the_score_are_important_and_noise_is_not
     drawn = zip(random.uniform(0, 1, 300), random.normal(size=300), random.integers(0, 2, 300), strict=True)
     params = [{"rate": float(rate), "noise": float(noise), "kind": str(kind), "same": 1} for rate, noise, kind in drawn]
     score = [(2 * one["rate"] + (one["kind"] == "1")) / 3 for one in params]
-    found = changed(make_result(), params, score).importance()
+    found = changed(make_result(), params, score).hyperparameter_importance()
     assert math.isnan(found["same"]) and found["rate"] > found["kind"] > 0.1 and found["noise"] < 0.01
     assert sum(found[name] for name in ("rate", "noise", "kind")) == pytest.approx(1)
     nothing = changed(make_result(), params, random.normal(size=300))
     assert importance_of(nothing).explained < 0.1
-    unknown = changed(make_result(), params[:10], score[:10]).importance()
+    unknown = changed(make_result(), params[:10], score[:10]).hyperparameter_importance()
     assert unknown.keys() == found.keys() and all(map(math.isnan, unknown.values()))
-    assert all(map(math.isnan, changed(make_result(), params, [0.5] * 300).importance().values()))
-    assert changed(make_result(), [{}] * 30, np.arange(30.0)).importance() == {}
+    assert all(map(math.isnan, changed(make_result(), params, [0.5] * 300).hyperparameter_importance().values()))
+    assert changed(make_result(), [{}] * 30, np.arange(30.0)).hyperparameter_importance() == {}
 
 
 def test_the_presence_of_a_hyperparameter_counts_for_the_one_that_decides_it():
@@ -249,13 +249,13 @@ def test_the_presence_of_a_hyperparameter_counts_for_the_one_that_decides_it():
         for row in range(200)
     ]
     score = [(one["optimizer"] == "adam") + 0.01 * random.normal() for one in params]
-    found = changed(make_result(), params, score).importance()
+    found = changed(make_result(), params, score).hyperparameter_importance()
     assert found["optimizer"] > 0.95 > 0.05 > found["momentum"]
 
 
 def test_importance_is_the_same_for_the_same_jobs(wine):
-    assert pickle.loads(pickle.dumps(wine)).importance() == wine.importance()
-    assert set(wine.importance()) == {"hidden", "optimizer", "learning_rate", "momentum"}
+    assert pickle.loads(pickle.dumps(wine)).hyperparameter_importance() == wine.hyperparameter_importance()
+    assert set(wine.hyperparameter_importance()) == {"hidden", "optimizer", "learning_rate", "momentum"}
 
 
 def test_confusion_and_calibration_match_the_winner(wine):
@@ -363,7 +363,7 @@ def test_candidates_without_a_hyperparameter_are_counted(wine):
 def test_the_chart_of_importance_matches_the_numbers():
     params = [{"rate": row / 64, "width": (row * 7 % 5,), "same": 1} for row in range(64)]
     result = changed(make_result(), params, [one["rate"] + one["width"][0] / 9 for one in params])
-    chart, found = result.plot_importance(), result.importance()
+    chart, found = result.plot_importance(), result.hyperparameter_importance()
     widths = [float(one.attrib["width"]) for one in drawn(chart).iter(f"{SVG}rect") if one.get("class") == "bar"]
     assert widths == sorted(widths, reverse=True) and "explains" in chart.caption
     assert widths[1] / widths[0] == pytest.approx(

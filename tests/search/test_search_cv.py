@@ -372,7 +372,7 @@ def test_arguments_of_the_run_are_passed_on() -> None:
     )
     assert ours.result_.params[0] == first[0] and ours.result_.ended == "max_total_epochs" and told == [ours.result_]
     assert ours.result_.schedule == "greedy" and ours.result_.options.algorithm == "sh"
-    assert fitted(stop_score=0.0).result_.ended == "stop_score" and ours.result_.importance()
+    assert fitted(stop_score=0.0).result_.ended == "stop_score" and ours.result_.hyperparameter_importance()
 
 
 # Weights, groups and other metadata, with and without routing

@@ -137,7 +137,7 @@ def test_samplers_and_studies_receive_the_ranges() -> None:
 
 def test_plots_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
     result = tuned(candidates=40)
-    assert set(result.importance()) == set(SPACE)
+    assert set(result.hyperparameter_importance()) == set(SPACE)
     result.report(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 2_000_000
     assert ", log;" in result.plot_parameter("k").description and ", linear;" in result.plot_parameter("n").description

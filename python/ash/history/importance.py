@@ -62,7 +62,7 @@ class Importance:
 
 
 def importance_of(result: "History") -> Importance:
-    """Return the importance of the hyperparameters of a run; see `Result.importance`."""
+    """Return the importance of the hyperparameters of a run; see `Result.hyperparameter_importance`."""
     names = list(dict.fromkeys(name for params in result.params for name in params))
     ranks = standing_of(result.columns, len(result.params)).rank
     rows = np.flatnonzero(~np.isnan(ranks))
