@@ -27,6 +27,7 @@ from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
 from ash.data.dates import (
     DAY,
+    OWN,
     TOO_DISTANT,
     DateSpelling,
     clocks_of_objects,
@@ -35,9 +36,11 @@ from ash.data.dates import (
     days_of_datetimes,
     days_of_objects,
     is_date_type,
+    zone_named,
+    zone_of_objects,
+    zone_of_offsets,
 )
 from ash.data.spelling import Spelling, is_gap, number_text, plain_text
-from ash.data.time_zone import OWN, zone_named, zone_of_objects, zone_of_offsets
 from ash.errors import DataError
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.data.arrays import Matrix
 from ash.data.columns import blocks
+from ash.data.dates import OwnOffsets
 from ash.data.frames import Frame
 from ash.data.group_split import numbered
 from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
-from ash.data.time_zone import OwnOffsets
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 

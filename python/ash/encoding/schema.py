@@ -18,10 +18,18 @@ from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import CellColumn, Column, DateColumn, Kind, blocks
-from ash.data.dates import DateSpelling, date_spelling_from_json
+from ash.data.dates import (
+    ANY_ZONE,
+    OWN,
+    DateSpelling,
+    OwnOffsets,
+    TimeZone,
+    date_spelling_from_json,
+    zone_from_json,
+    zone_named,
+)
 from ash.data.frames import Frame, at_most, checked_numbers, natural_kinds
 from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
-from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, TimeZone, zone_from_json, zone_named
 from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
 from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ash._utils.display import format_table, html_table, printable
 from ash._utils.user_warnings import warn_user
 from ash.data.columns import Column, blocks
+from ash.data.dates import ANY_ZONE
 from ash.data.frames import Frame, at_most
 from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
-from ash.data.time_zone import ANY_ZONE
 from ash.encoding.encoding import Encoding, codes_of, is_many_level
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, ColumnSchema, Schema
 
