@@ -30,6 +30,8 @@ from ash.data.dates import (
     OWN,
     TOO_DISTANT,
     DateSpelling,
+    OwnOffsets,
+    TimeZone,
     clocks_of_objects,
     date_text,
     days_of,
@@ -263,6 +265,19 @@ class DateColumn(Column):
         if self.zone == OWN and self._read_clock is not None:
             return self._read_clock(self._at(rows))
         return zone_named(self.zone).local(self.numbers(rows)) if self.zone else self.numbers(rows)
+
+    def offsets(self) -> tuple[int, int]:
+        """Return the smallest and the largest offset from UTC, in seconds; 0 without dates."""
+        offsets = np.rint((self.clock(slice(None)) - self.numbers(slice(None))) * 86_400)
+        known = offsets[~np.isnan(offsets)]
+        return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+    @property
+    def full_zone(self) -> TimeZone | OwnOffsets | None:
+        """The time zone with its table of offsets, or with their range if each time has its own; None for no zone."""
+        if self.zone == OWN:
+            return OwnOffsets(*self.offsets())
+        return None if self.zone is None else zone_named(self.zone)
 
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows in ISO 8601, None where missing."""

@@ -163,6 +163,14 @@ class Frame:
         with np.errstate(over="ignore", invalid="ignore"):
             return np.array(self.matrix_rows(slice(None)), np.float64)
 
+    def numbers_at(self, rows: Order, places: Sequence[int]) -> NDArray[np.float64]:
+        """Return the cells of some rows of numeric columns as a new array [places, rows], NaN where missing."""
+        order = self.numbers_of(rows)
+        if self.matrix is None:
+            return np.stack([self.columns[place].with_order(order).numbers(slice(None)) for place in places])
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(self.matrix[order[:, None], np.array(places)]).T.astype(np.float64)
+
 
 def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -> Frame:
     """Return a table as a frame.
@@ -261,13 +269,6 @@ def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
     return matrix if np.may_share_memory(matrix, arrays[0]) else None
 
 
-def natural_kinds(frame: Frame) -> list[Kind]:
-    """Return, for each column, the kind (number, category or date) that its values look like."""
-    if frame.matrix is not None:
-        return ["number"] * len(frame.columns)
-    return [column.natural for column in frame.columns]
-
-
 def checked_numbers(
     frame: Frame,
     kinds: Sequence[Kind] | None = None,
@@ -304,7 +305,9 @@ def checked_numbers(
     UserWarning
         Infinite numbers become missing cells, or there are integers beyond 2**53, which float64 rounds.
     """
-    kinds = kinds or natural_kinds(frame)
+    if kinds is None and frame.matrix is not None:
+        kinds = ["number"] * len(frame.columns)
+    kinds = kinds or [column.natural for column in frame.columns]
     places = [place for place, kind in enumerate(kinds) if kind != "category"]
     gaps, worst = _scan(frame, places)
     if infinite == "missing" and np.isinf(worst).any():

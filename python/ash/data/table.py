@@ -12,8 +12,8 @@ is reserved for training, and all other rows are shuffled regardless of class. I
 validation row.
 
 If rows have groups, whole groups are drawn instead (group_split.py). There are three kinds of groups: those that the
-user gives, equal rows that chance does not explain (ash/encoding/repeated_rows.py), and the copies of a row that stand
-for its weight (ash/encoding/canonical_order.py).
+user gives, equal rows that chance does not explain (ash/encoding/equal_rows.py), and the copies of a row that stand
+for its weight (ash/encoding/equal_rows.py).
 """
 
 from collections.abc import Sequence

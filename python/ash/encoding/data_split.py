@@ -44,12 +44,10 @@ from ash.data.table import (
     warn_of_sole_rows,
 )
 from ash.data.targets import positive_class, read_targets
-from ash.encoding.canonical_order import sort_rows
 from ash.encoding.encoding import Encoding
-from ash.encoding.neighbors import may_have_neighbors, with_neighbors
-from ash.encoding.repeated_rows import copied_rows
-from ash.encoding.schema import Schema, learn_schema
-from ash.encoding.spiked_numbers import with_recurring
+from ash.encoding.equal_rows import copied_rows, sort_rows
+from ash.encoding.neighbors import with_neighbors
+from ash.encoding.schema import Schema, learn_schema, with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError, SettingError
 from ash.metrics import NEED_ALL_CLASSES
@@ -207,7 +205,7 @@ def read_table(
     Parameters
     ----------
     sort : bool
-        Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
+        Whether rows are brought into canonical order and repeated by their weights; see equal_rows.py.
     groups : array-like [rows], optional
         As for `read_groups`.
     """
@@ -230,8 +228,8 @@ def read_table(
         weights = _times(table.weights, factors[table.y[:, 0].astype(np.int64)])
         table = replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
     schema = with_recurring(schema, table.frame)
-    if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
+    if not weighted:
+        schema = with_neighbors(schema, table)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -390,20 +388,12 @@ def _learn_encoding(
 
     A row that `cv` repeats becomes one row of higher weight. Otherwise its copies would see its target.
     """
-    weights, times = table.weights, np.bincount(training, minlength=table.rows)
+    times = np.bincount(training, minlength=table.rows)
     if times.max() > 1:
-        training, weights = np.flatnonzero(times), _times(weights, np.maximum(times, 1).astype(np.float64))
+        repeated = np.maximum(times, 1).astype(np.float64)
+        training, table = np.flatnonzero(times), replace(table, weights=_times(table.weights, repeated))
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
-    return learn_encoding(
-        schema,
-        table.frame,
-        targets=table.y,
-        classes=table.classes,
-        training=order,
-        weights=weights,
-        validation=validation,
-        groups=table.groups,
-    )
+    return learn_encoding(table, schema, order, validation)
 
 
 def has_folds(table: Table, options: Options, needs_all_classes: bool) -> bool:

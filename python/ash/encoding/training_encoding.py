@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash.data.frames import Frame
-from ash.encoding.encoding import Block, Encoding, is_many_level
+from ash.data.table import Table
+from ash.encoding.encoding import Block, Encoding
 from ash.encoding.neighbors import Neighbors, extended, learn_neighbors
 from ash.encoding.schema import Schema
-from ash.encoding.target_statistics import choose_targets, crossfit_statistics, prepare_targets, total_statistics
+from ash.encoding.target_statistics import level_statistics, prepare_targets
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,9 +43,7 @@ class TrainingEncoding(Encoding):
     @cached_property
     def predicting(self) -> Encoding:
         """The encoding for prediction, shared by all trained networks; it has no reference to the training frame."""
-        return Encoding(
-            self.schema, self.statistics, self.targets, self.neighbors if self.known is None else self.known
-        )
+        return Encoding(self.schema, self.statistics, self.targets, self.known or self.neighbors)
 
     def fitting_block(self, rows: slice) -> Block:
         """Return the features of a block of rows for training: array [rows, features], new and C-ordered.
@@ -62,53 +61,36 @@ class TrainingEncoding(Encoding):
 
 
 def learn_encoding(
-    schema: Schema,
-    frame: Frame,
-    *,
-    targets: NDArray[np.float64],
-    classes: int,
-    training: NDArray[np.int64],
-    weights: NDArray[np.float64] | None = None,
-    validation: NDArray[np.int64] | None = None,
-    groups: NDArray[np.int64] | None = None,
+    table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64] | None = None
 ) -> TrainingEncoding:
     """Return the encoding of the table from which the schema was learned.
 
+    Rows of one of the table's groups never see each other's target in the statistics, and equal rows of one group are
+    not neighbors.
+
     Parameters
     ----------
-    targets : array [rows, outputs]
-        The targets; for classification, the class numbers are in the first column.
-    classes : int
-        Number of classes; 0 for regression.
     training : int64 array
         Row numbers without duplicates, in the order in which they are dealt out into parts for the target statistics.
         The order should be random.
-    weights : array [rows], optional
-        Row weights, at least 0; by default all 1.
     validation : int64 array, optional
         Rows of this table that become neighbors after training.
-    groups : int64 array [rows], optional
-        The group of each row; rows of one group never see each other's target in the statistics, and equal rows of one
-        group are not neighbors.
     """
-    many = [is_many_level(column) for column in schema.columns]
-    if not any(many) and not schema.neighbors:
-        nothing = (None,) * len(many)
-        return TrainingEncoding(schema, nothing, (), frame=frame, crossfit=nothing)
-    chosen = choose_targets(targets, classes, training, weights)
-    prepared = prepare_targets(targets, classes, chosen, training, weights, groups)
-    bare = Encoding(schema, (None,) * len(many), chosen)
-    tables: list[NDArray[np.float64] | None] = [None] * len(many)
+    many = [place for place, column in enumerate(schema.columns) if column.is_many_level]
+    tables: list[NDArray[np.float64] | None] = [None] * len(schema.columns)
     crossfit = tables.copy()
-    for place in np.flatnonzero(many).tolist():
-        codes = bare.level_codes(frame, place)
-        table = total_statistics(prepared, codes, len(schema.columns[place].levels))
-        tables[place], crossfit[place] = table, crossfit_statistics(prepared, codes, table, place)
-    learned = TrainingEncoding(schema, tuple(tables), chosen, frame=frame, crossfit=tuple(crossfit))
+    bare = Encoding(schema, tuple(tables), ())
+    if not many and not schema.neighbors:
+        return TrainingEncoding(schema, bare.statistics, (), frame=table.frame, crossfit=bare.statistics)
+    targets = prepare_targets(table.y, table.classes, training, table.weights, table.groups)
+    for place in many:
+        codes = bare.level_codes(table.frame, place)
+        tables[place], crossfit[place] = level_statistics(targets, codes, len(schema.columns[place].levels), place)
+    learned = TrainingEncoding(schema, tuple(tables), targets.chosen, frame=table.frame, crossfit=tuple(crossfit))
     if not schema.neighbors:
         return learned
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
-    numbers = frame.all_numbers()
-    neighbors, near = learn_neighbors(numbers, prepared, groups)
-    known = extended(neighbors, numbers, prepare_targets(targets, classes, chosen, rows, weights))
+    numbers = table.frame.all_numbers()
+    neighbors, near = learn_neighbors(numbers, targets, table.groups)
+    known = extended(neighbors, numbers, prepare_targets(table.y, table.classes, rows, table.weights))
     return replace(learned, neighbors=neighbors, near=near, known=known)

@@ -4,8 +4,7 @@ from typing import Any
 
 from ash.data.frames import declared, read_frame, spelled_frame
 from ash.encoding.data_split import read_table
-from ash.encoding.schema import learn_schema
-from ash.encoding.spiked_numbers import with_recurring
+from ash.encoding.schema import learn_schema, with_recurring
 from ash.encoding.table_summary import TableSummary, frame_summary, summary_of
 from ash.options import read_options
 
