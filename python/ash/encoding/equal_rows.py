@@ -58,9 +58,8 @@ from ash.data.arrays import Matrix
 from ash.data.columns import blocks
 from ash.data.dates import OwnOffsets
 from ash.data.frames import Frame
-from ash.data.group_split import numbered
 from ash.data.sparse import SparseMatrix
-from ash.data.table import Table
+from ash.data.table import Table, numbered
 from ash.encoding.encoding import codes_of
 from ash.encoding.neighbors import with_neighbors
 from ash.encoding.schema import Schema

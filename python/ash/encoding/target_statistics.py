@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.group_split import numbered
+from ash.data.table import numbered
 
 MOST_STATISTICS = 16
 """The maximum number of statistics per column; they describe the first outputs or the most frequent classes."""
