@@ -16,10 +16,9 @@ import ash
 from ash.cli.cli import main
 from ash.data.frames import Frame, read_frame
 from ash.data.table import Table
-from ash.encoding.encoding import Encoding, encoding_from_parts, encoding_parts
+from ash.encoding.encoding import Encoding, TrainingEncoding, encoding_from_parts, encoding_parts
 from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, NEAREST, SOFT, with_neighbors
 from ash.encoding.schema import Schema, learn_schema, schema_from_json
-from ash.encoding.training_encoding import TrainingEncoding
 from config_help import split_once
 from data_help import learned_with
 

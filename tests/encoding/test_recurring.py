@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import ash
 from ash.data.frames import Frame, read_frame
+from ash.encoding.encoding import TrainingEncoding
 from ash.encoding.schema import (
     MOST_SPIKED,
     ONE_HOT_LEVELS,
@@ -18,7 +19,6 @@ from ash.encoding.schema import (
     schema_from_json,
     with_recurring,
 )
-from ash.encoding.training_encoding import TrainingEncoding
 from ash.errors import DataError
 from config_help import configured
 from data_help import learned_with

@@ -12,9 +12,8 @@ from ash import _core
 from ash.data.frames import Frame, read_frame
 from ash.data.table import Table
 from ash.encoding.data_split import Fold, read_table, split_table
-from ash.encoding.encoding import Encoding
+from ash.encoding.encoding import Encoding, TrainingEncoding, learn_encoding
 from ash.encoding.schema import ColumnSchema, Schema, learn_schema
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.engine.core_data import prepare
 from ash.options import Options, read_options
 from config_help import configured

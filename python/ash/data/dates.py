@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import is_missing
-from ash.data.spelling import SAMPLE, Learned, Spelling, is_number_gap
+from ash.data.spelling import SAMPLE, Learned, Spelling, is_number_gap, nearly
 from ash.errors import DataError
 
 DAY = 86_400_000_000
@@ -162,14 +162,10 @@ def learn_dates(texts: Set[str]) -> Learned:
     """
     written = sorted(text for text in texts if not is_number_gap(text))
     sample = written[:: -(-len(written) // SAMPLE)] if written else []
-    read = {spelling: list(filter(spelling.reads, sample)) for spelling in map(DateSpelling, _ORDERS)}
-    most = max(map(len, read.values()), default=0)
-    if not most:
-        return Learned(None)
-    fitting = [each for each in read if len(read[each]) == len(sample) and all(map(each.reads, written))]
+    spellings = list(map(DateSpelling, _ORDERS))
+    fitting = [each for each in spellings if sample and all(map(each.reads, sample)) and all(map(each.reads, written))]
     if not fitting:
-        best = next(each for each in read if len(read[each]) == most)
-        return Learned(None, next(text for text in written if not best.reads(text)), share=most / len(sample))
+        return nearly(spellings, written, sample)
     is_open = any(fitting[0].number(text) != other.number(text) for other in fitting[1:] for text in sample)
     if is_open and all(re.match(r"\d+\.", text) for text in sample):  # with points, as in 31.12.26, the day comes first
         return Learned(fitting[1], sample[0])

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.arrays import Matrix, as_array, is_missing, refuse_type
-from ash.data.frames import Frame, declared, read_frame, spelled_frame
+from ash.data.arrays import Matrix, as_array, is_missing
+from ash.data.frames import Frame, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
@@ -127,7 +127,7 @@ def read_training(
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), _checked(weights[kept])
         codes = None if codes is None else numbered(codes[kept])
-    frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
+    frame = spelled_frame(frame, categorical=categorical)
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     if codes is not None and count_groups(codes) == frame.rows:
@@ -155,7 +155,6 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
             f"sample_weight must be one number per row, got {sample_weight!r}; weights of classes are "
             f"class_weight={sample_weight!r} of ASHClassifier"
         )
-    refuse_type(sample_weight, "sample_weight")
     array = as_array(sample_weight, "sample_weight")
     if array.ndim > 1:
         raise DataError(f"Sample weights must be 1D array or scalar, not of shape {array.shape}: pass one per row of X")
@@ -192,7 +191,6 @@ def read_groups(groups: Any, rows: int) -> Codes | None:
     """
     if groups is None:
         return None
-    refuse_type(groups, "groups")
     array = as_array(groups, "groups")
     if array.shape != (rows,):
         raise DataError(f"groups has the shape {array.shape}, but X has {rows} rows: pass one group per row of X")

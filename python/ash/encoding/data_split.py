@@ -33,11 +33,10 @@ from ash.data.frames import Frame, read_frame
 from ash.data.row_split import drawn_folds, given_folds, most_folds, split
 from ash.data.table import Table, of_mean_one, read_training, read_weights, weigh_classes, weighted
 from ash.data.targets import positive_class, read_targets
-from ash.encoding.encoding import Encoding
+from ash.encoding.encoding import Encoding, TrainingEncoding, learn_encoding
 from ash.encoding.equal_rows import copied_rows, sort_rows
 from ash.encoding.neighbors import with_neighbors
 from ash.encoding.schema import Schema, learn_schema, with_recurring
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError, SettingError
 from ash.metrics import NEED_ALL_CLASSES
 from ash.options import Options
@@ -277,16 +276,28 @@ def split_table(
         if table.groups is not None:
             count = min(count, most_folds(table))
         cv = count if count > 1 else None
-    if cv is None and isinstance(validation, tuple):
+    if cv is not None:
+        found = _cross_validated(table, schema, options, cv, given)
+    elif isinstance(validation, tuple):
         if given.get("groups") is not None:
             raise SettingError(
                 "groups have no effect with validation=(X, y), since no row of it is in the table to train on: leave "
                 "groups out, or pass all rows in one table"
             )
-        return _check_folds(Split((_beside(table, schema, validation, options),)), options)
-    if cv is None:
+        found = Split((_beside(table, schema, validation, options),))
+    else:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
-        return _check_folds(Split((_fold(table, schema, *rows, options.seed),)), options)
+        found = Split((_fold(table, schema, *rows, options.seed),))
+    for place, fold in enumerate(found.folds):
+        if options.loss == "poisson" and not fold.y[fold.training].any():
+            where = f"the training part of fold {place}" if len(found.folds) > 1 else "the training part"
+            raise DataError(
+                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: choose another loss"
+            )
+    return found
+
+
+def _cross_validated(table: Table, schema: Schema, options: Options, cv: Any, given: dict[str, Any]) -> Split:
     if is_integer(cv):
         pairs = drawn_folds(table, cv, options.seed, counts=options.loss == "poisson")
     else:
@@ -295,7 +306,7 @@ def split_table(
     check_memory(copies * table.rows, len(schema.columns), "X", None if stored is None else copies * stored)
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
     everything = np.arange(table.rows, dtype=np.int64)
-    return _check_folds(Split(folds, _fold(table, schema, everything, everything[:1], options.seed)), options)
+    return Split(folds, _fold(table, schema, everything, everything[:1], options.seed))
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
@@ -342,17 +353,6 @@ def check_counts(y: Matrix, name: str, frame: Frame) -> None:
             f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}: choose "
             "another loss"
         )
-
-
-def _check_folds(split: Split, options: Options) -> Split:
-    """Return the split; raise DataError if a fold trains on counts that are all 0."""
-    for place, fold in enumerate(split.folds):
-        if options.loss == "poisson" and not fold.y[fold.training].any():
-            where = f"the training part of fold {place}" if len(split.folds) > 1 else "the training part"
-            raise DataError(
-                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: choose another loss"
-            )
-    return split
 
 
 def _learn_encoding(

@@ -54,11 +54,10 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
-from ash.data.arrays import Matrix
+from ash.data.arrays import Matrix, SparseMatrix
 from ash.data.columns import blocks
 from ash.data.dates import OwnOffsets
 from ash.data.frames import Frame
-from ash.data.sparse import SparseMatrix
 from ash.data.table import Table, numbered
 from ash.encoding.encoding import codes_of
 from ash.encoding.neighbors import with_neighbors

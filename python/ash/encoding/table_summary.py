@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from ash._utils.display import format_table, html_table, printable
 from ash._utils.user_warnings import warn_user
+from ash.data.arrays import SparseMatrix
 from ash.data.columns import Column, blocks
 from ash.data.dates import ANY_ZONE
 from ash.data.frames import Frame, at_most
-from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
 from ash.encoding.encoding import Encoding, codes_of
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, SEEN_ROWS, ColumnSchema, Schema
