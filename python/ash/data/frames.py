@@ -388,7 +388,8 @@ def spelled_frame(
             columns[place] = column.spelled(learned.spelling, name)
             if learned.example and decimal is None:
                 fact = _OPEN if learned.is_open else _READ
-                meaning = _meaning(learned.spelling.number(learned.example), learned.spelling.kind)
+                number, is_date = learned.spelling.number(learned.example), learned.spelling.kind == "date"
+                meaning = "missing" if number != number else date_text(number) if is_date else f"{number:.12g}"
                 about = f"{column.label}: {learned.example!r} is {meaning}"
                 said.setdefault(fact.format(learned.spelling.kind), []).append(about)
         elif learned.share >= NEARLY:
@@ -409,12 +410,6 @@ _CODES = "text with leading zeros that is read as numbers: if it is a code, decl
 _PLAIN = NumberSpelling(".")
 _LEADING_ZERO = re.compile(r"0\d{1,99}")  # no code is longer; int() refuses text of more than 4,300 digits
 _ODD = "columns of numbers or dates with other text: they are categories; to change that, make such cells missing"
-
-
-def _meaning(number: float, kind: Kind) -> str:
-    if number != number:
-        return "missing"
-    return f"{number:.12g}" if kind == "number" else date_text(number)
 
 
 def _declared(frame: Frame, categorical: Sequence[str | int | bool], name: str) -> Frame:

@@ -1,8 +1,7 @@
 """Encodes the columns of a table as features of the network: numbers, zeros and ones, and statistics.
 
     number                             its value, NaN if missing; an indicator of missing cells, if training had any;
-                                       target statistics and log count, if its values are also levels
-                                       (schema.py)
+                                       target statistics and log count, if its values are also levels (schema.py)
     date                               its days since 1970-01-01; an indicator of missing cells, if training had any;
                                        its parts, such as the month (date_parts.py)
     category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
