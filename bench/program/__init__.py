@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ash import _core
-from ash.data.table import split_rows
+from ash.data.row_split import split_rows
 from ash.space.hyperparameters import to_settings
 from bench.arguments import Parser, folder
 from bench.core import run_core

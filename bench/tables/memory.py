@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.data.table import split_rows
+from ash.data.row_split import split_rows
 from ash.space.hyperparameters import to_settings
 from bench.machine import ROOT
 from bench.processes import build, call

@@ -11,7 +11,8 @@ from sklearn import datasets
 
 import ash
 from ash.cli.cli import main
-from ash.data.table import read_training, split
+from ash.data.row_split import split
+from ash.data.table import read_training
 from fault_help import refused
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

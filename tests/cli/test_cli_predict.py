@@ -290,7 +290,7 @@ def test_show_escapes_control_characters(tmp_path, capsys):
 @pytest.mark.filterwarnings("always:left out")
 def test_a_column_filled_only_in_the_test_part_is_left_out(tmp_path, capsys):
     rows = make_rows(40)
-    _, test = ash.data.table.split(
+    _, test = ash.data.row_split.split(
         ash.data.table.read_training(np.zeros((40, 1)), [row["target"] for row in rows]), 0.2, 0
     )
     rows = [row | {"note": "rare" if place == test[0] else ""} for place, row in enumerate(rows)]

@@ -14,10 +14,10 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 
 import ash
 from ash.cli.cli import main
-from ash.data.group_split import grouped_folds, grouped_split
+from ash.data.row_split import grouped_folds, grouped_split
 from ash.data.table import read_training
 from ash.encoding.data_split import Split, read_table, split_table
-from ash.encoding.repeated_rows import copied_rows
+from ash.encoding.equal_rows import copied_rows
 from ash.encoding.schema import learn_schema
 from data_help import options
 from fault_help import small_space

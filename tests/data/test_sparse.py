@@ -11,9 +11,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 
 import ash
-from ash.data.arrays import check_memory
+from ash.data.arrays import SparseMatrix, check_memory
 from ash.data.frames import checked_numbers, read_frame
-from ash.data.sparse import SparseMatrix
 from ash.engine.core_data import prepare
 from ash.errors import DataError, SettingError
 from data_help import parts_from

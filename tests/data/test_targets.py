@@ -8,7 +8,8 @@ import pandas
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from ash.data.table import Table, read_training, split
+from ash.data.row_split import split
+from ash.data.table import Table, read_training
 from ash.data.targets import read_targets
 from ash.errors import DataError, SettingError
 from data_help import values

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 import ash
+from ash.data.dates import ANY_ZONE, OWN, OwnOffsets, zone_from_json, zone_named
 from ash.data.files import read_file
 from ash.data.frames import Frame, read_frame, spelled_frame
-from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, zone_from_json, zone_named
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema, learn_schema, schema_from_json
 from ash.errors import DataError, SettingError
@@ -180,7 +180,7 @@ def test_a_zone_is_stored_with_the_model_and_needs_no_database(tmp_path: Path, m
     def none(key: str) -> zoneinfo.ZoneInfo:
         raise zoneinfo.ZoneInfoNotFoundError(key)
 
-    monkeypatch.setattr("ash.data.time_zone.zoneinfo.ZoneInfo", none)
+    monkeypatch.setattr("ash.data.dates.zoneinfo.ZoneInfo", none)
     loaded = ash.load(tmp_path / "m.safetensors")
     assert np.array_equal(loaded.predict(NEW_YORK.to_frame("t")), model.predict(NEW_YORK.to_frame("t")))
     with pytest.raises(DataError, match="'America/New_York' is not known on this machine: install the package tzdata"):

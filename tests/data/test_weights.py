@@ -9,7 +9,8 @@ import pytest
 from sklearn import metrics
 
 import ash
-from ash.data.table import read_training, read_weights, split
+from ash.data.row_split import split
+from ash.data.table import read_training, read_weights
 from ash.errors import DataError
 from data_help import mixed_columns, mixed_target, parts_from
 from fault_help import quick, small_space, table, targets

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from ash.data.frames import Frame, read_frame
 from ash.encoding.data_split import read_table, split_table
-from ash.encoding.encoding import Encoding
+from ash.encoding.encoding import Encoding, encoding_from_parts, encoding_parts
 from ash.encoding.schema import ONE_HOT_LEVELS, learn_schema
-from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.target_statistics import MASKED, MOST_STATISTICS
-from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from data_help import ROWS, cities, learned, mixed, options
+from data_help import ROWS, cities, learned, learned_with, mixed, options
 
 pytestmark = pytest.mark.core
 
@@ -96,15 +94,6 @@ def test_up_to_32_levels_are_one_hot_encoded() -> None:
     assert np.array_equal(few.fitting_block(slice(0, ONE_HOT_LEVELS)), np.eye(ONE_HOT_LEVELS))
     assert many.names == ("x0: target mean", "x0: log count")
     assert many.scaled.all()
-
-
-def test_put_values_writes_numbers_and_level_numbers() -> None:
-    frame = mixed([[1.5, "red", 1], [NAN, "blue", 2], [2.0, None, 3]])
-    encoding, values = learned(frame), np.full((2, 5), 7.0)
-    encoding.put_values(frame, slice(1, 3), values)
-    assert np.array_equal(values, [[NAN, 0, 2, 7, 7], [2, 2, 3, 7, 7]], equal_nan=True)
-    encoding.put_values(mixed([["3", "green", None]]), slice(0, 1), values[:1])
-    assert np.array_equal(values[0], [3, 3, NAN, 7, 7], equal_nan=True)
 
 
 def test_taken_rows_are_encoded_like_a_table_of_these_rows() -> None:
@@ -314,7 +303,7 @@ def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> Non
     cells, y = [*cities(), "rare"], np.random.default_rng(6).normal(size=(ROWS + 1, 1))
     frame = mixed([[cell] for cell in cells])
     few = learn_schema(frame, missing="indicator", most_levels=40)[1]
-    fitted = learn_encoding(few, frame, targets=y, classes=0, training=np.arange(ROWS + 1))
+    fitted = learned_with(few, frame, y)
     kept = set(few.columns[0].levels)
     assert len(kept) == 40
     unknown = [row for row, cell in enumerate(cells) if cell is not None and cell not in kept]

@@ -14,13 +14,13 @@ from sklearn.base import clone
 
 import ash
 from ash.cli.cli import main
-from ash.data.frames import read_frame
-from ash.encoding.encoding import Encoding
-from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, MOST_CELLS, NEAREST, SOFT, may_have_neighbors, with_neighbors
+from ash.data.frames import Frame, read_frame
+from ash.data.table import Table
+from ash.encoding.encoding import Encoding, TrainingEncoding, encoding_from_parts, encoding_parts
+from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, NEAREST, SOFT, with_neighbors
 from ash.encoding.schema import Schema, learn_schema, schema_from_json
-from ash.encoding.serialize import encoding_from_parts, encoding_parts
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from config_help import split_once
+from data_help import learned_with
 
 Doubles = NDArray[np.float64]
 ROWS = 600
@@ -41,14 +41,18 @@ def schema_of(x: Any, y: Any) -> Schema:
     """Return the schema that ash learns from a table."""
     frame = read_frame(x)
     schema = learn_schema(frame, missing="indicator")[1]
-    y = np.reshape(np.asarray(y, float), (len(y), -1))
-    return with_neighbors(schema, frame.all_numbers(), y)
+    return with_neighbors(schema, table_of(frame, y))
+
+
+def table_of(frame: Frame, y: Any, classes: int = 0) -> Table:
+    targets = np.reshape(np.asarray(y, float), (len(y), -1))
+    return Table(frame, targets, np.arange(classes) if classes else None, "classification" if classes else "regression")
 
 
 def learned(x: Any, y: Any, training: Any = None, **options: Any) -> TrainingEncoding:
     order = np.random.default_rng(1).permutation(len(x)) if training is None else training
     targets = np.reshape(np.asarray(y, float), (len(y), -1))
-    return learn_encoding(schema_of(x, y), read_frame(x), targets=targets, classes=0, training=order, **options)
+    return learned_with(schema_of(x, y), read_frame(x), targets, training=order, **options)
 
 
 NAN = float("nan")
@@ -87,13 +91,17 @@ def test_rows_with_equal_missing_cells_are_equal() -> None:
     assert schema_of(holes, y).neighbors
 
 
-def test_only_numeric_regressions_of_limited_size_have_neighbors() -> None:
-    x, _ = recurring()
-    schema = learn_schema(read_frame(x), missing="indicator")[1]
-    assert may_have_neighbors(schema, MOST_CELLS // 3, 0) and not may_have_neighbors(schema, MOST_CELLS // 3 + 1, 0)
-    assert not may_have_neighbors(schema, ROWS, 2)
-    text = learn_schema(read_frame(np.array([["a", 1.0], ["b", 2.0]], object)), missing="indicator")[1]
-    assert not may_have_neighbors(text, ROWS, 0)
+def test_only_numeric_regressions_of_limited_size_have_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = recurring()
+    frame = read_frame(x)
+    schema = learn_schema(frame, missing="indicator")[1]
+    assert not with_neighbors(schema, table_of(frame, y, classes=2)).neighbors
+    mixed = read_frame(np.column_stack([x, np.full(ROWS, "a", object)]))
+    assert not with_neighbors(learn_schema(mixed, missing="indicator")[1], table_of(mixed, y)).neighbors
+    monkeypatch.setattr("ash.encoding.neighbors.MOST_CELLS", x.size)
+    assert schema_of(x, y).neighbors
+    monkeypatch.setattr("ash.encoding.neighbors.MOST_CELLS", x.size - 1)
+    assert not schema_of(x, y).neighbors
 
 
 def test_tables_with_weights_have_no_neighbors() -> None:

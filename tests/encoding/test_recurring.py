@@ -9,11 +9,19 @@ from numpy.typing import NDArray
 
 import ash
 from ash.data.frames import Frame, read_frame
-from ash.encoding.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
-from ash.encoding.spiked_numbers import MOST_COLUMNS, SEEN_ROWS, with_recurring
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
+from ash.encoding.encoding import TrainingEncoding
+from ash.encoding.schema import (
+    MOST_SPIKED,
+    ONE_HOT_LEVELS,
+    SEEN_ROWS,
+    Schema,
+    learn_schema,
+    schema_from_json,
+    with_recurring,
+)
 from ash.errors import DataError
 from config_help import configured
+from data_help import learned_with
 
 NAN = float("nan")
 ROWS = 1000
@@ -32,7 +40,7 @@ def learned_schema(frame: Frame) -> Schema:
 
 def encoded(frame: Frame, targets: NDArray[np.float64], schema: Schema | None = None) -> TrainingEncoding:
     order = np.random.default_rng(1).permutation(frame.rows)[: frame.rows * 4 // 5]
-    return learn_encoding(schema or learned_schema(frame), frame, targets=targets, classes=0, training=order)
+    return learned_with(schema or learned_schema(frame), frame, targets, training=order)
 
 
 def levels_of(values: Any) -> tuple[Any, ...]:
@@ -67,7 +75,7 @@ def test_other_number_columns_have_no_levels(what: str, values: Any) -> None:
 
 
 def test_a_table_with_too_many_such_columns_has_no_levels() -> None:
-    columns = np.stack([gains(seed=seed) for seed in range(MOST_COLUMNS + 1)], axis=1)
+    columns = np.stack([gains(seed=seed) for seed in range(MOST_SPIKED + 1)], axis=1)
     assert all(column.levels for column in learned_schema(read_frame(columns[:, 1:])).columns)
     assert not any(column.levels for column in learned_schema(read_frame(columns)).columns)
 

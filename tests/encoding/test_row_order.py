@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ash.data.frames import read_frame
 from ash.data.table import Table, read_training
-from ash.encoding import canonical_order
-from ash.encoding.canonical_order import MOST_COPIES, sort_rows
+from ash.encoding import equal_rows
+from ash.encoding.equal_rows import MOST_COPIES, sort_rows
 from ash.encoding.schema import learn_schema
 from data_help import mixed_columns, values
 
@@ -69,7 +70,7 @@ def test_blocks_of_any_size_give_the_same_order(cells: int, monkeypatch: pytest.
     columns = mixed_columns(100)
     x, y = np.array(list(zip(*columns.values(), strict=True)), object), np.arange(100.0)
     expected = rows_of(ordered(x, y))
-    monkeypatch.setattr(canonical_order, "_CELLS", cells)
+    monkeypatch.setattr(equal_rows, "_CELLS", cells)
     assert rows_of(ordered(x, y)) == expected
 
 
@@ -84,13 +85,24 @@ def test_missing_cells_are_equal_and_so_are_signed_zeros() -> None:
     assert ordered(other, Y).y.tolist() == ordered(X, Y).y.tolist()
 
 
+def test_values_are_numbers_and_level_numbers() -> None:
+    frame = read_frame(np.array([[1.5, "red", 1], [NAN, "blue", 2], [2.0, None, 3]], object))
+    schema = learn_schema(frame, missing="indicator")[1]
+    ((_, values),) = equal_rows.value_blocks(frame, schema, 2)
+    assert values.shape == (3, 5)
+    assert np.array_equal(values[:, :3], [[1.5, 1, 1], [NAN, 0, 2], [2, 2, 3]], equal_nan=True)
+    other = read_frame(np.array([["3", "green", None]], object))
+    ((_, values),) = equal_rows.value_blocks(other, schema)
+    assert np.array_equal(values, [[3, 3, NAN]], equal_nan=True)
+
+
 def hashes_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     read = table(x, y)
-    return canonical_order.row_hashes(read.frame, learn_schema(read.frame, missing="indicator")[1], read.y)
+    return equal_rows.row_hashes(read.frame, learn_schema(read.frame, missing="indicator")[1], read.y)
 
 
 def test_rows_with_equal_hashes_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical_order, "row_hashes", lambda frame, schema, y: np.zeros(frame.rows, np.uint64))
+    monkeypatch.setattr(equal_rows, "row_hashes", lambda frame, schema, y: np.zeros(frame.rows, np.uint64))
     assert ordered(X, Y).y[:, 0].tolist() == Y.tolist()
     weights = [3, 1.5, 3, 1, 1, 2, 1, 3]
     assert ordered(X, Y, weights).y[:, 0].tolist() == [3, 3, 5, 1, 4, 0.5, 2, 6]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import ash
-from ash.encoding.table_summary import SEEN_ROWS, model_summary
+from ash.encoding.schema import SEEN_ROWS
+from ash.encoding.table_summary import model_summary
 
 ROWS = 300
 RANDOM = np.random.default_rng(0)

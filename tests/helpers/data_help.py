@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.data.frames import Frame, read_frame
+from ash.data.table import Table
 from ash.encoding.data_split import Fold, read_table, split_table
-from ash.encoding.encoding import Encoding
+from ash.encoding.encoding import Encoding, TrainingEncoding, learn_encoding
 from ash.encoding.schema import ColumnSchema, Schema, learn_schema
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.engine.core_data import prepare
 from ash.options import Options, read_options
 from config_help import configured
@@ -24,8 +24,23 @@ ROWS = 400
 
 def learned(frame: Frame, y: NDArray[np.float64] | None = None, **options: Any) -> TrainingEncoding:
     targets = np.zeros((frame.rows, 1)) if y is None else y
-    options = {"classes": 0, "training": np.arange(frame.rows)} | options
-    return learn_encoding(learn_schema(frame, missing="indicator")[1], frame, targets=targets, **options)
+    return learned_with(learn_schema(frame, missing="indicator")[1], frame, targets, **options)
+
+
+def learned_with(
+    schema: Schema,
+    frame: Frame,
+    y: NDArray[np.float64],
+    *,
+    classes: int = 0,
+    training: NDArray[np.int64] | None = None,
+    validation: NDArray[np.int64] | None = None,
+    **options: Any,
+) -> TrainingEncoding:
+    """Return the encoding that is learned from rows of a table with this schema; by default from all rows."""
+    labels = np.arange(classes) if classes else None
+    table = Table(frame, y, labels, "classification" if classes else "regression", **options)
+    return learn_encoding(table, schema, np.arange(frame.rows) if training is None else training, validation)
 
 
 def mixed(rows: list[list[Any]]) -> Frame:

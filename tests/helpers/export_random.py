@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.data.columns import Kind
-from ash.data.time_zone import zone_named
+from ash.data.dates import zone_named
 from ash.encoding.date_parts import PARTS
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ash.data import table
+from ash.data import row_split, table
 from ash.encoding import data_split
 from ash.engine import run
 from ash.models import estimated_score
@@ -45,8 +45,10 @@ def _(patch: Patch) -> None:
 
 @fault("the only split ignores groups", "groups, validation as share")
 def _(patch: Patch) -> None:
-    original = table.split_rows
-    patch.setattr(table, "split_rows", lambda labels, rows, share, seed, groups: original(labels, rows, share, seed))
+    original = row_split.split_rows
+    patch.setattr(
+        row_split, "split_rows", lambda labels, rows, share, seed, groups: original(labels, rows, share, seed)
+    )
 
 
 @fault("copies of a row for its weight are on both sides", "whole weights")

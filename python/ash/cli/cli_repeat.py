@@ -23,8 +23,9 @@ from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
 from ash.data.csv import CsvFormat
 from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
-from ash.data.table import Table, read_training, split
-from ash.encoding.repeated_rows import copied_rows
+from ash.data.row_split import split
+from ash.data.table import Table, read_training
+from ash.encoding.equal_rows import copied_rows
 from ash.encoding.schema import learn_schema
 from ash.engine.repeat import OtherRowsError, differences_from, repeated
 from ash.engine.run import run_table, table_identity

@@ -1,8 +1,14 @@
 """Reads array-likes (tables, targets and weights) as arrays, and refuses unusable ones.
 
+    array, list, __array__  ->  as_array     ->  NumPy array  ->  finite_numbers  ->  float64 array
+    CSR, CSC, COO, ...      ->  read_sparse  ->  SparseMatrix  --some rows, or a column-->  float64 array
+
 The input may be a NumPy array of any dtype, order and stride, a list of lists, or an object with ``__array__``. Frames
 are recognized by duck typing, so no library is imported. Error messages use scikit-learn's wording, name the column and
 say what to do. The input is never changed.
+
+Cells of a sparse matrix that are not stored are 0; NaN is a missing cell. Formats other than CSR are converted to CSR
+once, without a dense copy. A second copy, in CSC format, is made when a column is first read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils import machine
+from ash._utils.cached import cached_property
 from ash._utils.user_warnings import warn_user
 from ash.errors import DataError
 
@@ -94,8 +101,10 @@ def is_frame(data: Any) -> bool:
 def as_array(data: Any, name: str) -> NDArray[Any]:
     """Return the data as an array, without a copy if possible.
 
-    Lists with text become arrays of objects. Ragged lists and complex numbers are refused with a DataError.
+    Lists with text become arrays of objects. Ragged lists, complex numbers and what `refuse_type` refuses raise a
+    DataError.
     """
+    refuse_type(data, name)
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
@@ -113,13 +122,14 @@ def as_array(data: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Matrix:
+def finite_numbers(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Matrix:
     """Return the array as a new C-ordered float64 array [rows, columns]; text that spells numbers is converted.
 
     Raises
     ------
     DataError
-        A column does not hold numbers; the message names it and its first bad cell.
+        A column does not hold numbers, or a number is NaN, infinite or too large for float32; the message names the
+        first such column.
     """
     if array.dtype.kind in "mMV":
         raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days")
@@ -133,16 +143,11 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
         for column in range(array.shape[1]):
             where = f"{name} in {column_label(column, names)}"
             matrix[:, column] = [_cell_to_float(cell, row, where) for row, cell in enumerate(array[:, column])]
-    return matrix
-
-
-def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None:
-    """Raise DataError if a value is NaN, infinite or too large for float32; the message names the first such column."""
     worst = np.abs(matrix).max(axis=0, initial=0.0)  # NaN for columns that have NaN
-    if np.all(worst <= FLOAT32_MAX):
-        return
-    column = int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])
-    refuse_values(matrix[:, column], column_label(column, names), name)
+    if not np.all(worst <= FLOAT32_MAX):
+        column = int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])
+        refuse_values(matrix[:, column], column_label(column, names), name)
+    return matrix
 
 
 def refuse_values(
@@ -249,3 +254,104 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
 def is_missing(cell: Any) -> bool:
     """Return whether a cell of an object array is missing: None, NaN, or pandas's NA or NaT."""
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)
+
+
+def is_sparse(data: Any) -> bool:
+    """Return whether this is a SciPy sparse matrix or array, by duck typing."""
+    return hasattr(data, "tocsr") and hasattr(data, "nnz")
+
+
+class SparseMatrix:
+    """A sparse matrix [rows, columns]; indexing it returns new dense float64 arrays, never views.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        float64.
+    rows : scipy.sparse.csr_array
+        The stored cells in CSR format, without duplicates.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, rows: Any) -> None:
+        self.rows, self.shape = rows, rows.shape
+
+    def __getitem__(self, key: Any) -> NDArray[np.float64]:
+        """Return the cells of the given rows in all columns, in one column, or in the columns of an index array."""
+        if not isinstance(key, tuple):
+            return np.asarray(self.rows[key].toarray())
+        rows, columns = key
+        if isinstance(columns, int):
+            return self._column(columns)[rows]
+        return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
+
+    def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return whether each column has NaN, and its largest magnitude, in the rows `order` (None for all rows)."""
+        rows = self._taken(order)
+        data, columns = rows.data, rows.indices
+        missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
+        missing[columns[np.isnan(data)]] = True
+        np.fmax.at(worst, columns, np.abs(data))
+        return missing, worst
+
+    def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
+        """Return a copy in which infinite numbers are NaN, and the number of infinite numbers per column.
+
+        Only the infinite numbers in the rows `order` are counted; None counts all rows.
+        """
+        taken = self._taken(order)
+        counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
+        rows = self.rows.copy()
+        rows.data[np.isinf(rows.data)] = np.nan
+        return SparseMatrix(rows), counts
+
+    @cached_property
+    def standardized_cells(self) -> int:
+        """The number of non-zero cells after standardization.
+
+        All cells of a column are counted if more than half of them are stored, otherwise only its stored cells.
+        """
+        counts = np.bincount(self.rows.indices, minlength=self.shape[1])
+        return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
+
+    def _taken(self, order: NDArray[np.int64] | None) -> Any:
+        return self.rows if order is None else self.rows[order]
+
+    def _column(self, place: int) -> NDArray[np.float64]:
+        stored = slice(*self._columns.indptr[place : place + 2])
+        column = np.zeros(self.shape[0])
+        column[self._columns.indices[stored]] = self._columns.data[stored]
+        return column
+
+    @cached_property
+    def _columns(self) -> Any:
+        return self.rows.tocsc()
+
+
+def read_sparse(data: Any, name: str) -> SparseMatrix:
+    """Return a sparse matrix of any format as a table.
+
+    Raises
+    ------
+    DataError
+        The dtype is neither real numbers nor booleans, for example complex.
+
+    Warns
+    -----
+    UserWarning
+        There are integers beyond 2**53, which float64 rounds.
+    """
+    from scipy.sparse import csr_array
+
+    if data.dtype.kind not in "fiub":
+        raise DataError(f"Complex data not supported: {name} has dtype {data.dtype}; pass real numbers")
+    rows = csr_array(data.tocsr())
+    if is_rounded(rows.data):
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
+    numbers = csr_array((rows.data.astype(np.float64), rows.indices, rows.indptr), rows.shape)
+    if not numbers.has_canonical_format:
+        numbers = numbers.copy()  # so that the user's index arrays are not changed
+        numbers.sum_duplicates()
+    return SparseMatrix(numbers)

@@ -27,17 +27,22 @@ from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
 from ash.data.dates import (
     DAY,
+    OWN,
     TOO_DISTANT,
     DateSpelling,
+    OwnOffsets,
+    TimeZone,
     clocks_of_objects,
     date_text,
     days_of,
     days_of_datetimes,
     days_of_objects,
     is_date_type,
+    zone_named,
+    zone_of_objects,
+    zone_of_offsets,
 )
 from ash.data.spelling import Spelling, is_gap, number_text, plain_text
-from ash.data.time_zone import OWN, zone_named, zone_of_objects, zone_of_offsets
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -147,7 +152,7 @@ class _NumberColumn(Column):
 
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows, None where missing."""
-        return [None if _is_missing(cell) else _text(cell) for cell in self._objects(rows)]
+        return list(map(_text, self._objects(rows)))
 
     @abstractmethod
     def _objects(self, rows: slice) -> list[Any]:
@@ -261,6 +266,19 @@ class DateColumn(Column):
             return self._read_clock(self._at(rows))
         return zone_named(self.zone).local(self.numbers(rows)) if self.zone else self.numbers(rows)
 
+    def offsets(self) -> tuple[int, int]:
+        """Return the smallest and the largest offset from UTC, in seconds; 0 without dates."""
+        offsets = np.rint((self.clock(slice(None)) - self.numbers(slice(None))) * 86_400)
+        known = offsets[~np.isnan(offsets)]
+        return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+    @property
+    def full_zone(self) -> TimeZone | OwnOffsets | None:
+        """The time zone with its table of offsets, or with their range if each time has its own; None for no zone."""
+        if self.zone == OWN:
+            return OwnOffsets(*self.offsets())
+        return None if self.zone is None else zone_named(self.zone)
+
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows in ISO 8601, None where missing."""
         return [None if days != days else date_text(days) for days in self.numbers(rows).tolist()]
@@ -283,30 +301,24 @@ class CellColumn(Column):
         super().__init__(label, dtype, rows)
         self._read, self.is_text = read, is_text
 
+    def _blocks(self) -> Iterator[list[Any]]:
+        """Yield the cells of consecutive blocks of rows."""
+        return (self._read(self._at(slice(*block))) for block in blocks(self.rows))
+
     def texts(self) -> set[str]:
         """Return the distinct texts among the cells; an empty set for categories, which are not converted."""
-        if not self.is_text:
-            return set()
-        cells: set[Any] = set()
-        for first, stop in blocks(self.rows):
-            cells.update(filter(_is_str, self._read(self._at(slice(first, stop)))))
-        return cells
+        return set(filter(_is_str, chain.from_iterable(self._blocks()))) if self.is_text else set()
 
     def share_of_numbers(self) -> float:
         """Return the share of Python or NumPy numbers among the cells that are not missing."""
-        numbers = there = 0
-        for first, stop in blocks(self.rows):
-            cells = [cell for cell in self._read(self._at(slice(first, stop))) if not _is_missing(cell)]
-            numbers += sum(not _is_str(cell) for cell in cells)
-            there += len(cells)
-        return numbers / there if there else 0.0
+        are_text = [_is_str(cell) for cell in chain.from_iterable(self._blocks()) if not _is_missing(cell)]
+        return are_text.count(False) / len(are_text) if are_text else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
         """Return a column of the numbers or dates that the cells spell; raise DataError for another spelling."""
         known: dict[str, float] = {}
         parts = []
-        for first, stop in blocks(self.rows):
-            cells = self._read(self._at(slice(first, stop)))
+        for cells in self._blocks():
             for text in dict.fromkeys(filter(_is_str, cells)):  # keeps the order, so an error names the first bad cell
                 if text in known:
                     continue
@@ -336,7 +348,7 @@ class CellColumn(Column):
         read_clock = None
         if zone == OWN:
             clocks = {text: spelling.clock(text) for text in offsets}
-            cells = chain.from_iterable(self._read(self._at(slice(*block))) for block in blocks(self.rows))
+            cells = chain.from_iterable(self._blocks())
             clock = np.array([clocks.get(cell, np.nan) if _is_str(cell) else np.nan for cell in cells], np.float64)
             read_clock = partial(_numbers_at, self._in_users_order(clock))
         read = partial(_numbers_at, days)
@@ -355,7 +367,7 @@ class CellColumn(Column):
         be read as numbers if each cell is missing, is a number or spells a number.
         """
         if kind == "date":
-            return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
+            return all(map(_all_missing, self._blocks()))
         return kind == "category" or self._is_numeric
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -382,8 +394,7 @@ class CellColumn(Column):
 
     @cached_property
     def _is_numeric(self) -> bool:
-        spells = _spells_numbers if self.is_text else _all_missing
-        return all(spells(self._read(self._at(slice(first, stop)))) for first, stop in blocks(self.rows))
+        return all(map(_spells_numbers if self.is_text else _all_missing, self._blocks()))
 
 
 def array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Column:

@@ -19,7 +19,7 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import EXACT
 from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
 from ash.data.csv import Choose, CsvFormat, read_csv
-from ash.data.frames import Frame, declared, read_frame, spelled_frame
+from ash.data.frames import Frame, read_frame, spelled_frame
 from ash.data.spelling import is_gap, learn_spelling
 from ash.data.table import read_weights
 from ash.errors import DataError, SettingError
@@ -186,7 +186,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     X = table.frame(features)
     places = [place for place, each in enumerate(features) if each in roles.categorical]
     decimal = "," if form is not None and form.decimal == "," else None
-    X = spelled_frame(declared(X, places) if places else X, name, decimal)
+    X = spelled_frame(X, name, decimal, places or None)
     columns = (as_category(column) if column.natural == "category" else column for column in X.columns)
     known = {each: table.frame([each]).columns[0] for each in beside}
     return DataTable(

@@ -3,7 +3,7 @@
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
     polars, pyarrow, others known to narwhals   columns that narwhals reads
-    sparse matrices                             a matrix of numbers that is read in blocks (sparse.py)
+    sparse matrices                             a matrix of numbers that is read in blocks (arrays.py)
     other frames                                converted to an array
 
 Unusable columns are refused with scikit-learn's wording; the message names the column and says what to do. The missing
@@ -25,12 +25,15 @@ from ash._utils.checks import near_names
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import (
     FLOAT32_MAX,
+    SparseMatrix,
     as_array,
     check_table,
     column_label,
     column_names,
     is_frame,
     is_rounded,
+    is_sparse,
+    read_sparse,
     refuse_type,
     refuse_values,
 )
@@ -49,7 +52,6 @@ from ash.data.columns import (
     series_column,
 )
 from ash.data.dates import date_text, learn_dates
-from ash.data.sparse import SparseMatrix, is_sparse, read_sparse
 from ash.data.spelling import NEARLY, NumberSpelling, learn_spelling
 from ash.errors import DataError, SettingError
 from ash.options import Infinite
@@ -163,6 +165,14 @@ class Frame:
         with np.errstate(over="ignore", invalid="ignore"):
             return np.array(self.matrix_rows(slice(None)), np.float64)
 
+    def numbers_at(self, rows: Order, places: Sequence[int]) -> NDArray[np.float64]:
+        """Return the cells of some rows of numeric columns as a new array [places, rows], NaN where missing."""
+        order = self.numbers_of(rows)
+        if self.matrix is None:
+            return np.stack([self.columns[place].with_order(order).numbers(slice(None)) for place in places])
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(self.matrix[order[:, None], np.array(places)]).T.astype(np.float64)
+
 
 def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -> Frame:
     """Return a table as a frame.
@@ -198,7 +208,9 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
         X = X.rename_columns(list(names))
     if is_frame(X):
         check_table(X.shape, name)
-        places = _wanted_places(names, wanted, X.shape[1])
+        places: Sequence[int] = range(X.shape[1])
+        if names is not None and wanted is not None and set(wanted) < set(names):
+            places = [place for place, each in enumerate(names) if each in wanted]
         if (columns := _frame_columns(X, names, name, places)) is not None:
             kept = None if names is None else tuple(names[place] for place in places)
             return Frame(X.shape[0], kept, columns, _one_block(X, columns))
@@ -216,13 +228,6 @@ def _read_array(X: Any, names: tuple[str, ...] | None, name: str) -> Frame:
         array_column(array[:, place], column_label(place, names), dtype, name) for place in range(array.shape[1])
     )
     return Frame(array.shape[0], names, columns, None)
-
-
-def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None, columns: int) -> Sequence[int]:
-    """Return the positions of the columns in `wanted`, in the table's order; all positions if one does not exist."""
-    if names is None or wanted is None or not set(wanted) < set(names):
-        return range(columns)
-    return [place for place, name in enumerate(names) if name in wanted]
 
 
 def _frame_columns(
@@ -261,13 +266,6 @@ def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
     return matrix if np.may_share_memory(matrix, arrays[0]) else None
 
 
-def natural_kinds(frame: Frame) -> list[Kind]:
-    """Return, for each column, the kind (number, category or date) that its values look like."""
-    if frame.matrix is not None:
-        return ["number"] * len(frame.columns)
-    return [column.natural for column in frame.columns]
-
-
 def checked_numbers(
     frame: Frame,
     kinds: Sequence[Kind] | None = None,
@@ -304,7 +302,9 @@ def checked_numbers(
     UserWarning
         Infinite numbers become missing cells, or there are integers beyond 2**53, which float64 rounds.
     """
-    kinds = kinds or natural_kinds(frame)
+    if kinds is None and frame.matrix is not None:
+        kinds = ["number"] * len(frame.columns)
+    kinds = kinds or [column.natural for column in frame.columns]
     places = [place for place, kind in enumerate(kinds) if kind != "category"]
     gaps, worst = _scan(frame, places)
     if infinite == "missing" and np.isinf(worst).any():
@@ -342,13 +342,25 @@ def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame
     return replace(frame, columns=tuple(columns), matrix=None)
 
 
-def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> Frame:
+def spelled_frame(
+    frame: Frame,
+    name: str = "X",
+    decimal: str | None = None,
+    categorical: Sequence[str | int | bool] | None = None,
+) -> Frame:
     """Convert text columns that spell numbers or dates to columns of numbers or dates; see spelling.py and dates.py.
 
     Parameters
     ----------
     decimal : "." or ",", optional
         The decimal point, if it is known.
+    categorical : sequence of names, of positions or of one bool per column, optional
+        Columns that become categories instead.
+
+    Raises
+    ------
+    SettingError
+        There is no column as in `categorical`.
 
     Warns
     -----
@@ -357,6 +369,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
         that can be read as different numbers, or dates; text with leading zeros read as numbers; and other text among
         numbers or dates.
     """
+    if categorical is not None:
+        frame = _declared(frame, categorical, name)
     if frame.matrix is not None:
         return frame
     columns = list(frame.columns)
@@ -374,7 +388,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
             columns[place] = column.spelled(learned.spelling, name)
             if learned.example and decimal is None:
                 fact = _OPEN if learned.is_open else _READ
-                meaning = _meaning(learned.spelling.number(learned.example), learned.spelling.kind)
+                number, is_date = learned.spelling.number(learned.example), learned.spelling.kind == "date"
+                meaning = "missing" if number != number else date_text(number) if is_date else f"{number:.12g}"
                 about = f"{column.label}: {learned.example!r} is {meaning}"
                 said.setdefault(fact.format(learned.spelling.kind), []).append(about)
         elif learned.share >= NEARLY:
@@ -397,13 +412,7 @@ _LEADING_ZERO = re.compile(r"0\d{1,99}")  # no code is longer; int() refuses tex
 _ODD = "columns of numbers or dates with other text: they are categories; to change that, make such cells missing"
 
 
-def _meaning(number: float, kind: Kind) -> str:
-    if number != number:
-        return "missing"
-    return f"{number:.12g}" if kind == "number" else date_text(number)
-
-
-def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
+def _declared(frame: Frame, categorical: Sequence[str | int | bool], name: str) -> Frame:
     """Return the frame with the given columns (names, positions or one bool per column) as categories."""
     count, what = len(frame.columns), "categorical_features"
     if isinstance(frame.matrix, SparseMatrix):

@@ -215,7 +215,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
         first, *others = fitting
         is_open = any(first.number(text) != other.number(text) for other in others for text in sample)
         return Learned(first, _example(first, sample, texts), is_open)
-    return _nearly(spellings, written, sample)
+    return nearly(spellings, written, sample)
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
@@ -230,7 +230,7 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
     return max(written, key=lambda text: (sum(sign in text for sign in signs), len(text)))
 
 
-def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
+def nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
     """Return a result without a spelling.
 
     It has the share of `sample` that the best of `spellings` can read, and a text that this spelling cannot read.

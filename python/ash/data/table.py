@@ -1,42 +1,32 @@
-"""Reads a training table (columns, targets, weights) and splits it by a seeded shuffle.
+"""Reads a training table: columns, targets, weights and groups.
 
-    X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
+    X, y, sample_weight, groups  ->  read_training  ->  Table  ->  split (row_split.py)  ->  row numbers
 
 Unusable data raise ``DataError`` before anything runs. A table refers to the user's X, which is never changed, and owns
 its y and weights. The core trains on its own copy.
 
-scikit-learn draws the split, by StratifiedShuffleSplit for classification and by ShuffleSplit for regression. Every
-class keeps at least one training row, so the only row of a class goes to training. If the training or the validation
-part is too small for all classes, or the stratified split leaves a class without a training row, one row of each class
-is reserved for training, and all other rows are shuffled regardless of class. In that case, a class may have no
-validation row.
-
-If rows have groups, whole groups are drawn instead (group_split.py). There are three kinds of groups: those that the
-user gives, equal rows that chance does not explain (ash/encoding/repeated_rows.py), and the copies of a row that stand
-for its weight (ash/encoding/canonical_order.py).
+Rows of one group are never on two sides of a split. There are three kinds of groups: those that the user gives, equal
+rows that chance does not explain, and the copies of a row that stand for its weight (ash/encoding/equal_rows.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.checks import check_seed, is_integer, is_number
-from ash._utils.user_warnings import warn_user
-from ash.data.arrays import Matrix, as_array, refuse_type
-from ash.data.frames import Frame, declared, read_frame, spelled_frame
-from ash.data.group_split import count_groups, grouped_split, numbered, read_groups
+from ash.data.arrays import Matrix, as_array, is_missing
+from ash.data.frames import Frame, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
 from ash.options import BALANCED
 
 Rows = NDArray[np.int64]
+Codes = NDArray[np.int64]
 MOST_NAMED = 5
 """The maximum number of classes that a warning names."""
-_STREAM = 2  # spawn key of the split's random numbers; the draw of candidates uses key 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +75,11 @@ class Table:
         """Number of classes; 0 for regression."""
         return 0 if self.classes_ is None else len(self.classes_)
 
+    @property
+    def labels(self) -> NDArray[np.float64] | None:
+        """The class numbers [rows]; None for regression."""
+        return None if self.classes_ is None else self.y[:, 0]
+
 
 def read_training(
     X: Any,
@@ -132,7 +127,7 @@ def read_training(
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), _checked(weights[kept])
         codes = None if codes is None else numbered(codes[kept])
-    frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
+    frame = spelled_frame(frame, categorical=categorical)
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     if codes is not None and count_groups(codes) == frame.rows:
@@ -160,7 +155,6 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
             f"sample_weight must be one number per row, got {sample_weight!r}; weights of classes are "
             f"class_weight={sample_weight!r} of ASHClassifier"
         )
-    refuse_type(sample_weight, "sample_weight")
     array = as_array(sample_weight, "sample_weight")
     if array.ndim > 1:
         raise DataError(f"Sample weights must be 1D array or scalar, not of shape {array.shape}: pass one per row of X")
@@ -189,8 +183,43 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
     return None if (weights == weights[0]).all() else weights
 
 
-def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
-    """Return, for each class, the factor by which the weights of its rows are multiplied.
+def read_groups(groups: Any, rows: int) -> Codes | None:
+    """Return the group of each row as a number from 0, in order of first occurrence; None without groups.
+
+    `groups` has one label per row of the table: text, or a number. DataError is raised if the shape is wrong or a label
+    is missing.
+    """
+    if groups is None:
+        return None
+    array = as_array(groups, "groups")
+    if array.shape != (rows,):
+        raise DataError(f"groups has the shape {array.shape}, but X has {rows} rows: pass one group per row of X")
+    labels, unset = array.tolist(), np.isnat(array).tolist() if array.dtype.kind in "mM" else None
+    for row, label in enumerate(labels):
+        if is_missing(label) or (unset and unset[row]):
+            raise DataError(f"groups is missing in row {row}: give each row a group, if necessary one of its own")
+    try:
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    except TypeError as error:
+        raise DataError(f"groups must hold text or numbers ({error}): pass one group per row of X") from None
+    return np.array([numbers[label] for label in labels], np.int64)
+
+
+def numbered(codes: NDArray[Any]) -> Codes:
+    """Return codes renumbered 0, 1, ... in order of first occurrence, so that they do not depend on labels."""
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    places = np.empty(len(first), np.int64)
+    places[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(places[inverse.reshape(-1)], np.int64)
+
+
+def count_groups(groups: Codes) -> int:
+    """Return the number of groups, which are numbered 0, 1, ..."""
+    return int(groups.max()) + 1
+
+
+def weigh_classes(table: Table, class_weight: Any) -> Table:
+    """Return the table with the weight of each row multiplied by the factor of its class.
 
     Parameters
     ----------
@@ -201,19 +230,32 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
     ------
     SettingError
         A label is not a class of the table.
+    DataError
+        A product is not finite, or all are 0.
     """
     assert table.classes_ is not None
+    factors, known, labels = np.ones(table.classes), table.classes_.tolist(), table.y[:, 0].astype(np.int64)
     if class_weight == BALANCED:
-        counts = np.bincount(table.y[:, 0].astype(np.int64), table.weights, table.classes)
-        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses products that are not finite
-            return np.asarray(counts.sum() / (table.classes * counts))
-    factors, known = np.ones(table.classes), table.classes_.tolist()
-    for label, factor in class_weight:
-        if label not in known:
-            shown = named(table.classes_)
-            raise SettingError(f"class_weight has {label!r}, which is not a class of y; the classes are {shown}")
-        factors[known.index(label)] = factor
-    return factors
+        counts = np.bincount(labels, table.weights, table.classes)
+        with np.errstate(over="ignore", invalid="ignore"):  # `weighted` refuses products that are not finite
+            factors = np.asarray(counts.sum() / (table.classes * counts))
+    else:
+        for label, factor in class_weight:
+            if label not in known:
+                shown = named(table.classes_)
+                raise SettingError(f"class_weight has {label!r}, which is not a class of y; the classes are {shown}")
+            factors[known.index(label)] = factor
+    weights = weighted(table.weights, factors[labels])
+    return replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
+
+
+def weighted(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights times the factors of their rows; raise DataError if a product is not finite, or all are 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = factors if weights is None else weights * factors
+    if not np.isfinite(product).all() or not product.any():
+        raise DataError("sample_weight times class_weight exceeds the range of float64: scale the weights to about 1")
+    return product
 
 
 def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,140 +264,6 @@ def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares / float(shares.mean())
 
 
-def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Split the rows at random, and return the sorted row numbers (int64) for training and for validation.
-
-    For classification the split is stratified by class. Rows of one group are in the same part.
-
-    Parameters
-    ----------
-    validation : float or int
-        A share between 0 and 1 (rounded up to whole rows), or a number of rows. With groups of several rows, the number
-        of validation rows is close to that, since whole groups are drawn.
-    seed : int
-        A non-negative integer. The same seed gives the same split.
-
-    Raises
-    ------
-    SettingError
-        ``validation`` leaves a part empty, or leaves fewer training rows than classes.
-    DataError
-        The groups cannot be split.
-
-    Warns
-    -----
-    UserWarning
-        There are classes with a single row or in a single group; these rows go to training.
-    """
-    labels = table.y[:, 0] if table.task == "classification" else None
-    parts = split_rows(labels, table.rows, validation, seed, table.groups)
-    warn_of_sole_rows(table)
-    return parts
-
-
-def warn_of_sole_rows(table: Table) -> None:
-    """Warn about classes whose only row, or only group, is in each training part."""
-    if table.classes_ is None:
-        return
-    labels = table.y[:, 0].astype(np.int64)
-
-    def are_sole(numbers: Rows) -> NDArray[np.bool_]:
-        distinct = np.unique(numbers * table.classes + labels)
-        return np.asarray(np.bincount(distinct % table.classes, minlength=table.classes) == 1)
-
-    is_single = are_sole(table.frame.numbers_of(np.arange(table.rows)))  # copies that stand for a weight count once
-    if count := int(is_single.sum()):
-        which = named(table.classes_[is_single])
-        have = f"class {which} has a single row" if count == 1 else f"{count} classes ({which}) have a single row each"
-        warn_user(f"{have}, which is used for training only")
-    if table.groups is None:
-        return
-    is_sole = are_sole(table.groups) & ~is_single
-    if count := int(is_sole.sum()):
-        which = named(table.classes_[is_sole])
-        whose = f"class {which} are in one group" if count == 1 else f"{count} classes ({which}) are in one group each"
-        warn_user(
-            f"all rows of {whose} or are copies of one row, so they are used for training only: how well "
-            f"{'this class is' if count == 1 else 'these classes are'} predicted is not estimated"
-        )
-
-
 def named(labels: NDArray[Any]) -> str:
     """Return the first labels as text."""
     return ", ".join(map(repr, labels[:MOST_NAMED].tolist())) + ", ..." * (len(labels) > MOST_NAMED)
-
-
-def split_rows(
-    labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int, groups: Rows | None = None
-) -> tuple[Rows, Rows]:
-    """Split `rows` rows in the same way as `split`, given their class numbers and groups instead of a table.
-
-    Parameters
-    ----------
-    labels : array [rows], optional
-        Class numbers, by which the split is stratified; None for a plain shuffle.
-    groups : int64 array [rows], optional
-        Group numbers 0, 1, ...
-    """
-    count = _validation_rows(validation, rows)
-    state = split_state(seed)
-    everything = np.arange(rows, dtype=np.int64)
-    if groups is not None:
-        if count_groups(groups) < 2:
-            raise DataError("groups has the same group in all rows: at least 2 are needed, to train and to validate")
-        validates = grouped_split(groups, labels, count / rows, state)
-        return np.flatnonzero(~validates), np.flatnonzero(validates)
-    validating = _shuffled(everything, count, None, state) if labels is None else _by_class(labels, count, state)
-    return np.setdiff1d(everything, validating, assume_unique=True), np.sort(validating)
-
-
-def split_state(seed: int) -> int:
-    """Return the random state with which a run of this seed splits its rows."""
-    return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
-
-
-def _validation_rows(validation: Any, rows: int) -> int:
-    if rows < 2:
-        raise DataError(f"n_samples={rows}: at least 2 rows are needed, one to train and one to validate")
-    if is_integer(validation):
-        if not 1 <= validation < rows:
-            raise SettingError(f"validation must be from 1 to {rows - 1} of the {rows} rows, got {validation}")
-        return int(validation)
-    if not is_number(validation) or not 0 < validation < 1:
-        given = repr(validation) if isinstance(validation, float | str) else f"a {type(validation).__name__}"
-        raise SettingError(
-            f"validation must be a share between 0 and 1, a number of rows, or a tuple (X, y), got {given}"
-        )
-    return min(rows - 1, int(np.ceil(validation * rows)))
-
-
-def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state: int) -> Rows:
-    """Draw ``count`` of these rows at random, stratified by the labels if they are given."""
-    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-
-    kind = ShuffleSplit if labels is None else StratifiedShuffleSplit
-    splitter = kind(n_splits=1, test_size=count, random_state=state)
-    _, drawn = next(splitter.split(rows.reshape(-1, 1), labels))
-    return np.asarray(rows[drawn], np.int64)
-
-
-def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
-    """Draw ``count`` rows, stratified by class if possible; otherwise keep a random row of each class for training."""
-    from sklearn.utils import check_random_state
-
-    members = np.bincount(labels.astype(np.int64))
-    single = members[labels.astype(np.int64)] == 1
-    rows = np.flatnonzero(~single)
-    classes, training = int((members > 1).sum()), len(labels) - count
-    if training < int((members > 0).sum()):
-        raise SettingError(
-            f"validation leaves {training} rows to train, fewer than the {int((members > 0).sum())} classes: "
-            "validate on fewer rows"
-        )
-    if classes <= count and classes <= len(rows) - count:
-        drawn = _shuffled(rows, count, labels[rows], state)
-        if len(np.unique(labels[np.setdiff1d(rows, drawn)])) == classes:
-            return drawn
-    order: Rows = check_random_state(state).permutation(len(rows))
-    kept = np.unique(labels[rows][order], return_index=True)[1]
-    return rows[np.delete(order, kept)[:count]]

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
-from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
+from ash.data.arrays import Matrix, as_array, column_names, finite_numbers, is_missing
 from ash.data.spelling import is_number_gap, learn_spelling
 from ash.errors import DataError, SettingError
 from ash.metrics import TASKS, Task
@@ -63,8 +63,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
         raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")
     if y is None:
         raise DataError("ash.tune requires y to be passed, but the target y is None")
-    refuse_type(y, "y")
-    values, names = _flat(as_array(y, "y"), rows), _target_names(y)
+    values, name = _flat(as_array(y, "y"), rows), getattr(y, "name", None)
+    names = (name,) if isinstance(name, str) else column_names(y, "y")
     values = _plain(values if kept is None else values[kept])
     if task != "classification" and values.dtype.kind == "U":
         values = _spelled(values, task)
@@ -206,36 +206,27 @@ def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
     return y
 
 
-def _target_names(y: Any) -> tuple[str, ...] | None:
-    name = getattr(y, "name", None)
-    return (name,) if isinstance(name, str) else column_names(y, "y")
-
-
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:
     """Return class numbers [rows, 1] and the sorted labels."""
     if y.ndim == 2:
         raise DataError(f"Unknown label type: y has {y.shape[1]} columns; classification takes one label per row")
     if y.dtype.kind == "f":
-        _check_labels(y)
+        for bad, fact in ((np.isnan(y), "NaN"), (np.isinf(y), "infinity")):
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                raise DataError(f"Label contains {fact}: y is {y[row]} in row {row}; drop the rows without a target")
+        if np.any(y != np.floor(y)):
+            odd = y[np.flatnonzero(y != np.floor(y))[0]]
+            raise DataError(
+                f"Unknown label type: continuous. y holds {odd:g}, which is not a class: pass whole labels. To predict "
+                "numbers, use ash.ASHRegressor, or task='regression' in ash.tune"
+            )
     labels, numbers = np.unique(y, return_inverse=True)
     if len(labels) < 2:
         raise DataError(
             f"y has only one class ({labels[0]}, n_samples={len(y)}); classification needs rows of at least 2 classes"
         )
     return numbers.astype(np.float64).reshape(-1, 1), labels
-
-
-def _check_labels(y: NDArray[Any]) -> None:
-    for bad, fact in ((np.isnan(y), "NaN"), (np.isinf(y), "infinity")):
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise DataError(f"Label contains {fact}: y is {y[row]} in row {row}; drop the rows without a target")
-    if np.any(y != np.floor(y)):
-        odd = y[np.flatnonzero(y != np.floor(y))[0]]
-        raise DataError(
-            f"Unknown label type: continuous. y holds {odd:g}, which is not a class: pass whole labels. To predict "
-            "numbers, use ash.ASHRegressor, or task='regression' in ash.tune"
-        )
 
 
 def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
@@ -247,9 +238,7 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
                 f"y holds text that is not a number ({error}): pass numbers. To predict classes, use "
                 "ash.ASHClassifier, or task='classification' in ash.tune"
             ) from None
-    numbers = to_float(y.reshape(len(y), -1), "y", names)
-    check_finite(numbers, "y", names)
-    return numbers
+    return finite_numbers(y.reshape(len(y), -1), "y", names)
 
 
 def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> Matrix:
@@ -286,13 +275,10 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
     targets = _known_array(y)
     if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
         raise DataError(f"y must have shape ({rows}, {outputs}), one target per row of X, got {targets.shape}")
-    numbers = to_float(targets.reshape(rows, outputs), "y", None)
-    check_finite(numbers, "y", None)
-    return numbers
+    return finite_numbers(targets.reshape(rows, outputs), "y", None)
 
 
 def _known_array(y: Any) -> NDArray[Any]:
-    refuse_type(y, "y")
     values = as_array(y, "y")
     return np.array(values.tolist()) if values.dtype.kind in "OT" else values
 

@@ -1,9 +1,9 @@
 """Splits a table: decides which rows train and which validate, and learns the encoding of each fold.
 
-    validation = 0.2    -> a split of the rows (ash/data/table.py)
+    validation = 0.2    -> a split of the rows (ash/data/row_split.py)
     validation = (X, y) -> validation rows, numbered after the training rows
-    cv = 5              -> shuffled folds of the rows, stratified by class for classification
-    cv = splitter, ...  -> row numbers in the user's table -> sorted rows of the table, each as often as it was named
+    cv = 5              -> shuffled folds of the rows (row_split.py)
+    cv = splitter, ...  -> the user's folds (row_split.py)
     neither             -> five folds for a small table (`has_folds`), else a fifth of the rows
 
 If the table has groups (ash/data/table.py), rows of one group are never in both parts of a fold: the first and third
@@ -17,7 +17,6 @@ Memory: each fold of cross-validation has its own float32 matrix, and a refit on
 """
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,31 +30,16 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.group_split import count_groups, divided, grouped_folds, is_apart, no_other_groups, of_sole_classes
-from ash.data.table import (
-    Rows,
-    Table,
-    class_factors,
-    of_mean_one,
-    read_training,
-    read_weights,
-    split,
-    split_state,
-    warn_of_sole_rows,
-)
+from ash.data.row_split import drawn_folds, given_folds, most_folds, split
+from ash.data.table import Table, of_mean_one, read_training, read_weights, weigh_classes, weighted
 from ash.data.targets import positive_class, read_targets
-from ash.encoding.canonical_order import sort_rows
-from ash.encoding.encoding import Encoding
-from ash.encoding.neighbors import may_have_neighbors, with_neighbors
-from ash.encoding.repeated_rows import copied_rows
-from ash.encoding.schema import Schema, learn_schema
-from ash.encoding.spiked_numbers import with_recurring
-from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
+from ash.encoding.encoding import Encoding, TrainingEncoding, learn_encoding
+from ash.encoding.equal_rows import copied_rows, sort_rows
+from ash.encoding.neighbors import with_neighbors
+from ash.encoding.schema import Schema, learn_schema, with_recurring
 from ash.errors import DataError, SettingError
 from ash.metrics import NEED_ALL_CLASSES
 from ash.options import Options
-
-Pair = tuple[Rows, Rows]
 
 VALIDATION = 0.2
 """The default share of the rows on which candidates are scored."""
@@ -207,7 +191,7 @@ def read_table(
     Parameters
     ----------
     sort : bool
-        Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
+        Whether rows are brought into canonical order and repeated by their weights; see equal_rows.py.
     groups : array-like [rows], optional
         As for `read_groups`.
     """
@@ -216,7 +200,7 @@ def read_table(
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
     # A weighted table gets no neighbors, since rows that `sort_rows` repeats for their weight would count as recurring.
-    weighted = table.weights is not None
+    has_weights = table.weights is not None
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
@@ -226,12 +210,10 @@ def read_table(
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
-        factors = class_factors(table, options.class_weight)
-        weights = _times(table.weights, factors[table.y[:, 0].astype(np.int64)])
-        table = replace(table, weights=weights, factors=None if (factors == factors[0]).all() else factors)
+        table = weigh_classes(table, options.class_weight)
     schema = with_recurring(schema, table.frame)
-    if not weighted and may_have_neighbors(schema, table.rows, table.classes):
-        schema = with_neighbors(schema, table.frame.all_numbers(), table.y, table.groups)
+    if not has_weights:
+        schema = with_neighbors(schema, table)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -292,30 +274,39 @@ def split_table(
     if cv is None and validation is None:
         count = options.folds or (FOLDS if has_folds(table, options, needs_all_classes) else 1)
         if table.groups is not None:
-            count = min(count, _most_folds(table))
+            count = min(count, most_folds(table))
         cv = count if count > 1 else None
-    if cv is None and isinstance(validation, tuple):
+    if cv is not None:
+        found = _cross_validated(table, schema, options, cv, given)
+    elif isinstance(validation, tuple):
         if given.get("groups") is not None:
             raise SettingError(
                 "groups have no effect with validation=(X, y), since no row of it is in the table to train on: leave "
                 "groups out, or pass all rows in one table"
             )
-        return _check_folds(Split((_beside(table, schema, validation, options),)), options)
-    if cv is None:
-        rows = split(table, VALIDATION if validation is None else validation, options.seed)
-        return _check_folds(Split((_fold(table, schema, *rows, options.seed),)), options)
-    if is_integer(cv):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # see _beside_rare_kinds
-            pairs = _beside_rare_kinds(table, options, list(_drawn(table, cv, options.seed)))
-        warn_of_sole_rows(table)
+        found = Split((_beside(table, schema, validation, options),))
     else:
-        pairs = list(_given(table, cv, **given))
+        rows = split(table, VALIDATION if validation is None else validation, options.seed)
+        found = Split((_fold(table, schema, *rows, options.seed),))
+    for place, fold in enumerate(found.folds):
+        if options.loss == "poisson" and not fold.y[fold.training].any():
+            where = f"the training part of fold {place}" if len(found.folds) > 1 else "the training part"
+            raise DataError(
+                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: choose another loss"
+            )
+    return found
+
+
+def _cross_validated(table: Table, schema: Schema, options: Options, cv: Any, given: dict[str, Any]) -> Split:
+    if is_integer(cv):
+        pairs = drawn_folds(table, cv, options.seed, counts=options.loss == "poisson")
+    else:
+        pairs = list(given_folds(table, cv, **given))
     copies, stored = len(pairs) + 1, table.frame.stored
     check_memory(copies * table.rows, len(schema.columns), "X", None if stored is None else copies * stored)
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
     everything = np.arange(table.rows, dtype=np.int64)
-    return _check_folds(Split(folds, _fold(table, schema, everything, everything[:1], options.seed)), options)
+    return Split(folds, _fold(table, schema, everything, everything[:1], options.seed))
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
@@ -343,7 +334,7 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     encoding = _learn_encoding(table, schema, training, options.seed)
     rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
     if table.factors is not None:
-        own = _times(own, table.factors[targets[:, 0].astype(np.int64)])
+        own = weighted(own, table.factors[targets[:, 0].astype(np.int64)])
     weights = None
     if own is not None or table.weights is not None:
         parts = (np.ones(table.rows) if table.weights is None else table.weights, np.ones(held_out.rows))
@@ -364,25 +355,6 @@ def check_counts(y: Matrix, name: str, frame: Frame) -> None:
         )
 
 
-def _check_folds(split: Split, options: Options) -> Split:
-    """Return the split; raise DataError if a fold trains on counts that are all 0."""
-    for place, fold in enumerate(split.folds):
-        if options.loss == "poisson" and not fold.y[fold.training].any():
-            where = f"the training part of fold {place}" if len(split.folds) > 1 else "the training part"
-            raise DataError(
-                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: choose another loss"
-            )
-    return split
-
-
-def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = factors if weights is None else weights * factors
-    if not np.isfinite(product).all() or not product.any():
-        raise DataError("sample_weight times class_weight exceeds the range of float64: scale the weights to about 1")
-    return product
-
-
 def _learn_encoding(
     table: Table, schema: Schema, training: NDArray[np.int64], seed: int, validation: NDArray[np.int64] | None = None
 ) -> TrainingEncoding:
@@ -390,20 +362,12 @@ def _learn_encoding(
 
     A row that `cv` repeats becomes one row of higher weight. Otherwise its copies would see its target.
     """
-    weights, times = table.weights, np.bincount(training, minlength=table.rows)
+    times = np.bincount(training, minlength=table.rows)
     if times.max() > 1:
-        training, weights = np.flatnonzero(times), _times(weights, np.maximum(times, 1).astype(np.float64))
+        repeated = np.maximum(times, 1).astype(np.float64)
+        training, table = np.flatnonzero(times), replace(table, weights=weighted(table.weights, repeated))
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
-    return learn_encoding(
-        schema,
-        table.frame,
-        targets=table.y,
-        classes=table.classes,
-        training=order,
-        weights=weights,
-        validation=validation,
-        groups=table.groups,
-    )
+    return learn_encoding(table, schema, order, validation)
 
 
 def has_folds(table: Table, options: Options, needs_all_classes: bool) -> bool:
@@ -420,112 +384,3 @@ def has_folds(table: Table, options: Options, needs_all_classes: bool) -> bool:
     counts = np.bincount(table.y[:, 0].astype(np.int64))
     needs_all_classes |= options.metric in NEED_ALL_CLASSES
     return int(counts.min() if needs_all_classes else counts.max()) >= FOLDS
-
-
-def _beside_rare_kinds(table: Table, options: Options, pairs: list[Pair]) -> list[Pair]:
-    """Return the folds with each class in all training parts: rows of a missing class are moved there.
-
-    So a class with a single row is never validated. For the Poisson loss, targets above 0 count as a class, since a
-    fold cannot train without them. If rows have groups, whole groups are moved.
-    """
-    if not table.classes and options.loss != "poisson":
-        return pairs
-    kinds = table.y[:, 0] if table.classes else table.y[:, 0] > 0
-    found = []
-    for training, validation in pairs:
-        missing = np.setdiff1d(kinds, kinds[training])
-        moved = np.isin(kinds[validation], missing)
-        if moved.any() and table.groups is not None:
-            moved = np.isin(table.groups[validation], table.groups[validation][moved])
-        if moved.any() and not moved.all():
-            training, validation = np.sort(np.concatenate([training, validation[moved]])), validation[~moved]
-        found.append((training, validation))
-    return found
-
-
-def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
-    """Yield the training and validation rows of `cv` shuffled folds of the table, without dividing groups."""
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    most = _most_folds(table)
-    if not 2 <= cv <= most:
-        which = ""
-        if table.groups is not None:
-            own = count_groups(table.groups)
-            if most < 2 <= own:
-                raise no_other_groups()
-            which = f" (the number of groups{' without those that have all rows of a class' * (most < own)})"
-        raise SettingError(
-            f"cv must be a number of folds from 2 to {most}{which}, a splitter, or pairs of row numbers, got {cv}"
-        )
-    if table.groups is not None:
-        fold_of = grouped_folds(table.groups, table.y[:, 0] if table.classes else None, int(cv), split_state(seed))
-        yield from ((np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(cv)))
-        return
-    kind = StratifiedKFold if table.classes else KFold
-    splitter = kind(int(cv), shuffle=True, random_state=split_state(seed))
-    try:
-        for training, validation in splitter.split(np.empty((table.rows, 0)), table.y[:, 0]):
-            yield np.asarray(training, np.int64), np.asarray(validation, np.int64)
-    except ValueError as error:
-        raise SettingError(f"cv={cv} cannot split this table: {error}") from None
-
-
-def _most_folds(table: Table) -> int:
-    """Return the number of rows; with groups, that of the groups that need not train in every fold."""
-    if table.groups is None:
-        return table.rows
-    return int((~of_sole_classes(table.groups, table.y[:, 0] if table.classes else None)).sum())
-
-
-def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]:
-    """Yield the training and validation rows of each fold that the splitter or the pairs `cv` define."""
-    from sklearn.model_selection import check_cv
-
-    count = len(y)
-    rows = np.empty((count, 0)) if isinstance(X, Frame) else X  # a splitter does not need the cells of a file
-    try:
-        pairs = list(check_cv(cv, y, classifier=table.classes > 0).split(rows, y, groups))
-    except (TypeError, ValueError) as error:
-        raise SettingError(f"cv={cv!r} cannot split this table: {error}") from error
-    if not pairs:
-        raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
-    numbers = user_numbers(table, X)
-    for place, pair in enumerate(pairs):
-        training, validation = (_rows(given, numbers, count, f"fold {place} of cv") for given in pair)
-        if table.groups is not None and not is_apart(table.groups, training, validation):
-            if groups is not None:
-                raise divided(place)
-            if place == 0:
-                warn_user(
-                    "cv has copies of rows in both parts of a fold, so scores may be too high: pass a number of folds, "
-                    "such as cv=5, or remove the copies"
-                )
-        yield training, validation
-
-
-def user_numbers(table: Table, X: Any) -> Rows:
-    """Return the index that each row of the table has in the user's X."""
-    numbers = table.frame.numbers_of(np.arange(table.rows))
-    if isinstance(X, Frame) and X.order is not None:  # `numbers` are indices in the file's rows: make them indices in X
-        places = np.empty(int(X.order.max()) + 1, np.int64)
-        places[X.order] = np.arange(X.rows)
-        numbers = places[numbers]
-    return numbers
-
-
-def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:
-    """Return the table's rows for the user's row numbers `given`, each row as often as its number is in `given`."""
-    try:
-        chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
-        times = np.bincount(chosen, minlength=count)
-    except (IndexError, TypeError, ValueError) as error:
-        raise SettingError(
-            f"{where} must hold row numbers from 0 to {count - 1}, or one bool per row ({error})"
-        ) from None
-    rows = np.repeat(np.arange(len(numbers)), times[numbers])
-    if len(rows) == 0:
-        raise DataError(
-            f"{where} has a part without rows (n_samples=0): each fold needs rows to train on and to validate on"
-        )
-    return rows

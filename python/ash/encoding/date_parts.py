@@ -23,18 +23,6 @@ MONTHS, WEEKDAYS = range(1, 13), ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun
 _THURSDAY = 3  # the weekday of 1970-01-01
 
 
-def _month(days: Floats) -> Floats:
-    return (_dates(days).astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64)
-
-
-def _weekday(days: Floats) -> Floats:
-    return (np.floor(days) + _THURSDAY) % len(WEEKDAYS)
-
-
-def _year(days: Floats) -> Floats:
-    return _dates(days).astype("datetime64[Y]").astype(np.float64) + 1970
-
-
 def _day_of(unit: str, days: Floats) -> Floats:
     """Return the number of the day in its month ("M") or year ("Y"), from 1 on."""
     dates = _dates(days)
@@ -42,20 +30,16 @@ def _day_of(unit: str, days: Floats) -> Floats:
     return dates.astype(np.float64) - first.astype(np.float64) + 1
 
 
-def _hour(days: Floats) -> Floats:
-    return (days - np.floor(days)) * 24
-
-
 def _dates(days: Floats) -> NDArray[np.datetime64]:
     return np.floor(days).astype(np.int64).astype("datetime64[D]")
 
 
 PARTS: dict[str, Callable[[Floats], Floats]] = {
-    "month": _month,
-    "weekday": _weekday,
+    "month": lambda days: (_dates(days).astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64),
+    "weekday": lambda days: (np.floor(days) + _THURSDAY) % len(WEEKDAYS),
     "day": partial(_day_of, "M"),
-    "hour": _hour,
-    "year": _year,
+    "hour": lambda days: (days - np.floor(days)) * 24,
+    "year": lambda days: _dates(days).astype("datetime64[Y]").astype(np.float64) + 1970,
     "day_of_year": partial(_day_of, "Y"),
 }
 """Each function takes days without NaN, and returns level numbers from 0 if the part has levels, else values."""

@@ -1,8 +1,7 @@
 """Encodes the columns of a table as features of the network: numbers, zeros and ones, and statistics.
 
     number                             its value, NaN if missing; an indicator of missing cells, if training had any;
-                                       target statistics and log count, if its values are also levels
-                                       (spiked_numbers.py)
+                                       target statistics and log count, if its values are also levels (schema.py)
     date                               its days since 1970-01-01; an indicator of missing cells, if training had any;
                                        its parts, such as the month (date_parts.py)
     category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
@@ -15,11 +14,17 @@ split categories themselves use level numbers (`Encoding.with_level_numbers`). A
 in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing cells have a
 separate level.
 
-During training, the training rows have other statistics and neighbors than in prediction; a ``TrainingEncoding``
-computes them (training_encoding.py).
+No row may see its own target in training (`learn_encoding`). So a training row has the statistics of the other parts of
+the training rows (target_statistics.py), and its neighbors are other training rows; a ``TrainingEncoding`` has these
+features. All other rows have the features of `Encoding.block`. After training, neighbors come from the training and
+validation rows of the table.
+
+A model file represents an encoding by a dict for JSON, and a dict of arrays whose names start with the prefixes in
+ARRAYS. The encodings of several folds differ only in their target statistics, so only these are written for the second
+fold and those after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -30,9 +35,11 @@ from ash._utils.cached import cached_property
 from ash.data.columns import Column, blocks
 from ash.data.frames import Frame
 from ash.data.spelling import is_gap, plain_text
+from ash.data.table import Table
 from ash.encoding.date_parts import LEVELS, part_names, put_parts, width
-from ash.encoding.neighbors import Neighbors
-from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
+from ash.encoding.neighbors import Neighbors, extended, learn_neighbors, neighbors_from_parts, neighbors_parts
+from ash.encoding.schema import ColumnSchema, Schema, check_schema, schema_from_json
+from ash.encoding.target_statistics import MOST_STATISTICS, level_statistics, prepare_targets
 from ash.errors import DataError
 from ash.options import Unknown
 
@@ -40,6 +47,7 @@ Block: TypeAlias = NDArray[np.float64]
 
 Codes: TypeAlias = NDArray[np.int32]
 
+ARRAYS = ("statistics.", "neighbors.")
 _SHOWN = 50  # maximum number of characters of a level that a message shows
 
 
@@ -270,7 +278,8 @@ class Encoding:
                 continue
             codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
             if table is None:
-                put_ones(block[:, self.starts[place] :], codes, len(column.levels) + column.missing)
+                known = np.flatnonzero(codes < len(column.levels) + column.missing)
+                block[known, self.starts[place] + codes[known]] = 1.0
             else:
                 block[:, self.statistics_of(place)] = table[codes]
                 found[place] = codes
@@ -297,16 +306,6 @@ class Encoding:
             return False
         is_float = frame.matrix.dtype in (np.float32, np.float64)  # False if the byte order is not this machine's
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
-
-    def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
-        """Write the given rows, as values or level numbers, into the first columns of `values` [rows, ...]."""
-        if frame.matrix is not None and self.schema.is_numeric:
-            with np.errstate(over="ignore", invalid="ignore"):
-                values[:, : len(frame.columns)] = frame.matrix_rows(rows)
-            return
-        for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
-            is_number = column.kind != "category"
-            values[:, place] = given.numbers(rows) if is_number else self._codes[place].read(given, rows)
 
     def level_codes(self, frame: Frame, place: int) -> Codes:
         """Return the level number of each row of a column: int32 [rows]."""
@@ -362,6 +361,83 @@ class Encoding:
         return names + [f"{name} is missing"] * column.missing + parts + statistics
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingEncoding(Encoding):
+    """An encoding with the table from which it was learned, and the features of its training rows.
+
+    Attributes
+    ----------
+    frame : Frame
+    crossfit : tuple of (array [rows, k + 1] or None)
+        For each column with many levels, the statistics that each row of the table has in training; None for other
+        columns.
+    near : array [rows, k + 1] or None
+        The neighbor features that each row of the table has in training.
+    known : Neighbors or None
+        The neighbors for prediction, which include validation rows.
+    """
+
+    frame: Frame
+    crossfit: tuple[NDArray[np.float64] | None, ...]
+    near: NDArray[np.float64] | None = None
+    known: Neighbors | None = None
+
+    @cached_property
+    def predicting(self) -> Encoding:
+        """The encoding for prediction, shared by all trained networks; it has no reference to the training frame."""
+        return Encoding(self.schema, self.statistics, self.targets, self.known or self.neighbors)
+
+    def fitting_block(self, rows: slice) -> Block:
+        """Return the features of a block of rows for training: array [rows, features], new and C-ordered.
+
+        A training row has cross-fitted statistics, and is not its own neighbor; every other row has the features of
+        `Encoding.block`.
+        """
+        block = self.columns_block(self.frame, rows, "bucket", {})
+        if self.near is not None:
+            block[:, self.columns_end :] = self.near[rows]
+        for place, statistics in enumerate(self.crossfit):
+            if statistics is not None:
+                block[:, self.statistics_of(place)] = statistics[rows]
+        return block
+
+
+def learn_encoding(
+    table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64] | None = None
+) -> TrainingEncoding:
+    """Return the encoding of the table from which the schema was learned.
+
+    Rows of one of the table's groups never see each other's target in the statistics, and equal rows of one group are
+    not neighbors.
+
+    Parameters
+    ----------
+    training : int64 array
+        Row numbers without duplicates, in the order in which they are dealt out into parts for the target statistics.
+        The order should be random.
+    validation : int64 array, optional
+        Rows of this table that become neighbors after training.
+    """
+    many = [place for place, column in enumerate(schema.columns) if column.is_many_level]
+    tables: list[NDArray[np.float64] | None] = [None] * len(schema.columns)
+    crossfit = tables.copy()
+    bare = Encoding(schema, tuple(tables), ())
+    if not many and not schema.neighbors:
+        return TrainingEncoding(schema, bare.statistics, (), frame=table.frame, crossfit=bare.statistics)
+    targets = prepare_targets(table.y, table.classes, training, table.weights, table.groups)
+    for place in many:
+        codes = bare.level_codes(table.frame, place)
+        tables[place], crossfit[place] = level_statistics(targets, codes, len(schema.columns[place].levels), place)
+    learned = TrainingEncoding(schema, tuple(tables), targets.chosen, frame=table.frame, crossfit=tuple(crossfit))
+    if not schema.neighbors:
+        return learned
+    rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
+    numbers = table.frame.all_numbers()
+    neighbors, near = learn_neighbors(numbers, targets, table.groups)
+    known = extended(neighbors, numbers, prepare_targets(table.y, table.classes, rows, table.weights))
+    return replace(learned, neighbors=neighbors, near=near, known=known)
+
+
 def blocks_for(encodings: Sequence[Encoding], frame: Frame, rows: slice, unknown: Unknown = "bucket") -> list[Block]:
     """Return the block of rows in each of several encodings, which differ only in their statistics.
 
@@ -376,11 +452,6 @@ def blocks_for(encodings: Sequence[Encoding], frame: Frame, rows: slice, unknown
     return several
 
 
-def is_many_level(column: ColumnSchema) -> bool:
-    """Return whether a column has target statistics, since it has too many levels for one-hot encoding."""
-    return len(column.levels) > ONE_HOT_LEVELS
-
-
 def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
     """Return the object that numbers the levels of a column."""
     if column.kind != "category":
@@ -388,7 +459,75 @@ def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
     return LevelCodes(cast(tuple[str, ...], column.levels))
 
 
-def put_ones(block: NDArray[np.float64], codes: Codes, known: int) -> None:
-    """Set `block[row, code]` to 1 for each row whose code is below `known`."""
-    rows = np.flatnonzero(codes < known)
-    block[rows, codes[rows]] = 1.0
+def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """Return the parts that `encoding_from_parts` reads: a dict for JSON, and a dict of named arrays."""
+    _, tables = statistics_parts(encoding)
+    tables |= neighbors_parts(encoding.neighbors)
+    schema = encoding.schema.without_dtypes.to_json()  # so that a file's bytes do not depend on the table's library
+    return {"schema": schema, "targets": list(encoding.targets)}, tables
+
+
+def statistics_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """Return the parts of the statistics alone, which `with_statistics` reads."""
+    tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
+    return {"targets": list(encoding.targets)}, tables
+
+
+def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
+    """Return an encoding from a model file, which is not trusted.
+
+    Raises
+    ------
+    ValueError
+        The parts are not what `encoding_parts` writes; the message says why.
+    """
+    check_schema(
+        isinstance(data, dict) and data.keys() == {"schema", "targets"},
+        "the encoding has missing or unexpected entries",
+    )
+    schema, targets = schema_from_json(data["schema"]), _targets(data["targets"])
+    neighbors = neighbors_from_parts(arrays, len(schema.columns), len(targets)) if schema.neighbors else None
+    tables = {name: array for name, array in arrays.items() if name not in neighbors_parts(neighbors)}
+    return Encoding(schema, _statistics(schema, targets, tables), targets, neighbors)
+
+
+def with_statistics(encoding: Encoding, data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
+    """Return an encoding with other statistics, from a model file, which is not trusted.
+
+    Raises
+    ------
+    ValueError
+        The parts are not what `statistics_parts` writes; the message says why.
+    """
+    check_schema(
+        isinstance(data, dict) and data.keys() == {"targets"}, "the statistics have missing or unexpected entries"
+    )
+    targets = _targets(data["targets"])
+    check_schema(len(targets) == len(encoding.targets), "the folds have statistics of different numbers of targets")
+    return replace(encoding, statistics=_statistics(encoding.schema, targets, arrays), targets=targets)
+
+
+def _targets(targets: Any) -> tuple[int, ...]:
+    check_schema(isinstance(targets, list) and len(targets) <= MOST_STATISTICS, "the encoding has no list of targets")
+    check_schema(all(type(target) is int and 0 <= target < 2**31 for target in targets), "target index out of range")
+    check_schema(targets == sorted(set(targets)), "targets are not sorted and unique")
+    return tuple(targets)
+
+
+def _statistics(
+    schema: Schema, targets: tuple[int, ...], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[np.float64] | None, ...]:
+    """Return the statistics of each column, or None for columns without them; `arrays` must have no other arrays."""
+    many = {f"statistics.{place}" for place, column in enumerate(schema.columns) if column.is_many_level}
+    check_schema(bool(targets) == (bool(many) or schema.neighbors), "targets do not match the columns")
+    check_schema(arrays.keys() == many, f"arrays {sorted(arrays)} are not those of the columns with many levels")
+    tables = [arrays.get(f"statistics.{place}") for place in range(len(schema.columns))]
+    for place, (column, table) in enumerate(zip(schema.columns, tables, strict=True)):
+        if table is None:
+            continue
+        name, shape = f"statistics.{place}", (len(column.levels) + 2, len(targets) + 1)
+        is_right = table.dtype == np.float64 and table.shape == shape
+        check_schema(is_right, f"{name} is {table.dtype} of shape {table.shape}")
+        check_schema(bool(np.isfinite(table).all()), f"{name} holds NaN or infinity")
+        check_schema(bool((table[:, -1] >= 0).all()), f"{name} holds a negative count")
+    return tuple(tables)

@@ -16,7 +16,7 @@ of a training row leave out the row itself, and equal rows of its group.
 
 Only regressions without row weights, on tables of numbers, have these features, and only if rows recur (see
 `with_neighbors`). In trials that are not part of `bench`, these features reduced accuracy in other cases. In a table
-with these features, equal rows count as independent, even if chance does not explain them (repeated_rows.py).
+with these features, equal rows count as independent, even if chance does not explain them (equal_rows.py).
 
 Bits:   after the search for the nearest rows, only products, quotients, roots and sums in a fixed order are computed,
         so the features have the same bits on every machine.
@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.cached import cached_property
+from ash.data.table import Table
 from ash.encoding.schema import Schema, check_schema
-from ash.encoding.target_statistics import MOST_STATISTICS, Targets, choose_targets, prepare_targets
+from ash.encoding.target_statistics import MOST_STATISTICS, Targets, prepare_targets
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KDTree
@@ -158,18 +159,19 @@ class Own:
         return Own(self.places[rows], self.weights[rows], self.deviations[rows])
 
 
-def with_neighbors(
-    schema: Schema, numbers: Doubles, targets: Doubles, groups: NDArray[np.int64] | None = None
-) -> Schema:
-    """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
+def with_neighbors(schema: Schema, table: Table) -> Schema:
+    """Return the schema of a table, with neighbors if it is a regression, enough rows recur and their targets agree.
 
-    There must be at least FEWEST_ROWS distinct rows. The share of rows that equal a row of another group must be from
-    LEAST_RECURRING to MOST_RECURRING, and the variance of targets among equal rows must be at most AGREEING times the
-    variance among all rows that recur. If more than MOST_RECURRING of the rows recur, either the table has few distinct
-    rows, which a network sees often enough, or its rows were drawn with replacement, so new rows will not equal them.
-    Similar rows must have similar targets as well; if only equal rows have, they are probably copies by mistake.
-    `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs], `groups` [rows] are as in `Table`.
+    All columns must be numbers, with at most MOST_CELLS cells in all. There must be at least FEWEST_ROWS distinct rows.
+    The share of rows that equal a row of another group must be from LEAST_RECURRING to MOST_RECURRING, and the variance
+    of targets among equal rows must be at most AGREEING times the variance among all rows that recur. If more than
+    MOST_RECURRING of the rows recur, either the table has few distinct rows, which a network sees often enough, or its
+    rows were drawn with replacement, so new rows will not equal them. Similar rows must have similar targets as well;
+    if only equal rows have, they are probably copies by mistake.
     """
+    if not schema.is_numeric or table.classes or table.rows * len(schema.columns) > MOST_CELLS:
+        return schema
+    numbers, targets, groups = table.frame.all_numbers(), table.y, table.groups
     distinct, equal, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
         return schema
@@ -194,17 +196,12 @@ def _do_similar_rows_predict(numbers: Doubles, targets: Doubles, equal: NDArray[
     `equal` [rows] has the same number for equal rows. One of them stands for all of them.
     """
     rows = np.arange(len(numbers))
-    known = prepare_targets(targets, 0, choose_targets(targets, 0, rows, None), rows, None)
+    known = prepare_targets(targets, 0, rows)
     near = learn_neighbors(numbers, known, equal)[1][:, : len(known.priors)]
     first = np.unique(equal, return_index=True)[1]
     near, own = (values[first] - values[first].cumsum(axis=0)[-1] / len(first) for values in (near, known.deviations))
     product, left, right = (values.cumsum(axis=0)[-1] for values in (near * own, near**2, own**2))  # added in row order
     return bool((product > CORRELATED / np.sqrt(len(first)) * np.sqrt(left * right)).all())
-
-
-def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
-    """Return whether `with_neighbors` applies: a regression on a table of numbers with at most MOST_CELLS cells."""
-    return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
 
 
 def learn_neighbors(

@@ -1,8 +1,21 @@
 """Describes the columns of a training table, and checks that another table has the same columns.
 
 A category has levels: the texts seen in training, sorted. A column keeps the most frequent levels, at most MOST_LEVELS
-(ties are broken in order of text). All other texts, in training or later, count as one unknown level. Some numbers have
-levels too (spiked_numbers.py).
+(ties are broken in order of text). All other texts, in training or later, count as one unknown level.
+
+Spiked columns of numbers, in which one value is so frequent that both quartiles are equal, have levels too:
+
+    capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
+
+The target is rarely a smooth function of such a number, and a smooth function cannot give neighboring values effects of
+their own. So its values get target statistics (target_statistics.py) in addition to the number, like the levels of a
+category. The levels are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of them. They must
+also be sparse in their range (see FILLED), as amounts of money are. Gray levels and counts fill most of their range,
+and are better without levels. A table with more than MOST_SPIKED such columns is not changed: it is sparse and would
+become much wider. It has not been measured whether levels help in such tables.
+
+Quartiles are computed on at most SEEN_ROWS evenly spaced rows, and levels on all rows. A row that was repeated for its
+weight (equal_rows.py) counts each time. Weights that remain weights of the loss have no effect.
 """
 
 import math
@@ -18,10 +31,9 @@ from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import CellColumn, Column, DateColumn, Kind, blocks
-from ash.data.dates import DateSpelling, date_spelling_from_json
-from ash.data.frames import Frame, at_most, checked_numbers, natural_kinds
+from ash.data.dates import ANY_ZONE, DateSpelling, OwnOffsets, TimeZone, date_spelling_from_json, zone_from_json
+from ash.data.frames import Frame, at_most, checked_numbers
 from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
-from ash.data.time_zone import ANY_ZONE, OWN, OwnOffsets, TimeZone, zone_from_json, zone_named
 from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
 from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown
@@ -35,6 +47,15 @@ ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
 """A category with more levels than this has target statistics, since one-hot features would be mostly zeros and would
 make the first layer wide."""
+SEEN_ROWS = 4096
+"""The maximum number of rows on which the columns with equal quartiles are found."""
+_SEEN_CELLS = 2**20  # cells read at a time
+MOST_SPIKED = 32
+"""If more columns than this have equal quartiles and more than ONE_HOT_LEVELS distinct values, none gets levels."""
+FILLED = 1 / 8
+"""The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
+of the steps may be levels."""
+_OFTEN = 2  # minimum occurrences of a value that becomes a level; a unique value says nothing about other rows
 
 
 @dataclass(frozen=True)
@@ -71,6 +92,11 @@ class ColumnSchema:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle; a column of dates in a pickle of an earlier version has the zone `ANY_ZONE`."""
         vars(self).update({"zone": ANY_ZONE if state["kind"] == "date" else None} | state)
+
+    @property
+    def is_many_level(self) -> bool:
+        """Whether the column has target statistics, since it has too many levels for one-hot encoding."""
+        return len(self.levels) > ONE_HOT_LEVELS
 
     @property
     def has_plain_level(self) -> bool:
@@ -110,7 +136,7 @@ class ColumnSchema:
         where, zone = f"{name} in {given.label}", self.zone
         if (zone is None) == (given.zone is None):
             if isinstance(zone, OwnOffsets):
-                least, most = _offsets(given)
+                least, most = given.offsets()
                 if least < zone.least or most > zone.most:
                     fact = f"times with {OwnOffsets(least, most).name}, but training had {zone.name}"
                     raise DataError(f"{where} holds {fact}: give their local times")
@@ -261,32 +287,52 @@ def learn_schema(
         Numbers are too large for float32, or there are missing cells or infinite numbers that are refused; the message
         names the column.
     """
-    kinds = natural_kinds(frame)
-    frame, gaps = checked_numbers(frame, kinds, name, infinite, INFINITE_TODO)
+    frame, gaps = checked_numbers(frame, None, name, infinite, INFINITE_TODO)
     columns = []
-    for column, kind, gap in zip(frame.columns, kinds, gaps.tolist(), strict=True):
+    for column, gap in zip(frame.columns, gaps.tolist(), strict=True):
+        kind = column.natural
         levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
         if has_gap and missing == "error":
             _refuse_missing(frame, column, kind, name)
         spelling = None if column.spelling == ISO else column.spelling
-        learned = ColumnSchema(kind, column.dtype, levels, has_gap, spelling)
-        columns.append(_with_parts(learned, column) if isinstance(column, DateColumn) else learned)
+        zone = column.full_zone if isinstance(column, DateColumn) else None
+        parts = varying_parts(column.clock(slice(None))) if isinstance(column, DateColumn) else ()
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, spelling, parts, zone))
     return frame, Schema(tuple(columns), frame.names, missing, unknown, infinite=infinite)
 
 
-def _with_parts(learned: ColumnSchema, column: DateColumn) -> ColumnSchema:
-    zone: TimeZone | OwnOffsets | None = None
-    if column.zone is not None:
-        zone = OwnOffsets(*_offsets(column)) if column.zone == OWN else zone_named(column.zone)
-    return replace(learned, zone=zone, parts=varying_parts(column.clock(slice(None))))
+def with_recurring(schema: Schema, frame: Frame) -> Schema:
+    """Return the schema of the training table, with recurring values as levels of the numeric columns that qualify."""
+    places = _with_equal_quartiles(schema, frame)
+    if len(places) > MOST_SPIKED:
+        return schema
+    columns = list(schema.columns)
+    for place in places:
+        values = frame.columns[place].numbers(slice(None))
+        found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+        often = np.flatnonzero(counts >= _OFTEN)
+        kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]
+        levels = found[np.sort(kept)] + 0.0  # turns -0.0 into 0.0
+        smaller = levels / levels.size  # avoids overflow in differences
+        if levels.size > ONE_HOT_LEVELS and levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller):
+            columns[place] = replace(columns[place], levels=tuple(levels.tolist()))
+    return replace(schema, columns=tuple(columns))
 
 
-def _offsets(column: DateColumn) -> tuple[int, int]:
-    """Return the smallest and the largest offset from UTC of a column of dates, in seconds; 0 without dates."""
-    every = slice(None)
-    offsets = np.rint((column.clock(every) - column.numbers(every)) * 86_400)
-    known = offsets[~np.isnan(offsets)]
-    return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
+    """Return the positions of numeric columns with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
+    numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
+    rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
+    found: list[int] = []
+    for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
+        places = numbers[first:stop]
+        seen = np.sort(frame.numbers_at(rows, places), axis=1)  # missing cells come last
+        there = len(rows) - np.isnan(seen).sum(axis=1)
+        column = np.arange(len(places))
+        equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # False for NaN
+        distinct = 1 + (np.diff(seen, axis=1) > 0).sum(axis=1)
+        found += np.array(places)[equal & (distinct > ONE_HOT_LEVELS)].tolist()
+    return found
 
 
 def schema_from_json(data: Any) -> Schema:

@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from ash._utils.display import format_table, html_table, printable
 from ash._utils.user_warnings import warn_user
+from ash.data.arrays import SparseMatrix
 from ash.data.columns import Column, blocks
+from ash.data.dates import ANY_ZONE
 from ash.data.frames import Frame, at_most
-from ash.data.sparse import SparseMatrix
 from ash.data.table import Table
-from ash.data.time_zone import ANY_ZONE
-from ash.encoding.encoding import Encoding, codes_of, is_many_level
-from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, ColumnSchema, Schema
+from ash.encoding.encoding import Encoding, codes_of
+from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, SEEN_ROWS, ColumnSchema, Schema
 
-SEEN_ROWS = 4096
 SHOWN = 40
 """The maximum number of columns that are printed; `TableSummary.columns` has all of them."""
 HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
@@ -155,7 +154,7 @@ def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
 
 def _columns(frame: Frame, schema: Schema, table: Table | None) -> Iterator[ColumnSummary]:
     targets = 1 if table is None else max(1, min(table.classes - 1, 16) if table.classes else table.y.shape[1])
-    statistics = tuple(np.zeros((2, targets + 1)) if is_many_level(column) else None for column in schema.columns)
+    statistics = tuple(np.zeros((2, targets + 1)) if column.is_many_level else None for column in schema.columns)
     encoding = Encoding(schema, statistics, tuple(range(targets)))
     notes = _notes(frame, schema, table)
     for place, given in enumerate(frame.columns):
@@ -182,7 +181,7 @@ def _reason(column: ColumnSchema) -> str:
     if column.kind == "number":
         more = f", and statistics of the target for {len(column.levels)} recurring values" if column.levels else ""
         return f"scaled{more}{_written(column)}"
-    if is_many_level(column):
+    if column.is_many_level:
         return f"statistics of the target: more than {ONE_HOT_LEVELS} levels"
     return f"one-hot encoded: at most {ONE_HOT_LEVELS} levels"
 

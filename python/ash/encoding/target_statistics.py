@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.group_split import numbered
+from ash.data.table import numbered
 
 MOST_STATISTICS = 16
 """The maximum number of statistics per column; they describe the first outputs or the most frequent classes."""
@@ -50,6 +50,10 @@ class Targets:
 
     Attributes
     ----------
+    chosen : tuple of int
+        The sorted outputs, or classes above 0, that have statistics: the first outputs, or the classes with the largest
+        weight in training (ties are broken in order of number). Class 0 needs no statistics, since its share follows
+        from the others.
     rows : int64 array [training]
     parts : int64 array [training]
         The part of each row for cross-fitting, from 0 to PARTS - 1.
@@ -59,6 +63,7 @@ class Targets:
     priors : array [k]
     """
 
+    chosen: tuple[int, ...]
     rows: NDArray[np.int64]
     parts: NDArray[np.int64]
     weights: NDArray[np.float64]
@@ -66,81 +71,63 @@ class Targets:
     priors: NDArray[np.float64]
 
 
-def choose_targets(
-    targets: NDArray[np.float64], classes: int, training: NDArray[np.int64], weights: NDArray[np.float64] | None
-) -> tuple[int, ...]:
-    """Return the sorted outputs, or classes above 0, that have statistics; at most MOST_STATISTICS.
-
-    These are the first outputs, or the classes with the largest weight in training (ties are broken in order of
-    number). Class 0 needs no statistics, since its share follows from the others.
-    """
-    if not classes:
-        return tuple(range(min(targets.shape[1], MOST_STATISTICS)))
-    labels = targets[training, 0].astype(np.int64)
-    counts = np.bincount(labels, weights=_weights(weights, training), minlength=classes)
-    return tuple(sorted(sorted(range(1, classes), key=lambda label: (-counts[label], label))[:MOST_STATISTICS]))
-
-
 def prepare_targets(
     targets: NDArray[np.float64],
     classes: int,
-    chosen: tuple[int, ...],
     training: NDArray[np.int64],
-    weights: NDArray[np.float64] | None,
+    weights: NDArray[np.float64] | None = None,
     groups: NDArray[np.int64] | None = None,
 ) -> Targets:
     """Return the weighted deviations of the training rows' targets from their means, the basis of statistics.
 
-    `groups` [rows] are the groups of the table's rows, which are kept in one part.
+    `groups` [rows] are the groups of the table's rows. They are kept in one part, and dealt out in the order in which
+    they first occur.
     """
+    own = np.ones(len(training)) if weights is None else weights[training].astype(np.float64)
     if classes:
-        values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
+        labels = targets[training, 0]
+        counts = np.bincount(labels.astype(np.int64), weights=own, minlength=classes)
+        chosen = sorted(sorted(range(1, classes), key=lambda label: (-counts[label], label))[:MOST_STATISTICS])
+        values = (labels[:, None] == np.array(chosen, np.float64)).astype(np.float64)
     else:
-        values = targets[training][:, list(chosen)]
-    own = _weights(weights, training)
+        chosen = list(range(min(targets.shape[1], MOST_STATISTICS)))
+        values = targets[training][:, chosen]
     total = own.cumsum()[-1]  # added in row order, unlike NumPy's sum()
     sums = (values * own[:, None]).cumsum(axis=0)[-1]
     priors = sums / total if total > 0 else np.zeros(len(chosen))
-    return Targets(training, _parts(training, groups), own, (values - priors) * own[:, None], priors)
+    parts = (np.arange(len(training)) if groups is None else numbered(groups[training])) % PARTS
+    return Targets(tuple(chosen), training, parts, own, (values - priors) * own[:, None], priors)
 
 
-def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
-    """Return a column's table of statistics; its last two rows are for missing and for unknown levels.
+def level_statistics(
+    targets: Targets, codes: NDArray[np.int32], levels: int, place: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a column's table of statistics, and the statistics of each row for training.
 
     Parameters
     ----------
     codes : int32 array [rows]
         The level of each row of the table: 0, 1, ..., then `levels` for missing and `levels + 1` for unknown.
+    place : int
+        The index of the column, so that the columns of a row are not masked together.
 
     Returns
     -------
     array [levels + 2, k + 1]
-        k statistics and log(1 + weight of the level's training rows). For an unknown level these are the priors and 0.
+        k statistics and log(1 + weight of the level's training rows), for each level, then for missing cells and for
+        unknown levels. For an unknown level these are the priors and 0.
+    array [rows, k + 1]
+        The same of each row's level; those of a training row are sums over the other parts.
     """
-    own = codes[targets.rows]
-    sums = [_sums(own, deviations, levels + 2) for deviations in targets.deviations.T]
-    return _table(targets, _sums(own, targets.weights, levels + 2), sums)
-
-
-def crossfit_statistics(
-    targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64], place: int = 0
-) -> NDArray[np.float64]:
-    """Return the statistics of a column for training [rows, k + 1]; those of a training row use the other parts.
-
-    Parameters
-    ----------
-    codes, table
-        The argument and the result of `total_statistics`.
-    place : int
-        The index of the column, so that the columns of a row are not masked together.
-    """
-    levels, own = len(table), codes[targets.rows]
-    places = targets.parts * levels + own
+    own, size = codes[targets.rows], levels + 2
+    sums = [_sums(own, deviations, size) for deviations in targets.deviations.T]
+    table = _table(targets, _sums(own, targets.weights, size), sums)
+    places = targets.parts * size + own
     weights = _of_other_parts(_sums(targets.parts, targets.weights, PARTS)[:, None])
     scale = np.divide(targets.weights.cumsum()[-1], weights, out=np.ones((PARTS, 1)), where=weights > 0)
 
     def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums = _of_other_parts(_sums(places, values, PARTS * levels).reshape(PARTS, levels))
+        sums = _of_other_parts(_sums(places, values, PARTS * size).reshape(PARTS, size))
         return np.asarray(scale * sums, np.float64)
 
     counts, deviations = scaled(targets.weights), [scaled(values) for values in targets.deviations.T]
@@ -149,7 +136,7 @@ def crossfit_statistics(
     found[(np.arange(len(own)) + place) % MASKED == MASKED - 1] = table[-1]
     statistics = table[codes]
     statistics[targets.rows] = found
-    return statistics
+    return table, statistics
 
 
 def _table(targets: Targets, counts: NDArray[np.float64], sums: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -178,12 +165,3 @@ def _of_other_parts(sums: NDArray[np.float64]) -> NDArray[np.float64]:
             if other != part:
                 others[part] += sums[other]
     return others
-
-
-def _parts(training: NDArray[np.int64], groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Return the part of each training row; groups are dealt out in the order in which they first occur."""
-    return (np.arange(len(training)) if groups is None else numbered(groups[training])) % PARTS
-
-
-def _weights(weights: NDArray[np.float64] | None, training: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.ones(len(training)) if weights is None else weights[training].astype(np.float64)

@@ -30,7 +30,8 @@ from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import Split, read_table, split_table, user_numbers, warn_of_time_order
+from ash.data.row_split import user_numbers
+from ash.encoding.data_split import Split, read_table, split_table, warn_of_time_order
 from ash.encoding.table_summary import summary_of, warn_of_suspects
 from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from ash.data.frames import declared, read_frame, spelled_frame
+from ash.data.frames import read_frame, spelled_frame
 from ash.encoding.data_split import read_table
-from ash.encoding.schema import learn_schema
-from ash.encoding.spiked_numbers import with_recurring
+from ash.encoding.schema import learn_schema, with_recurring
 from ash.encoding.table_summary import TableSummary, frame_summary, summary_of
 from ash.options import read_options
 
@@ -53,8 +52,6 @@ def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_feat
     options = read_options("tune", {**given, **dict.fromkeys(("config", "cv", "validation", "executor"))})
     if y is not None:
         return summary_of(*read_table(X, y, options, None, sort=False))
-    frame = read_frame(X)
-    categorical = options.categorical_features
-    frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
+    frame = spelled_frame(read_frame(X), categorical=options.categorical_features)
     frame, schema = learn_schema(frame, missing=options.missing, unknown=options.unknown)
     return frame_summary(frame, with_recurring(schema, frame))

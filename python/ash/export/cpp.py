@@ -37,8 +37,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.data.dates import ticks_of
 from ash.data.spelling import GAPS
-from ash.data.time_zone import ticks_of
 from ash.encoding.neighbors import NEAREST, SOFT
 from ash.errors import SettingError
 from ash.export.description import (

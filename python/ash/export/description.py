@@ -34,8 +34,8 @@ from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
 from ash.data.columns import Kind
+from ash.data.dates import OwnOffsets, TimeZone
 from ash.data.spelling import GAPS
-from ash.data.time_zone import OwnOffsets, TimeZone
 from ash.encoding.date_parts import LEVELS
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import Neighbors

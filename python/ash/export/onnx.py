@@ -34,7 +34,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import FLOAT32_MAX
-from ash.data.time_zone import TICKS, TimeZone, ticks_of
+from ash.data.dates import TICKS, TimeZone, ticks_of
 from ash.encoding.neighbors import FAR as FAR_AWAY
 from ash.encoding.neighbors import LIMIT, NEAREST, SOFT, Neighbors
 from ash.errors import SettingError

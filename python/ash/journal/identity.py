@@ -38,8 +38,8 @@ from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash._utils.hashes import hash_of
 from ash.data.frames import at_most
-from ash.encoding.canonical_order import cell_hashes, column_hashes
 from ash.encoding.data_split import Fold
+from ash.encoding.equal_rows import cell_hashes, column_hashes
 from ash.errors import JournalError, JournalUnwritableError, SettingError
 from ash.history.json_files import space_story
 from ash.history.records import OBJECTIVE

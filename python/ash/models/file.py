@@ -12,7 +12,7 @@
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
                (encoding/neighbors.py)
     metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
-               "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
+               "encoding": {"schema", "targets"} (encoding/encoding.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), "estimated_score": [score, standard error], ...}
                "decision_weights": a weight per class, if labels are decided by weights (models/decision.py)
                "positive": the number of the positive class, if it is not that of the label 1
@@ -51,8 +51,7 @@ from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.checks import is_list_of
 from ash.data.targets import positive_class
-from ash.encoding.encoding import Encoding
-from ash.encoding.serialize import encoding_parts, statistics_parts
+from ash.encoding.encoding import Encoding, encoding_parts, statistics_parts
 from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 

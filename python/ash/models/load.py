@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.checks import is_list_of
 from ash.data.targets import positive_class
-from ash.encoding.encoding import Encoding
-from ash.encoding.serialize import ARRAYS, encoding_from_parts, with_statistics
+from ash.encoding.encoding import ARRAYS, Encoding, encoding_from_parts, with_statistics
 from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
 from ash.models.catboost_model import with_units

@@ -34,8 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.data.group_split import numbered
-from ash.data.table import Table
+from ash.data.table import Table, numbered
 from ash.encoding.data_split import Fold, Split
 from ash.encoding.encoding import Encoding
 from ash.metrics import METRICS, NEED_ALL_CLASSES, OF_LABELS, native_or_loss

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ash._utils.checks import takes
 from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
+from ash.data.arrays import is_sparse
 from ash.data.frames import Frame
-from ash.data.sparse import is_sparse
 from ash.data.table import Table
 from ash.data.targets import no_positive_class
 from ash.encoding.data_split import Fold

@@ -2,7 +2,7 @@
 
     fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
-Unlike `ash.tune`, the estimators sort the rows by their contents (ash/encoding/canonical_order.py). So a fit does not
+Unlike `ash.tune`, the estimators sort the rows by their contents (ash/encoding/equal_rows.py). So a fit does not
 depend on the order of the rows, and a row that occurs k times has the same effect as one row with weight k.
 """
 

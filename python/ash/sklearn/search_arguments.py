@@ -22,7 +22,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _num_samples
 
 from ash._utils.checks import is_integer
-from ash.data.group_split import Codes, count_groups, divided, is_apart, read_groups
+from ash.data.row_split import divided, is_apart
+from ash.data.table import Codes, count_groups, read_groups
 from ash.errors import DataError, SettingError
 from ash.metrics import did_you_mean
 from ash.scoring.scorers import takes_weights

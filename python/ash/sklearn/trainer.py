@@ -25,8 +25,8 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.metaestimators import _safe_split
 
-from ash.data.group_split import Codes, numbered
-from ash.data.table import split_rows
+from ash.data.row_split import split_rows
+from ash.data.table import Codes, numbered
 from ash.errors import DataError, ThreadRefusedError
 from ash.function.answers import Answer, Scored, Tunable, failure
 from ash.journal.identity import NoIdentity

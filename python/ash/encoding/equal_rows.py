@@ -1,6 +1,25 @@
-"""Finds rows that were copied, such as those of a bootstrap sample; their copies must be on one side of a split.
+"""Hashes rows: sorts them by a hash of their content, repeats them by their weight, and finds copies.
 
-Equal rows need not be copies. In a table of a few columns with few values, rows are equal by chance, and new rows will
+A row with weight 3 occurs three times:
+
+    rows, weights        hash of x and y        sorted, repeated
+    a 2                  a 71                   b
+    b 1                  b 13                   a
+    a 1                  a 71                   a
+                                                a
+
+So a fit is bit-identical for any order of the rows. It is also bit-identical if a row occurs three times instead of
+once with weight 3. There are three exceptions. A weighted table never has neighbor features (neighbors.py), which a
+table with recurring rows may have. If all rows have the same weight, this weight has no effect. And the copies that
+stand for a weight are one group (ash/data/table.py), so they are always on the same side of a split, while equal rows
+that the user gives are one group only if chance does not explain them.
+
+If some weights are not integers, or their sum is too large, no row is repeated, and all weights remain weights of the
+loss. Different rows with the same 64-bit hash keep their order. About one in 3e7 tables of a million rows has such
+rows.
+
+Rows that were copied, such as those of a bootstrap sample, must be on one side of a split. But
+equal rows need not be copies. In a table of a few columns with few values, rows are equal by chance, and new rows will
 be equal to them as well. Such rows are independent. Equal rows count as copies if chance does not explain them, and if
 they have equal targets, as copies do. Rows that are equal by chance have equal targets only if X determines y.
 
@@ -27,30 +46,108 @@ equal rows.
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
-from ash.data.group_split import numbered
-from ash.data.table import Table
-from ash.encoding.canonical_order import row_hashes
-from ash.encoding.encoding import Encoding
-from ash.encoding.neighbors import may_have_neighbors, with_neighbors
+from ash.data.arrays import Matrix, SparseMatrix
+from ash.data.columns import blocks
+from ash.data.dates import OwnOffsets
+from ash.data.frames import Frame
+from ash.data.table import Table, numbered
+from ash.encoding.encoding import codes_of
+from ash.encoding.neighbors import with_neighbors
 from ash.encoding.schema import Schema
 
+MOST_COPIES = 10
+"""The maximum factor by which repeated rows may increase the number of rows; beyond it, no row is repeated.
+
+If the distinct rows of a table occur more often than this on average, its columns have few values, and equal rows are
+not copies."""
 EXCESS = 2.5
 """Near misses do not explain equal rows if there are more than this many times as many as near misses explain."""
 AGREEING = 0.5
 """Equal rows are copies only if this share of them has equal targets, beyond the share that any two rows have."""
 SURE = 3.0
 """How many standard errors a count of rows must be above its bound, so that chance does not explain it."""
-MOST_COPIES = 10
-"""If distinct rows occur more often on average, the columns have few values, and equal rows are not copies."""
 _SAMPLE = 256  # rows that are compared with others, of those that recur and of those that do not
 _MOST_COMPARED = 2**16  # rows with which each of them is compared
 _COMPARED = 2**28  # cells that are compared in all
+_CELLS = 2**20  # cells that are hashed at a time
+
+
+def sort_rows(table: Table, schema: Schema) -> Table:
+    """Return the rows of a table in the order of their hashes, repeated by weight if all weights are small integers.
+
+    The copies of a row are one group, unless the table has groups already.
+    """
+    hashes = row_hashes(table.frame, schema, table.y)
+    keys = [each for each in (table.groups, table.weights) if each is not None]
+    order, weights = np.lexsort((*keys, hashes)), table.weights
+    if weights is not None:
+        weights = weights[order]
+        most = MOST_COPIES * table.rows
+        if np.all(weights == np.floor(weights)) and weights.max() <= most and weights.sum() <= most:  # no sum overflows
+            times, weights = weights.astype(np.int64), None
+            if table.groups is None:
+                table = replace(table, groups=np.arange(table.rows, dtype=np.int64))
+            order = np.repeat(order, times)
+    groups = None if table.groups is None else numbered(table.groups[order])
+    return replace(table, frame=table.frame.take(order), y=table.y[order], weights=weights, groups=groups)
+
+
+def column_hashes(frame: Frame, schema: Schema) -> NDArray[np.uint64]:
+    """Return a hash of each column's numbers or levels, which does not depend on the order of the rows.
+
+    A sparse table has the hashes of the equal dense table; only its stored cells are visited.
+    """
+    if not isinstance(frame.matrix, SparseMatrix):
+        return np.asarray(sum(cell_hashes(values) for _, values in value_blocks(frame, schema)), np.uint64)
+    stored = frame.matrix.rows if frame.order is None else frame.matrix.rows[frame.order]
+    zeros = np.uint64(frame.rows) - np.bincount(stored.indices, minlength=stored.shape[1]).astype(np.uint64)
+    sums: NDArray[np.uint64] = zeros * cell_hashes(np.zeros((1, 1)))
+    np.add.at(sums, stored.indices, _core.row_digests(stored.data.reshape(-1, 1)))
+    return sums
+
+
+def cell_hashes(values: Matrix) -> NDArray[np.uint64]:
+    """Return the sum of the hashes of the cells of each column of `values` [rows, columns], modulo 2^64."""
+    sums: NDArray[np.uint64] = _core.row_digests(values.reshape(-1, 1)).reshape(values.shape).sum(0)
+    return sums
+
+
+def row_hashes(frame: Frame, schema: Schema, y: Matrix | None = None) -> NDArray[np.uint64]:
+    """Return a hash of each row's numbers and levels, and of its targets `y` [rows, outputs] if they are given."""
+    own = [place for place, column in enumerate(schema.columns) if isinstance(column.zone, OwnOffsets)]
+    first = len(schema.columns) + len(own)
+    hashes = np.empty(frame.rows, np.uint64)
+    for rows, values in value_blocks(frame, schema, len(own) + (0 if y is None else y.shape[1])):
+        for at, place in enumerate(own, len(schema.columns)):
+            column = frame.columns[place]
+            values[:, at] = schema.columns[place].clock(column, rows, column.numbers(rows))
+        if y is not None:
+            values[:, first:] = y[rows]
+        hashes[rows] = _core.row_digests(values)
+    return hashes
+
+
+def value_blocks(frame: Frame, schema: Schema, more: int = 0) -> Iterator[tuple[slice, Matrix]]:
+    """Yield blocks of rows with their numbers and level numbers: [rows, columns + more], the last columns unset."""
+    columns = schema.columns
+    codes = {place: codes_of(column) for place, column in enumerate(columns) if column.kind == "category"}
+    for first, stop in blocks(frame.rows, max(1, _CELLS // (len(columns) + more))):
+        rows, values = slice(first, stop), np.empty((stop - first, len(columns) + more))
+        if frame.matrix is not None and schema.is_numeric:
+            with np.errstate(over="ignore", invalid="ignore"):
+                values[:, : len(columns)] = frame.matrix_rows(rows)
+        else:
+            for place, given in enumerate(frame.columns):
+                values[:, place] = codes[place].read(given, rows) if place in codes else given.numbers(rows)
+        yield rows, values
 
 
 def copied_rows(table: Table, schema: Schema, *, tell: bool = True) -> NDArray[np.int64] | None:
@@ -62,8 +159,8 @@ def copied_rows(table: Table, schema: Schema, *, tell: bool = True) -> NDArray[n
     if (groups := _copies(table, schema)) is None:
         return None
     counts, recur = np.bincount(groups), False
-    if table.weights is None and may_have_neighbors(schema, table.rows, table.classes):
-        recur = with_neighbors(schema, table.frame.all_numbers(), table.y).neighbors
+    if table.weights is None:
+        recur = with_neighbors(schema, replace(table, groups=None)).neighbors
     number = f"{int(counts[counts > 1].sum())} of {table.rows} rows"
     assumed = (
         "ash expects that new rows will also be equal to known ones, and uses their targets. If equal rows are copies, "
@@ -119,9 +216,9 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
     size = int(min(_SAMPLE, max(16, (_COMPARED / width) ** 0.5)))
     order = np.argsort(hashes, kind="stable")  # random, but the same for any order of the rows
     compared = _spread(order, min(_MOST_COMPARED, max(size, _COMPARED // (2 * size * width))))
-    others, scale = _values(table, schema, compared), table.rows / len(compared)
+    others, scale = _sample(table, schema, compared), table.rows / len(compared)
     parts = [order[(times[order] > 1) == recurs] for recurs in (True, False)]
-    found = [_differences(_values(table, schema, _spread(part, size)), others) * scale for part in parts]
+    found = [_differences(_sample(table, schema, _spread(part, size)), others) * scale for part in parts]
     differ = np.concatenate(found)[:, 1:].any(axis=0)
     step = 1 + int(np.flatnonzero(differ)[0]) if differ.any() else width
     total = table.rows / size  # what a single pair in the sample would add
@@ -134,10 +231,9 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
     return total
 
 
-def _values(table: Table, schema: Schema, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _sample(table: Table, schema: Schema, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the cells of some rows as numbers: array [columns, rows], without NaN."""
-    values = np.empty((len(rows), len(schema.columns)))
-    Encoding(schema, (None,) * len(schema.columns), ()).put_values(table.frame.take(rows), slice(0, len(rows)), values)
+    values = np.concatenate([values for _, values in value_blocks(table.frame.take(rows), schema)])
     values[np.isnan(values)] = np.finfo(np.float64).max
     return np.ascontiguousarray(values.T)
 
