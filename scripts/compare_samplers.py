@@ -52,7 +52,7 @@ class Problem:
             total = (done or 0) + epochs
             return -self.error(params, total), total
 
-        config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, workers=4)
+        config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, virtual_workers=4)
         result = ash.tune_function(
             *(train, self.space),
             candidates=None,

@@ -52,7 +52,7 @@ def error_of(problem: Problem, sampler: str, workers: int, budget: int, seed: in
         total = (done or 0) + epochs
         return -problem.error(params, total), total
 
-    config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, workers=workers)
+    config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, virtual_workers=workers)
     given: dict[str, Any] = {"candidates": None, "threads": 1, "progress": False, "config": config}
     result = ash.tune_function(train, problem.space, sampler=sampler, seed=seed, **given)
     return problem.error(result.best_params, FULL)

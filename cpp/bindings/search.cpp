@@ -102,7 +102,7 @@ void bind_search(py::module_& m) {
                      .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
                                                max_total_epochs, stop_score, patience, report_limit, rungs),
                      .schedule = schedule_of(schedule),
-                     .workers = checked_places(workers, "workers: 1 to 65536")};
+                     .workers = checked_places(workers, "virtual_workers: 1 to 65536")};
                  settings.ladder.max_failures = max_failures;
                  settings.ladder.first_failures = first_failures;
                  settings.ladder.rank_by_loss = true;
@@ -114,7 +114,7 @@ void bind_search(py::module_& m) {
              py::arg("max_total_epochs") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
              py::arg("patience") = 0, py::arg("report_limit") = 0, py::arg("max_failures") = 0,
              py::arg("first_failures") = 0, py::arg("by_rung") = false, py::arg("schedule") = "greedy",
-             py::arg("workers") = 1, py::arg("known"), py::arg("cost") = py::none(), py::arg("rungs") = Rungs())
+             py::arg("virtual_workers") = 1, py::arg("known"), py::arg("cost") = py::none(), py::arg("rungs") = Rungs())
         .def("restore", &FunctionSearch::restore, py::arg("jobs"), py::arg("fold_scores").noconvert(),
              py::arg("steps").noconvert(), py::arg("assists"), py::arg("seconds"))
         .def("next", [](FunctionSearch& self) { return self.search().next(); })

@@ -114,7 +114,7 @@ std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
                                         const std::vector<Settings>& candidates, const Arguments& a) {
     check_folds(data);
     checked_places(a.threads, "threads: 1 to 65536");
-    checked_places(a.workers, "workers: 1 to 65536");
+    checked_places(a.workers, "virtual_workers: 1 to 65536");
     require(std::isfinite(a.work_limit) && a.work_limit >= 0.0, "work_limit: 0 or more");
     require(a.scorers.empty() || a.scorers.size() == data.size(), "scorers: one per fold");
     const auto continuation =
@@ -334,7 +334,7 @@ void bind_tuner(py::module_& m) {
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
-             py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
+             py::arg("schedule") = "reproducible", py::arg("virtual_workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("max_total_epochs") = 0,
              py::arg("stop_score") = kNone, py::arg("patience") = 0, py::arg("report_limit") = 0,
              py::arg("work_limit") = 0.0, py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1,

@@ -120,7 +120,7 @@ def clock() -> str:
         candidates=8,
         threads=2,
         progress=False,
-        config=ash.SearchConfig(min_epochs=8, workers=3, teams=False),
+        config=ash.SearchConfig(min_epochs=8, virtual_workers=3, teams=False),
         validation=0.2,
     )
     virtual = [(f"worker {job.worker}", job.virtual_start, job.virtual_end) for job in run.jobs]

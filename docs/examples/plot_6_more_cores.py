@@ -49,5 +49,5 @@ plt.show()
 # to more than 32 on larger machines. Note that ``workers`` changes the outcome.
 
 for workers in (8, 32, 128):
-    row = ash.simulate(1024, threads=64, workers=workers, teams=False).rows[0]
+    row = ash.simulate(1024, threads=64, virtual_workers=workers, teams=False).rows[0]
     print(f"{workers:4} workers on 64 threads: speed-up {row['speedup']:.1f}")

@@ -3,7 +3,7 @@
 # a node other than the first is lost, only its running jobs have to be repeated.
 #
 #     sbatch dask.sh
-#     sbatch --nodes=16 dask.sh table.csv --target price --candidates 4096 --workers 512
+#     sbatch --nodes=16 dask.sh table.csv --target price --candidates 4096 --virtual-workers 512
 #
 #SBATCH --job-name=ash-dask
 #SBATCH --nodes=4
@@ -27,6 +27,6 @@ workers=$!
 trap 'kill "$workers" "$scheduler" || true; wait' EXIT
 
 # --threads is the number of jobs at a time. It is given because ash-tune may start when only the first worker has
-# connected. --workers, which changes the outcome, is twice that number, so that no thread waits for its next job.
+# connected. --virtual-workers, which changes the outcome, is twice that number, so that no thread waits for its next job.
 ash-tune --dask "$address" --worker-timeout 300 --threads "$((SLURM_JOB_NUM_NODES * SLURM_CPUS_PER_TASK))" \
-    --workers 128 --journal run.ash "${@:-digits}"
+    --virtual-workers 128 --journal run.ash "${@:-digits}"

@@ -91,7 +91,7 @@ class Search:
         first_failures: int = 0,  # the same before the first score, without replayed errors
         by_rung: bool = False,  # whether scores in different rungs are not comparable
         schedule: str = "greedy",  # "greedy" | "reproducible"
-        workers: int = 1,  # number of workers of the virtual clock
+        virtual_workers: int = 1,  # number of workers of the virtual clock
         known: int,  # number of candidates already drawn
         cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: its epochs, at least 1
         rungs: Sequence[tuple[int, int]] = (),  # as for Ladder: (places, epochs) per rung
@@ -393,7 +393,7 @@ class Tuner:
         seed: int = 0,
         instruction_set: str = "",  # name of an instruction set; "": the best that this processor can run
         schedule: str = "reproducible",  # "reproducible" | "greedy"
-        workers: int = 32,  # number of workers of the virtual clock
+        virtual_workers: int = 32,  # number of workers of the virtual clock
         teams: bool = True,
         cores: int = 0,  # CPU cores that the threads share; 0: one per thread
         memory_limit: int = 0,  # maximum size of waiting states in bytes; 0: no limit
@@ -572,7 +572,7 @@ def simulate(
     stop_score: float = ...,
     patience: int = 0,
     schedule: str = "reproducible",
-    workers: int = 32,
+    virtual_workers: int = 32,
     order: str = "finish",  # the key that orders outstanding jobs: "finish" | "start" | "rung"
     threads: int = 1,
     teams: bool = True,

@@ -334,7 +334,7 @@ class SearchConfig:
         "reproducible": decisions are made on a virtual clock, so the same data, arguments and seed give the same
         outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are made as jobs end, so
         two runs on several threads may differ. Default "reproducible".
-    workers : int, optional
+    virtual_workers : int, optional
         The number of jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It affects the
         outcome, unlike the number of threads. If there are more threads than workers, the excess threads can only join
         running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
@@ -414,7 +414,7 @@ class SearchConfig:
     promotion: str | None = None
     training: str | None = None
     schedule: str | None = None
-    workers: int | None = None
+    virtual_workers: int | None = None
     teams: bool | None = None
     epoch_rows: int | None = None
     max_total_epochs: int | None = None
@@ -465,7 +465,7 @@ class RunOptions:
     promotion: Annotated[str, Option(None, _optional(_word(*PROMOTIONS)), ANY, "order")]
     training: Annotated[str, Option("resume", _word(*TRAININGS), ANY, "results")]
     schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ANY + COMMAND, "order")]
-    workers: Annotated[int | None, Option(None, _optional(_whole(1, MOST_WORKERS)), ANY + COMMAND, "order")]
+    virtual_workers: Annotated[int | None, Option(None, _optional(_whole(1, MOST_WORKERS)), ANY + COMMAND, "order")]
     teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
     threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
     metric: Annotated[
@@ -530,7 +530,7 @@ class RunPlan(Options):
     `epoch_rows` if an epoch has all rows.
     """
 
-    workers: int
+    virtual_workers: int
     metric: str
     task: str
     folds: int
@@ -567,12 +567,12 @@ class FunctionOptions(RunOptions):
 class FunctionPlan(FunctionOptions):
     """What was decided for a run of a function: its `FunctionOptions`, with the number of virtual workers."""
 
-    workers: int
+    virtual_workers: int
 
 
 _FILLED = ("min_epochs", "promotion", "schedule", "seed")
 """Options that may be None in a call, but have a value in a run and in its record."""
-NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
+NEEDED = {"promotion": ("algorithm", "ash"), "virtual_workers": ("schedule", "reproducible")}
 """For each option that has an effect only if another option has a certain value: this other option and this value."""
 
 
@@ -605,10 +605,10 @@ def is_needed(name: str, options: RunOptions) -> bool:
     return other is None or getattr(options, other) == value
 
 
-def virtual_workers(options: RunOptions) -> int:
+def decided_workers(options: RunOptions) -> int:
     """Return the number of virtual workers of a run."""
-    if options.workers is not None:
-        return options.workers
+    if options.virtual_workers is not None:
+        return options.virtual_workers
     if options.schedule == "greedy" or (isinstance(options, Options) and not options.planned):
         return WORKERS
     if options.time_limit is None or (isinstance(options, Options) and options.work_limit is not None):

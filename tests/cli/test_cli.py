@@ -317,9 +317,11 @@ def test_schedule_and_limits_are_passed_on(tmp_path):
         assert main([*words, *arguments]) == 0
         return json.loads((tmp_path / "s.json").read_text())
 
-    stream = summary("--candidates", "all", "--max-total-epochs", "40", "--memory-limit", "3k", "--workers", "8")
+    stream = summary(
+        "--candidates", "all", "--max-total-epochs", "40", "--memory-limit", "3k", "--virtual-workers", "8"
+    )
     assert stream["ended"] == "max_total_epochs" and stream["epochs"] <= 40
-    for name, value in {"candidates": None, "max_total_epochs": 40, "memory_limit": 3072, "workers": 8}.items():
+    for name, value in {"candidates": None, "max_total_epochs": 40, "memory_limit": 3072, "virtual_workers": 8}.items():
         assert stream["settings"][name] == value
     aimed = summary("--candidates", "all", "--stop-score", "0.5", "--schedule", "greedy", "--no-teams")
     assert aimed["ended"] == "stop_score" and aimed["validation_score"] >= 0.5

@@ -20,7 +20,7 @@ from fault_help import HANG_SECONDS, refused, wait_until
 from mpi_help import under_mpi
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-DIGITS = ("digits", "--candidates", "16", "--workers", "4")
+DIGITS = ("digits", "--candidates", "16", "--virtual-workers", "4")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_dask_runs_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys:
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["digest"] == digest and summary["settings"]["threads"] == 2
     assert "16 candidates" in out and err.splitlines()[-1].startswith("ash: ")
-    assert main([*words, "--quiet", "--force", "--threads", "1", "--workers", "1", "--candidates", "2"]) == 0
+    assert main([*words, "--quiet", "--force", "--threads", "1", "--virtual-workers", "1", "--candidates", "2"]) == 0
     assert capsys.readouterr() == ("", "")
     assert json.loads((tmp_path / "summary.json").read_text())["settings"]["threads"] == 1
 

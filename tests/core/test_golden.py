@@ -209,7 +209,7 @@ def resumed(folder: Path) -> Record:
 def executed(folder: Path) -> Record:
     """Record a run whose jobs were done by an executor."""
     with ThreadPoolExecutor(2) as executor:
-        return tuned(digits, executor=executor, workers=4)(folder)
+        return tuned(digits, executor=executor, virtual_workers=4)(folder)
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
@@ -268,7 +268,7 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
             "costs": cost,
             "threads": 2,
             "progress": False,
-            "workers": 32,
+            "virtual_workers": 32,
             **arguments,
         }
         result = ash.tune_function(train, FUNCTION_SPACE, **configured(settings))
@@ -422,12 +422,12 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "halving with barriers": tuned(digits, algorithm="sh"),
     "random": tuned(digits, algorithm="random", max_rungs=3),
     "restart": tuned(digits, training="restart"),
-    "three workers": tuned(digits, workers=3),
+    "three workers": tuned(digits, virtual_workers=3),
     "greedy": tuned(digits, **GREEDY),
     "epoch limit": tuned(digits, max_total_epochs=29),
     "target": tuned(digits, stop_score=0.5),
     "stream": tuned(digits, candidates=None, max_total_epochs=60),
-    "improving stream": tuned(digits, candidates=None, max_total_epochs=60, promotion="improving", workers=5),
+    "improving stream": tuned(digits, candidates=None, max_total_epochs=60, promotion="improving", virtual_workers=5),
     "little memory": tuned(digits, memory_limit=1),
     # Ensembles, journals, executors, exports
     "ensemble": ensemble,
@@ -457,8 +457,8 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "function that fails": function_run(fails),
     "function by the paper": function_run(promotion="paper"),
     "function with barriers": function_run(algorithm="sh"),
-    "function, greedy": function_run(costs=None, schedule="greedy", workers=None, threads=1, sampler="random"),
-    "function, adaptive": function_run(costs=None, workers=None, threads=1),
+    "function, greedy": function_run(costs=None, schedule="greedy", virtual_workers=None, threads=1, sampler="random"),
+    "function, adaptive": function_run(costs=None, virtual_workers=None, threads=1),
     "function, sobol": function_run(sampler="sobol"),
     "function in processes": function_run(executor="processes"),
     "function resumed": function_resumed,

@@ -138,15 +138,15 @@ VARIANTS = {
     "sh": {"algorithm": "sh"},
     "random": {"algorithm": "random", "max_rungs": 3},
     "eta 3": {"eta": 3, "min_epochs": 2},
-    "few workers": {"workers": 3},
-    "one worker": {"workers": 1},
+    "few workers": {"virtual_workers": 3},
+    "one worker": {"virtual_workers": 1},
     "epoch limit": {"max_total_epochs": 29},
     "target": {"stop_score": 0.2},
     "patience": {"patience": 4},
     "target, paper": {"stop_score": 0.2, "promotion": "paper"},
     "stream": {"candidates": None, "max_total_epochs": 120},
-    "stream, capped": {"candidates": None, "max_total_epochs": 120, "promotion": "capped", "workers": 5},
-    "stream, improving": {"candidates": None, "max_total_epochs": 120, "promotion": "improving", "workers": 5},
+    "stream, capped": {"candidates": None, "max_total_epochs": 120, "promotion": "capped", "virtual_workers": 5},
+    "stream, improving": {"candidates": None, "max_total_epochs": 120, "promotion": "improving", "virtual_workers": 5},
     "stream to a target": {"candidates": None, "stop_score": 0.3},
 }
 
@@ -165,7 +165,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, variant: str) -> No
 
 def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
     """Check that any change of the outcome changes the digest."""
-    changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"max_total_epochs": 30}]
+    changes = [{}, {"seed": 1}, {"virtual_workers": 2}, {"eta": 3}, {"training": "restart"}, {"max_total_epochs": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
 

@@ -86,7 +86,7 @@ def test_a_ladder_for_a_work_limit_is_planned_without_a_clock(monkeypatch):
     fit = ash.ASHClassifier(**given).fit(*WINE)
     assert digests == {fit.model_.digest}
     assert fit.result_.ended == "work_limit" and fit.result_.work >= 3e9
-    assert fit.result_.options.workers == 8 and fit.result_.options.schedule == "reproducible"
+    assert fit.result_.options.virtual_workers == 8 and fit.result_.options.schedule == "reproducible"
     more = ash.ASHClassifier(random_state=0, config=ash.SearchConfig(work_limit=2e10)).fit(*WINE).result_
     assert len(more.params) > len(fit.result_.params)
 

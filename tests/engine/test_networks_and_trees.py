@@ -770,7 +770,7 @@ FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leave
 def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
         **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "max_total_epochs": 700},
-        **{"min_epochs": 2, "workers": 6, "config": ash.SearchConfig(sampler="adaptive")},
+        **{"min_epochs": 2, "virtual_workers": 6, "config": ash.SearchConfig(sampler="adaptive")},
     }
     whole = fitted(**given)
     assert len(whole.result_.jobs) > 60
@@ -789,7 +789,7 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
 
 def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], sampler: str = "adaptive", **given: Any) -> ash.Result:
     sampled = ash.SearchConfig(sampler=sampler)
-    config = {"config": sampled, "max_total_epochs": 60, "workers": 3, "candidates": None, "seed": 3}
+    config = {"config": sampled, "max_total_epochs": 60, "virtual_workers": 3, "candidates": None, "seed": 3}
     return ash.tune(X, WINE[1], space, progress=False, **configured(split_once({**config, **given})))
 
 
@@ -819,7 +819,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
 
 
 @pytest.mark.parametrize(
-    "given", [{"schedule": "greedy", "workers": None}, {"cv": 3}, {"algorithm": "random", "max_rungs": 2}]
+    "given", [{"schedule": "greedy", "virtual_workers": None}, {"cv": 3}, {"algorithm": "random", "max_rungs": 2}]
 )
 def test_the_adaptive_sampler_works_with_other_options(given: dict[str, Any]) -> None:
     first, second = (adaptive_run(**given, threads=threads) for threads in (1, 2))
@@ -847,7 +847,7 @@ def test_memory_is_checked_for_candidates_that_are_not_yet_drawn() -> None:
     asked: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "fitted", lambda needs, *_: asked.append(needs.scratch) or (1, 1 << 34))
-        adaptive_run(space=large, workers=1, max_total_epochs=1)
+        adaptive_run(space=large, virtual_workers=1, max_total_epochs=1)
     assert asked[0] > 10**7
 
 

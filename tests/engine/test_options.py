@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.cli import cli
 from ash.journal.identity import OPEN, REPEATED
-from ash.options import CONFIG_FIELDS, FunctionOptions, Options, option_names, option_table, virtual_workers
+from ash.options import CONFIG_FIELDS, FunctionOptions, Options, decided_workers, option_names, option_table
 from config_help import configured
 from data_help import options
 from docstring_help import documented_types
@@ -117,9 +117,12 @@ def test_a_default_of_the_table_passes_its_check(kind):
 
 
 def test_a_config_shows_its_given_fields():
-    config = ash.SearchConfig(eta=np.int64(3), workers=4)
-    assert repr(config) == f"SearchConfig(eta={np.int64(3)!r}, workers=4)" and config == replace(config, eta=3)
-    assert hash(config) == hash(ash.SearchConfig(eta=3, workers=4)) and pickle.loads(pickle.dumps(config)) == config
+    config = ash.SearchConfig(eta=np.int64(3), virtual_workers=4)
+    assert repr(config) == f"SearchConfig(eta={np.int64(3)!r}, virtual_workers=4)" and config == replace(config, eta=3)
+    assert (
+        hash(config) == hash(ash.SearchConfig(eta=3, virtual_workers=4))
+        and pickle.loads(pickle.dumps(config)) == config
+    )
 
 
 @pytest.mark.parametrize("config", [{"eta": 3}, 3, ash.SearchConfig])
@@ -185,15 +188,15 @@ def test_config_fields_are_parameters_of_an_estimator(estimator):
     changed = clone(estimator).set_params(config__eta=3, random_state=5)
     assert (changed.config, changed.random_state) == (ash.SearchConfig(eta=3), 5)
     assert changed.set_params(config__min_epochs=2).config == ash.SearchConfig(eta=3, min_epochs=2)
-    assert changed.set_params(config=ash.SearchConfig(workers=4), config__eta=2).config.given() == {
-        "workers": 4,
+    assert changed.set_params(config=ash.SearchConfig(virtual_workers=4), config__eta=2).config.given() == {
+        "virtual_workers": 4,
         "eta": 2,
     }
     names = {f"config__{name}" for name in CONFIG_FIELDS}
     assert names <= changed.get_params().keys() and not names & changed.get_params(deep=False).keys()
     assert changed.get_params()["config__eta"] == 2 and estimator.get_params()["config__eta"] is None
     for twin in (clone(changed), pickle.loads(pickle.dumps(changed))):
-        assert twin.config == changed.config and twin.get_params()["config__workers"] == 4
+        assert twin.config == changed.config and twin.get_params()["config__virtual_workers"] == 4
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
@@ -257,7 +260,7 @@ def test_a_grid_search_can_vary_config_fields():
         (lambda: ash.Ladder(64, max_epochs=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
         (lambda: ash.Ladder(64, max_t=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
         (lambda: ash.uniform(0, 1, step=0.1), "uniform has no argument 'step'; did you mean levels?"),
-        (lambda: ash.loguniform(1, 9, step=0.1), "log has no argument 'step'; did you mean levels?"),
+        (lambda: ash.loguniform(1, 9, step=0.1), "loguniform has no argument 'step'; did you mean levels?"),
         (lambda: ash.uniform(1, 9, log=True), r"for a logarithmic scale use ash.loguniform\(low, high\)"),
     ],
 )
@@ -274,8 +277,8 @@ def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
     ("arguments", "names"),
     [
         ({"validation": 0.2, "cv": 3}, "validation= and cv="),
-        ({"workers": 4, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
-        ({"workers": 4, "time_limit": 1.0, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
+        ({"virtual_workers": 4, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
+        ({"virtual_workers": 4, "time_limit": 1.0, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
         ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
         ({"max_total_epochs": 2, "min_epochs": 3}, "max_total_epochs=2 .*min_epochs=3"),
@@ -297,10 +300,10 @@ def test_an_explicit_schedule_is_kept_in_a_planned_run():
     arguments = {"time_limit": 60, "max_total_epochs": 4, "threads": 1, "progress": False}
     kept, own, usual = (
         ash.tune(X, Y, space, validation=0.2, **configured({**arguments, **given}))
-        for given in ({"schedule": "greedy"}, {"workers": 2}, {})
+        for given in ({"schedule": "greedy"}, {"virtual_workers": 2}, {})
     )
     assert [each.options.schedule for each in (kept, own, usual)] == ["greedy", "reproducible", "reproducible"]
-    assert (own.options.workers, usual.options.workers) == (2, 4)
+    assert (own.options.virtual_workers, usual.options.virtual_workers) == (2, 4)
     assert all(each.options.planned for each in (kept, own, usual))
 
 
@@ -410,13 +413,13 @@ def test_the_help_of_tune_fits_on_three_screens():
 def test_virtual_workers_depend_on_the_threads_in_a_planned_run(threads: int) -> None:
     planned = options(time_limit=60, threads=threads)
     assert planned.planned and planned.schedule == "reproducible"
-    assert planned.workers is None and virtual_workers(planned) == 4 * threads
-    assert virtual_workers(options(time_limit=60, threads=threads, workers=5)) == 5
-    assert virtual_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
+    assert planned.virtual_workers is None and decided_workers(planned) == 4 * threads
+    assert decided_workers(options(time_limit=60, threads=threads, virtual_workers=5)) == 5
+    assert decided_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
     for given in ({"candidates": 64}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
-        assert virtual_workers(options(threads=threads, **given)) == 32
+        assert decided_workers(options(threads=threads, **given)) == 32
     for given in ({}, {"work_limit": 1e9}):
-        assert virtual_workers(options(threads=threads, **given)) == 8
+        assert decided_workers(options(threads=threads, **given)) == 8
 
 
 def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tmp_path: Path) -> None:
@@ -425,10 +428,10 @@ def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tm
 
     given: dict[str, Any] = {"candidates": 4, "costs": lambda params, epochs: epochs, "journal": tmp_path / "run.ash"}
     space = {"x": ash.uniform(0, 1)}
-    assert ash.tune_function(train, space, time_limit=60, threads=1, **given).settings["workers"] == 4
+    assert ash.tune_function(train, space, time_limit=60, threads=1, **given).settings["virtual_workers"] == 4
     again = ash.tune_function(train, space, time_limit=60, threads=2, **given)
-    assert again.settings["workers"] == 4, "as the journal was begun"
-    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["workers"] == 8
+    assert again.settings["virtual_workers"] == 4, "as the journal was begun"
+    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["virtual_workers"] == 8
 
 
 def test_a_warning_names_threads_without_a_virtual_worker() -> None:
@@ -438,7 +441,7 @@ def test_a_warning_names_threads_without_a_virtual_worker() -> None:
     given: dict[str, Any] = {"candidates": 4, "seed": 0, "progress": False}
     space = {"x": ash.uniform(0, 1)}
     with ThreadPoolExecutor(9) as executor:
-        with pytest.warns(UserWarning, match=r"at most 8 of 9 threads .*ash\.SearchConfig\(workers=9\)"):
+        with pytest.warns(UserWarning, match=r"at most 8 of 9 threads .*ash\.SearchConfig\(virtual_workers=9\)"):
             ash.tune_function(train, space, executor=executor, **given)
-        for config in (ash.SearchConfig(workers=8), ash.SearchConfig(schedule="greedy")):
+        for config in (ash.SearchConfig(virtual_workers=8), ash.SearchConfig(schedule="greedy")):
             ash.tune_function(train, space, executor=executor, config=config, **given)

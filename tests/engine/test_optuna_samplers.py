@@ -24,7 +24,7 @@ SPACE = small_space(
 
 def tpe(**fields: Any) -> ash.SearchConfig:
     """Return a config with a new TPE sampler, which begins to learn after four candidates."""
-    workers = {} if "schedule" in fields else {"workers": 4}
+    workers = {} if "schedule" in fields else {"virtual_workers": 4}
     return ash.SearchConfig(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4), **workers, **fields)
 
 
@@ -42,7 +42,7 @@ def test_proposals_are_the_same_on_any_number_of_threads_and_on_an_executor() ->
         and not levels.issuperset(rates)
         and not any(SPACE.read(params)[1] for params in expected.params)
     )
-    drawn = run(None, space=SPACE, config=ash.SearchConfig(workers=4))
+    drawn = run(None, space=SPACE, config=ash.SearchConfig(virtual_workers=4))
     assert expected.params != drawn.params
     assert proposed(threads=2).digest == expected.digest
     with ThreadPoolExecutor(2) as pool:
@@ -58,7 +58,7 @@ def test_the_sampler_is_told_the_results_before_it_proposes(schedule: str) -> No
             done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
             seen.append({each.number: each.value for each in done})
 
-    fields = {"workers": 1} if schedule == "reproducible" else {"schedule": schedule}
+    fields = {"virtual_workers": 1} if schedule == "reproducible" else {"schedule": schedule}
     space = small_space(
         learning_rate=ash.choice(1e-3, 1e-2, 1e6, 1e7), optimizer="sgd", hidden=(6,), dropout=[0.0, 0.1]
     )
@@ -121,7 +121,7 @@ def test_a_resumed_run_without_time_left_has_all_recorded_jobs(tmp_path: Path, m
 
 def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) -> None:
     def config(**fields: Any) -> ash.SearchConfig:
-        return ash.SearchConfig(sampler=optuna.samplers.RandomSampler(), workers=4, **fields)
+        return ash.SearchConfig(sampler=optuna.samplers.RandomSampler(), virtual_workers=4, **fields)
 
     first = proposed(tmp_path / "run.ash", config=config(max_total_epochs=8 * 12))
     with pytest.warns(UserWarning, match="the sampler proposes other candidates than those on record"):
@@ -138,7 +138,7 @@ def test_resume_needs_the_sampler_again(tmp_path: Path) -> None:
     with pytest.raises(ash.JournalError, match="sampler: 'TPESampler' in the journal, 'RandomSampler' in this call"):
         ash.resume(path, X, Y, config=ash.SearchConfig(sampler=optuna.samplers.RandomSampler(seed=0)))
     with pytest.raises(ash.JournalError, match="sampler: 'TPESampler' in the journal, 'random' in this call"):
-        run(path, space=SPACE, config=ash.SearchConfig(workers=4))
+        run(path, space=SPACE, config=ash.SearchConfig(virtual_workers=4))
     config = ash.SearchConfig(sampler=tpe().sampler, max_total_epochs=2**40)
     assert outcome(ash.resume(path, X, Y, config=config)) == outcome(proposed())
 
@@ -199,7 +199,7 @@ def test_estimators_take_samplers_and_clones_have_their_own() -> None:
 def test_a_sampler_learns_from_the_scores_of_networks() -> None:
     """TPE draws most learning rates near the good ones, once it knows some."""
     space = small_space(learning_rate=ash.loguniform(1e-5, 1e-1), hidden=(16,))
-    config = ash.SearchConfig(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=10), workers=2)
+    config = ash.SearchConfig(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=10), virtual_workers=2)
     rates = [params["learning_rate"] for params in run(None, space=space, candidates=60, config=config).params]
     low = [sum(math.log10(rate) < -3 for rate in part) for part in (rates[:10], rates[-30:])]
     assert low[0] >= 3 and low[1] <= 6

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.core
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
 MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
-TIMED: dict[str, Any] = {"time_limit": HANG_SECONDS, "workers": 4}
+TIMED: dict[str, Any] = {"time_limit": HANG_SECONDS, "virtual_workers": 4}
 
 
 def content(model: Any, folder: Path) -> bytes:

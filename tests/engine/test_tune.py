@@ -170,7 +170,7 @@ REFUSED = [
     ("promotion", "'capped', 'paper', 'improving'", ["all"]),
     ("training", "'resume', 'restart'", ["warm"]),
     ("schedule", "'reproducible', 'greedy'", ["lazy"]),
-    ("workers", "an integer from 1 to 65536", [0, 65_537, True]),
+    ("virtual_workers", "an integer from 1 to 65536", [0, 65_537, True]),
     ("teams", "True or False", [1]),
     ("memory_limit", NUMBERS, [0, "2G", 1e9]),
     ("max_total_epochs", NUMBERS, [0, 2**63, 10.0]),

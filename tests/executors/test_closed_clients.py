@@ -34,7 +34,7 @@ FREE = 5
 """The number of jobs that may end before all later jobs are held."""
 
 TELL, STATES = dask_pool._tell, dask_pool._states
-UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}
+UNDERWAY: dict[str, Any] = {"schedule": "greedy", "virtual_workers": None}
 """Settings with which each ended job is decided at once, regardless of which jobs are held."""
 
 

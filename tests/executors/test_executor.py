@@ -79,9 +79,9 @@ def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
         memories[number // 2 % 2] = dict(jobs._known)
         return future
 
-    result = tuned(executor=Wrapped(submit), threads=1, workers=1)  # one job at a time
+    result = tuned(executor=Wrapped(submit), threads=1, virtual_workers=1)  # one job at a time
     jobs._known.clear()
-    assert result.digest == tuned(threads=1, workers=1).digest
+    assert result.digest == tuned(threads=1, virtual_workers=1).digest
     assert len([size for size in sent if size]) == 2 and len(sent) == len(result.columns["score"]) + 2
 
 

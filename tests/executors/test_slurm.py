@@ -67,8 +67,8 @@ def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.Co
     [
         ("one_node", 1, []),
         ("array", 1, ["--seed", "3"]),
-        ("mpi", 3, ["--workers", "64"]),
-        ("dask", 2, ["--workers", "128"]),
+        ("mpi", 3, ["--virtual-workers", "64"]),
+        ("dask", 2, ["--virtual-workers", "128"]),
     ],
 )
 def test_a_script_gives_the_same_result_as_the_command(name: str, tasks: int, given: list[str], tmp_path: Path) -> None:

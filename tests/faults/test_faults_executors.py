@@ -108,7 +108,7 @@ def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> N
 
 def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None:
     """Let one job wait until nearly all other jobs have finished."""
-    greedy: dict[str, Any] = {"schedule": "greedy", "workers": None}
+    greedy: dict[str, Any] = {"schedule": "greedy", "virtual_workers": None}
     needed, lock, release = 0.9 * len(tuned(threads=1, **greedy).jobs), threading.Lock(), threading.Event()
     finished: list[Any] = []
 

@@ -170,7 +170,7 @@ def test_a_run_continues_with_a_larger_limit(changes: dict[str, Any], schedule: 
     expected = tune(None, **schedule)
     assert len(tune(path, **changes, **schedule).jobs) < len(expected.jobs)
     assert sorted(keys(tune(path, **schedule).jobs)) == sorted(keys(expected.jobs))
-    if "workers" not in schedule:
+    if "virtual_workers" not in schedule:
         assert outcome(tune(path, **schedule)) == outcome(expected)
 
 
@@ -240,14 +240,14 @@ def test_f43_many_failures_in_a_row_end_the_run_again_unless_more_are_allowed(tm
 
     for _ in range(2):
         with pytest.warns(UserWarning) as warned:
-            result = tune(path, function=fails, config=ash.SearchConfig(max_failures=5, workers=1))
+            result = tune(path, function=fails, config=ash.SearchConfig(max_failures=5, virtual_workers=1))
         said = "\n".join(str(each.message) for each in warned)
         assert re.search("5 in a row, which ended the run:(.|\n)*5 *failed *OSError: the disk is gone", said)
         assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        more = tune(path, function=fails, config=ash.SearchConfig(max_failures=7, workers=1))
+        more = tune(path, function=fails, config=ash.SearchConfig(max_failures=7, virtual_workers=1))
     assert len(more.jobs) > 15 and sum(failure.rung == 0 for failure in more.failures) >= 5
 
 
@@ -342,7 +342,7 @@ def test_ctrl_c_while_the_journal_is_read_changes_nothing(schedule: dict[str, An
 
 def test_undecided_answers_are_reported_even_after_an_interrupted_resume(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    slow = {"costs": lambda params, epochs: epochs * (1 if params["x"] == 0.5 else 9), "workers": 8}
+    slow = {"costs": lambda params, epochs: epochs * (1 if params["x"] == 0.5 else 9), "virtual_workers": 8}
     expected = list(keys(tune(None, **slow).jobs))
     told: list[tuple[int, int]] = []
     for jobs in (3, 9):

@@ -31,7 +31,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "eta": ({"eta": 3}, "eta: 2 in the journal, 3 in this call"),
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
-    "workers": ({"workers": 5}, "workers: 4 in the journal, 5 in this call"),
+    "virtual_workers": ({"virtual_workers": 5}, "virtual_workers: 4 in the journal, 5 in this call"),
     "costs": ({"costs": half}, "costs: 'cost' in the journal, 'half' in this call"),
     "schedule": (GREEDY, "schedule: 'reproducible' in the journal, 'greedy' in this call"),
     "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' in the journal, 'sobol' in this call"),
@@ -52,8 +52,8 @@ def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Pat
         tune(ash.Journal(path), candidates=8, **changes)
     assert str(caught.value).startswith(f"{path} holds another run: ") and difference in str(caught.value)
     assert path.read_bytes() == before
-    told = (("eta: 2", 3), ("seed: 3", 4), ("workers: 4", 5))
-    everything = {**OTHERS["seed"][0], **OTHERS["eta"][0], **OTHERS["workers"][0]}
+    told = (("eta: 2", 3), ("seed: 3", 4), ("virtual_workers: 4", 5))
+    everything = {**OTHERS["seed"][0], **OTHERS["eta"][0], **OTHERS["virtual_workers"][0]}
     found = [f"{name} in the journal, {given} in this call" for name, given in told]
     with pytest.raises(JournalError, match="; ".join(found)):
         tune(ash.Journal(path), candidates=8, **everything)
@@ -63,10 +63,10 @@ def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Pat
     ("changes", "allowed", "names"),
     [
         ({"function": wait}, [], ["function"]),
-        ({"function": wait, "workers": 5, "eta": 3}, [], ["workers", "function"]),
-        ({"function": wait, "workers": 5}, ["workers"], ["workers", "function"]),
+        ({"function": wait, "virtual_workers": 5, "eta": 3}, [], ["virtual_workers", "function"]),
+        ({"function": wait, "virtual_workers": 5}, ["virtual_workers"], ["virtual_workers", "function"]),
         ({"eta": 3}, [], None),
-        ({"eta": 3, "workers": 5}, ["workers"], None),
+        ({"eta": 3, "virtual_workers": 5}, ["virtual_workers"], None),
     ],
     ids=["function", "function and more", "function beside workers", "eta", "eta beside workers"],
 )
@@ -87,8 +87,8 @@ def test_an_error_names_the_changes_that_can_be_allowed(
 def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = tune(ash.Journal(path))
-    allowed = ash.Journal(path, allow_change=["costs", "function", "promotion", "workers", "schedule"])
-    other = tune(allowed, costs=half, function=wait, config=ash.SearchConfig(workers=2, promotion="paper"))
+    allowed = ash.Journal(path, allow_change=["costs", "function", "promotion", "virtual_workers", "schedule"])
+    other = tune(allowed, costs=half, function=wait, config=ash.SearchConfig(virtual_workers=2, promotion="paper"))
     there = {(job.candidate, job.rung): job.score for job in other.jobs}
     shared = [job for job in first.jobs if (job.candidate, job.rung) in there]
     assert len(shared) > 60 and all(there[job.candidate, job.rung] == job.score for job in shared)

@@ -240,7 +240,7 @@ ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
     "eta": ({"eta": 3}, "eta: 2 in the record, 3 in this call"),
     "limit": ({"max_total_epochs": 60}, "max_total_epochs: None in the record, 60 in this call"),
     "score": ({"stop_score": 0.5}, r"stop_score: None in the record, 0\.5 in this call"),
-    "workers": ({"workers": 5}, "workers: 8 in the record, 5 in this call"),
+    "virtual_workers": ({"virtual_workers": 5}, "virtual_workers: 8 in the record, 5 in this call"),
     "function": ({"function": wait}, "function: 'train' in the record, 'wait' in this call"),
     "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' in the record, "),
     "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None in the record"),

@@ -325,7 +325,7 @@ def test_optuna_samplers_are_told_results_in_virtual_time(name: str) -> None:
 
     def found(threads: int) -> ash.FunctionResult:
         sampler = getattr(optuna.samplers, name)(seed=0)
-        settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
+        settings = {"sampler": sampler, "costs": cost, "virtual_workers": 4, "threads": threads, "progress": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # samplers warn if they draw conditional parameters independently
             return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **configured(settings))
@@ -336,7 +336,7 @@ def test_optuna_samplers_are_told_results_in_virtual_time(name: str) -> None:
     assert len({params["x"] for params in one.params}) > 12
 
 
-ONE: dict[str, Any] = {"config": ash.SearchConfig(workers=1)}
+ONE: dict[str, Any] = {"config": ash.SearchConfig(virtual_workers=1)}
 """One virtual worker, so that each candidate is drawn after the results of all earlier ones."""
 SMALL: dict[str, Any] = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 2), "kind": "a"}
 
@@ -387,7 +387,7 @@ def test_random_draws_replace_repetitions_by_a_sampler(limit: dict[str, Any]) ->
         return optuna.samplers.PartialFixedSampler({"x": 0.5, "depth": 3}, optuna.samplers.RandomSampler(seed=0))
 
     space = {"x": ash.uniform(0, 1, levels=5), "depth": ash.integers(1, 3)}
-    settings = configured({"seed": 3, "threads": 1, "progress": False, "workers": 1, **limit})
+    settings = configured({"seed": 3, "threads": 1, "progress": False, "virtual_workers": 1, **limit})
     result = ash.tune_function(train, space, sampler=sampler(), **settings)
     drawn = ash.FunctionSpace(**space).sample(15, seed=3)
     assert result.params[0] == {"x": 0.5, "depth": 3}
@@ -400,7 +400,7 @@ def test_a_run_with_a_sampler_that_repeats_itself_is_resumed(tmp_path: Path) -> 
 
     def found(candidates: int, journal: Path | None) -> ash.FunctionResult:
         sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
-        settings = {"candidates": candidates, "costs": cost, "threads": 1, "journal": journal, "workers": 2}
+        settings = {"candidates": candidates, "costs": cost, "threads": 1, "journal": journal, "virtual_workers": 2}
         space = {"x": [0.1, 0.2, 0.3, 0.4], "depth": [1, 2, 3]}
         return ash.tune_function(train, space, sampler=sampler, **configured(settings))
 
@@ -441,7 +441,7 @@ def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-@pytest.mark.parametrize("schedule", [{"costs": in_epochs, "workers": 1}, {"schedule": "greedy"}])
+@pytest.mark.parametrize("schedule", [{"costs": in_epochs, "virtual_workers": 1}, {"schedule": "greedy"}])
 def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedule: dict[str, Any]) -> None:
     seen: list[Any] = []
 
@@ -472,7 +472,7 @@ def test_first_configurations_are_ranked_with_the_others() -> None:
 
     space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
     settings = {"sampler": Watched(seen), "first": first, "threads": 1, "costs": in_epochs}
-    result = ash.tune_function(function, space, candidates=6, **settings, config=ash.SearchConfig(workers=1))
+    result = ash.tune_function(function, space, candidates=6, **settings, config=ash.SearchConfig(virtual_workers=1))
     assert list(result.params[:2]) == first
     assert seen[0] == [(first[0], 1.0), (first[1], 0.5)]
 

@@ -55,8 +55,8 @@ EXECUTORS = {
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
     places = EXECUTORS[name]()
-    result = run(wait, costs=cost, workers=8, **places)
-    expected = run(costs=cost, workers=8, threads=1)
+    result = run(wait, costs=cost, virtual_workers=8, **places)
+    expected = run(costs=cost, virtual_workers=8, threads=1)
     assert result.digest == expected.digest and decided(result) == decided(expected)
     assert result.best_state == expected.best_state and result.schedule == "reproducible"
     assert [(job.worker, job.virtual_start, job.virtual_end) for job in result.jobs] == [
@@ -66,12 +66,12 @@ def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
 
 def test_costs_can_be_an_earlier_run() -> None:
     first = run(wait, threads=2)
-    results = [run(wait, threads=threads, costs=first, workers=8) for threads in (1, 2)]
+    results = [run(wait, threads=threads, costs=first, virtual_workers=8) for threads in (1, 2)]
     assert results[0].digest == results[1].digest
 
 
 def test_virtual_durations_are_the_given_costs() -> None:
-    result = run(costs=cost, workers=4, threads=1)
+    result = run(costs=cost, virtual_workers=4, threads=1)
     for job in result.jobs:
         assert job.virtual_end - job.virtual_start == cost(result.params[job.candidate], job.epochs)
     assert [job.virtual_end for job in result.jobs] == sorted(job.virtual_end for job in result.jobs)

@@ -32,7 +32,7 @@ def digits() -> tuple[Any, Any]:
 
 def tuned(**given: Any) -> ash.Result:
     """Do the run with these arguments of `ash.tune` and return the result."""
-    given = split_once({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+    given = split_once({"candidates": 32, "seed": 0, "virtual_workers": 8, "progress": False, **given})
     return ash.tune(*digits(), SPACE, **configured(given))
 
 

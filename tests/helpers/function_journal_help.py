@@ -10,8 +10,8 @@ from callback_help import After, Diary
 from config_help import configured
 from function_help import SETTINGS, SPACE, cost, train
 
-VIRTUAL: dict[str, Any] = {"costs": cost, "workers": 4}
-GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy", "workers": None}
+VIRTUAL: dict[str, Any] = {"costs": cost, "virtual_workers": 4}
+GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy", "virtual_workers": None}
 
 
 def looked_at(patch: Any) -> None:

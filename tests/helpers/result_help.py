@@ -165,14 +165,14 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
     """Run the ladder greedily on a simulated clock, which is also the virtual clock, with one worker per thread."""
     now, free, running, rows = 0.0, list(range(threads)), [], []
     while True:
-        while free and (job := ladder.next()) is not None:
+        while free and (job := ladder.ask()) is not None:
             heapq.heappush(running, (now + cost(job), free.pop(0), now, job))
         if not running:
             return rows
         now, thread, start, job = heapq.heappop(running)
         free = sorted([*free, thread])
         result = outcome(job)
-        ladder.report(job, result["score"], result["loss"])
+        ladder.tell(job, result["score"], result["loss"])
         rows.append(
             {
                 **{"candidate": job.candidate, "rung": job.rung, "epochs": job.epochs, "thread": thread, "team": 1},

@@ -121,7 +121,7 @@ def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     second = ash.tune(X, y, threads=2, config=ash.SearchConfig(teams=True), **wished)
     assert len(first.digest) == 64 and first.digest == second.digest
     assert ash.tune(X, y, threads=2, **configured({**wished, "seed": 4})).digest != first.digest
-    assert ash.tune(X, y, threads=2, config=ash.SearchConfig(workers=3), **wished).digest != first.digest
+    assert ash.tune(X, y, threads=2, config=ash.SearchConfig(virtual_workers=3), **wished).digest != first.digest
 
 
 def test_the_command_prints_part_of_the_digest_and_writes_all_of_it(tmp_path, capsys):

@@ -38,7 +38,7 @@ LARGE: dict[str, Any] = {
     "batch_size": [8, 16],
 }
 OF_TREES = {"model": ["network", "lightgbm"], "num_leaves": ash.choice(2, 4).when(model="lightgbm")}
-STREAM: dict[str, Any] = {"candidates": None, "max_total_epochs": 480, "workers": 4}
+STREAM: dict[str, Any] = {"candidates": None, "max_total_epochs": 480, "virtual_workers": 4}
 ADAPTIVE: dict[str, Any] = {**STREAM, "config": ash.SearchConfig(sampler="adaptive")}
 FIRST = {"hidden": (64,), "learning_rate": 0.00123, "dropout": 0.1, "batch_size": 16}
 KINDS: dict[str, dict[str, Any]] = {

@@ -33,7 +33,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "metric": ({"metric": "auc"}, "metric: 'accuracy' in the journal, 'roc_auc' in this call"),
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
-    "workers": ({"workers": 3}, "workers: 32 in the journal, 3 in this call"),
+    "virtual_workers": ({"virtual_workers": 3}, "virtual_workers: 32 in the journal, 3 in this call"),
     "levels": ({"space": small_space(batch_size=8)}, "batch_size has 16 in the journal, which is not in 8 "),
     "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
     "values": ({"data": (OTHER_X, Y)}, "other values of X in the rows for training"),
@@ -131,8 +131,8 @@ def test_f66_a_different_version_is_refused_unless_allowed(tmp_path: Path) -> No
 def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 9)
-    result = run(ash.Journal(path, allow_change=("promotion", "workers")), promotion="paper", workers=2)
-    assert outcome(result) == outcome(run(None, promotion="paper", workers=2))
+    result = run(ash.Journal(path, allow_change=("promotion", "virtual_workers")), promotion="paper", virtual_workers=2)
+    assert outcome(result) == outcome(run(None, promotion="paper", virtual_workers=2))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,10 @@ def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
             "on_error must be one of 'raise', 'continue', got 'ignore'",
         ),
         (lambda: ash.Journal("a", allow_change=["seed"]), "allow_change must be one of "),
-        (lambda: ash.Journal("a", allow_change="workers"), "allow_change must be a list of names, got 'workers'"),
+        (
+            lambda: ash.Journal("a", allow_change="virtual_workers"),
+            "allow_change must be a list of names, got 'virtual_workers'",
+        ),
         (lambda: ash.resume(None, X, Y), "journal must be a path or an ash.Journal, got None"),
     ],
 )

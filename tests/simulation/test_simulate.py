@@ -88,7 +88,14 @@ class Drawn:
         seconds = self.costs * self.generator.lognormal(0, 0.5, self.shape)
         scores = np.where(uniform(0, 1, self.shape) < 0.05, np.nan, uniform(0, 1, self.shape))
         self.given = {
-            **{**rules, "seconds": seconds, "scores": scores, "schedule": schedule, "order": order, "workers": workers},
+            **{
+                **rules,
+                "seconds": seconds,
+                "scores": scores,
+                "schedule": schedule,
+                "order": order,
+                "virtual_workers": workers,
+            },
             **{"threads": self.threads, "keep_jobs": True},
         }
         self.seconds = self.of(seconds)
@@ -159,7 +166,7 @@ def test_reproducible_decisions_do_not_depend_on_threads_noise_order_or_teams() 
         for order in ("finish", "start", "rung"):
             for noise, teams in ((0.0, False), (0.5, True), (2.0, False)):
                 assert decisions(threads=threads, order=order, noise=noise, teams=teams) == expected
-    assert decisions(workers=8) != expected
+    assert decisions(virtual_workers=8) != expected
     assert decisions(threads=7, schedule="greedy") != decisions(threads=2, schedule="greedy")
 
 
@@ -194,7 +201,7 @@ def test_all_kinds_of_costs_are_accepted() -> None:
         ({"threads": 0}, "threads must be an integer from 1 to 65536, got 0"),
         ({"threads": []}, r"threads must be an integer from 1 to 65536, or a list of such integers, got \[\]"),
         ({"threads": "4"}, "threads must be an integer from 1 to 65536, or a list of such integers, got '4'"),
-        ({"workers": 0}, "workers must be an integer from 1 to 65536, got 0"),
+        ({"virtual_workers": 0}, "workers must be an integer from 1 to 65536, got 0"),
         ({"schedule": "fast"}, "schedule must be one of 'reproducible', 'greedy', got 'fast'"),
         ({"order": None}, "order must be one of 'finish', 'start', 'rung', got None"),
         ({"teams": 1}, "teams must be True or False, got 1"),
@@ -334,7 +341,7 @@ def test_no_cluster_beats_its_bounds(seed: int) -> None:
             assert all(row["makespan"] >= row[name] * (1 - 1e-12) for name in FIGURES), row
             assert row["utilization"] == pytest.approx(row["work"] / row["threads"] / row["makespan"])
             words = dict(zip(("work", "longest chain", "coordinator", "line", "latency"), FIGURES, strict=True))
-            figure = row["work"] / 32 if row["bounded_by"] == "workers" else row[words[row["bounded_by"]]]
+            figure = row["work"] / 32 if row["bounded_by"] == "virtual_workers" else row[words[row["bounded_by"]]]
             assert figure >= max(row[name] for name in FIGURES) and row["makespan"] >= figure * (1 - 1e-12)
 
 
@@ -343,7 +350,7 @@ def test_no_cluster_beats_its_bounds(seed: int) -> None:
     [
         ("work", {"threads": 2}),
         ("longest chain", {"threads": 128}),
-        ("workers", {"threads": 128, "workers": 4, "max_rungs": 1}),
+        ("virtual_workers", {"threads": 128, "virtual_workers": 4, "max_rungs": 1}),
         ("coordinator", {"threads": 8, "cluster": {"decision_seconds": 9.0}}),
         ("line", {"threads": 8, "cluster": {"bandwidth": 1.0, "state_bytes": 9, "states": "travel"}}),
         ("latency", {"threads": 8, "cluster": {"latency": 99.0}}),
@@ -431,7 +438,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
     own |= {name: table[:, : arguments.get("max_rungs")].copy() for name, table in own.items() if table.ndim == 2}
     options = {
         **{"eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": "capped"},
-        **{"schedule": "reproducible", "workers": 8, "teams": True, **arguments},
+        **{"schedule": "reproducible", "virtual_workers": 8, "teams": True, **arguments},
     }
     options = dict.fromkeys(("max_total_epochs", "stop_score", "patience")) | options
     core = {name: value for name, value in options.items() if value is not None}
@@ -462,13 +469,13 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         {"algorithm": "sh"},
         {"algorithm": "random", "max_rungs": 3},
         {"max_total_epochs": 90},
-        {"teams": False, "workers": 3},
+        {"teams": False, "virtual_workers": 3},
     ],
 )
 def test_a_recorded_reproducible_run_makes_the_same_decisions(arguments: dict[str, Any]) -> None:
     result = recorded(**arguments)
     again = recorded_jobs(result.columns, CANDIDATES, [2**k for k in range(arguments.get("max_rungs", RUNGS))])
-    core = {"workers": 8, **arguments}
+    core = {"virtual_workers": 8, **arguments}
     _, _, jobs = _core.simulate(CANDIDATES, **again, **core, threads=5, order="rung", keep_jobs=True)
     for name in ("candidate", "rung"):
         assert jobs[name].tolist() == result.columns[name].tolist()
@@ -487,7 +494,14 @@ def test_a_recorded_run_with_a_stop_score_ends_there() -> None:
 
 def test_changed_arguments_are_applied() -> None:
     result = recorded()
-    expected = {"algorithm": "sh", "schedule": "greedy", "order": "start", "teams": False, "workers": 5, "seed": 4}
+    expected = {
+        "algorithm": "sh",
+        "schedule": "greedy",
+        "order": "start",
+        "teams": False,
+        "virtual_workers": 5,
+        "seed": 4,
+    }
     found = simulate_result(result, threads=4, **expected, noise=0.1, promotion="paper", max_rungs=2)
     assert expected.items() <= found.settings.items() and found.settings["max_rungs"] == 2
     assert [row["threads"] for row in found.rows] == [4]
@@ -586,7 +600,7 @@ def test_the_ladder_of_a_function_is_simulated_as_it_was(given: dict[str, Any], 
         sampler=sampler,
         seed=3,
         threads=1,
-        **configured({**given, "workers": 1}),
+        **configured({**given, "virtual_workers": 1}),
     )
     own = result.simulate(threads=[1], teams=False).rows[0]
     assert (own["jobs"], own["epochs"]) == (len(result.jobs), sum(job.epochs for job in result.jobs))
@@ -605,7 +619,7 @@ def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_pat
         sampler=sampler,
         seed=0,
         threads=1,
-        config=ash.SearchConfig(max_total_epochs=300, workers=2),
+        config=ash.SearchConfig(max_total_epochs=300, virtual_workers=2),
     )
     assert len(result.params) < 400 and result.simulate().rows
     assert result.report(tmp_path / "run.html").is_file()

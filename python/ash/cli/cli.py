@@ -318,7 +318,7 @@ def _add_search(parser: Parser) -> None:
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--sampler", choices=SAMPLERS, help="default: adaptive if the search is planned, else random")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
-    parser.option("--workers", "W", "virtual workers of --schedule reproducible (default: 32, or four per thread)", int)
+    parser.option("--virtual-workers", "W", "workers of the virtual clock (default: 32, or four per thread)", int)
     parser.option("--threads", "N", "default: OMP_NUM_THREADS, else all CPUs allowed", int)
     parser.add_argument(
         "--teams",

@@ -298,7 +298,7 @@ def draw(
     """
     there = list(before.values())
     if plan.sampler == ADAPTIVE:
-        first = plan.threads if plan.schedule == "greedy" else plan.workers
+        first = plan.threads if plan.schedule == "greedy" else plan.virtual_workers
         return AdaptiveCandidates(space, plan.seed, begin, known(), first, own, there)
     wanted, named = plan.candidates, plan.sampler if sampler is None else sampler
     count = checked_count(list(after(there, own)), space, wanted, named)

@@ -102,7 +102,7 @@ def needs_of(
         scratch=max(scratch * (1 + refit), of_job),
         states=tuple(states),
         kept=kept,
-        at_work=plan.workers if plan.schedule == "reproducible" else None,
+        at_work=plan.virtual_workers if plan.schedule == "reproducible" else None,
         predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells, folds[0].table.classes > 0),
         candidates=count,
     )

@@ -333,7 +333,7 @@ def planned(draft: RunPlan, space: Space, split: Split, seconds: float) -> RunPl
     if draft.work_limit is None:
         found, budget = _plan_of(draft, space, split, seconds, draft.epoch_rows), seconds * draft.threads
     else:
-        finishers, budget = max(FINISHERS, draft.workers // 2), draft.work_limit
+        finishers, budget = max(FINISHERS, draft.virtual_workers // 2), draft.work_limit
         work = budget / len(split.folds)  # the folds are similar, and a job trains on each of them
         found = _plan_for(work, *_typical(draft, space, split), finishers, draft.eta, draft.epoch_rows)
     scorings = SELECTION * budget / found.scoring_seconds

@@ -66,7 +66,7 @@ from ash.models.estimated_score import Estimate, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, virtual_workers, warn_of_one_rung
+from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, decided_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import TUNE, RunRecord, warn_of_difference
@@ -75,7 +75,17 @@ from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
-AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
+AS_THEY_ARE = (
+    "eta",
+    "min_epochs",
+    "algorithm",
+    "promotion",
+    "training",
+    "seed",
+    "schedule",
+    "virtual_workers",
+    "teams",
+)
 """Options that the core accepts under the same name, and that are never None."""
 ZERO_IF_NONE = ("max_rungs", "memory_limit", "max_total_epochs", "work_limit", "patience")
 """Options that the core accepts under the same name, with 0 in place of None."""
@@ -198,8 +208,8 @@ def _prepared(
     """Read the table and split it, and decide what follows from it."""
     space = None if asked.space is None else read_space(asked.space, Space)
     threads = asked.options.threads if pool is None else pool.workers
-    workers, folds = asked.options.workers or log.workers(), asked.options.folds or log.folds()
-    options = replace(asked.options, threads=threads, workers=workers, folds=folds)
+    workers, folds = asked.options.virtual_workers or log.virtual_workers(), asked.options.folds or log.folds()
+    options = replace(asked.options, threads=threads, virtual_workers=workers, folds=folds)
     table, schema = read_table(X, y, options, weight, asked.sort, groups)
     announce(options, lambda: summary_of(table, schema).lines())
     if asked.validation is asked.cv is groups is asked.record is None:  # the user leaves the split to ash
@@ -208,7 +218,7 @@ def _prepared(
     needs_all = asked.scoring is not None and asked.scoring.needs_all_classes
     given = {"X": X, "y": y, "groups": groups, "needs_all_classes": needs_all}
     split = split_table(table, schema, options, asked.validation, asked.cv, **given)
-    about = {"workers": virtual_workers(options), "metric": _metric(split, asked), "task": table.task}
+    about = {"virtual_workers": decided_workers(options), "metric": _metric(split, asked), "task": table.task}
     draft = RunPlan(**{**vars(options), **about, "folds": len(split.folds)})
     if _has_default_work(options):
         draft = replace(draft, work_limit=default_work(table.rows))

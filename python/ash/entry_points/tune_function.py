@@ -35,9 +35,9 @@ from ash.options import (
     FunctionOptions,
     FunctionPlan,
     SearchConfig,
+    decided_workers,
     read_function_options,
     read_sampler,
-    virtual_workers,
     warn_of_one_rung,
 )
 from ash.result import FunctionResult, interruption
@@ -316,12 +316,13 @@ def _planned(
 
     A repeated run has no time limits and no patience, since the record determines where it ends.
     """
-    workers = asked.workers or _workers(record) or journal.workers()
-    decided: dict[str, Any] = {"workers": virtual_workers(replace(asked, workers=workers))}
-    if workers is None and asked.schedule == "reproducible" and asked.threads > decided["workers"]:
+    workers = asked.virtual_workers or _workers(record) or journal.virtual_workers()
+    decided: dict[str, Any] = {"virtual_workers": decided_workers(replace(asked, virtual_workers=workers))}
+    if workers is None and asked.schedule == "reproducible" and asked.threads > decided["virtual_workers"]:
         warn_user(
-            f"at most {decided['workers']} of {asked.threads} threads will run jobs: pass config=ash.SearchConfig("
-            f"workers={asked.threads}). The outcome depends on workers, and not on the number of threads"
+            f"at most {decided['virtual_workers']} of {asked.threads} threads will run jobs: pass config="
+            f"ash.SearchConfig(virtual_workers={asked.threads}). The outcome depends on virtual_workers, not on the "
+            "number of threads"
         )
     if trains_once:
         decided["max_rungs"] = 1
@@ -336,9 +337,10 @@ def _resolved(plan: FunctionPlan, first: Sequence[Params], space: FunctionSpace,
     A ladder that is planned from `max_epochs` depends on the number of candidates.
     """
     if plan.max_epochs is None:
-        return {"workers": plan.workers}
+        return {"virtual_workers": plan.virtual_workers}
     count = count_of(first, space, plan.candidates, sampler)
-    return {"workers": plan.workers, "epochs of the rungs": [epochs for _, epochs in rungs_below(plan, count)]}
+    rungs = [epochs for _, epochs in rungs_below(plan, count)]
+    return {"virtual_workers": plan.virtual_workers, "epochs of the rungs": rungs}
 
 
 def _check_rungs(run: FunctionRun, plan: FunctionPlan, size: int) -> None:
@@ -354,7 +356,8 @@ def _check_rungs(run: FunctionRun, plan: FunctionPlan, size: int) -> None:
 
 def _workers(record: RunRecord | None) -> int | None:
     """Return the number of virtual workers in a record, or None if `record` is None."""
-    return None if record is None else whole("workers of the record", record.settings.get("workers"), 1, MOST_WORKERS)
+    given = None if record is None else record.settings.get("virtual_workers")
+    return None if record is None else whole("virtual_workers of the record", given, 1, MOST_WORKERS)
 
 
 def _opened(journal: Journal | None) -> NullFunctionJournal:

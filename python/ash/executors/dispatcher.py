@@ -21,7 +21,7 @@ from ash.errors import ExecutorFailedError
 from ash.executors.flights import LOOK_SECONDS, Flight, Flights, Status
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import JobAnswer, Order, Shared
-from ash.options import MOST_WORKERS, Options, virtual_workers
+from ash.options import MOST_WORKERS, Options, decided_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
@@ -69,7 +69,7 @@ def dispatcher_of(
     shared = Shared(secrets.token_hex(8), data, rules, trees.folds)
     capacity = min(AHEAD * pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # at most one unfinished job per virtual worker
+        capacity = min(capacity, decided_workers(options))  # at most one unfinished job per virtual worker
     return Dispatcher(pool, shared, params, capacity, trees)
 
 

@@ -50,7 +50,7 @@ def search_of(
         max_total_epochs=options.max_total_epochs or 0,
         stop_score=math.nan if options.least_score is None else options.least_score,
         schedule=options.schedule,
-        workers=options.workers,
+        virtual_workers=options.virtual_workers,
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
         rungs=rungs,

@@ -54,8 +54,8 @@ class Journal:
         or the path cannot be a journal.
     allow_change : sequence of str
         The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
-        "version" (of ash and of the packages for boosted trees) and "workers". `ash.tune_function` also allows "costs"
-        and "function". "function" permits another function name, or changed source code of an Optuna objective.
+        "version" (of ash and of the packages for boosted trees) and "virtual_workers". `ash.tune_function` also allows
+        "costs" and "function". "function" permits another function name, or changed source code of an Optuna objective.
         Recorded results are kept, so the outcome may be one that no uninterrupted run would reach.
 
     Raises
@@ -139,7 +139,7 @@ rung."""
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the remaining changes if an error ended the run, and close the file."""
 
-    def workers(self) -> int | None:
+    def virtual_workers(self) -> int | None:
         """Return the number of virtual workers with which the run was begun, or None for a new run."""
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts) -> None:

@@ -130,12 +130,12 @@ class OpenJournal(NullJournal):
         finally:
             self._file.close()
 
-    def workers(self) -> int | None:
+    def virtual_workers(self) -> int | None:
         """Return the number of virtual workers with which the run was begun, or None for a new run."""
         if "run" not in self._facts:
             return None
         with sound(self._file.path):
-            return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
+            return whole("virtual_workers", self._facts["run"]["settings"]["virtual_workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
         """Load the candidates drawn from smaller spaces; these are all recorded ones if `space` has grown."""

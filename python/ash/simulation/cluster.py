@@ -58,7 +58,7 @@ class Cluster:
     --------
     >>> import ash
     >>> cluster = ash.Cluster(latency=0.005, decision_seconds=0.001)
-    >>> found = ash.simulate(1024, costs=0.01, max_rungs=5, threads=[4, 64], workers=64, cluster=cluster)
+    >>> found = ash.simulate(1024, costs=0.01, max_rungs=5, threads=[4, 64], virtual_workers=64, cluster=cluster)
     >>> [(row["threads"], row["bounded_by"]) for row in found.rows]
     [(4, 'work'), (64, 'coordinator')]
     """

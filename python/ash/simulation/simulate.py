@@ -21,7 +21,7 @@ from ash._utils.machine import check_room
 from ash.errors import SettingError
 from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
-from ash.options import LARGEST_SEED, MINIMIZE, MOST_WORKERS, SCHEDULES, virtual_workers
+from ash.options import LARGEST_SEED, MINIMIZE, MOST_WORKERS, SCHEDULES, decided_workers
 from ash.simulation.cluster import Cluster, core_settings
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ class Simulation:
             numbers: the number of rungs that were reached, and the number of jobs divided by ``p * in_flight``.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
-            "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
-            it is the largest bound, there are too few virtual workers for the threads. If the makespan is far above all
-            bounds, several bounds contribute.
+            "virtual_workers". The bound "virtual_workers" is W divided by the number of virtual workers of a
+            reproducible schedule. If it is the largest bound, there are too few virtual workers for the threads. If the
+            makespan is far above all bounds, several bounds contribute.
     W : float
         The sum of the seconds of all jobs, in the run on one thread.
     D : float
@@ -146,7 +146,7 @@ class Simulation:
     def __repr__(self) -> str:
         """Return text with the most important arguments, W and D, and the rows as a table."""
         own = self.settings
-        workers = f"reproducible with {counted(own['workers'], 'worker')}"
+        workers = f"reproducible with {counted(own['virtual_workers'], 'worker')}"
         schedule = workers if own["schedule"] == "reproducible" else "greedy"
         teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
         candidates = counted(own["candidates"], "candidate")
@@ -168,7 +168,7 @@ def simulate(
     threads: int | Sequence[int] = THREADS,
     costs: Any = None,
     scores: Any = None,
-    workers: int = 32,
+    virtual_workers: int = 32,
     schedule: str = "reproducible",
     order: str = "finish",
     teams: bool | None = None,
@@ -200,7 +200,7 @@ def simulate(
         score is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise
         is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like the noise of
         an average over the epochs.
-    workers : int, default 32
+    virtual_workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
         As in `ash.tune`. The virtual clock uses `costs` without noise.
@@ -255,7 +255,7 @@ def simulate(
         candidates, eta=eta, min_epochs=min_epochs, max_rungs=max_rungs, algorithm=algorithm, promotion=promotion
     )
     settings = _settings(
-        workers=workers,
+        virtual_workers=virtual_workers,
         schedule=schedule,
         order=order,
         teams=_teams(teams, cluster),
@@ -289,7 +289,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     options = result.options
     of_run = ("max_rungs", "algorithm", "promotion", "max_total_epochs", "stop_score", "patience")
     rule = {name: getattr(options, name) for name in of_run}
-    other: dict[str, Any] = {"workers": virtual_workers(options), "schedule": options.schedule}
+    other: dict[str, Any] = {"virtual_workers": decided_workers(options), "schedule": options.schedule}
     shared = bool((result.columns["team"] > 1).any())
     other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
     other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}
@@ -393,7 +393,7 @@ def _cluster_row(
     bounds = {"work": row["work_per_thread"], "longest chain": row["chain"]}
     bounds |= {name: own[name] for name in ("coordinator", "line", "latency")}
     if settings["schedule"] == "reproducible":
-        bounds["workers"] = row["work"] / settings["workers"]
+        bounds["virtual_workers"] = row["work"] / settings["virtual_workers"]
     return {**own, "bounded_by": max(bounds, key=lambda name: bounds[name])}
 
 
@@ -421,7 +421,7 @@ def _epochs(ladder: LadderSettings) -> list[int]:
 def _settings(**given: Any) -> dict[str, Any]:
     """Return the checked arguments that do not belong to the ladder, in the form that the core expects."""
     return {
-        "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
+        "virtual_workers": whole("virtual_workers", given["virtual_workers"], 1, MOST_WORKERS),
         "schedule": one_of("schedule", given["schedule"], SCHEDULES),
         "order": one_of("order", given["order"], ORDERS),
         "teams": yes_or_no("teams", given["teams"]),

@@ -125,8 +125,8 @@ class HalvingRandomSearchCV(ASHSearchCV):
         as for `ash.ASHSearchCV`.
     config : ash.SearchConfig or None, default=None
         All other options, such as ``algorithm="sh"``. The fields of `config` are also parameters:
-        ``set_params(config__workers=8)``. Instead of the fields `eta`, `min_epochs` and `max_rungs`, set the arguments
-        `factor`, `min_resources` and `max_resources`.
+        ``set_params(config__virtual_workers=8)``. Instead of the fields `eta`, `min_epochs` and `max_rungs`, set the
+        arguments `factor`, `min_resources` and `max_resources`.
 
     Attributes
     ----------

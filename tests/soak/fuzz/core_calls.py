@@ -209,7 +209,7 @@ class Calls:
         if words.byte() % 4 == 0:
             options["rungs"] = [(count, self.small()), (self.pick((1, count), SIZES), self.small())]
         options["known"] = self.pick((count, count - words.byte() % 4), NUMBERS)
-        options["workers"] = self.pick((1, 2, 40), NUMBERS)
+        options["virtual_workers"] = self.pick((1, 2, 40), NUMBERS)
         options["schedule"] = words.pick(("greedy", "reproducible"))
         return self.keep("clock", _core.Search(count, **options))
 
@@ -240,7 +240,7 @@ class Calls:
             "count": lambda: self.pick((0, 8), NUMBERS),
             "training": lambda: words.pick(("resume", "restart")),
             "threads": lambda: self.pick((1, 2, 3), (0, 2**31 - 1)),
-            "workers": lambda: self.pick((32, 1), (0, 2**31 - 1)),
+            "virtual_workers": lambda: self.pick((32, 1), (0, 2**31 - 1)),
             "cores": lambda: words.pick((0, 1, -1, 2**31 - 1)),
             "teams": lambda: words.byte() % 2 == 0,
             "schedule": lambda: words.pick(("greedy", "reproducible")),
