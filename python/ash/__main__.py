@@ -2,7 +2,7 @@
 
 import sys
 
-from ash.cli.cli import main
+from ash.cli.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import optuna
 
     from ash.report.chart import Chart
-    from ash.report.facts import Facts
+    from ash.report.story import Story
     from ash.simulation.simulate import Simulation
 
 ENDED = {
@@ -71,19 +71,19 @@ class RunResult(History):
         """Draw score against epochs, with one line per candidate and the winner on top."""
         from ash.report.ladder import curves_chart
 
-        return curves_chart(self._facts())
+        return curves_chart(self._story())
 
     def plot_timeline(self) -> "Chart":
         """Draw when each thread trained which rung: one bar per job, and pale hatched bars where a thread helped."""
         from ash.report.threads import timeline_chart
 
-        return timeline_chart(self._facts())
+        return timeline_chart(self._story())
 
     def plot_ladder(self) -> "Chart":
         """Draw each job's score, rung and outcome, and the lowest score that a barrier would have promoted per rung."""
         from ash.report.ladder import ladder_chart
 
-        return ladder_chart(self._facts())
+        return ladder_chart(self._story())
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None) -> "Chart":
         """Draw the simulated and the measured speed-up of this run, and upper bounds, against the number of threads.
@@ -100,7 +100,7 @@ class RunResult(History):
         """
         from ash.report.threads import scaling_chart
 
-        return scaling_chart(self._facts(), threads)
+        return scaling_chart(self._story(), threads)
 
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
         """Simulate this run on any number of threads, with its own ladder, schedule, costs and scores.
@@ -218,7 +218,7 @@ class RunResult(History):
         """Draw the shares of `hyperparameter_importance`, the largest on top."""
         from ash.report.hyperparameters import importance_chart
 
-        return importance_chart(self._facts())
+        return importance_chart(self._story())
 
     def plot_parameter(self, name: str) -> "Chart":
         """Draw the best score of each candidate against a hyperparameter; higher rungs have larger and brighter points.
@@ -235,13 +235,13 @@ class RunResult(History):
         """
         from ash.report.hyperparameters import parameter_chart
 
-        return parameter_chart(self._facts(), name)
+        return parameter_chart(self._story(), name)
 
     def plot_parallel(self) -> "Chart":
         """Draw parallel coordinates: an axis per varying hyperparameter and one for the score, a line per candidate."""
         from ash.report.candidates import parallel_chart
 
-        return parallel_chart(self._facts())
+        return parallel_chart(self._story())
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the whole run as one HTML file, which any browser opens without network access.
@@ -280,10 +280,10 @@ class RunResult(History):
         headlines = "<br>".join(map(html.escape, self._headlines()))
         return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
 
-    def _facts(self) -> "Facts":
-        from ash.report.facts import Facts
+    def _story(self) -> "Story":
+        from ash.report.story import Story
 
-        return Facts(self)
+        return Story(self)
 
     def _headlines(self) -> list[str]:
         """Return lines of text with the best score, the cost of the run, and its digest."""
@@ -547,7 +547,7 @@ class Result(RunResult):
         """
         from ash.report.winner import held_out_chart
 
-        return held_out_chart(self._facts(), output)
+        return held_out_chart(self._story(), output)
 
     def plot_calibration(self) -> "Chart":
         """Draw how often the winner was right on the validation rows, against its predicted probability.
@@ -559,7 +559,7 @@ class Result(RunResult):
         """
         from ash.report.winner import calibration_chart
 
-        return calibration_chart(self._facts())
+        return calibration_chart(self._story())
 
     def _headlines(self) -> list[str]:
         jobs, memory = len(self.columns["rung"]), self.memory

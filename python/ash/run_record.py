@@ -14,14 +14,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import zip_longest
-from typing import Any, TypeAlias
+from typing import Any
 
+from ash._utils.aliases import Facts
 from ash._utils.checks import is_list_of
 from ash._utils.display import counted
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-
-Facts: TypeAlias = dict[str, Any]
 
 TUNE, TUNE_FUNCTION = "ash.tune", "ash.tune_function"
 """The functions that can make a record, in addition to the estimators and searches."""

@@ -17,8 +17,8 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.cli.cli import _bytes, main
-from ash.cli.cli_report import cell, write_csv
+from ash.cli.command import _bytes, main
+from ash.cli.report import cell, write_csv
 from ash.data.files import read_file
 from fault_help import refused
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn import datasets
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.row_split import split
 from ash.data.table import read_training
 from fault_help import refused

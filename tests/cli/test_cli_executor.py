@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ash.cli.cli import main
+from ash.cli.command import main
 from fault_help import HANG_SECONDS, refused, wait_until
 from mpi_help import under_mpi
 
@@ -171,7 +171,7 @@ def test_ctrl_c_ends_a_dask_run_with_its_files(scheduler: str, tmp_path: Path) -
 
 
 def test_a_run_in_threads_imports_neither_dask_nor_mpi(tmp_path: Path) -> None:
-    code = "import sys; from ash.cli.cli import main;"
+    code = "import sys; from ash.cli.command import main;"
     code += "main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
     code += "sys.exit(any(each.partition('.')[0] in ('distributed', 'mpi4py') for each in sys.modules))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=HANG_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 
 import ash
 import needs
-from ash.cli.cli import main
+from ash.cli.command import main
 from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
 from fault_help import refused

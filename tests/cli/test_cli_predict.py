@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.files import read_table
 from fault_help import refused
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.model_selection import KFold
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.csv import CsvFormat
 from ash.data.files import read_table
 from callback_help import TimeIsUp

@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.table import read_training
 from ash.errors import DataError, SettingError
 

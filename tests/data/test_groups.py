@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.row_split import grouped_folds, grouped_split
 from ash.data.table import read_training
 from ash.encoding.data_split import Split, read_table, split_table

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.csv import CsvFormat
 from ash.data.files import Roles, read_table
 from ash.data.frames import read_frame, spelled_frame

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 
 ROWS = 240
 RANDOM = np.random.default_rng(0)

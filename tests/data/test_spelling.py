@@ -241,7 +241,7 @@ def test_spellings_are_learned_with_a_validation_table_and_weights_of_zero() -> 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from ash.cli.cli import main
+    from ash.cli.command import main
 
     table = pd.DataFrame({"x": [*map(german, NUMBERS.tolist())], "y": [f"{2 * number:.2f} %" for number in NUMBERS]})
 

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 import ash
-from ash.cli.cli import _parser
+from ash.cli.command import _parser
 from ash.options import CONFIG_FIELDS
 from ash_docs.blocks import Block, Session
 from bench import report

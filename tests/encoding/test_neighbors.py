@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.data.frames import Frame, read_frame
 from ash.data.table import Table
 from ash.encoding.encoding import Encoding, TrainingEncoding, encoding_from_parts, encoding_parts

@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import ash
 import needs
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.run_record import DIGITS, RunRecord
 from callback_help import INTERRUPTED, After, Diary, Stopper, TimeIsUp, endless, press_ctrl_c
 from config_help import configured

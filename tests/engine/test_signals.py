@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 import ash
 import data_help
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.engine.candidates import DrawnCandidates
 from ash.sampling import Drawn
 from fault_help import HANG_SECONDS
@@ -82,7 +82,7 @@ except KeyboardInterrupt as error:
 """
 COMMAND = """
 interrupt_after("finished", NUMBER)
-from ash.cli.cli import main
+from ash.cli.command import main
 sys.exit(main(["digits", "--candidates", "20000", "--out", "out", "--json", "s.json"]))
 """
 

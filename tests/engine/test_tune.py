@@ -146,7 +146,7 @@ def test_importing_ash_loads_only_the_core():
 
 
 def test_functions_are_not_hidden_by_modules_of_the_same_name():
-    code = "import ash, ash.entry_points.resume, ash.cli.cli; print(ash.tune.__name__, ash.resume.__name__)"
+    code = "import ash, ash.entry_points.resume, ash.cli.command; print(ash.tune.__name__, ash.resume.__name__)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["tune", "resume"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ash.cli.cli import main
+from ash.cli.command import main
 from fault_help import HANG_SECONDS
 from mpi_help import mpiexec, with_programs
 

@@ -13,7 +13,7 @@ import pytest
 
 import ash
 from ash._utils.display import show_params
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.history.records import PRUNED
 from fault_help import wait_until
 from function_help import FAILURES

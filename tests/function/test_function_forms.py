@@ -21,7 +21,7 @@ from sklearn.metrics import log_loss
 import ash
 import needs
 from ash._utils.display import show
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.function import reports, state_store
 from ash.function.forms import GeneratorTrainer, Paused
 from ash.function.state_store import States

@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 import ash
-from ash.function.function_run import FunctionRun
+from ash.function.run import FunctionRun
 from callback_help import INTERRUPTED, Diary, TimeIsUp
 from fault_help import wait_until
 from function_help import FAILURES, cost, train, wait

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import ash
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.errors import JournalCorruptError, JournalError
-from ash.function.function_journal import FunctionJournal
+from ash.function.journal import FunctionJournal
 from ash.journal.database import with_checksum
 from fault_help import Canary
 from function_help import FAILURES, SPACE, cost, train, wait

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import ash
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.executors.job_pool import Pool
 from ash.executors.jobs import Where, versions
 from ash.function.answers import SharedFunction

@@ -14,7 +14,7 @@ import pytest
 
 import ash
 import needs
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.function.answers import DIED, LATE
 from ash.run_record import RunRecord
 from callback_help import INTERRUPTED, After, Stopper, TimeIsUp, press_ctrl_c

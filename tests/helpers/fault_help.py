@@ -121,7 +121,7 @@ def command_line(*arguments: str) -> list[str]:
 
 def refused(capsys: Any, *arguments: str) -> str:
     """Assert that `ash-tune` refuses these arguments, and return its one-line error."""
-    from ash.cli.cli import main
+    from ash.cli.command import main
 
     capsys.readouterr()
     assert main([*arguments]) == 2

@@ -16,7 +16,7 @@ GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy", "virtual_workers"
 
 def looked_at(patch: Any) -> None:
     """Call callbacks after each job, so that even a run of a few milliseconds can be interrupted halfway."""
-    patch.setattr("ash.function.function_run.WAKE_SECONDS", 0.0)
+    patch.setattr("ash.function.run.WAKE_SECONDS", 0.0)
 
 
 class Counted:

@@ -307,7 +307,7 @@ def _file(content: str, name: str = "a.csv", encoding: str = "utf-8") -> str:
 
 
 def _cli(*words: str) -> str:
-    from ash.cli.cli import main
+    from ash.cli.command import main
 
     told = io.StringIO()
     training = ["--candidates", "4", "--quiet"] if words[0] != "predict" else []

@@ -17,7 +17,7 @@ from scipy import sparse
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 
 Random = np.random.Generator
 ROWS = 120

@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 import ash
 import needs
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.resumable.protocol import Continued, Rows
+from ash.sklearn.resumable.protocol import Resumable, Rows
 from config_help import configured
 
 X, Y = make_classification(300, 10, n_informative=6, n_classes=3, random_state=0)
@@ -37,7 +37,7 @@ def rows_for(estimator: Any, **params: Any) -> Rows:
     return Rows(X, Y, params, np.unique(Y))
 
 
-def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
+def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Resumable:
     """Return the training of the estimator after jobs with these numbers of epochs; the training can be continued."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
@@ -45,7 +45,7 @@ def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any)
     return under
 
 
-def predicted(under: Continued) -> Any:
+def predicted(under: Resumable) -> Any:
     """Return the estimator's probabilities if it has them, else its predictions."""
     method = "predict_proba" if hasattr(under.estimator, "predict_proba") else "predict"
     return getattr(under.estimator, method)(X)

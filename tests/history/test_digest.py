@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash.cli.cli import main
+from ash.cli.command import main
 from config_help import configured
 from result_help import columns, make_result
 

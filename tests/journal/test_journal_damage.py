@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 import ash
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.errors import JournalCorruptError, JournalError, JournalUnwritableError
 from ash.journal.database import read_contents, with_checksum
 from ash.journal.state_cache import StateFolder
@@ -252,7 +252,7 @@ def test_refused_memory_is_not_reported_as_damage(
         with pytest.raises(MemoryError):
             ash.resume(left_with_states, X, Y, progress=False)
         if "job_columns" in refused:
-            patch.setattr("ash.cli.cli_show._best", mock.Mock(side_effect=MemoryError))
+            patch.setattr("ash.cli.show._best", mock.Mock(side_effect=MemoryError))
             with pytest.raises(MemoryError):
                 list(journal_lines(str(left_with_states)))
     assert sorted(left_with_states.with_name("states.ash-states").iterdir()) == files

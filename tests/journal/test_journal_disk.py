@@ -20,7 +20,7 @@ import pytest
 
 import ash
 import needs
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.errors import JournalError, JournalUnwritableError
 from ash.journal import database
 from callback_help import After, Diary, X, Y

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.errors import AshError
 from ash.journal.database import TABLES, with_checksum
 from callback_help import Stopper, X, Y

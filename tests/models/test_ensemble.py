@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import ash
 from ash import _core
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.metrics import METRICS
 from ash.models.ensemble import mean_loss, row_losses
 from ash.models.model_pool import KEEP, PREDICTION_CELLS, networks_to_keep, sharpened

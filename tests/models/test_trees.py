@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 import ash
 import needs
 from ash import _core
-from ash.cli.cli import main
+from ash.cli.command import main
 from ash.models.trees import Trees, core_of
 from model_file_help import changed, check_refused, dropped, edited, of_member, poisoned, read, replaced
 from trees_help import LEAF, TREE, encoded, random_text, text_of, trees_beside

@@ -18,9 +18,9 @@ from ash.history.records import curves
 from ash.report import facts, threads
 from ash.report.candidates import parameter_bins, score_bins
 from ash.report.chart import Scale
-from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
+from ash.report.story import MOST_DRAWN, Story, thinned
 from ash.simulation.simulate import speedups_of
 from config_help import configured, split_once
 from function_help import FAILURES
@@ -177,7 +177,7 @@ def test_times_on_other_threads_follow_from_the_speed_up(made):
 def test_candidates_are_listed_with_the_best_first(made):
     text = page(made)
     head, *rows = table(text, "Candidates")
-    assert [int(row[0]) for row in rows] == Facts(made).ranked.tolist() and int(rows[0][0]) == made.best_candidate
+    assert [int(row[0]) for row in rows] == Story(made).ranked.tolist() and int(rows[0][0]) == made.best_candidate
     for row in rows:
         own = made.candidates[int(row[0])]
         assert row[4] == ("\u2013" if math.isnan(own["score"]) else show(own["score"]))
@@ -200,7 +200,7 @@ def test_the_bins_of_an_axis_contain_what_their_labels_say():
         momentum=ash.uniform(0.5, 0.9, levels=3).when(optimizer="momentum"),
     )
     made = space.sample(80, seed=0)
-    axes = {axis.name: axis for axis in Facts(dataclasses.replace(make_result(), params=tuple(made), space=space)).axes}
+    axes = {axis.name: axis for axis in Story(dataclasses.replace(make_result(), params=tuple(made), space=space)).axes}
     momentum = parameter_bins(axes["momentum"])
     assert momentum.labels == ["0.5", "0.7", "0.9", "not set"]
     for one, part in zip(made, momentum.of_candidate.tolist(), strict=True):

@@ -316,7 +316,9 @@ WRONG = [
 def test_invalid_arguments_are_refused_before_training(
     changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.sklearn.resumable.ensembles.Trees.more", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr(
+        "ash.sklearn.resumable.ensembles.WarmStarted.more", lambda *_: pytest.fail("something was trained")
+    )
     with pytest.raises(ash.SettingError, match=words):
         search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)
 

@@ -37,8 +37,8 @@ import numpy as np
 import sklearn.linear_model
 
 import ash
-import ash.function.function_journal
-import ash.function.function_run
+import ash.function.journal
+import ash.function.run
 import ash.journal.open_journal
 import ash.journal.state_cache as state_cache
 import ash.sklearn.estimators

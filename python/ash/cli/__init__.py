@@ -1,1 +1,1 @@
-"""The command `ash-tune`. Start with cli.py; the other modules contain subcommands or code that they share."""
+"""The command `ash-tune`. Start with command.py; the other modules contain subcommands or code that they share."""

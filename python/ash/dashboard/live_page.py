@@ -22,10 +22,10 @@ from ash.callbacks.base import Run
 from ash.history.history import RUNNING, History
 from ash.history.records import JobRecord
 from ash.report.candidates import data_block, nothing_known, selection_data
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, asset, tag
 from ash.report.overview import headline
 from ash.report.page import SECTIONS, fill, render
+from ash.report.story import Section, Story
 from ash.result import FunctionResult
 from ash.run_record import FUNCTION
 from ash.space.hyperparameters import Params
@@ -169,8 +169,8 @@ class LivePage:
             history = history_so_far(told.run, jobs, params, told.started)
         if history is None or told.error is not None:
             return "No score yet" if told.running else "No result", [_waiting(told, jobs)], nothing_known()
-        facts = Facts(history)
-        return headline(facts), [section(facts) for section in SECTIONS], selection_data(facts)
+        story = Story(history)
+        return headline(story), [section(story) for section in SECTIONS], selection_data(story)
 
 
 def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:

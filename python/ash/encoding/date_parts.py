@@ -17,24 +17,24 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ash._utils.aliases import Numbers
 
 MONTHS, WEEKDAYS = range(1, 13), ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _THURSDAY = 3  # the weekday of 1970-01-01
 
 
-def _day_of(unit: str, days: Floats) -> Floats:
+def _day_of(unit: str, days: Numbers) -> Numbers:
     """Return the number of the day in its month ("M") or year ("Y"), from 1 on."""
     dates = _dates(days)
     first = dates.astype(f"datetime64[{unit}]").astype("datetime64[D]")
     return dates.astype(np.float64) - first.astype(np.float64) + 1
 
 
-def _dates(days: Floats) -> NDArray[np.datetime64]:
+def _dates(days: Numbers) -> NDArray[np.datetime64]:
     return np.floor(days).astype(np.int64).astype("datetime64[D]")
 
 
-PARTS: dict[str, Callable[[Floats], Floats]] = {
+PARTS: dict[str, Callable[[Numbers], Numbers]] = {
     "month": lambda days: (_dates(days).astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64),
     "weekday": lambda days: (np.floor(days) + _THURSDAY) % len(WEEKDAYS),
     "day": partial(_day_of, "M"),
@@ -57,13 +57,13 @@ def part_names(part: str) -> list[str]:
     return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part.replace("_", " ")]
 
 
-def varying_parts(days: Floats) -> tuple[str, ...]:
+def varying_parts(days: Numbers) -> tuple[str, ...]:
     """Return the parts in which days differ, ignoring NaN."""
     known = days[~np.isnan(days)]
     return tuple(part for part, of in PARTS.items() if len(known) and np.ptp(of(known)) > 0)
 
 
-def put_parts(block: Floats, parts: Sequence[str], days: Floats) -> None:
+def put_parts(block: Numbers, parts: Sequence[str], days: Numbers) -> None:
     """Write the features of these parts into `block`; for a missing day, one-hot features stay 0 and values are NaN."""
     known = np.flatnonzero(~np.isnan(days))
     first = 0

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from ash._utils.aliases import Facts
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.engine.refit import Final
@@ -23,7 +24,6 @@ from ash.history.digest import decision_hashes, digest_run
 from ash.history.json_files import space_story
 from ash.history.records import Columns
 from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, space_of_facts
-from ash.journal.journal import Facts
 from ash.models.decision import read_threshold
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import LARGEST, Caller, FunctionOptions, Options, RunOptions, optuna_sampler_of, recorded_options

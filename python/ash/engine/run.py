@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.aliases import Facts
 from ash._utils.display import format_table, show_seconds
 from ash._utils.installation import require_extra
 from ash._utils.threads import ContextsOfProcess
@@ -58,7 +59,7 @@ from ash.executors.job_pool import Pool
 from ash.history.records import Columns, job_rows, keys_of
 from ash.journal.first import read_first
 from ash.journal.identity import FIRST, facts_of_data, identity_of
-from ash.journal.journal import Facts, Journal, NullNetworkJournal
+from ash.journal.journal import Journal, NullNetworkJournal
 from ash.metrics import METRICS
 from ash.models.decision import AUTO
 from ash.models.ensemble import Member

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Facts
 from ash.encoding.data_split import Split
 from ash.engine.candidates import Candidates
 from ash.engine.deadline import Deadline
 from ash.engine.refit import Final
-from ash.journal.journal import Facts, NullNetworkJournal
+from ash.journal.journal import NullNetworkJournal
 from ash.models.inspection import Sample
 from ash.options import TREES, Options, RunPlan
 from ash.run_record import RunRecord

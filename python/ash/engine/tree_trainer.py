@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.aliases import Key
 from ash._utils.installation import installed_version
 from ash._utils.threads import at_work, is_ending
 from ash.encoding.data_split import Fold
@@ -68,8 +69,6 @@ Made = TypeVar("Made")
 
 Stopped = Callable[[], bool]
 """Returns whether a job was told to stop."""
-Key = tuple[int, int]
-"""The candidate and the rung of a job."""
 JobResult = tuple[float, float, float, int, list[float]]
 """Score, loss, training loss (NaN), hash, and the scores of the folds, which are empty if the job has diverged."""
 

@@ -6,6 +6,7 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
+from ash._utils.aliases import Facts
 from ash._utils.arguments import explained
 from ash._utils.checks import whole
 from ash._utils.display import counted
@@ -19,13 +20,13 @@ from ash.executors.executor_argument import check_submit, pool_of, workers_of
 from ash.function.answers import Tunable
 from ash.function.clock import read_costs, rungs_below
 from ash.function.forms import WholeTrainer, read_train
-from ash.function.function_run import FunctionRun, Planned
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.objective import TRIAL, is_whole
+from ash.function.run import FunctionRun, Planned
 from ash.function.sources import source_of
 from ash.journal.first import read_first
 from ash.journal.identity import NoIdentity, code_of, facts_of_function, identity_of, seed_of
-from ash.journal.journal import Facts, Journal, NullFunctionJournal, read_journal
+from ash.journal.journal import Journal, NullFunctionJournal, read_journal
 from ash.options import (
     ADAPTIVE,
     CONFIG_FIELDS,
@@ -364,7 +365,7 @@ def _opened(journal: Journal | None) -> NullFunctionJournal:
     """Return the open journal of the run, or a NullFunctionJournal if `journal` is None."""
     if journal is None:
         return NullFunctionJournal()
-    from ash.function.function_journal import FunctionJournal  # imported late, since it imports sqlite3
+    from ash.function.journal import FunctionJournal  # imported late, since it imports sqlite3
 
     return FunctionJournal(journal)
 

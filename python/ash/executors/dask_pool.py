@@ -22,6 +22,7 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
+from ash._utils.aliases import Key
 from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailedError
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
@@ -29,7 +30,6 @@ from ash.executors.jobs import JobAnswer, Order, Where, differs, do, versions
 from ash.options import TREES
 from ash.space.hyperparameters import model_of
 
-Key = tuple[int, int]
 CLOSED = ("closing", "closed")
 FINISHED = "finished"
 LOOK_SECONDS = 0.1

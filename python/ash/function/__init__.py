@@ -1,6 +1,6 @@
 """Runs `ash.tune_function`: jobs are calls of a Python function, on the same ladder and clock as for networks.
 
-    function_run.py   runs in the calling thread: asks the clock for jobs, hands them out, and reports their answers
+    run.py            runs in the calling thread: asks the clock for jobs, hands them out, and reports their answers
     sources.py        chooses the source of candidates
     clock.py          creates the clock, and replays a journal on it
     job_runners.py    runs jobs in this thread, in other threads, or in a user's executor
@@ -12,5 +12,5 @@
     outcomes.py       the decided jobs, as the result reports them
     state_store.py    stores the states of waiting candidates, in memory or in files
 
-Start with function_run.py. The entry points, ash/sklearn and ash/cli import this package.
+Start with run.py. The entry points, ash/sklearn and ash/cli import this package.
 """

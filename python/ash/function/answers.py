@@ -27,11 +27,12 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
+from ash._utils.aliases import Facts
 from ash.errors import SettingError, ThreadRefusedError
 from ash.executors.jobs import Where, find
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
-from ash.run_record import TUNE_FUNCTION, Facts
+from ash.run_record import TUNE_FUNCTION
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """A function of hyperparameters, epochs, and the state that the candidate's previous job returned (None at first)."""

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ash._utils.aliases import Facts
 from ash._utils.checks import takes
 from ash.errors import SettingError
 from ash.function.answers import WRONG, Answer, Outcome, Tunable, outcome_of
 from ash.function.objective import Objective, steps_of
 from ash.function.reports import reporting
 from ash.options import FunctionOptions
-from ash.run_record import Facts
 
 METHODS = ("fit_more", "score")
 REPORT, EPOCHS = "report", "epochs"

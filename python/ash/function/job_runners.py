@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ash._utils.aliases import Key
 from ash._utils.threads import at_work, start_threads
 from ash._utils.user_warnings import warn_user
 from ash.executors.executor_argument import DASK, is_of
@@ -41,8 +42,6 @@ LOOK_SECONDS = 0.01
 """How often to look whether a job has started that has been queued for longer than `job_limit`."""
 GRACE_SECONDS = 0.2
 """How long a run waits at its end for jobs in threads that it has abandoned."""
-Key = tuple[int, int]
-"""The candidate and rung that identify a job."""
 Answers = list[tuple[Key, Answer]]
 
 

@@ -5,9 +5,9 @@ Threads: only the calling thread. Cost: about a microsecond per job.
 
 from typing import Any, NamedTuple
 
+from ash._utils.aliases import Key
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import FINISHED, Answer, Tunable
-from ash.function.job_runners import Key
 from ash.history.records import PRUNED, STORY
 from ash.options import FunctionPlan
 from ash.result import FailureRecord, causes

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ash import _core
+from ash._utils.aliases import Key
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import FINISHED, Answer
 from ash.function.current_job import EPOCHS, Job
-from ash.function.job_runners import JobRunners, Key
+from ash.function.job_runners import JobRunners
 from ash.function.outcomes import Best
 from ash.function.state_store import LOST, States
 from ash.space.hyperparameters import Params

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_number
 from ash._utils.display import counted, show, show_param
@@ -32,7 +33,6 @@ from ash.space.hyperparameters import Params
 if TYPE_CHECKING:
     from ash.history.history import History
 
-Numbers = NDArray[np.float64]
 
 FORECAST = " (below the top rung: forecast for the next rung)"
 """Suffix of the score axis's name if scores are forecasts."""

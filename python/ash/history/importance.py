@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash.history.chart_data import varying_axes
 from ash.history.records import standing_of
 
@@ -36,8 +37,6 @@ MOST = 1024
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5
 SEED = 0
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.checks import is_integer
 from ash.errors import SettingError
 
@@ -27,8 +27,6 @@ MOST_CLASSES = 26
 """The maximum number of classes in a confusion matrix; if there are more, the rarest classes are merged into one."""
 
 OTHERS = "others"
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
+from ash._utils.aliases import Facts
 from ash._utils.checks import is_integer, is_number
 from ash._utils.hashes import hash_of
 from ash.data.frames import at_most
@@ -43,7 +44,7 @@ from ash.encoding.equal_rows import cell_hashes, column_hashes
 from ash.errors import JournalError, JournalUnwritableError, SettingError
 from ash.history.json_files import space_story
 from ash.history.records import OBJECTIVE
-from ash.journal.journal import CHANGEABLE, Facts, Journal, sound
+from ash.journal.journal import CHANGEABLE, Journal, sound
 from ash.options import (
     AUTO,
     CANDIDATES,

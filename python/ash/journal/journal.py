@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from ash._utils.aliases import Facts
 from ash._utils.checks import one_of
 from ash.errors import AshError, JournalCorruptError, SettingError
 from ash.options import RunOptions, RunPlan, option_names
@@ -28,9 +29,6 @@ CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
 
 LOOK_SECONDS = 0.04
 """How often new results are written. So a result is in the file 50 ms after its job if a commit takes 10 ms."""
-
-Facts = dict[str, Any]
-"""Facts about a run that a journal stores, as JSON values by name."""
 
 
 @dataclass(frozen=True)

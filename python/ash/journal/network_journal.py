@@ -15,6 +15,7 @@ from itertools import count, takewhile
 from typing import Any
 
 from ash import _core
+from ash._utils.aliases import Facts, Key
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorruptError, SettingError
@@ -22,9 +23,9 @@ from ash.history.json_files import space_story
 from ash.history.records import Columns, keys_of
 from ash.journal.database import Changes
 from ash.journal.identity import PLANNED, space_of_facts
-from ash.journal.journal import Facts, Journal, NullNetworkJournal, sound
+from ash.journal.journal import Journal, NullNetworkJournal, sound
 from ash.journal.open_journal import OpenJournal
-from ash.journal.pending_rows import Batch, Key
+from ash.journal.pending_rows import Batch
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions, RunPlan
 from ash.space.hyperparameters import Params

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ash._utils.aliases import Facts, Key
 from ash._utils.checks import whole
 from ash._utils.display import counted
 from ash._utils.hashes import hash_of
@@ -30,9 +31,9 @@ from ash.errors import JournalError
 from ash.history.records import PRUNED, keys_of
 from ash.journal.database import Changes, Row
 from ash.journal.identity import check_same, differences, from_json
-from ash.journal.journal import CANDIDATE, EPOCHS, RUNG, SCORE, Facts, Journal, NullJournal, sound
+from ash.journal.journal import CANDIDATE, EPOCHS, RUNG, SCORE, Journal, NullJournal, sound
 from ash.journal.journal_file import JournalFile
-from ash.journal.pending_rows import ASSIST, HELD, Batch, Key, PendingRows, Search, job_columns, read_columns
+from ash.journal.pending_rows import ASSIST, HELD, Batch, PendingRows, Search, job_columns, read_columns
 from ash.options import ADAPTIVE, MOST_WORKERS, RunOptions, RunPlan
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params

@@ -1,7 +1,7 @@
 """Converts the core's records of a search into rows of a journal, and back.
 
 The core stores results as columns, the journal stores them as rows. Networks, boosted trees and functions have the same
-rows; functions have rows in the table `answers`, too (function_journal.py).
+rows; functions have rows in the table `answers`, too (function/journal.py).
 """
 
 import json
@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.aliases import Key
 from ash.history.records import Columns, keys_of
 from ash.journal.database import Changes, Row
 from ash.space.hyperparameters import Params
 
 Search = _core.Tuner | _core.Search
-Key = tuple[int, int]
-"""A candidate and a rung."""
 HELD = "held"
 """The fact that holds the rows of jobs that have ended, but are not decided: the virtual clock waits for others."""
 JOB = (

@@ -30,6 +30,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from ash import _core
+from ash._utils.aliases import Key
 from ash._utils.atomic_file import replace_file
 from ash._utils.hashes import hash_of
 from ash._utils.user_warnings import warn_user
@@ -38,8 +39,6 @@ from ash.journal.database import Changes, Row
 
 Parts = tuple[Any, ...]
 """The trained parts of a network, as `_core.Tuner.states` returns them."""
-Key = tuple[int, int]
-"""A candidate, and the rung after which it had the state."""
 ARRAYS = ("weights", "first_moment", "second_moment")
 COUNTERS, POWERS = "epochs_and_updates", "powers_of_betas"
 ENDING = ".safetensors"

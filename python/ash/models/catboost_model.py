@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.cached import cached_property
 from ash._utils.installation import require_extra
 from ash.models.catboost_trees import ABSENT
 from ash.models.file import MalformedError, check_format
 from ash.models.model import elementary
-
-Numbers = NDArray[np.float64]
 
 IN_TURN = Lock()
 """The lock that is held while CatBoost trains, predicts, or creates a pool."""

@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.checks import is_number
 from ash.errors import SettingError
 from ash.metrics import OF_LABELS
-
-Numbers = NDArray[np.float64]
 
 AUTO = "auto"
 TUNED = tuple(metric for metric in OF_LABELS if metric != "accuracy")

@@ -42,6 +42,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.display import counted
 from ash.encoding.encoding import Encoding
 from ash.models.file import FileParts, ensemble_parts
@@ -50,7 +51,6 @@ from ash.models.network import Network
 from ash.models.trees import Trees
 from ash.run_record import RunRecord
 
-Numbers = NDArray[np.float64]
 RowLosses: TypeAlias = Callable[[Numbers], Numbers]
 Member: TypeAlias = Network | Trees
 

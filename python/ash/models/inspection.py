@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
@@ -41,7 +42,6 @@ VALUES, LEVELS = 20, 10
 """The maximum number of values in partial dependence: VALUES for numbers and dates, LEVELS for categories."""
 
 Order = NDArray[np.int64]
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.aliases import Numbers
 from ash.data.table import Table, numbered
 from ash.encoding.data_split import Fold, Split
 from ash.encoding.encoding import Encoding

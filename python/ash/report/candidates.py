@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ash._utils.display import show
 from ash.history.chart_data import ABSENT, BELOW, ParameterAxis, axis_labels, lines_of, score_labels
 from ash.report.chart import Canvas, Chart, grouped, polyline
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, Value, boxed_table, folded, join, pairs, short, shown, tag
+from ash.report.story import Section, Story
 
 Job = tuple[int, int, str, str, str]
 """A job as (rung, epochs, score, loss, training loss); the last three are texts."""
@@ -88,41 +88,41 @@ def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.
     return Bins(labels, [(part / STRETCHES, (part + 1) / STRETCHES) for part in held.tolist()], of_candidate)
 
 
-def parallel(facts: Facts) -> Section:
+def parallel(story: Story) -> Section:
     """Return the section of parallel coordinates: one line per candidate across all hyperparameters."""
     title = "Parallel coordinates"
-    if not facts.varying:
+    if not story.varying:
         return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
-    return Section("parallel", title, parallel_chart(facts).figure())
+    return Section("parallel", title, parallel_chart(story).figure())
 
 
-def parallel_chart(facts: Facts) -> Chart:
+def parallel_chart(story: Story) -> Chart:
     """Return the chart of parallel coordinates; see `Result.plot_parallel`."""
     caption = (
         "A line is a candidate. It crosses each axis at its value and the last one at its best score. It is stronger "
-        f"and thicker the higher the rung that the candidate reached.{facts.drawn_remark}"
+        f"and thicker the higher the rung that the candidate reached.{story.drawn_remark}"
     )
     how = "Select parts of the axes to see only the candidates that cross them there."
     chosen = tag("span", "", id="filter-text", role="status")
     clear = tag("button", "Show all", type="button", id="filter-clear", hidden=True)
     status = [tag("p", how, class_="note scripted"), tag("p", chosen, clear, class_="filter")]
-    axes, places, standing = lines_of(facts.history)
-    names = [*(axis.name for axis in axes), f"best {facts.history.metric}"]
-    labels = [*map(axis_labels, axes), score_labels(facts.history, standing)]
+    axes, places, standing = lines_of(story.history)
+    names = [*(axis.name for axis in axes), f"best {story.history.metric}"]
+    labels = [*map(axis_labels, axes), score_labels(story.history, standing)]
     step = min(max((WIDTH - LEFT - RIGHT) / max(len(axes), 1), LEAST_STEP), MOST_STEP)
     bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
     rooms = [*[step] * len(axes), RIGHT]
     frame = [_axis(place, step, rooms[place], names[place], labels[place]) for place in range(len(names))]
-    hits = [_parts(place, step, name, bins) for place, (name, bins) in enumerate(parts_of(facts))]
+    hits = [_parts(place, step, name, bins) for place, (name, bins) in enumerate(parts_of(story))]
     ends = [f"{axis.name}: {axis.texts[0]} to {axis.texts[-1]}" for axis in axes]
-    description = f"{len(facts.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
+    description = f"{len(story.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
 
     def line(candidate: int) -> Markup:
         way = ((LEFT + step * place, _y(share)) for place, share in enumerate(places[candidate].tolist()))
         return polyline(way, candidate)
 
-    lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others)
-    winner = tag("g", line(facts.history.best_candidate), class_="winner")
+    lines = grouped((f"lines {story.shade_of(row)}", line(row)) for row in story.others)
+    winner = tag("g", line(story.history.best_candidate), class_="winner")
     canvas = Canvas(LEFT + step * len(axes) + RIGHT, bottom + BOTTOM, LEFT, RIGHT, TOP, BOTTOM)
     marks, title = [*lines, winner, *frame, *hits], "Parallel coordinates"
     return Chart("parallel-chart", canvas, title, description, marks, caption, (), "natural", status)
@@ -160,28 +160,28 @@ def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
     return tag("g", *areas, class_="parts")
 
 
-def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
+def parts_of(story: Story) -> list[tuple[str, Bins]]:
     """Return the name and parts of each axis of the parallel coordinates; the axis of the score is last."""
-    axes, places, standing = lines_of(facts.history)
+    axes, places, standing = lines_of(story.history)
     named = [(axis.name, parameter_bins(axis)) for axis in axes]
-    return [*named, (facts.history.metric, score_bins(standing.best_score, places[:, -1]))]
+    return [*named, (story.history.metric, score_bins(standing.best_score, places[:, -1]))]
 
 
-def selection_data(facts: Facts) -> dict[str, Any]:
-    """Return the data for the page's script. Lists with one item per candidate are in the order of `Facts.known`."""
-    known, standing = facts.known.tolist(), facts.standing
-    jobs = _jobs(facts)
-    parts = parts_of(facts)
+def selection_data(story: Story) -> dict[str, Any]:
+    """Return the data for the page's script. Lists with one item per candidate are in the order of `Story.known`."""
+    known, standing = story.known.tolist(), story.standing
+    jobs = _jobs(story)
+    parts = parts_of(story)
     return {
-        "best": facts.history.best_candidate,
-        "metric": facts.history.metric,
-        "names": [axis.name for axis in facts.axes],
-        "texts": [[*axis.texts, ABSENT] for axis in facts.axes],
+        "best": story.history.best_candidate,
+        "metric": story.history.metric,
+        "names": [axis.name for axis in story.axes],
+        "texts": [[*axis.texts, ABSENT] for axis in story.axes],
         "axes": [name for name, _ in parts],
         "labels": [bins.labels for _, bins in parts],
         "numbers": known,
         # A level of -1 (the candidate lacks the hyperparameter) selects the last text.
-        "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
+        "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in story.axes] for row in known],
         "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
         "scores": [_score(float(standing.best_score[row])) for row in known],
         "rungs": [int(standing.rung[row]) for row in known],
@@ -207,36 +207,36 @@ def data_block(data: dict[str, Any]) -> Markup:
     return Markup(f'<script type="application/json" id="data">{text}</script>')
 
 
-def _jobs(facts: Facts) -> dict[int, list[Job]]:
+def _jobs(story: Story) -> dict[int, list[Job]]:
     """Return (rung, epochs, score, loss, training loss) of each job, by candidate, of those that can be selected."""
-    jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
-    for job in facts.history.jobs:
+    jobs: dict[int, list[Job]] = {number: [] for number in story.known.tolist()}
+    for job in story.history.jobs:
         if job.candidate in jobs:
             score = "diverged" if job.diverged else show(job.score)
             jobs[job.candidate].append((job.rung, job.epochs, score, show(job.loss), show(job.training_loss)))
     return jobs
 
 
-def candidates(facts: Facts) -> Section:
+def candidates(story: Story) -> Section:
     """Return the section with the sortable table, one row per candidate."""
-    names = [*COLUMNS, *(axis.name for axis in facts.varying)]
-    body = [_row(facts, place, number) for place, number in enumerate(facts.drawn.tolist())]
-    caption = f"Candidates, the best first{': ' + facts.drawn_remark.strip() if facts.drawn_remark else ''}"
+    names = [*COLUMNS, *(axis.name for axis in story.varying)]
+    body = [_row(story, place, number) for place, number in enumerate(story.drawn.tolist())]
+    caption = f"Candidates, the best first{': ' + story.drawn_remark.strip() if story.drawn_remark else ''}"
     box = boxed_table(names, body, caption, "numbers sortable", "table tall")
     note = (
         "The winner comes first, then the others by the highest rung that each reached and by its score there. Score "
         "and loss are those of its best job."
-        f"{facts.drawn_remark}"
+        f"{story.drawn_remark}"
     )
-    return Section("candidates", "Candidates", join(tag("p", note, class_="note"), box, _constant(facts)))
+    return Section("candidates", "Candidates", join(tag("p", note, class_="note"), box, _constant(story)))
 
 
-def _row(facts: Facts, place: int, number: int) -> Markup:
-    row, standing = facts.history.candidates[number], facts.standing
+def _row(story: Story, place: int, number: int) -> Markup:
+    row, standing = story.history.candidates[number], story.standing
     state = f"{standing.rung[number]}" + (" diverged" if standing.diverged[number] else "")
     cells = [(str(place + 1), place + 1), (state, standing.rung[number]), (str(row["epochs"]), row["epochs"])]
     cells += [(shown(row[name]), row[name]) for name in ("score", "loss")]
-    levels = [(axis.texts, int(axis.level[number])) for axis in facts.varying]
+    levels = [(axis.texts, int(axis.level[number])) for axis in story.varying]
     cells += [(ABSENT if level < 0 else texts[level], level) for texts, level in levels]
     button = tag("button", number, type="button", class_="link", data_c=number)
     head = tag("th", button, scope="row", data_v=number)
@@ -248,8 +248,8 @@ def _order(value: float) -> str:
     return "-1e999" if math.isnan(value) else f"{value:.9g}"
 
 
-def _constant(facts: Facts) -> Markup | None:
-    same = [axis for axis in facts.axes if not axis.varies]
+def _constant(story: Story) -> Markup | None:
+    same = [axis for axis in story.axes if not axis.varies]
     if not same:
         return None
     return folded("Hyperparameters that all candidates share", pairs((axis.name, axis.texts[0]) for axis in same))

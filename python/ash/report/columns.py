@@ -9,8 +9,8 @@ from ash._utils.display import show
 from ash.models.ensemble import Member
 from ash.models.inspection import PartialDependence, Sample, importances, partial_dependence
 from ash.report.chart import PANEL, SHADES, Chart, Scale, axes, bars, circle, legend, level_ticks, polyline
-from ash.report.facts import Facts
 from ash.report.markup import Markup, join, same_as_table, short, tag
+from ash.report.story import Story
 
 MOST_BARS, MOST_PANELS, MOST_CLASSES = 20, 6, 4
 
@@ -23,11 +23,11 @@ class _Curves(NamedTuple):
     axis: str
 
 
-def columns(facts: Facts) -> Markup:
+def columns(story: Story) -> Markup:
     """Draw how much the winner relies on each column, and how its predictions depend on the most important ones."""
-    if not facts.over:
+    if not story.over:
         return tag("p", "The importance of columns is computed once the run has ended.")
-    model, sample = facts.history.inspected
+    model, sample = story.history.inspected
     if model is None or sample is None:
         return tag("p", "The importance of columns is not known: the table is too wide, or the estimator was pickled.")
     falls = importances(model, sample)

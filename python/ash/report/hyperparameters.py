@@ -3,17 +3,15 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ash._utils.aliases import Numbers
 from ash._utils.display import counted
 from ash.errors import SettingError
 from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
 from ash.history.importance import LEAST, importance_of
 from ash.report.chart import PANEL, STAR, Canvas, Chart, axes, bars, circle, cross, grouped, legend, level_ticks, star
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, same_as_table, shares, short, tag
-
-Numbers = NDArray[np.float64]
+from ash.report.story import Section, Story
 
 IMPORTANCE = "Importance of hyperparameters"
 SPREAD = 0.24
@@ -24,17 +22,17 @@ WIDE = Canvas(width=640.0, height=420.0, left=64.0, right=16.0, top=34.0, bottom
 """The size of the chart of a single hyperparameter."""
 
 
-def importance(facts: Facts) -> Section:
+def importance(story: Story) -> Section:
     """Return the section on importance, with one bar per hyperparameter."""
-    if not facts.over:
+    if not story.over:
         return Section("importance", IMPORTANCE, tag("p", "Importance is computed once the run has ended."))
-    chart = importance_chart(facts)
+    chart = importance_chart(story)
     return Section("importance", IMPORTANCE, chart.figure() if chart.more else tag("p", chart.caption))
 
 
-def importance_chart(facts: Facts) -> Chart:
+def importance_chart(story: Story) -> Chart:
     """Return the chart of importance, without bars if no importance can be computed; see `Result.plot_importance`."""
-    found = importance_of(facts.history)
+    found = importance_of(story.history)
     known = [(share, name) for name, share in found.shares.items() if not math.isnan(share)]
     known.sort(key=lambda one: (-one[0], one[1]))
     if not known:
@@ -53,29 +51,29 @@ def importance_chart(facts: Facts) -> Chart:
     return bars("importance-chart", IMPORTANCE, values, caption, listed)
 
 
-def parameters(facts: Facts) -> Section:
+def parameters(story: Story) -> Section:
     """Return the section with a small chart per hyperparameter, which shows the best score of each candidate."""
     title = "Score by hyperparameter"
-    if not facts.varying:
+    if not story.varying:
         return Section("parameters", title, tag("p", "All candidates have the same hyperparameters."))
-    charts = [parameter_chart(facts, axis.name, place) for place, axis in enumerate(facts.varying)]
+    charts = [parameter_chart(story, axis.name, place) for place, axis in enumerate(story.varying)]
     caption, keys = tag("p", charts[0].caption, class_="note"), legend(charts[0].keys)
     panels = tag("ul", *(tag("li", chart.box()) for chart in charts), class_="panels")
     return Section("parameters", title, join(caption, keys, panels))
 
 
-def _radius(facts: Facts, rung: int) -> float:
-    return SMALLEST + (LARGEST - SMALLEST) * rung / max(len(facts.history.rungs) - 1, 1)
+def _radius(story: Story, rung: int) -> float:
+    return SMALLEST + (LARGEST - SMALLEST) * rung / max(len(story.history.rungs) - 1, 1)
 
 
-def parameter_chart(facts: Facts, name: str, panel: int | None = None) -> Chart:
+def parameter_chart(story: Story, name: str, panel: int | None = None) -> Chart:
     """Return the chart of a hyperparameter, large or as the panel of this number; see `Result.plot_parameter`."""
-    names = [axis.name for axis in facts.axes]
+    names = [axis.name for axis in story.axes]
     if name not in names:
         known = ", ".join(map(repr, names))
         raise SettingError(f"name must be a hyperparameter of this run, one of {known}, got {name!r}")
-    axis = facts.axes[names.index(name)]
-    history, standing, best = facts.history, facts.standing, facts.history.best_candidate
+    axis = story.axes[names.index(name)]
+    history, standing, best = story.history, story.standing, story.history.best_candidate
     canvas = WIDE if panel is None else PANEL
     low, high = score_limits(history.columns, history.options.eta)
     y = canvas.upwards(low, high, room=0.08)
@@ -89,14 +87,14 @@ def parameter_chart(facts: Facts, name: str, panel: int | None = None) -> Chart:
     if axis.kind == "levels":
         px = px + SPREAD * abs(x.at(1) - x.at(0)) * (2 * (np.arange(len(px)) * GOLDEN % 1.0) - 1)
     py = y(np.maximum(np.where(np.isnan(standing.best_score), low, standing.best_score), low))
-    absent = int((axis.level[facts.ranked] < 0).sum())
+    absent = int((axis.level[story.ranked] < 0).sum())
     note = f"{absent:,} without it" if absent else ""
-    labels = (axis.name, facts.scored) if panel is None else ("", short(axis.name, 26))
+    labels = (axis.name, story.scored) if panel is None else ("", short(axis.name, 26))
     aside = tag("text", note, x=x.stop, y=canvas.top - 12, text_anchor="end")
     winner = tag("g", star(px[best], py[best], 8, best) if axis.level[best] >= 0 else None, class_="winner")
     values = f"{len(axis.texts):,} values from {axis.texts[0]} to {axis.texts[-1]}"
     keys = [
-        (tag("g", circle(0, 0, _radius(facts, rung)), class_=f"points {facts.shade(rung)}"), f"rung {rung}")
+        (tag("g", circle(0, 0, _radius(story, rung)), class_=f"points {story.shade(rung)}"), f"rung {rung}")
         for rung in range(len(history.rungs))
     ]
     keys.append((STAR, f"the best, candidate {best}"))
@@ -107,24 +105,24 @@ def parameter_chart(facts: Facts, name: str, panel: int | None = None) -> Chart:
         canvas,
         f"Score against {axis.name}",
         f"{values}, {axis.kind}; {note or 'all candidates have it'}",
-        [axes(x, y, *labels, ticks, y.ticks(4)), tag("g", aside, class_="ticks"), *_marks(facts, axis, px, py), winner],
+        [axes(x, y, *labels, ticks, y.ticks(4)), tag("g", aside, class_="ticks"), *_marks(story, axis, px, py), winner],
         "Best score of each candidate against each hyperparameter. A point is larger and stronger the higher the rung "
         "that its candidate reached, since it was trained longer. Scores below the axis are drawn at its lower end."
-        f"{facts.drawn_remark}",
+        f"{story.drawn_remark}",
         keys,
         "medium" if panel is None else "cell",
     )
 
 
-def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> list[Markup]:
+def _marks(story: Story, axis: ParameterAxis, px: Numbers, py: Numbers) -> list[Markup]:
     """Return the marks of the drawn candidates that have this hyperparameter, except the winner."""
     marks = []
-    for number in facts.others:
+    for number in story.others:
         if axis.level[number] < 0:
             continue
-        if math.isnan(facts.standing.best_score[number]):
+        if math.isnan(story.standing.best_score[number]):
             marks.append(("marks diverged", cross(px[number], py[number], 3, number)))
         else:
-            radius = _radius(facts, int(facts.standing.rung[number]))
-            marks.append((f"points {facts.shade_of(number)}", circle(px[number], py[number], radius, number)))
+            radius = _radius(story, int(story.standing.rung[number]))
+            marks.append((f"points {story.shade_of(number)}", circle(px[number], py[number], radius, number)))
     return grouped(marks)

@@ -20,8 +20,8 @@ from ash.history.chart_data import (
 )
 from ash.history.records import curves as points_of
 from ash.report.chart import STAR, Canvas, Chart, Key, arrow, axes, circle, cross, grouped, polyline, star
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, shown, table, tag
+from ash.report.story import Section, Story
 
 Place = tuple[float, float]
 """The position (x, y) of a mark in pixels."""
@@ -39,15 +39,15 @@ CURVES = Canvas(width=880.0, height=420.0, left=64.0, right=20.0, top=34.0, bott
 MOST_TICKS = 10
 
 
-def ladder(facts: Facts) -> Section:
+def ladder(story: Story) -> Section:
     """Return the section on the ladder: a chart, and a table of the rungs."""
-    return Section("ladder", "Ladder", join(ladder_chart(facts).figure(), _table(facts)))
+    return Section("ladder", "Ladder", join(ladder_chart(story).figure(), _table(story)))
 
 
-def ladder_chart(facts: Facts) -> Chart:
+def ladder_chart(story: Story) -> Chart:
     """Return the chart of the ladder; see `Result.plot_ladder`."""
-    history, points = facts.history, ladder_points(facts.history)
-    worse, gone, left_out = (int(each.sum()) for each in (points.kind == 2, points.kind == 3, ~facts.is_known))
+    history, points = story.history, ladder_points(story.history)
+    worse, gone, left_out = (int(each.sum()) for each in (points.kind == 2, points.kind == 3, ~story.is_known))
     edge = " and ".join([f"{worse:,} far worse"] * (worse > 0) + [f"{gone:,} diverged"] * (gone > 0))
     caption = (
         "Each mark is a job: one candidate trained for one rung. Filled marks were promoted, hollow ones wait. A "
@@ -61,7 +61,7 @@ def ladder_chart(facts: Facts) -> Chart:
     x, y = canvas.across(points.left, points.right), canvas.upwards(-0.5, rungs - 0.5)
     names = [(float(row["rung"]), f"rung {row['rung']}") for row in history.rungs]
     ticks = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
-    frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", ticks, names)
+    frame = axes(x, y, story.scored + FORECAST * points.forecast, "", ticks, names)
     epochs = [
         _beside(x.start - 8, y.at(row["rung"]) + 18, "end", epochs_of_rung(history, row)) for row in history.rungs
     ]
@@ -75,7 +75,7 @@ def ladder_chart(facts: Facts) -> Chart:
     tops = [places[row] for row in own if history.columns["rung"][row] == history.best_rung]
     best = _best(history.best_candidate, [places[row] for row in own], tops, 4.0, 10)
     description = "; ".join(f"rung {row['rung']}: {', '.join(_done(row))}" for row in history.rungs)
-    marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(facts, points, places), best]
+    marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(story, points, places), best]
     keys: list[Key] = [
         (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
         for kind in (1, 0, 2, 3)  # indices into KINDS, with promoted jobs first
@@ -86,13 +86,13 @@ def ladder_chart(facts: Facts) -> Chart:
     return Chart("ladder-chart", canvas, title, description, [frame, *marks], caption, keys, "wide")
 
 
-def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
+def _marks(story: Story, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
     """Return one group of marks per job outcome, in the order of `KINDS`."""
-    candidates = facts.history.columns["candidate"]
+    candidates = story.history.columns["candidate"]
     radius = 3.6 if len(places) <= FEW else 2.2
     groups = []
     for kind, name in enumerate(KINDS):
-        rows = np.flatnonzero((points.kind == kind) & facts.is_known)
+        rows = np.flatnonzero((points.kind == kind) & story.is_known)
         marks = [SHAPES[kind](*places[row], radius, int(candidates[row])) for row in rows.tolist()]
         groups.append(tag("g", *marks, class_=f"marks {name.split()[0]}"))
     return groups
@@ -117,10 +117,10 @@ def _done(row: dict[str, Any]) -> list[str]:
     return [f"{row['promoted']:,} of {row['finished']:,} promoted", *recall]
 
 
-def _table(facts: Facts) -> Markup:
+def _table(story: Story) -> Markup:
     names = ["rung", "epochs", "places", "finished", "promoted", "diverged", "recall", "rank correlation", "best score"]
     rows = []
-    for row in facts.history.rungs:
+    for row in story.history.rungs:
         places = "unlimited" if row["places"] is None else f"{row['places']:,}"
         counts = [f"{row[name]:,}" for name in ("finished", "promoted", "diverged")]
         rates = [shown(row[name], 2) for name in ("recall", "rank_correlation")]
@@ -134,26 +134,26 @@ def _table(facts: Facts) -> Markup:
     return join(table(names, rows, "Results of each rung", "numbers"), remark)
 
 
-def curves(facts: Facts) -> Section:
+def curves(story: Story) -> Section:
     """Return the section on learning curves, with one line per candidate."""
-    return Section("curves", "Learning curves", curves_chart(facts).figure())
+    return Section("curves", "Learning curves", curves_chart(story).figure())
 
 
-def curves_chart(facts: Facts) -> Chart:
+def curves_chart(story: Story) -> Chart:
     """Return the chart of the learning curves; see `Result.plot`."""
-    found = points_of(facts.history.jobs, facts.history.options.training)
-    low, high = score_limits(facts.history.columns, facts.history.options.eta)
+    found = points_of(story.history.jobs, story.history.options.training)
+    low, high = score_limits(story.history.columns, story.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
     edge = f" Scores below {show(low)} ({counted(below, 'candidate')}) are drawn at the lower edge." if below else ""
     caption = (
-        f"Score{facts.where} after each job. A line joins the jobs of a candidate; it is stronger and thicker the "
-        f"higher the rung that the candidate reached. Epochs are on a logarithmic scale.{edge}{facts.drawn_remark}"
+        f"Score{story.where} after each job. A line joins the jobs of a candidate; it is stronger and thicker the "
+        f"higher the rung that the candidate reached. Epochs are on a logarithmic scale.{edge}{story.drawn_remark}"
     )
     epochs = sorted({point.epochs for points in found.values() for point in points})
     x = CURVES.across(epochs[0], epochs[-1], room=0.02, log=True)
     y = CURVES.upwards(low, high, room=0.04)
     ticks = [(float(tick), f"{tick:,}") for tick in epochs[:: 1 + (len(epochs) - 1) // MOST_TICKS]]
-    frame = axes(x, y, "epochs", facts.scored, ticks)
+    frame = axes(x, y, "epochs", story.scored, ticks)
 
     def places(candidate: int) -> list[Place]:
         return [(x.at(point.epochs), y.at(max(point.score, low))) for point in found[candidate]]
@@ -163,14 +163,14 @@ def curves_chart(facts: Facts) -> Chart:
         way = places(candidate)
         return polyline(way, candidate) if len(way) > 1 else circle(*way[0], 1.6, candidate)
 
-    best = facts.history.best_candidate
+    best = story.history.best_candidate
     own, way = found[best], places(best)
     top = own.index(min(own, key=lambda point: (-point.score, point.loss)))
     description = (
         f"{counted(len(found), 'candidate')}; the best, candidate {best}, goes "
         f"{', '.join(show(point.score) for point in own)} over {', '.join(str(point.epochs) for point in own)} epochs"
     )
-    lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others if row in found)
+    lines = grouped((f"lines {story.shade_of(row)}", line(row)) for row in story.others if row in found)
     winner = _best(best, way, [way[top]], 3.5, 9)
     marks = [frame, *lines, winner]
     return Chart("curves-chart", CURVES, "Score against epochs", description, marks, caption, kind="wide")

@@ -8,8 +8,8 @@ from ash._utils.installation import versions
 from ash.encoding.table_summary import HEADER, model_summary, table_row
 from ash.metrics import POSITIVE
 from ash.options import RunOptions
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, folded, join, pairs, table, tag
+from ash.report.story import Section, Story
 from ash.run_record import FUNCTION, SHORT_DIGEST
 
 ALGORITHMS = {
@@ -36,31 +36,31 @@ MOST_LABELS = 10
 """The maximum number of classes whose weights in the decision are listed."""
 
 
-def headline(facts: Facts) -> str:
+def headline(story: Story) -> str:
     """Return the outcome in a few words."""
-    if estimated := _estimated(facts):
-        return f"estimated {facts.history.metric} {estimated}"
-    validation = "" if facts.history.task == FUNCTION else "validation "
-    return f"{validation}{facts.history.metric} {show(facts.history.best_score)}"
+    if estimated := _estimated(story):
+        return f"estimated {story.history.metric} {estimated}"
+    validation = "" if story.history.task == FUNCTION else "validation "
+    return f"{validation}{story.history.metric} {show(story.history.best_score)}"
 
 
-def _estimated(facts: Facts) -> str:
+def _estimated(story: Story) -> str:
     """Return the estimated score with its standard error; empty for functions, during a run or if it is unknown."""
-    history: Any = facts.history  # a history during a run has no estimate
+    history: Any = story.history  # a history during a run has no estimate
     score = getattr(history, "estimated_score", math.nan)
     return "" if math.isnan(score) else shown_estimate(score, history.estimated_score_std_error)
 
 
-def _decision(facts: Facts) -> list[tuple[str, str]]:
+def _decision(story: Story) -> list[tuple[str, str]]:
     """Return the positive class and the threshold of the decision, or the weights of more than two classes, as text.
 
     The list is empty if the most probable class is predicted and the metric has no positive class.
     """
-    model, weights = getattr(facts.history, "model", None), getattr(facts.history, "decision_weights", None)
+    model, weights = getattr(story.history, "model", None), getattr(story.history, "decision_weights", None)
     if model is None or model.classes_ is None:
         return []
     labels = [str(label) for label in model.classes_.tolist()]
-    if len(labels) == 2 and (weights is not None or facts.history.metric in POSITIVE):
+    if len(labels) == 2 and (weights is not None or story.history.metric in POSITIVE):
         positive = 1 if model.positive is None else model.positive
         threshold = 0.5 if weights is None else float(1 - weights[positive])
         return [("positive class", labels[positive]), ("decision threshold", show(threshold))]
@@ -71,15 +71,15 @@ def _decision(facts: Facts) -> list[tuple[str, str]]:
     return [("decision weights", ", ".join(shown[:MOST_LABELS]) + more)]
 
 
-def overview(facts: Facts) -> Section:
+def overview(story: Story) -> Section:
     """Return the first section: the outcome in sentences and a few numbers."""
-    history = facts.history
-    digest = history.digest[:SHORT_DIGEST] if facts.over else None
+    history = story.history
+    digest = history.digest[:SHORT_DIGEST] if story.over else None
     figures: list[tuple[str, str]] = [
-        *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(facts)) else []),
-        *_decision(facts),
+        *([(f"estimated {history.metric}", estimated)] if (estimated := _estimated(story)) else []),
+        *_decision(story),
         (f"best {history.metric}", show(history.best_score)),
-        ("candidates", f"{len(facts.ranked):,}"),
+        ("candidates", f"{len(story.ranked):,}"),
         ("jobs", f"{len(history.columns['rung']):,}"),
         ("epochs", f"{history.epochs:,}"),
         ("time", show_seconds(history.wall_seconds)),
@@ -87,24 +87,24 @@ def overview(facts: Facts) -> Section:
         ("seed", str(history.seed)),
         ("digest", tag("code", digest) if digest else "at the end"),
     ]
-    sentences = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)))
+    sentences = join(tag("p", _found(story), class_="lead"), tag("p", _asked(story)))
     return Section("overview", "Overview", join(sentences, pairs(figures, "figures")))
 
 
-def _found(facts: Facts) -> Markup:
-    history = facts.history
+def _found(story: Story) -> Markup:
+    history = story.history
     kept = history.validation_pool
-    where = facts.where if kept is None else f" on {len(kept.targets):,} validation rows"
+    where = story.where if kept is None else f" on {len(kept.targets):,} validation rows"
     best = history.best_candidate
     button = tag("button", f"candidate {best}", class_="link", type="button", data_c=best)
-    highest = int(facts.standing.rung[best])
-    worse = "had no score" if facts.standing.diverged[best] else "scored lower"
+    highest = int(story.standing.rung[best])
+    worse = "had no score" if story.standing.diverged[best] else "scored lower"
     further = f", and {worse} in rung {highest}" if highest > history.best_rung else ""
-    estimated = _estimated(facts)
+    estimated = _estimated(story)
     first = f"On new rows, the final model is expected to have {history.metric} {estimated}. " if estimated else ""
     luck = " The candidate was chosen by this score, so it is optimistic." if estimated else ""
     return join(
-        f"{first}The best of {counted(len(facts.ranked), 'candidate')}, ",
+        f"{first}The best of {counted(len(story.ranked), 'candidate')}, ",
         button,
         f", has {history.metric} {show(history.best_score)}{where} after "
         f"{counted(history.best_epochs, 'epoch')}, in rung {history.best_rung}{further}.{luck} ",
@@ -112,9 +112,9 @@ def _found(facts: Facts) -> Markup:
     )
 
 
-def _asked(facts: Facts) -> str:
-    options = facts.history.options
-    count, work = _candidates(facts), getattr(options, "work_limit", None)
+def _asked(story: Story) -> str:
+    options = story.history.options
+    count, work = _candidates(story), getattr(options, "work_limit", None)
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.max_total_epochs is None else f"at most {options.max_total_epochs:,} epochs",
@@ -124,7 +124,7 @@ def _asked(facts: Facts) -> str:
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
     negated = " (an error, negated: higher is better)" if str(options.metric).startswith("neg_") else ""
-    searched = "ash searched" if facts.over else "ash searches"
+    searched = "ash searched" if story.over else "ash searches"
     task = "" if options.task == FUNCTION else f" ({options.task})"
     return (
         f"{searched} {count} for the highest {options.metric}{task}{negated}{limited}, by "
@@ -141,28 +141,28 @@ def _promoted(options: RunOptions) -> str:
     return f"The best {best} of each rung is promoted and trained {how}."
 
 
-def _candidates(facts: Facts) -> str:
+def _candidates(story: Story) -> str:
     """Return the number of candidates as text; during a run, the requested number, at most the size of the space."""
-    wanted, history = facts.history.options.candidates, facts.history
+    wanted, history = story.history.options.candidates, story.history
     if wanted is None:
         return "an endless stream of candidates"
-    return counted(len(history.params) if facts.over else min(wanted, history.space.size), "candidate")
+    return counted(len(history.params) if story.over else min(wanted, history.space.size), "candidate")
 
 
-def settings(facts: Facts) -> Section:
+def settings(story: Story) -> Section:
     """Return the section on settings: arguments, memory of the states, versions, machine and digest."""
-    rows = [[name, _shown(value)] for name, value in facts.history.settings.items()]
+    rows = [[name, _shown(value)] for name, value in story.history.settings.items()]
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
-    started = tag("p", f"Started {facts.history.started:%Y-%m-%d %H:%M:%S %Z}.")
+    started = tag("p", f"Started {story.history.started:%Y-%m-%d %H:%M:%S %Z}.")
     versions_and_machine = folded("Versions and machine", machine)
-    parts = [_digest(facts), started, _columns(facts), given, versions_and_machine, _memory(facts)]
+    parts = [_digest(story), started, _columns(story), given, versions_and_machine, _memory(story)]
     return Section("settings", "Settings", join(*parts))
 
 
-def _columns(facts: Facts) -> Markup | None:
+def _columns(story: Story) -> Markup | None:
     """Return a description of the table's columns and their encoding, or None while there is no model."""
-    model = getattr(facts.history, "model", None)
+    model = getattr(story.history, "model", None)
     if model is None:
         return None
     title = "Columns of the table"
@@ -175,20 +175,20 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10**6 else str(value)
 
 
-def _digest(facts: Facts) -> Markup:
-    if not facts.over:
+def _digest(story: Story) -> Markup:
+    if not story.over:
         return tag("p", "The digest is known once the run has ended.")
     return tag(
         "p",
         "Digest of hyperparameters, jobs, decisions and weights: ",
-        tag("code", facts.history.digest),
+        tag("code", story.history.digest),
         ". It is equal for the same data, space, settings and seed on any number of threads, unless a time limit or an "
         "interruption ended the run, or the schedule was greedy on several threads.",
     )
 
 
-def _memory(facts: Facts) -> Markup | None:
-    memory = facts.history.own_story().get("memory")
+def _memory(story: Story) -> Markup | None:
+    memory = story.history.own_story().get("memory")
     if memory is None:
         return None
     text = (

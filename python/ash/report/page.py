@@ -1,6 +1,6 @@
 """Builds the page of a report: its sections in order, in a template with the style and script of this package.
 
-    History -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
+    History -> Story -> sections -> page.html( style.css, script.js, data of the candidates )
 
 Nothing is loaded from elsewhere: a Content-Security-Policy allows only this style and this script, by their hashes. The
 page depends only on the history and this installation. It contains no random names, and no date except that of the
@@ -17,11 +17,11 @@ from string import Template
 from ash._utils.atomic_file import replace_file
 from ash.history.history import History
 from ash.report.candidates import candidates, data_block, parallel, selection_data
-from ash.report.facts import Facts, Section
 from ash.report.hyperparameters import importance, parameters
 from ash.report.ladder import curves, ladder
 from ash.report.markup import Markup, asset, escape, join, tag
 from ash.report.overview import headline, overview, settings
+from ash.report.story import Section, Story
 from ash.report.threads import scaling, timeline
 from ash.report.winner import winner
 
@@ -39,10 +39,10 @@ def write_report(result: History, path: str | os.PathLike[str]) -> Path:
 
 def page(history: History) -> str:
     """Return the page of a run."""
-    facts = Facts(history)
-    sections = [section(facts) for section in SECTIONS]
+    story = Story(history)
+    sections = [section(story) for section in SECTIONS]
     titles = [(section.name, section.title) for section in sections]
-    return fill(headline(facts), titles, join(*map(render, sections)), data_block(selection_data(facts)))
+    return fill(headline(story), titles, join(*map(render, sections)), data_block(selection_data(story)))
 
 
 def fill(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ash._utils.display import counted, show, show_seconds
 from ash.history.records import Columns
 from ash.report.chart import STAR, Canvas, Chart, Key, Scale, axes, circle, polyline, square, star, triangle
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, table, tag
+from ash.report.story import Section, Story
 from ash.simulation.simulate import TEAM_EFFICIENCY, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)
@@ -25,15 +25,15 @@ HATCH = tag("defs", tag("pattern", _STROKES, id="hatch", width="6", height="6", 
 SCALING = Canvas(width=640.0, height=420.0, left=56.0, right=16.0, top=34.0, bottom=50.0)
 
 
-def timeline(facts: Facts) -> Section:
+def timeline(story: Story) -> Section:
     """Return the section on the threads, with one bar per job."""
-    return Section("timeline", "Threads", timeline_chart(facts).figure())
+    return Section("timeline", "Threads", timeline_chart(story).figure())
 
 
-def timeline_chart(facts: Facts) -> Chart:
+def timeline_chart(story: Story) -> Chart:
     """Return the chart of the jobs of each thread over time; see `Result.plot_timeline`."""
-    history = facts.history
-    jobs, assists = (_shown(rows, facts.known) for rows in (history.columns, history.assists))
+    history = story.history
+    jobs, assists = (_shown(rows, story.known) for rows in (history.columns, history.assists))
     left_out = len(history.columns["rung"]) - len(jobs["rung"]) + len(history.assists["rung"]) - len(assists["rung"])
     threads = f"{counted(history.threads, 'thread')} {'was' if history.threads == 1 else 'were'}"
     teams = " Hatched bars show a thread that helped with a job of another one." if len(assists["rung"]) else ""
@@ -44,7 +44,7 @@ def timeline_chart(facts: Facts) -> Chart:
     )
     keys = []
     for rung in history.rungs:
-        mark = tag("rect", x="-8", y="-5", width="16", height="10", class_=facts.shade(rung["rung"]))
+        mark = tag("rect", x="-8", y="-5", width="16", height="10", class_=story.shade(rung["rung"]))
         keys.append((tag("g", mark, class_="bars"), f"rung {rung['rung']}"))
     row = float(np.clip(MOST_HEIGHT / history.threads, LEAST_ROW, ROW))
     canvas = replace(TIMELINE, height=TIMELINE.height + row * history.threads)
@@ -53,7 +53,7 @@ def timeline_chart(facts: Facts) -> Chart:
     every = 1 + (history.threads - 1) // MOST_TICKS
     ticks = [(float(thread), str(thread)) for thread in range(0, history.threads, every)]
     frame = axes(x, y, "seconds", "thread", None, ticks)
-    groups = _bars(facts, jobs, x, y, row * 0.8, "bars") + _bars(facts, assists, x, y, row * 0.8, "bars team")
+    groups = _bars(story, jobs, x, y, row * 0.8, "bars") + _bars(story, assists, x, y, row * 0.8, "bars team")
     description = (
         f"{len(history.columns['rung']):,} jobs and {len(history.assists['rung']):,} times of help on "
         f"{history.threads} threads, {history.utilization:.0%} busy"
@@ -62,7 +62,7 @@ def timeline_chart(facts: Facts) -> Chart:
     return Chart("timeline-chart", canvas, "Jobs by thread and time", description, marks, caption, keys, "wide")
 
 
-def _bars(facts: Facts, rows: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
+def _bars(story: Story, rows: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
     """Return one SVG group per rung, with one bar per row."""
     groups = []
     for rung in np.unique(rows["rung"]).tolist():
@@ -73,7 +73,7 @@ def _bars(facts: Facts, rows: Columns, x: Scale, y: Scale, height: float, kind: 
             tag("rect", x=start, y=top, width=max(end - start, 0.3), height=height, data_c=candidate)
             for start, end, top, candidate in places
         ]
-        groups.append(tag("g", *bars, class_=f"{kind} {facts.shade(rung)}"))
+        groups.append(tag("g", *bars, class_=f"{kind} {story.shade(rung)}"))
     return groups
 
 
@@ -86,16 +86,16 @@ def _shown(rows: Columns, candidates: NDArray[np.int64]) -> Columns:
     return {name: column[chosen] for name, column in rows.items()}
 
 
-def scaling(facts: Facts) -> Section:
+def scaling(story: Story) -> Section:
     """Return the section on scaling: speed-up by number of threads, simulated from the costs of the run."""
-    if not facts.over:
+    if not story.over:
         return Section("scaling", "Scaling", tag("p", "Scaling is simulated once the run has ended."))
-    return Section("scaling", "Scaling", scaling_chart(facts).figure())
+    return Section("scaling", "Scaling", scaling_chart(story).figure())
 
 
-def scaling_chart(facts: Facts, threads: int | Sequence[int] | None = None) -> Chart:
+def scaling_chart(story: Story, threads: int | Sequence[int] | None = None) -> Chart:
     """Return the chart of the speed-up on these threads, and on those of the run; see `Result.plot_scaling`."""
-    history = facts.history
+    history = story.history
     found = speedups_of(history, threads)
     gains = dict(zip(found.threads, found.alone if found.shared is None else found.shared, strict=True))
     seconds = {count: history.wall_seconds * gains[history.threads] / gain for count, gain in gains.items()}

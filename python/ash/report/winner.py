@@ -15,8 +15,8 @@ from ash.history.validation import (
 )
 from ash.report.chart import Canvas, Chart, axes, circle, polyline
 from ash.report.columns import columns
-from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, pairs, same_as_table, shares, short, tag
+from ash.report.story import Section, Story
 from ash.run_record import FUNCTION
 
 MOST_OUTPUTS = 4
@@ -34,9 +34,9 @@ MOST_NUMBERS = 12
 FAINTEST = 0.12
 
 
-def winner(facts: Facts) -> Section:
+def winner(story: Story) -> Section:
     """Return the section on the winner."""
-    history = facts.history
+    history = story.history
     params = ((name, show_param(value)) for name, value in history.best_params.items())
     body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))
     if metrics := getattr(history, "best_metrics", {}):
@@ -45,38 +45,38 @@ def winner(facts: Facts) -> Section:
     if history.task != FUNCTION and history.best_params.get("target_transform") == "log":
         body = join(body, tag("p", "The winner was trained on the logarithm of the target."))
     if history.task != FUNCTION:
-        body = join(body, tag("h3", "On the validation rows"), _held_out(facts), tag("h3", "Columns"), columns(facts))
+        body = join(body, tag("h3", "On the validation rows"), _held_out(story), tag("h3", "Columns"), columns(story))
     return Section("winner", "Winner", body)
 
 
-def _held_out(facts: Facts) -> Markup:
-    if not facts.over:
+def _held_out(story: Story) -> Markup:
+    if not story.over:
         return tag("p", "The predictions of the winner are shown once the run has ended.")
-    kept = facts.history.validation_pool
+    kept = story.history.validation_pool
     if kept is None:
         text = "The predictions of the validation rows are missing, since the pickle of an estimator leaves them out."
         return tag("p", text)
     note = tag("p", "The winner was chosen on these rows, so it looks better here than on new ones.", class_="note")
-    if facts.history.task == "regression":
-        charts = [held_out_chart(facts, output) for output in range(min(kept.targets.shape[1], MOST_OUTPUTS))]
+    if story.history.task == "regression":
+        charts = [held_out_chart(story, output) for output in range(min(kept.targets.shape[1], MOST_OUTPUTS))]
     else:
-        charts = [held_out_chart(facts), calibration_chart(facts)]
+        charts = [held_out_chart(story), calibration_chart(story)]
     more = kept.targets.shape[1] - MOST_OUTPUTS
     rest = tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
     return join(note, tag("div", *(chart.figure() for chart in charts), class_="pair"), rest)
 
 
-def held_out_chart(facts: Facts, output: int = 0) -> Chart:
+def held_out_chart(story: Story, output: int = 0) -> Chart:
     """Return the confusion matrix of classes, or a target's predictions; see `Result.plot_held_out`."""
-    kept = winner_on_held_out(facts.history, "plot_held_out")
+    kept = winner_on_held_out(story.history, "plot_held_out")
     check_output(kept, output)
     is_regression = kept.networks[0].classes_ is None
-    return _residuals(facts, output) if is_regression else _confusion(facts)
+    return _residuals(story, output) if is_regression else _confusion(story)
 
 
-def _confusion(facts: Facts) -> Chart:
+def _confusion(story: Story) -> Chart:
     """Return the confusion matrix. Cells are shaded by their share of the true class's rows."""
-    found = confusion_of(facts.history)
+    found = confusion_of(story.history)
     cell = LARGE_CELL if len(found.labels) <= FEW else CELL
     side = cell * len(found.labels)
     canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)
@@ -128,9 +128,9 @@ def _names(labels: list[str], cell: float) -> list[Markup]:
     ]
 
 
-def calibration_chart(facts: Facts) -> Chart:
+def calibration_chart(story: Story) -> Chart:
     """Return the chart of calibration; see `Result.plot_calibration`."""
-    found = calibration_of(facts.history)
+    found = calibration_of(story.history)
     x, y = SQUARE.across(0.0, 1.0), SQUARE.upwards(0.0, 1.0)
     px, py = x(found.confidence).tolist(), y(found.right).tolist()
     radius = (3.0 + 9.0 * np.sqrt(found.weight / found.weight.max())).tolist()
@@ -151,8 +151,8 @@ def calibration_chart(facts: Facts) -> Chart:
     return Chart("calibration-chart", SQUARE, "Calibration", description, marks, caption, more=listed)
 
 
-def _residuals(facts: Facts, output: int) -> Chart:
-    found = residuals_of(facts.history, output)
+def _residuals(story: Story, output: int) -> Chart:
+    found = residuals_of(story.history, output)
     both = np.concatenate([found.true, found.predicted])
     ends = float(both.min()), float(both.max())
     x, y = SQUARE.across(*ends, room=0.04), SQUARE.upwards(*ends, room=0.04)

@@ -1,6 +1,6 @@
 """Defines the function that a search tunes: a job trains all folds of one candidate further, and scores each fold.
 
-    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
+    params, epochs, [Resumable of fold 0, 1, ...] -> mean score, [Resumable, ...], results of the folds
 
 The rows belong to the trainer. They are sent only once to each other process, with the trainer, and never with a job.
 Threads: jobs of different candidates may run at the same time. A job changes only the trainer's `caches` and
@@ -25,16 +25,16 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.metaestimators import _safe_split
 
+from ash._utils.aliases import Facts
 from ash.data.row_split import split_rows
 from ash.data.table import Codes, numbered
 from ash.errors import DataError, ThreadRefusedError
 from ash.function.answers import Answer, Scored, Tunable, failure
 from ash.journal.identity import NoIdentity
-from ash.run_record import Facts
 from ash.sklearn.cv_results import FoldInfo, JobInfo, read_info
 from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.resumable.protocol import N_SAMPLES, Continued, Rows, TransformerCache, params_at
+from ash.sklearn.resumable.protocol import N_SAMPLES, Resumable, Rows, TransformerCache, params_at
 from ash.sklearn.search_arguments import Scorers, SearchPlan
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited, thread_limited
 from ash.space.domains import key_of
@@ -99,7 +99,7 @@ class Trainer(Tunable):
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
     here: bool = True  # whether jobs run in the process of the search; a pickled copy has False
 
-    def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored | Answer:
+    def __call__(self, params: Params, epochs: int, state: list[Resumable] | None) -> Scored | Answer:
         """Run a job: train all folds of a candidate further, and score them.
 
         If folds fail, return the failure of the first of them, with the results of the other folds.
@@ -177,7 +177,7 @@ class Trainer(Tunable):
         """Return the seed of a candidate, which depends on its hyperparameters."""
         return seed_of_candidate(self.search.seed, self.search.space.objects.places(params))
 
-    def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored | Answer:
+    def _job(self, params: Params, epochs: int, state: list[Resumable] | None) -> Scored | Answer:
         if state is None:
             first = self.prepared(params)
             first.set_params(**capped(first, self.settings.inner))
@@ -203,7 +203,7 @@ class Trainer(Tunable):
         expected = score + float(np.mean(gains)) if gains and not is_last else None
         return Scored(score, None if self.settings.restart else state, info, expected)
 
-    def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
+    def _gain(self, under: Resumable, fold: FoldInfo, epochs: int) -> float:
         """Return a fold's expected gain in score in the next rung.
 
         `epochs` is the number of epochs of this job in the core's ladder.
@@ -212,7 +212,7 @@ class Trainer(Tunable):
         after = following if self.settings.restart else under.done + self.search.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
 
-    def _fold(self, fold: tuple[int, Continued, int]) -> tuple[FoldInfo, Exception | None]:
+    def _fold(self, fold: tuple[int, Resumable, int]) -> tuple[FoldInfo, Exception | None]:
         """Return the results of a fold, and the error if it failed."""
         began = time.perf_counter()
         try:
@@ -223,7 +223,7 @@ class Trainer(Tunable):
         except Exception as error:
             return FoldInfo({}, {}, time.perf_counter() - began, 0.0), error
 
-    def _trained_and_scored(self, number: int, under: Continued, epochs: int) -> FoldInfo:
+    def _trained_and_scored(self, number: int, under: Resumable, epochs: int) -> FoldInfo:
         table, all_rows, (train, test) = self.table, self.table.rows, self.table.splits[number]
         began, before = time.perf_counter(), (under.done, under.score)
         cache, held_out = self.caches[number], None
@@ -267,7 +267,7 @@ class Trainer(Tunable):
             kept, held = split_rows(labels, len(training), STOPPING, self.search.seed)
         return training[kept], training[held]
 
-    def _curve(self, number: int, under: Continued, done: int, score: float | None, rows: Any) -> tuple[Point, ...]:
+    def _curve(self, number: int, under: Resumable, done: int, score: float | None, rows: Any) -> tuple[Point, ...]:
         """Return the earlier points of a fold's learning curve: (epochs, score) after the previous rung.
 
         In the first rung, return the point after half of the epochs. The point at 0 epochs, with the score of a

@@ -20,7 +20,7 @@ from core_calls import core
 from words import NAMES, Words
 
 import ash
-from ash.cli.cli_show import journal_lines
+from ash.cli.show import journal_lines
 from ash.data.files import Roles, read_table
 from ash.errors import AshError, DataError, JournalError, ModelFormatError, SettingError
 

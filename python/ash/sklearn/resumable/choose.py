@@ -12,14 +12,14 @@ from sklearn.base import clone
 
 from ash._utils.checks import is_integer
 from ash.errors import SettingError
-from ash.sklearn.resumable.ensembles import Boosted, CatBoost, LightGBM, Trees, XGBoost, is_forest
+from ash.sklearn.resumable.ensembles import CatBoost, ContinuedBoosting, LightGBM, WarmStarted, XGBoost, is_forest
 from ash.sklearn.resumable.partial_fit import FurtherRows, Nets, Passes, can_pass, rows_in_order
-from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued, Rows, is_a
+from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Resumable, Rows, is_a
 from ash.sklearn.resumable.steps import Steps
 
 AUTO = "auto"
 USUAL_PASSES = 64
-LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
+LIBRARIES: dict[tuple[str, str], tuple[type[Resumable], str, int]] = {
     ("LGBMModel", "lightgbm"): (LightGBM, "n_estimators", 100),
     ("XGBModel", "xgboost"): (XGBoost, "n_estimators", 100),
     ("CatBoost", "catboost"): (CatBoost, "iterations", 1000),
@@ -39,7 +39,7 @@ class Way:
     """The resource as users name it: "clf__n_estimators", "epochs" or "n_samples"."""
     parameter: str | None  # the parameter (of the estimator or of a pipeline's last step) that sets the epochs
     usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
-    kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
+    kind: type[Resumable] | None  # the class that resumes training; None if the estimator is retrained
 
     def wants_process(self, estimator: Any) -> bool:
         """Return whether concurrent jobs should run in processes rather than in threads."""
@@ -50,22 +50,24 @@ class Way:
         return self.kind is not None and self.kind.is_on_gpu(_last_of(estimator))
 
     def law_of(self, estimator: Any) -> str:
-        """Return the law of the estimator's score as a function of the epochs; see `Continued.law`."""
+        """Return the law of the estimator's score as a function of the epochs; see `Resumable.law`."""
         return "" if self.kind is None else self.kind.law_of(_last_of(estimator))
 
-    def begin(self, estimator: Any, seed: int = 0) -> Continued:
-        """Wrap an unfitted estimator in a `Continued` for its first job."""
+    def begin(self, estimator: Any, seed: int = 0) -> Resumable:
+        """Wrap an unfitted estimator in a `Resumable` for its first job."""
         if self.kind is not None and _is_pipeline(estimator):
             last = estimator.steps[-1][1]
             return Steps(estimator, _natural(last).begin(last, seed))
         if self.kind is None:
             what = "rows" if self.resource == N_SAMPLES else self.resource
-            return Retrained(estimator, self.resource, f"{_name(estimator)} cannot be trained further with more {what}")
+            return FromScratch(
+                estimator, self.resource, f"{_name(estimator)} cannot be trained further with more {what}"
+            )
         why = self.kind.refuses(estimator)
         if why and self.parameter is None and self.resource != N_SAMPLES:
             raise SettingError(f"resource={self.resource!r}: {why}")
         if why:
-            return Retrained(estimator, self.resource.rpartition("__")[2], why)
+            return FromScratch(estimator, self.resource.rpartition("__")[2], why)
         return Nets(estimator, self.parameter, seed) if self.kind is Nets else self.kind(estimator, self.parameter)
 
 
@@ -106,7 +108,7 @@ def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
     return replace(ways[0], usual=max(usual, default=None))
 
 
-class Retrained(Continued):
+class FromScratch(Resumable):
     """An estimator that cannot resume training, so each job trains it from scratch for all earlier and new epochs."""
 
     def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
@@ -116,7 +118,7 @@ class Retrained(Continued):
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
         self._counts_rounds = found is not None and parameter == _natural(estimator).resource
-        self._once: Continued | None = None  # the last job's boosting estimator, if it may stop early
+        self._once: Resumable | None = None  # the last job's boosting estimator, if it may stop early
 
     @property
     def rounds(self) -> int | None:
@@ -185,14 +187,14 @@ def set_for_refit(estimator: Any, rounds: int | None) -> None:
         last.set_params(**kind.quiet(given) | kind.unstopped(given) | count)
 
 
-def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return the boosting estimator, which may be a pipeline's last step, and its `Boosted` class; None without one."""
+def _boosting(estimator: Any) -> tuple[Any, type[ContinuedBoosting]] | None:
+    """Return the boosting estimator, which may be a pipeline's last step, and its class here; None without one."""
     last = _last_of(estimator)
     kind = _library_of(last)[0]
-    return (last, kind) if issubclass(kind, Boosted) else None
+    return (last, kind) if issubclass(kind, ContinuedBoosting) else None
 
 
-def _in_steps(estimator: Any, last: Continued) -> Continued:
+def _in_steps(estimator: Any, last: Resumable) -> Resumable:
     """Return `last`, the training of an estimator's last step, within all pipelines around that step."""
     return Steps(estimator, _in_steps(estimator.steps[-1][1], last)) if _is_pipeline(estimator) else last
 
@@ -225,21 +227,21 @@ def _natural(estimator: Any) -> Way:
         return _counted(estimator, kind, parameter, usual)
     params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     if "warm_start" in params and "n_estimators" in params:
-        return _counted(estimator, Trees, "n_estimators", 100)
+        return _counted(estimator, WarmStarted, "n_estimators", 100)
     if is_a(estimator, "BaseHistGradientBoosting", "sklearn"):
-        return _counted(estimator, Trees, "max_iter", 100)
+        return _counted(estimator, WarmStarted, "max_iter", 100)
     if can_pass(estimator):
         counts = is_a(estimator, "_BaseNB", "sklearn")
         return Way(N_SAMPLES, None, None, FurtherRows) if counts else Way(EPOCHS, None, USUAL_PASSES, Passes)
     return Way(N_SAMPLES, None, None, None)
 
 
-def _library_of(estimator: Any) -> tuple[type[Continued], str, int]:
+def _library_of(estimator: Any) -> tuple[type[Resumable], str, int]:
     """Return the entry of LIBRARIES for an estimator; its parameter is "" if there is none."""
-    return next((own for found, own in LIBRARIES.items() if is_a(estimator, *found)), (Continued, "", 0))
+    return next((own for found, own in LIBRARIES.items() if is_a(estimator, *found)), (Resumable, "", 0))
 
 
-def _counted(estimator: Any, kind: type[Continued], parameter: str, usual: int) -> Way:
+def _counted(estimator: Any, kind: type[Resumable], parameter: str, usual: int) -> Way:
     params = estimator.get_params(deep=False)
     parameter = next((name for name in kind.ALIASES if name in params), parameter)
     value = params.get(parameter)

@@ -1,6 +1,6 @@
 """Resumes the training of ensembles by adding trees or rounds of boosting.
 
-    Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
+    WarmStarted                        scikit-learn's forests, bagging and boosting, by `warm_start`
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
 A forecast needs to know how much the latest trees or rounds have improved the score. So an ensemble can also be scored
@@ -27,7 +27,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from ash._utils.checks import is_integer
-from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Resumable, Rows, is_a
 
 WARNING = "class_weight presets"
 """Start of the forests' warning that class weights should be computed on all rows. The warning does not apply,
@@ -42,7 +42,7 @@ SCORES_USUALLY = ("sklearn.base", "catboost.core")
 """Modules whose estimators have a `score` method that returns accuracy or R2."""
 
 
-class Trees(Continued):
+class WarmStarted(Resumable):
     """A scikit-learn ensemble, to which trees are added by `warm_start`.
 
     The epochs of forests, extra trees, bagging, isolation forests and GradientBoosting are their `n_estimators`; the
@@ -94,7 +94,7 @@ class Trees(Continued):
         return made.set_params(n_estimators=epochs)
 
 
-class Boosted(Continued):
+class ContinuedBoosting(Resumable):
     """Boosting that adds rounds to an earlier model, which is passed to `fit`.
 
                   argument      parameter                        retrained from scratch instead
@@ -248,7 +248,7 @@ class Boosted(Continued):
         self.estimator.set_params(**{str(self.parameter): self.done}, **self._seeds)
 
 
-class LightGBM(Boosted):
+class LightGBM(ContinuedBoosting):
     """Resumes LGBMClassifier, LGBMRegressor and LGBMRanker."""
 
     ALIASES: ClassVar[tuple[str, ...]] = (
@@ -303,7 +303,7 @@ class LightGBM(Boosted):
         return ran
 
 
-class XGBoost(Boosted):
+class XGBoost(ContinuedBoosting):
     """Resumes XGBClassifier, XGBRegressor and XGBRanker."""
 
     ARGUMENT: ClassVar[str] = "xgb_model"
@@ -333,7 +333,7 @@ class XGBoost(Boosted):
         return name.startswith(HIGHER) and not name.startswith("mape") if told is None else told
 
 
-class CatBoost(Boosted):
+class CatBoost(ContinuedBoosting):
     """Resumes CatBoostClassifier and CatBoostRegressor."""
 
     THREADS: ClassVar[str | None] = "thread_count"

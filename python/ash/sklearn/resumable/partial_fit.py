@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import is_integer
-from ash.sklearn.resumable.protocol import Continued, Rows, is_a
+from ash.sklearn.resumable.protocol import Resumable, Rows, is_a
 
 
 def can_pass(estimator: Any) -> bool:
@@ -27,7 +27,7 @@ def can_pass(estimator: Any) -> bool:
     return hasattr(estimator, "partial_fit") and not (needs_all_rows or is_a(estimator, "MultiOutputClassifier"))
 
 
-class Passes(Continued):
+class Passes(Resumable):
     """Resumes training by further passes over all rows."""
 
     @staticmethod
@@ -45,7 +45,7 @@ class Passes(Continued):
             self.done += 1
 
 
-class FurtherRows(Continued):
+class FurtherRows(Resumable):
     """Resumes training with new rows, in the order of `rows_in_order`."""
 
     def more(self, rows: Rows, epochs: int) -> None:
@@ -56,7 +56,7 @@ class FurtherRows(Continued):
         self.done += len(order)
 
 
-class Nets(Continued):
+class Nets(Resumable):
     """Resumes a skorch estimator: a PyTorch module, its optimizer and the random state.
 
         NeuralNetClassifier(Module, module__width=64, optimizer=torch.optim.AdamW, lr=0.01)     resource: max_epochs

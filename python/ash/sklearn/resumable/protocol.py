@@ -1,4 +1,4 @@
-"""Defines `Continued`, the base class of all ways to resume training, its training `Rows`, and `TransformerCache`."""
+"""Defines `Resumable`, the base class of all ways to resume training, its training `Rows`, and `TransformerCache`."""
 
 import threading
 from collections import OrderedDict
@@ -111,7 +111,7 @@ class Rows:
         return estimator.fit(self.X, **given) if self.y is None else estimator.fit(self.X, self.y, **given)
 
 
-class Continued:
+class Resumable:
     """An estimator in training.
 
     The estimator is passed unfitted, with its hyperparameters set, and may be changed in place. `parameter` is the name

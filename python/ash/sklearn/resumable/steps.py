@@ -20,13 +20,13 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import process_routing
 
-from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, key_of_transformers
+from ash.sklearn.resumable.protocol import Resumable, Rows, TransformerCache, key_of_transformers
 
 
-class Steps(Continued):
+class Steps(Resumable):
     """A scikit-learn pipeline whose last step is an estimator in training."""
 
-    def __init__(self, pipeline: Any, last: Continued) -> None:
+    def __init__(self, pipeline: Any, last: Resumable) -> None:
         self.parameter, self.done, self.law = last.parameter, 0, last.law
         self._pipeline, self._last = pipeline, last
         self._transformers: Any = None  # set once they are fitted

@@ -25,15 +25,15 @@ from pathlib import Path
 from threading import Condition, Event, Lock, Thread, get_ident
 from typing import Any
 
+from ash._utils.aliases import Facts, Key
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.directories import CANDIDATE
-from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.history.records import OBJECTIVE, keys_of
 from ash.journal.database import Changes, Row
-from ash.journal.journal import LOOK_SECONDS, Facts, Journal, NullFunctionJournal, sound
+from ash.journal.journal import LOOK_SECONDS, Journal, NullFunctionJournal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.journal.pending_rows import Batch, Search
 from ash.options import RunOptions

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ash._utils.display import counted, format_table, printable, show, show_params, show_seconds
-from ash.cli.cli_predict import load_model
-from ash.cli.cli_report import shown_decision
-from ash.cli.cli_streams import Parser, print_whole
+from ash.cli.predict import load_model
+from ash.cli.report import shown_decision
+from ash.cli.streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
 from ash.function.answers import FINISHED

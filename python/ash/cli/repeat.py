@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.aliases import Facts
 from ash._utils.display import printable
 from ash._utils.user_warnings import warn_user
-from ash.cli.cli_predict import load_model
-from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
+from ash.cli.predict import load_model
+from ash.cli.streams import Parser, add_format, format_of, print_whole
 from ash.data.csv import CsvFormat
 from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
@@ -35,7 +36,7 @@ from ash.errors import DataError, SettingError
 from ash.journal.identity import version_facts, version_name
 from ash.models.model import Model
 from ash.options import TREES
-from ash.run_record import TUNE, Facts, RunRecord
+from ash.run_record import TUNE, RunRecord
 
 TEST_SHARE = 0.2
 """The share of a table's rows that the command holds out."""

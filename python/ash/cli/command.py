@@ -2,12 +2,12 @@
 
     read the table -> hold out a test part -> fit an estimator to the rest -> write the files -> print the report
 
-    --dask, mpiexec      cli_executor.py
-    ash-tune predict     cli_predict.py
-    ash-tune check       cli_repeat.py
-    ash-tune repeat      cli_repeat.py
-    ash-tune show        cli_show.py
-    ash-tune export      cli_export.py
+    --dask, mpiexec      executor.py
+    ash-tune predict     predict.py
+    ash-tune check       repeat.py
+    ash-tune repeat      repeat.py
+    ash-tune show        show.py
+    ash-tune export      export.py
 
 Exit status: 0 for success; 1 if `check` or `repeat` finds a difference; 2 for an error, with one line on stderr, or
 with the causes if every candidate diverged; 130 after Ctrl-C and 143 after SIGTERM. After an interruption, the files
@@ -32,13 +32,13 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.machine import resolve_threads
 from ash._utils.user_warnings import warn_user
-from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
-from ash.cli.cli_export import export, export_parser
-from ash.cli.cli_predict import predict, predict_parser
-from ash.cli.cli_repeat import HeldOut, check, check_parser, held_out, repeat, repeat_parser
-from ash.cli.cli_report import Report, check_outputs, print_report, write_files
-from ash.cli.cli_show import show_file, show_parser
-from ash.cli.cli_streams import (
+from ash.cli.executor import add_executor_options, open_executor, threads_of
+from ash.cli.export import export, export_parser
+from ash.cli.predict import predict, predict_parser
+from ash.cli.repeat import HeldOut, check, check_parser, held_out, repeat, repeat_parser
+from ash.cli.report import Report, check_outputs, print_report, write_files
+from ash.cli.show import show_file, show_parser
+from ash.cli.streams import (
     FAILED,
     Parser,
     add_format,

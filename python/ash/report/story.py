@@ -35,7 +35,7 @@ class Section:
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class Story:
     """A history with the derived values that sections use."""
 
     history: History

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ash._utils.atomic_file import replace_file
 from ash._utils.installation import require_extra
-from ash.cli.cli_predict import load_model
-from ash.cli.cli_streams import Parser
+from ash.cli.predict import load_model
+from ash.cli.streams import Parser
 from ash.errors import SettingError
 
 FORMATS = ("onnx", "torch", "cpp", "sklearn")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ash._utils.display import counted, show
 from ash._utils.user_warnings import warn_user
-from ash.cli.cli_streams import Parser, add_format, format_of, print_whole, say
+from ash.cli.streams import Parser, add_format, format_of, print_whole, say
 from ash.data.columns import blocks
 from ash.data.csv import CsvFormat
 from ash.data.files import FileTable, is_parquet, read_file

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from ash._utils.checks import read_seconds, whole
 from ash._utils.installation import require_extra
-from ash.cli.cli_streams import Parser
+from ash.cli.streams import Parser
 from ash.errors import SettingError
 from ash.options import MOST_WORKERS, WORKER_TIMEOUT
 

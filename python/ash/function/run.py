@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
+from ash._utils.aliases import Key
 from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
@@ -35,7 +36,7 @@ from ash.function.clock import Cost, search_of
 from ash.function.current_job import Job
 from ash.function.directories import Directories, wait_for_left
 from ash.function.forms import final_state
-from ash.function.job_runners import JobRunners, Key
+from ash.function.job_runners import JobRunners
 from ash.function.objective import space_of
 from ash.function.outcomes import Outcomes, story_of
 from ash.function.retraining import Retraining, state_of

@@ -14,7 +14,7 @@ import numpy as np
 
 from ash._utils.display import show, shown_estimate
 from ash._utils.installation import versions
-from ash.cli.cli_repeat import HeldOut
+from ash.cli.repeat import HeldOut
 from ash.errors import SettingError
 from ash.history.json_files import finite
 from ash.models.model import Model
