@@ -43,7 +43,6 @@ from ash.models.decision import AUTO, decision_of
 from ash.models.ensemble import (
     Ensemble,
     Member,
-    Numbers,
     RowLosses,
     average,
     class_errors,
