@@ -255,7 +255,9 @@ def test_version_and_help_are_printed():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
     limits = "time-limit max-total-epochs stop-score memory-limit worker-timeout threads-per-worker"
-    others = "target task candidates seed algorithm schedule workers threads no-teams out json quiet dashboard dask"
+    others = (
+        "target task candidates seed algorithm schedule virtual-workers threads no-teams out json quiet dashboard dask"
+    )
     assert all(f"--{option}" in help_text for option in f"{limits} {others}".split())
 
 

@@ -15,7 +15,7 @@ from ash._utils.display import show, show_param, show_seconds
 from ash.history.chart_data import ladder_points, lines_of
 from ash.history.importance import importance_of
 from ash.history.records import curves
-from ash.report import facts, threads
+from ash.report import story, threads
 from ash.report.candidates import parameter_bins, score_bins
 from ash.report.chart import Scale
 from ash.report.markup import Markup, escape, join, tag
@@ -358,7 +358,7 @@ def test_the_timeline_has_one_bar_per_job_and_per_assist(made):
 
 
 def test_omitted_bars_are_counted(made, monkeypatch):
-    monkeypatch.setattr(facts, "MOST_KNOWN", 12)
+    monkeypatch.setattr(story, "MOST_KNOWN", 12)
     monkeypatch.setattr(threads, "MOST_BARS", 9)
     text = page(made)
     groups = [one for one in pictures(text)["timeline-chart"].iter(f"{SVG}g") if "bars" in (one.get("class") or "")]
