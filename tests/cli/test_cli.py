@@ -254,7 +254,7 @@ def test_a_warning_is_one_line(tmp_path):
 def test_version_and_help_are_printed():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
-    limits = "time-limit max-total-epochs stop-score memory-limit worker-timeout threads-per-worker"
+    limits = "time-limit max-total-epochs stop-score memory-limit worker-timeout threads-per-worker dask"
     others = (
         "target task candidates seed algorithm schedule virtual-workers threads no-teams out json quiet dashboard dask"
     )
