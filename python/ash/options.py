@@ -22,10 +22,8 @@ import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
-from ash._utils.display import counted
 from ash._utils.installation import require_extra
 from ash._utils.machine import default_limit, resolve_threads
-from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.metrics import TASKS
@@ -527,13 +525,15 @@ class RunPlan(Options):
     """What was decided for a run on a table: its `Options`, with a value wherever the user left the choice to ash.
 
     `keep` is None if it follows from the data, `max_rungs` if the ladder is as long as the candidates fill it, and
-    `epoch_rows` if an epoch has all rows.
+    `epoch_rows` if an epoch has all rows. If a plan has room for one rung only, `fuller` times as much time or work has
+    room for two.
     """
 
     virtual_workers: int
     metric: str
     task: str
     folds: int
+    fuller: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -755,27 +755,6 @@ def check_budget(options: RunOptions) -> None:
         raise SettingError(
             "algorithm='random' with candidates=None needs max_rungs: an endless ladder has no last rung"
         )
-
-
-def warn_of_one_rung(
-    epochs: int, candidates: int | None, eta: int, size: int, why: str = "max_rungs=1", advice: str = "raise max_rungs"
-) -> None:
-    """Warn that the ladder has one rung, so no candidate is promoted.
-
-    `epochs` are the epochs of a job, `candidates` is None for a stream, and `size` is the number of configurations in
-    the space. If there are too few candidates, the warning says so. Otherwise it gives `why` as the reason, and
-    `advice`.
-    """
-    if candidates is not None and candidates < eta**2:
-        is_small = size < eta**2
-        why = f"the {counted(size, 'configuration')} of the space" if is_small else counted(candidates, "candidate")
-        why += f" are too few for eta={eta}"
-        advice = "give a larger space" if is_small else f"give at least {eta**2} candidates"
-        advice += ", or a smaller eta" if eta > 2 and size >= 4 else ""
-    trained = counted(epochs, "epoch")
-    warn_user(
-        f"the ladder has one rung, since {why}: every candidate is trained for {trained} and none is promoted; {advice}"
-    )
 
 
 def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:

@@ -82,7 +82,6 @@ def test_a_docstring_has_an_example(each: Public) -> None:
 
 
 @by_name(EXAMPLES)
-@pytest.mark.filterwarnings("error:the ladder has one rung")
 def test_examples_print_what_they_show(each: Public, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")

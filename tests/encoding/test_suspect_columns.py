@@ -43,7 +43,6 @@ def test_useful_columns_are_not_told_of() -> None:
     frame = X.assign(level=RANDOM.choice([f"level {each}" for each in range(400)], ROWS), nearly=nearly)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "the ladder has one rung")
         ash.tune(frame, LABELS, candidates=2, progress=False, threads=1, validation=0.2)
         ash.tune(frame, X["x"] ** 3, candidates=2, progress=False, threads=1, validation=0.2)
         ash.tune(
@@ -59,7 +58,6 @@ def test_a_column_is_not_taken_for_a_copy_because_rows_are_repeated_for_their_we
     frame = X.assign(price=RANDOM.normal(size=ROWS))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "the ladder has one rung")
         estimator = ash.ASHRegressor(candidates=2, n_jobs=1, random_state=0, verbose=False)
         estimator.fit(frame, VALUES, np.arange(ROWS) % 3 + 1)
 

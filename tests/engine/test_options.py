@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import pydoc
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +19,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
 import ash
-from ash.cli import cli
+from ash.cli import command
 from ash.journal.identity import OPEN, REPEATED
 from ash.options import CONFIG_FIELDS, FunctionOptions, Options, decided_workers, option_names, option_table
 from config_help import configured
@@ -102,7 +103,7 @@ def test_resume_accepts_only_limits_and_options_that_decide_nothing():
 
 
 def test_the_command_line_has_the_defaults_of_the_table():
-    given = cli._parser().parse_args(["table.csv"])
+    given = command._parser().parse_args(["table.csv"])
     for name in option_names(caller="command"):
         assert getattr(given, name) == (None if name in CONFIG_FIELDS else option_table()[name].default)
 
@@ -307,99 +308,25 @@ def test_an_explicit_schedule_is_kept_in_a_planned_run():
     assert all(each.options.planned for each in (kept, own, usual))
 
 
-# Ladders of one rung
+def test_ladders_with_one_rung_cause_no_warning():
+    def step(params, epochs, state):
+        return params["x"] * epochs, 0
 
-
-def step(params, epochs, state):
-    return params["x"] * epochs, 0
-
-
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        (
-            lambda: ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False),
-            "the 3 configurations of the space are too few for eta=2: .* for 1 epoch and none is promoted; "
-            "give a larger space$",
-        ),
-        (
-            lambda: ash.tune_function(
-                step, {"x": [*range(9)]}, candidates=8, config=ash.SearchConfig(eta=3, max_rungs=4), progress=False
-            ),
-            "8 candidates are too few for eta=3: .* give at least 9 candidates, or a smaller eta",
-        ),
-        (
-            lambda: ash.ASHSearchCV(
-                SGDClassifier(), {"alpha": [*range(1, 17)]}, candidates=6, cv=2, config=ash.SearchConfig(eta=4)
-            ).fit(X, Y),
-            "6 candidates are too few for eta=4: .* 64 epochs .* give at least 16 candidates, or a smaller eta",
-        ),
-        (
-            lambda: ash.ASHSearchCV(
-                SGDClassifier(), {"alpha": [1, 2, 3, 4]}, candidates=4, cv=2, config=ash.SearchConfig(eta=4)
-            ).fit(X, Y),
-            "the 4 configurations of the space are too few for eta=4: .* give a larger space, or a smaller eta$",
-        ),
-        (
-            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 21)]}, candidates=20, max_epochs=2, cv=2).fit(
-                X, Y
-            ),
-            "max_epochs is too small for more: .* raise max_epochs",
-        ),
-    ],
-    ids=["tune", "function", "search", "grid", "epochs"],
-)
-def test_a_ladder_with_one_rung_causes_a_warning_at_the_line_of_the_call(call, told):
-    with pytest.warns(UserWarning, match=f"the ladder has one rung, since {told}") as warned:
-        call()
-    assert [each.filename for each in warned if "one rung" in str(each.message)] == [__file__]
-
-
-def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
-    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-3)
-    with pytest.warns(
-        UserWarning, match="the ladder has one rung, since time_limit=1000.0 holds no more: .* give more time"
-    ):
-        ash.tune(
-            X,
-            Y,
-            ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]),
-            time_limit=1000.0,
-            progress=False,
-            config=ash.SearchConfig(keep=1, max_total_epochs=4),
-        )
-
-
-def test_a_work_limit_that_allows_only_one_rung_causes_a_warning():
-    told = "the ladder has one rung, since work_limit=1000.0 holds no more: .* raise work_limit"
-    with pytest.warns(UserWarning, match=told):
-        ash.tune(X, Y, validation=0.2, progress=False, config=ash.SearchConfig(work_limit=1e3))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{"candidates": 1}, {"candidates": 4}, {"candidates": 3, "max_rungs": 1}, {"candidates": 3, "algorithm": "random"}],
-)
-def test_a_requested_ladder_with_one_rung_causes_no_warning(arguments):
+    tuned = ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False)
+    found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, progress=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        space = ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8])
-        ash.tune(X, Y, space, validation=0.2, progress=False, **configured(arguments))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{"max_epochs": 1}, {"max_rungs": 1}, {"max_epochs": 3, "min_epochs": 3}, {"algorithm": "random"}],
-    ids=str,
-)
-def test_functions_and_searches_may_request_one_rung(arguments):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, progress=False, **configured(arguments))
-        assert len(found.rungs) == 1
         warnings.simplefilter("ignore", ConvergenceWarning)
-        search = ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3]}, candidates=3, cv=2, **configured(arguments))
-        assert len(search.fit(X, Y).result_.rungs) == 1
+        search = ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3]}, candidates=3, cv=2).fit(X, Y)
+    assert [len(each.rungs) for each in (tuned, found, search.result_)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("limit", "told"), [({"time_limit": 1000.0}, "min"), ({"work_limit": 1e3}, "times as long")])
+def test_progress_says_how_long_a_search_with_promotions_takes(limit, told, monkeypatch, capsys):
+    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-3)
+    space, given = ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]), {"keep": 1, "max_total_epochs": 4, **limit}
+    result = ash.tune(X, Y, space, validation=0.2, progress=True, **configured(given))
+    assert len(result.rungs) == 1 and result.options.fuller > 1
+    assert re.search(f"a search with promotions takes about .*{told}", capsys.readouterr().err)
 
 
 def test_the_help_of_tune_fits_on_three_screens():

@@ -30,8 +30,9 @@ DRAWN = SPACE.sample(8, 0)
 @pytest.mark.parametrize("updates", [1, 40, 3_000])
 @pytest.mark.parametrize("epochs", [0.0, 0.5, 10, 300, 5_000, 1e7])
 def test_the_ladder_satisfies_its_constraints(epochs: float, updates: float, eta: int, finishers: int) -> None:
-    first, rungs = plans.ladder(epochs, updates, eta, finishers=finishers)
-    least = max(1, -(-plans.LEAST_UPDATES // int(updates)))
+    least = plans.shortest_job(plans.LEAST_UPDATES, updates)
+    assert least * updates >= plans.LEAST_UPDATES
+    first, rungs = plans.ladder(epochs, least, eta, finishers=finishers)
     assert first >= 1 and 1 <= rungs <= plans.MOST_RUNGS
     if rungs == 1:
         assert first <= least
@@ -44,8 +45,20 @@ def test_the_ladder_satisfies_its_constraints(epochs: float, updates: float, eta
 
 
 def test_more_time_never_makes_the_ladder_lower() -> None:
-    heights = [first * 2 ** (rungs - 1) for first, rungs in (plans.ladder(e, 50, 2) for e in (1, 50, 500, 5e3, 5e4))]
+    heights = [first * 2 ** (rungs - 1) for first, rungs in (plans.ladder(e, 3, 2) for e in (1, 50, 500, 5e3, 5e4))]
     assert heights == sorted(heights) and heights[0] < heights[-1]
+
+
+@pytest.mark.parametrize("validation", [0, 500])
+def test_a_plan_with_one_rung_says_how_much_time_allows_two(validation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
+
+    def plan(seconds: float) -> ash.Plan:
+        return ash.plan(2_000, 10, DRAWN, time_limit=seconds, threads=2, classes=3, validation=validation)
+
+    short = plan(0.1)
+    enough = 0.1 * short.two_rungs / short.epochs
+    assert short.max_rungs == plan(0.999 * enough).max_rungs == 1 and plan(1.001 * enough).max_rungs == 2
 
 
 def test_a_plan_depends_on_the_cost_of_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,14 @@ def test_the_remaining_time_is_estimated(clock):
     assert limited.seconds_left == 1.0
 
 
+def test_a_plan_with_one_rung_tells_the_time_of_a_search_with_promotions():
+    timed, others = board(time_limit=4.0), board()
+    assert "promotions" not in timed.line()
+    timed.fuller = others.fuller = 10.0
+    assert "no score (a search with promotions takes about 40 s)" in timed.line()
+    assert "no score (a search with promotions takes about 10 times as long)" in others.footer()
+
+
 def test_the_remaining_epochs_follow_an_epoch_limit(clock):
     limited = board(max_total_epochs=5)
     limited.apply(EVENTS)

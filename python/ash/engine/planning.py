@@ -101,6 +101,8 @@ class Plan:
         Seconds that one thread takes to score an average candidate on the validation rows.
     epochs : float
         Number of epochs that would fit into the time if scoring took no time.
+    two_rungs : float
+        The smallest number of epochs, in the same sense, for which the ladder has two rungs.
 
     Examples
     --------
@@ -118,6 +120,7 @@ class Plan:
     epoch_seconds: float
     scoring_seconds: float
     epochs: float
+    two_rungs: float
 
 
 @explained()
@@ -236,15 +239,10 @@ def _plan_for(
     cut = parts > usual
     taken = [rows // parts if each.batch_size else rows for each in settings]
     epoch_work = float(np.mean(np.multiply(costs, taken)))
-    first, rungs = ladder(
-        work / epoch_work,
-        float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)])),
-        eta,
-        finishers=finishers,
-        least=1 if cut else LEAST_UPDATES,
-        most=MOST_EPOCHS * parts,
-        scoring=scoring_work / epoch_work,
-    )
+    updates = float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)]))
+    scoring, shortest = scoring_work / epoch_work, shortest_job(1 if cut else LEAST_UPDATES, updates)
+    most = MOST_EPOCHS * parts
+    first, rungs = ladder(work / epoch_work, shortest, eta, finishers=finishers, most=most, scoring=scoring)
     return Plan(
         min_epochs=1 if cut else first,
         max_rungs=rungs,
@@ -253,6 +251,7 @@ def _plan_for(
         epoch_seconds=epoch_work * cost_seconds,
         scoring_seconds=scoring_work * cost_seconds,
         epochs=work / epoch_work,
+        two_rungs=finishers * (2 * eta * shortest + scoring * (eta + 1)),
     )
 
 
@@ -268,23 +267,26 @@ def _parts(table: _Shape, settings: Sequence[_core.Settings], usual: int, held: 
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // min(rows, enough)))
 
 
+def shortest_job(least: int, updates: float) -> int:
+    """Return the number of epochs that have `least` updates, if an average candidate's epoch has `updates`."""
+    return max(1, -(-least // int(max(1, updates))))
+
+
 def ladder(
     epochs: float,
-    updates: float,
+    shortest: int,
     eta: int,
     *,
     finishers: int = FINISHERS,
-    least: int = LEAST_UPDATES,
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
     """Return the epochs of a first-rung job and the number of rungs, given the number of epochs that fit into the time.
 
-    `updates` is the number of updates in an average candidate's epoch. `scoring` is the cost of scoring after a job, in
-    epochs. `finishers` is the number of candidates that finish the highest rung. A ladder of several rungs has at
-    least `least` updates in the first rung, and at most `most` epochs in the highest rung.
+    `scoring` is the cost of scoring after a job, in epochs. `finishers` is the number of candidates that finish the
+    highest rung. A ladder of several rungs has at least `shortest` epochs in the first rung, and at most `most` epochs
+    in the highest rung.
     """
-    shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
         jobs = (eta**rungs - 1) / (eta - 1)  # jobs per candidate that finishes the highest rung
         highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
@@ -344,6 +346,7 @@ def planned(draft: RunPlan, space: Space, split: Split, seconds: float) -> RunPl
         max_rungs=found.max_rungs,
         epoch_rows=draft.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
         keep=draft.keep or max(1, int(min(usual, scorings))),
+        fuller=found.two_rungs / found.epochs if found.max_rungs == 1 and found.epochs else None,
     )
 
 

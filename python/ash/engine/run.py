@@ -67,7 +67,7 @@ from ash.models.estimated_score import Estimate, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, decided_workers, warn_of_one_rung
+from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, decided_workers
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import TUNE, RunRecord, warn_of_difference
@@ -159,7 +159,6 @@ def _ended(
         with log.replaying():
             while tuner.wanted and len(candidates.params) < log.begun:
                 tuner.provide(candidates.more(tuner.wanted, tuner.jobs))
-        _warn_of_one_rung(run, tuner)
         reporter.start(_description(run, tuner), log)
         loop = EventLoop(tuner, candidates, plan, log, reporter, dispatcher, run.scorers, trees, asked.record)
         begun = time.monotonic()
@@ -408,19 +407,6 @@ def _seconds_after(run: Planned, tuner: _core.Tuner, dispatcher: NoDispatcher, t
     split, final, here = run.prepared.split, run.prepared.asked.final, replace(run.plan, threads=run.threads)
     seconds = final_seconds(tuner, split, run.candidates.params, here, final, trees)
     return seconds + completion_seconds(tuner, run.threads, trees)
-
-
-def _warn_of_one_rung(run: Planned, tuner: _core.Tuner) -> None:
-    """Warn if the ladder has only one rung although the user did not ask for one rung."""
-    asked, plan, count = run.prepared.asked.options, run.plan, run.candidates.count
-    is_wanted = count == 1 or asked.max_rungs == 1 or plan.algorithm == "random"
-    if len(tuner.rungs) > 1 or is_wanted or _has_default_work(asked):  # the user may have set no size to change
-        return
-    little = f"time_limit={plan.time_limit} holds no more", "give more time"
-    if plan.work_limit is not None:
-        little = f"work_limit={plan.work_limit} holds no more", "raise work_limit"
-    size = run.prepared.space.size
-    warn_of_one_rung(tuner.rungs[0]["epochs"], plan.candidates and count, plan.eta, size, *little)
 
 
 def _collected(

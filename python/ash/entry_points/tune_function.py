@@ -39,7 +39,6 @@ from ash.options import (
     decided_workers,
     read_function_options,
     read_sampler,
-    warn_of_one_rung,
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
@@ -235,7 +234,6 @@ def tune_function(
         planned = Planned(train, domains, plan, cost, source, recorder, repeat, recorded)
         with ContextsOfProcess() as contexts, Reporter(told) as reporter:
             run = FunctionRun(planned, contexts.enter_context(_places(train, plan, executor)))
-            _check_rungs(run, plan, domains.size)
             reporter.start(_description(plan, domains, run), recorder)
             result = run.run(reporter)
             if result.record is not None:
@@ -342,17 +340,6 @@ def _resolved(plan: FunctionPlan, first: Sequence[Params], space: FunctionSpace,
     count = count_of(first, space, plan.candidates, sampler)
     rungs = [epochs for _, epochs in rungs_below(plan, count)]
     return {"virtual_workers": plan.virtual_workers, "epochs of the rungs": rungs}
-
-
-def _check_rungs(run: FunctionRun, plan: FunctionPlan, size: int) -> None:
-    """Warn if the ladder has only one rung although no setting requests that; `size` is the size of the space."""
-    is_wanted = plan.max_rungs == 1 or plan.max_epochs == plan.min_epochs or plan.algorithm == "random"
-    if len(run.rungs) > 1 or run.count == 1 or is_wanted:
-        return
-    reason = ("max_rungs=1", "raise max_rungs")
-    if plan.max_epochs is not None:
-        reason = (f"max_epochs={plan.max_epochs} allows no second one", "raise max_epochs")
-    warn_of_one_rung(run.rungs[0]["epochs"], run.count, plan.eta, size, *reason)
 
 
 def _workers(record: RunRecord | None) -> int | None:

@@ -77,6 +77,7 @@ class Board:
         totals += [] if options.max_total_epochs is None else [options.max_total_epochs]
         self.total_epochs = min(totals, default=None)
         self.done_epochs = 0
+        self.fuller: float | None = getattr(options, "fuller", None)
         self.status = status
         self.started = time.monotonic()
 
@@ -144,14 +145,22 @@ class Board:
         return *map(str, counts), best
 
     def headline(self) -> str:
-        """Return the finished epochs, the elapsed time, the best score, and the number of jobs without a score."""
+        """Return the finished epochs, the elapsed time, the best score, and the number of jobs without a score.
+
+        If the plan has one rung, so that no candidate is promoted, the line also says how long a fuller search takes.
+        """
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(self._sign * score)}" if score > -math.inf else "no score"
         done, total = self.done_epochs, self.total_epochs
         epochs = counted(done, "epoch") if total is None else f"{done} of {total} epochs"
         failures = sum(rung.diverged for rung in self.rungs)
         lost = f", {failures} {self.without_score}" if failures else ""
-        return f"{epochs} in {show_seconds(self.elapsed)}, {best}{lost}"
+        more = ""
+        if self.fuller is not None:
+            limit = self.time_limit
+            times = show_seconds(self.fuller * limit) if limit else f"{self.fuller:.2g} times as long"
+            more = f" (a search with promotions takes about {times})"
+        return f"{epochs} in {show_seconds(self.elapsed)}, {best}{lost}{more}"
 
     def workers(self) -> str:
         """Return the status of the executor's workers as text, or empty text without an executor."""

@@ -40,7 +40,6 @@ from ash.options import (
     SearchConfig,
     read_config,
     read_sampler,
-    warn_of_one_rung,
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
@@ -497,19 +496,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         The space has `size` configurations.
         """
         config = self._config()
-        rungs = rungs_of(
+        return rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
             candidates=count,
             restart=config.training == "restart",
             rows=table.training_rows,
             classes=table.class_count,
         )
-        is_wanted = self.max_epochs is not None and self.max_epochs in (1, config.min_epochs)
-        is_wanted |= config.max_rungs is not None or config.algorithm == "random"
-        if rungs.max_rungs == 1 and count != 1 and not is_wanted:
-            little = "max_epochs is too small for more", "raise max_epochs, or lower min_epochs in the config"
-            warn_of_one_rung(rungs.max_epochs or rungs.min_epochs, count, config.eta or ETA, size, *little)
-        return rungs
 
     def _config(self) -> SearchConfig:
         return read_config("search", self.config, type(self))
