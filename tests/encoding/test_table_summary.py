@@ -122,9 +122,14 @@ def test_a_table_is_described_without_target_and_names() -> None:
 
 
 def test_the_description_is_shown_as_text_and_html() -> None:
-    wide = pd.DataFrame(RANDOM.normal(size=(5, 60)), columns=[f"<c{place}>" for place in range(60)])
+    wide = pd.DataFrame(RANDOM.normal(size=(99, 60)), columns=[f"<c{place}>" for place in range(60)])
     lines = repr(ash.describe(wide)).splitlines()
-    assert lines[0] == "5 rows, 60 columns" and lines[-1] == "... and 20 more columns" and len(lines) == 43
+    assert lines[0] == "99 rows, 60 columns" and "<c0> ... <c59> (60 columns)" in lines[2] and len(lines) == 3
+    for place in range(2, 60):
+        wide.iloc[:place, place] = np.nan
+    lines = repr(ash.describe(wide)).splitlines()
+    assert "<c0>, <c1>" in lines[2] and "<c2>" in lines[3]
+    assert lines[-1] == "... and 19 more columns" and len(lines) == 43
     assert ash.describe(wide)._repr_html_().count("&lt;c59&gt;") == 1
 
 

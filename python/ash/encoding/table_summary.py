@@ -26,7 +26,7 @@ from ash.encoding.encoding import Encoding, codes_of
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, SEEN_ROWS, ColumnSchema, Schema
 
 SHOWN = 40
-"""The maximum number of columns that are printed; `TableSummary.columns` has all of them."""
+"""The maximum number of lines that are printed; `TableSummary.columns` has all columns."""
 HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
 
 
@@ -92,21 +92,19 @@ class TableSummary:
         return tuple(column for column in self.columns if column.notes)
 
     def lines(self, most: int = SHOWN) -> list[str]:
-        """Return the lines that `print` shows.
+        """Return the lines that `print` shows: one for all columns that differ only in their names.
 
         Parameters
         ----------
         most : int
-            The maximum number of columns to show.
+            The maximum number of such lines.
 
         Returns
         -------
         list of str
         """
         head = f"{self.rows} rows, {len(self.columns)} columns{f'; {self.target}' if self.target else ''}"
-        more = len(self.columns) - most
-        rest = [f"... and {more} more columns"] if more > 0 else []
-        return [head, *table_lines(self.columns[:most]), *rest]
+        return [head, *table_lines(self.columns, most)]
 
     def __repr__(self) -> str:
         """Return the table as text."""
@@ -116,11 +114,24 @@ class TableSummary:
         return html_table(HEADER, list(map(table_row, self.columns)))
 
 
-def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
-    """Return the lines of a table of columns, with a header."""
-    rows = list(map(table_row, columns))
+def table_lines(columns: Sequence[ColumnSummary], most: int | None = None) -> list[str]:
+    """Return the lines of a table of columns, with a header and at most `most` lines below it.
+
+    Columns that differ only in their names share a line, in the place of the first one.
+    """
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for row in map(table_row, columns):
+        alike.setdefault(row[1:], []).append(row[0])
+    rows = [(_named(names), *row) for row, names in list(alike.items())[:most]]
+    more = 0 if most is None else sum(map(len, list(alike.values())[most:]))
     lines = format_table(HEADER[:-1], [row[:-1] for row in rows])
-    return [f"{line}  {why}" for line, why in zip(lines, [HEADER[-1], *(row[-1] for row in rows)], strict=True)]
+    shown = [f"{line}  {why}" for line, why in zip(lines, [HEADER[-1], *(row[-1] for row in rows)], strict=True)]
+    return shown + ([f"... and {more} more columns"] if more else [])
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the names of columns that share a line: all if there are at most two, else the first and the last."""
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} ... {names[-1]} ({len(names)} columns)"
 
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
