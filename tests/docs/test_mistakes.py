@@ -2,7 +2,14 @@
 
 import mistakes
 
-REFUSED = ("DataError", "SettingError", "UnknownArgumentError", "ModelFormatError", "NotFittedError")
+REFUSED = {
+    "DataError",
+    "ModelFormatError",
+    "NotFittedError",
+    "NothingFinishedError",
+    "SettingError",
+    "UnknownArgumentError",
+}
 
 
 def test_the_page_shows_the_real_outcomes() -> None:

@@ -103,7 +103,7 @@ def proposals(order: list[int], workers: int = 1, seed: int = 3) -> list[dict[st
 
 def test_proposals_do_not_depend_on_the_order() -> None:
     one = proposals([*range(30)])
-    assert one == proposals([*range(29, -1, -1)], virtual_workers=4) != proposals([*range(30)], seed=4)
+    assert one == proposals([*range(29, -1, -1)], workers=4) != proposals([*range(30)], seed=4)
     assert len({tuple(each.values()) for each in one}) > 20
 
 

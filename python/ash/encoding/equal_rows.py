@@ -217,7 +217,8 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
     order = np.argsort(hashes, kind="stable")  # random, but the same for any order of the rows
     compared = _spread(order, min(_MOST_COMPARED, max(size, _COMPARED // (2 * size * width))))
     others, scale = _sample(table, schema, compared), table.rows / len(compared)
-    parts = [order[(times[order] > 1) == recurs] for recurs in (True, False)]
+    recurring = times[order] > 1
+    parts = [part for part in (order[recurring], order[~recurring]) if len(part)]
     found = [_differences(_sample(table, schema, _spread(part, size)), others) * scale for part in parts]
     differ = np.concatenate(found)[:, 1:].any(axis=0)
     step = 1 + int(np.flatnonzero(differ)[0]) if differ.any() else width
@@ -227,7 +228,7 @@ def _explained(table: Table, schema: Schema, hashes: NDArray[np.uint64], times: 
     for part, distances in zip(parts, found, strict=True):
         near, far = distances[:, step], distances[:, 2 * step]
         explained = np.divide(near**2, 2 * far, out=near.copy(), where=far > 0)
-        total += math.fsum(explained.tolist()) * len(part) / max(1, len(distances))
+        total += math.fsum(explained.tolist()) * len(part) / len(distances)
     return total
 
 

@@ -69,7 +69,7 @@ class FunctionSpace(Space):
 
 def _interval(low: float, high: float) -> str:
     """Return the text of the calls that create a domain from `low` to `high`, such as "ash.integers(1, 8)"."""
-    names = ["integers"] if is_integer(low) and is_integer(high) else ["uniform"] + ["log"] * (low > 0)
+    names = ["integers"] if is_integer(low) and is_integer(high) else ["uniform"] + ["loguniform"] * (low > 0)
     return " or ".join(f"ash.{name}({low!r}, {high!r})" for name in names)
 
 
