@@ -240,12 +240,12 @@ def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.R
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
-        threads=1,
+        n_jobs=1,
         validation=HELD_OUT,
         task="classification" if data.classes else "regression",
-        metric="accuracy" if data.classes else "rmse",
-        seed=seed,
-        progress=False,
+        scoring="accuracy" if data.classes else "rmse",
+        random_state=seed,
+        verbose=0,
         config=ash.SearchConfig(min_epochs=epochs, max_rungs=1),
     )
 

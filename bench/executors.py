@@ -38,9 +38,9 @@ ROUNDS, QUICK_ROUNDS = 5, 1
 WORKERS = 2
 BASE = "2 threads, no teams"
 HERE = {
-    BASE: {"threads": 2, "config": ash.SearchConfig(teams=False)},
-    "2 threads": {"threads": 2},
-    "1 thread": {"threads": 1},
+    BASE: {"n_jobs": 2, "config": ash.SearchConfig(teams=False)},
+    "2 threads": {"n_jobs": 2},
+    "1 thread": {"n_jobs": 1},
 }
 Run = Callable[[], dict[str, Any]]
 
@@ -50,7 +50,7 @@ def once(candidates: int, **where: Any) -> dict[str, Any]:
     from sklearn.datasets import load_digits
 
     given = *load_digits(return_X_y=True), SPACES["small networks"].ours()
-    seconds, result = timed(lambda: ash.tune(*given, candidates=candidates, validation=0.2, progress=False, **where))
+    seconds, result = timed(lambda: ash.tune(*given, candidates=candidates, validation=0.2, verbose=0, **where))
     return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
 
 
@@ -180,6 +180,6 @@ if __name__ == "__main__":
     from mpi4py.futures import MPIPoolExecutor
 
     with MPIPoolExecutor() as ranks:
-        again = partial(once, int(sys.argv[1]), executor=ranks, threads=int(sys.argv[2]))
+        again = partial(once, int(sys.argv[1]), executor=ranks, n_jobs=int(sys.argv[2]))
         again()  # warm-up: loads code that is loaded only once
         print(json.dumps(again()))

@@ -33,7 +33,7 @@ JOBS = 90
 def tune(*callbacks: ash.Callback) -> ash.Result:
     """Run the search that the pictures show, and return its result."""
     return ash.tune(
-        *load_digits(return_X_y=True), candidates=128, seed=0, progress=False, callbacks=[*callbacks], validation=0.2
+        *load_digits(return_X_y=True), candidates=128, random_state=0, verbose=0, callbacks=[*callbacks], validation=0.2
     )
 
 

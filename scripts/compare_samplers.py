@@ -58,9 +58,9 @@ class Problem:
             candidates=None,
             costs=lambda params, epochs: epochs,
             sampler=sampler,
-            seed=seed,
-            threads=1,
-            progress=False,
+            random_state=seed,
+            n_jobs=1,
+            verbose=0,
             config=config,
         )
         return self.error(result.best_params, FULL)

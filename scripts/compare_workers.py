@@ -30,7 +30,7 @@ def recorded(name: str) -> Problem:
     """Return the problem of finding the network with the lowest validation loss, from the losses of all networks."""
     x, y = (rows[:600] for rows in getattr(datasets, f"load_{name}")(return_X_y=True))
     space, config = ash.Space(**NETWORKS), ash.SearchConfig(algorithm="random", eta=ETA, max_rungs=RUNGS)
-    given: dict[str, Any] = {"validation": 0.25, "progress": False, "threads": 1, "config": config}
+    given: dict[str, Any] = {"validation": 0.25, "verbose": 0, "n_jobs": 1, "config": config}
     result = ash.tune(x, y, space, candidates=space.size, **given)
     worst = max(job.loss for job in result.jobs if np.isfinite(job.loss))
     losses = {
@@ -53,8 +53,8 @@ def error_of(problem: Problem, sampler: str, workers: int, budget: int, seed: in
         return -problem.error(params, total), total
 
     config = ash.SearchConfig(eta=ETA, max_rungs=RUNGS, max_total_epochs=budget * FULL, virtual_workers=workers)
-    given: dict[str, Any] = {"candidates": None, "threads": 1, "progress": False, "config": config}
-    result = ash.tune_function(train, problem.space, sampler=sampler, seed=seed, **given)
+    given: dict[str, Any] = {"candidates": None, "n_jobs": 1, "verbose": 0, "config": config}
+    result = ash.tune_function(train, problem.space, sampler=sampler, random_state=seed, **given)
     return problem.error(result.best_params, FULL)
 
 

@@ -137,7 +137,7 @@ def train(folder: Path, table: str) -> None:
     rows, kind = split(table, ROOT.parent / "shared/data", SEED, categories=False), TABLES[table].kind
     metric = {REGRESSION: "neg_root_mean_squared_error", BINARY: "roc_auc"}.get(kind, "neg_log_loss")
     task = "regression" if kind == REGRESSION else "classification"
-    given = {"task": task, "metric": metric, "validation": 0.2, "seed": SEED, "candidates": 1, "progress": False}
+    given = {"task": task, "scoring": metric, "validation": 0.2, "random_state": SEED, "candidates": 1, "verbose": 0}
     first = {"max_rungs": 1, "algorithm": "random"}
     probe = ash.tune(rows.x, rows.y, {"hidden": [()]}, config=ash.SearchConfig(min_epochs=1, **first), **given)
     encoding = probe.model.encoding

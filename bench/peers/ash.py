@@ -17,7 +17,7 @@ def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:
     validation = (tables.x_validation, tables.y_validation)
     space = task.shared.ours()
     return ash.tune(
-        tables.x, tables.y, space, candidates=candidates, validation=validation, seed=task.seed, progress=False
+        tables.x, tables.y, space, candidates=candidates, validation=validation, random_state=task.seed, verbose=0
     )
 
 

@@ -41,7 +41,7 @@ def check(folder: str | None) -> None:
     """End the bench unless networks in both settings learn."""
     table = read(folder)
     for setting in SETTINGS:
-        result = tune(setting, 64, folder, threads=1)
+        result = tune(setting, 64, folder, n_jobs=1)
         accuracy = float((result.model.predict(table.x_test) == table.y_test).mean())
         if accuracy < LEAST_ACCURACY:
             raise SystemExit(f"{setting}: the best of 64 networks has a test accuracy of {accuracy:.3f} only")
@@ -145,7 +145,9 @@ def run_schedules(folder: str | None, seeds: int, rounds: int) -> dict[str, Any]
     found = [
         one_round(
             {
-                name: lambda name=name, seed=seed: tune("mini-batch", SCHEDULE_MODELS, folder, seed=seed, schedule=name)
+                name: lambda name=name, seed=seed: tune(
+                    "mini-batch", SCHEDULE_MODELS, folder, random_state=seed, schedule=name
+                )
                 for name in names
             },
             number,

@@ -92,5 +92,5 @@ def tune(
     `fields` are fields of `ash.SearchConfig`.
     """
     table, config = read(folder), ash.SearchConfig(training=training(setting), **fields)
-    given = {"candidates": models, "validation": 0.2, "seed": seed, "threads": threads, "progress": False}
+    given = {"candidates": models, "validation": 0.2, "random_state": seed, "n_jobs": threads, "verbose": 0}
     return ash.tune(table.x, table.y, space(setting), config=config, **given)

@@ -118,8 +118,8 @@ def clock() -> str:
         y,
         space,
         candidates=8,
-        threads=2,
-        progress=False,
+        n_jobs=2,
+        verbose=0,
         config=ash.SearchConfig(min_epochs=8, virtual_workers=3, teams=False),
         validation=0.2,
     )

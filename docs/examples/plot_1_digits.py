@@ -21,7 +21,7 @@ space = ash.Space(
     dropout=ash.choice(0.0, 0.1, 0.2),
     batch_size=ash.choice(16, 32, 64),
 )
-result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
+result = ash.tune(X, y, space, candidates=64, n_jobs=1, random_state=0)
 print(result)
 
 # %%

@@ -23,14 +23,14 @@ space = ash.Space(
     batch_size=ash.choice(16, 32),
 )
 print(space)
-for candidate in space.sample(4, seed=0):
+for candidate in space.sample(4, random_state=0):
     print(candidate)
 
 # %%
 # The search works as usual. A candidate has only the hyperparameters that apply to it.
 
 X, y = load_digits(return_X_y=True)
-result = ash.tune(X, y, space, candidates=64, metric="neg_log_loss", threads=1, seed=0)
+result = ash.tune(X, y, space, candidates=64, scoring="neg_log_loss", n_jobs=1, random_state=0)
 print(result.best_params, result.best_score)
 
 # %%

@@ -24,7 +24,7 @@ space = ash.FunctionSpace(
     loss=["hinge", "log_loss", "modified_huber"],
     penalty=["l2", "l1", "elasticnet"],
 )
-candidates = space.sample(60, seed=0)
+candidates = space.sample(60, random_state=0)
 
 # %%
 # The loop asks for a job, trains the candidate further, and reports the score. ``take_retired`` names candidates that

@@ -13,7 +13,7 @@ import ash
 
 X, y = load_digits(return_X_y=True)
 space = ash.Space(hidden=ash.choice((32,), (64,), (128,), (128, 64)), learning_rate=ash.loguniform(1e-3, 1e-1))
-result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
+result = ash.tune(X, y, space, candidates=64, n_jobs=1, random_state=0)
 print(result.simulate(threads=[1, 2, 4, 8, 16, 64]))
 
 # %%

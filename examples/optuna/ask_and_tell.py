@@ -25,7 +25,7 @@ class Best(NamedTuple):
 def tune(candidates: int = 20, time_limit: float = math.inf, seed: int = 0) -> Best:
     """Search, and return the best candidate."""
     end = time.monotonic() + time_limit
-    drawn = ash.FunctionSpace(alpha=ash.uniform(0, 1)).sample(candidates, seed=seed)
+    drawn = ash.FunctionSpace(alpha=ash.uniform(0, 1)).sample(candidates, random_state=seed)
     models = {}
     for number, params in enumerate(drawn):
         models[number] = SGDClassifier(random_state=np.random.RandomState(number), **params)

@@ -108,7 +108,7 @@ def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
     """Run the ash version of an example until the budget of `clock` is spent; `clock` records its scores."""
     ash.tune_function = partial(ash.tune_function, callbacks=clock)
     ash.ASHSearchCV = partial(ash.ASHSearchCV, callbacks=clock)
-    limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
+    limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "random_state": seed}
     if name == "ask_and_tell":
         following, told = ash.Ladder.ask, ash.Ladder.tell
         ash.Ladder.ask = lambda ladder: None if clock.is_over else following(ladder)
@@ -123,9 +123,9 @@ def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
     """Run the objective of an original Optuna example unchanged, with `ash.from_optuna`."""
     original = ORIGINALS[name]
     objective = eval(original.objective or "", original.run(folder, "original"))
-    limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
+    limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "random_state": seed}
     clock.began = time.process_time()
-    ash.tune_function(ash.from_optuna(objective), **limits, max_epochs=original.reports, threads=1, callbacks=clock)
+    ash.tune_function(ash.from_optuna(objective), **limits, max_epochs=original.reports, n_jobs=1, callbacks=clock)
 
 
 def curve_of(side: str, name: str, folder: Path, seconds: float, seed: int) -> Curve:

@@ -36,8 +36,8 @@ def tune(candidates: int | None = 100, time_limit: float | None = None, seed: in
         candidates=candidates,
         time_limit=time_limit,
         max_epochs=PASSES,
-        threads=1,
-        seed=seed,
+        n_jobs=1,
+        random_state=seed,
     )
 
 

@@ -73,7 +73,7 @@ def train(params: dict[str, Any], report: Any) -> None:
 def tune(candidates: int | None = 20, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:
     """Search, and return the result."""
     return ash.tune_function(
-        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=EPOCHS, threads=1, seed=seed
+        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=EPOCHS, n_jobs=1, random_state=seed
     )
 
 

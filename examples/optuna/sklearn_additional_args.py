@@ -34,7 +34,7 @@ class Objective:
 def tune(candidates: int | None = 100, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:
     """Search, and return the result."""
     objective = ash.from_optuna(Objective(load_iris()))
-    return ash.tune_function(objective, candidates=candidates, time_limit=time_limit, threads=1, seed=seed)
+    return ash.tune_function(objective, candidates=candidates, time_limit=time_limit, n_jobs=1, random_state=seed)
 
 
 if __name__ == "__main__":

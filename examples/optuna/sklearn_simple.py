@@ -39,7 +39,7 @@ def train(params: dict[str, Any]) -> Iterator[float]:
 def tune(candidates: int | None = 100, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:
     """Search, and return the result."""
     return ash.tune_function(
-        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=len(FOLDS), threads=1, seed=seed
+        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=len(FOLDS), n_jobs=1, random_state=seed
     )
 
 

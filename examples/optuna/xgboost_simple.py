@@ -47,7 +47,7 @@ def train(params: dict[str, Any]) -> Iterator[tuple[float, xgb.Booster]]:
 def tune(candidates: int | None = 100, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:
     """Search, and return the result."""
     return ash.tune_function(
-        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=ROUNDS, threads=1, seed=seed
+        train, SPACE, candidates=candidates, time_limit=time_limit, max_epochs=ROUNDS, n_jobs=1, random_state=seed
     )
 
 

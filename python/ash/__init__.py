@@ -1,6 +1,6 @@
 """ash: tune neural networks on a table by asynchronous successive halving, in a native core.
 
-    result = ash.tune(X, y, candidates=256, seed=0)
+    result = ash.tune(X, y, candidates=256, random_state=0)
     result.best_params, result.best_score
     result.model.predict(X_new)
 

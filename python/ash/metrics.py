@@ -79,12 +79,12 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
+def metric_of(task: str, metric: str | None) -> str:
     """Return `metric`, or the task's default metric if it is None; raise SettingError if the task lacks the metric."""
     names = METRICS[task]
     if metric is None:
         return names[0]
     if metric not in names:
         why = "is not known" if native_metric(metric) is None else f"does not fit {task}"
-        raise SettingError(f"{argument}={metric!r} {why}; give one of {', '.join(names)}")
+        raise SettingError(f"scoring={metric!r} {why}; give one of {', '.join(names)}")
     return metric

@@ -11,7 +11,6 @@ callbacks, journals and executors are not options, as they have no plain value.
 
 import json
 import math
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from inspect import signature
@@ -21,9 +20,9 @@ from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hint
 import numpy as np
 
 from ash._utils.arguments import explained
-from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
+from ash._utils.checks import is_integer, is_number, one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.installation import require_extra
-from ash._utils.machine import default_limit, resolve_threads
+from ash._utils.machine import default_limit, threads_of
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.metrics import TASKS
@@ -127,9 +126,8 @@ class Option:
     default : object
     check : Check
     callers : tuple of str
-        The entry points that take the option under this name, or as a field of their `config`. The estimators take some
-        other options under scikit-learn's names (n_jobs, random_state, verbose, scoring). `ASHSearchCV` ("search") has
-        some different defaults.
+        The entry points that take the option as an argument (ARGUMENTS) or as a field of their `config`. The estimators
+        and `ASHSearchCV` ("search") have some different defaults.
     decides : "results", "order", "end" or None
         The part of a run that depends on the option. "results": the result of each job. "order": only which jobs are
         run, and when. "end": how far the run goes. None: only time and memory. Runs that share a journal agree in all
@@ -188,14 +186,22 @@ def _candidates(name: str, value: Any) -> Any:
     return None if value is None else whole(name, value, 1, LARGEST)
 
 
-def _seed(name: str, value: Any) -> int:
-    return secrets.randbits(32) if value is None else whole(name, value, 0, LARGEST_SEED)
+def read_seed(name: str, value: Any) -> int:
+    """Return the seed for a `random_state`: the value itself if it is an integer, otherwise a number drawn from it."""
+    if is_integer(value):
+        return whole(name, value, 0, LARGEST_SEED)
+    from sklearn.utils import check_random_state  # slow to import
+
+    try:
+        return int(check_random_state(value).randint(2**31 - 1))
+    except ValueError as error:
+        raise SettingError(f"{name}={value!r} cannot be used: {error}") from None
 
 
-def _progress(name: str, value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise SettingError(f"{name} must be True, False or None, got {value!r}")
-    return value
+def _verbose(name: str, value: Any) -> int:
+    if not isinstance(value, bool) and not is_integer(value):
+        raise SettingError(f"{name} must be an integer, got {value!r}")
+    return int(value)
 
 
 def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
@@ -272,12 +278,12 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
 def _threads_of_functions(name: str, value: Any) -> int:
     """Return the number of threads. For too many, the warning suggests an executor for jobs that mostly wait."""
     advice = f". Jobs that wait, for a server or a GPU, can run on executor=ThreadPoolExecutor({value})"
-    return resolve_threads(value, advice=advice)
+    return threads_of(name, value, advice)
 
 
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
-_THREADS = Check("int or None", lambda name, value: resolve_threads(value))
+_THREADS = Check("int or None", threads_of)
 _THREADS_OF_FUNCTIONS = Check("int or None", _threads_of_functions)
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
@@ -465,17 +471,17 @@ class RunOptions:
     schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ANY + COMMAND, "order")]
     virtual_workers: Annotated[int | None, Option(None, _optional(_whole(1, MOST_WORKERS)), ANY + COMMAND, "order")]
     teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
-    threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
+    threads: Annotated[int, Option(None, _THREADS, ANY + COMMAND)]
     metric: Annotated[
-        str | None, Option(None, Check("str or callable or None", lambda name, value: value), ("tune",), "results")
+        str | None, Option(None, Check("str, callable or None", lambda name, value: value), TABLES, "results")
     ]
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
     max_total_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     stop_score: Annotated[float | None, Option(None, Check("float or None", read_score), ANY + COMMAND, "end")]
     patience: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
-    seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
-    progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
+    seed: Annotated[int, Option(0, Check("int, RandomState or None", read_seed), ANY + COMMAND, "results")]
+    verbose: Annotated[int, Option(1, Check("int", _verbose), ANY)]
     worker_timeout: Annotated[float | None, Option(WORKER_TIMEOUT, _SECONDS, ANY + COMMAND)]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -546,7 +552,7 @@ class FunctionOptions(RunOptions):
     candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
     min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), FUNCTIONS, "results")]
     teams: Annotated[bool, Option(False, _SWITCH, ())]
-    threads: Annotated[int, Option(None, _THREADS_OF_FUNCTIONS, ("tune_function",))]
+    threads: Annotated[int, Option(None, _THREADS_OF_FUNCTIONS, FUNCTIONS)]
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
@@ -570,6 +576,8 @@ class FunctionPlan(FunctionOptions):
     virtual_workers: int
 
 
+ARGUMENTS = {"metric": "scoring", "seed": "random_state", "threads": "n_jobs"}
+"""The arguments from which some options are determined; all other options have the names of their arguments."""
 _FILLED = ("min_epochs", "promotion", "schedule", "seed")
 """Options that may be None in a call, but have a value in a run and in its record."""
 NEEDED = {"promotion": ("algorithm", "ash"), "virtual_workers": ("schedule", "reproducible")}
@@ -658,7 +666,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     """
     config = read_config(caller, given["config"])
     _check_together(config, given)
-    checked = _checked(Options, {**given, **config.given()})
+    checked = _checked(Options, {**given, **config.given(), **_threads_beside(given["executor"])})
     planned = False
     if checked["candidates"] == AUTO:
         # Without a limit, a run fills an amount of work that depends only on the table (planning.py).
@@ -706,9 +714,11 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
     if held:
         raise SettingError(f"config has {', '.join(held)}, which cannot be given with record=: leave it out")
     known = {name: facts[name] for name in table.keys() & facts.keys()}
+    given = {**given, **config.given(), **{ARGUMENTS.get(name, name): value for name, value in known.items()}}
+    given |= _threads_beside(given["executor"])
     if lacking := [name for name in _FILLED if known.get(name) is None]:
         raise SettingError(f"record is damaged: it must hold {', '.join(lacking)}; pass an intact one")
-    return Options(**_checked(Options, {**given, **config.given(), **known}), planned=False)
+    return Options(**_checked(Options, given), planned=False)
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
@@ -785,10 +795,18 @@ def _check_needed(config: SearchConfig, options: RunOptions) -> None:
             )
 
 
+def _threads_beside(executor: Any) -> dict[str, None]:
+    """Return the argument `n_jobs` of the calling process; with an executor, the user's `n_jobs` counts its jobs."""
+    return {} if executor is None else {"n_jobs": None}
+
+
 def _checked(kind: type[RunOptions], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked value of each option: the given value, or the default."""
-    table = option_table(kind)
-    return {name: option.check.read(name, given.get(name, option.default)) for name, option in table.items()}
+    checked = {}
+    for name, option in option_table(kind).items():
+        argument = ARGUMENTS.get(name, name)
+        checked[name] = option.check.read(argument, given.get(argument, option.default))
+    return checked
 
 
 def _promotion(candidates: int | None) -> str:

@@ -122,7 +122,7 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self._seed = check_seed(seed)
+        self._seed = check_seed("seed", seed)
 
     def infer_relative_search_space(self, study: "Study", trial: "FrozenTrial") -> dict[str, "BaseDistribution"]:
         """Return an empty space: each value is proposed independently."""

@@ -72,7 +72,7 @@ class RunRecord:
     >>> from sklearn.datasets import load_wine
     >>> X, y = load_wine(return_X_y=True)
     >>> record = ash.tune(X, y, candidates=8).record
-    >>> ash.tune(X, y, record=record, threads=1).record == record
+    >>> ash.tune(X, y, record=record, n_jobs=1).record == record
     True
     """
 

@@ -32,7 +32,7 @@ def tune_function(*callbacks: Any) -> ash.FunctionResult:
         {"a": ash.uniform(0, 1)},
         costs=lambda params, epochs: epochs,
         candidates=16,
-        progress=False,
+        verbose=0,
         callbacks=callbacks,
     )
 
@@ -50,10 +50,10 @@ def test_callbacks_receive_the_start_every_job_in_order_and_the_end(schedule: st
     assert diary.pages[-1][1] is result and diary.threads == {threading.get_ident()}
 
 
-@pytest.mark.filterwarnings("ignore:threads=3")
+@pytest.mark.filterwarnings("ignore:n_jobs=3")
 def test_the_order_of_events_does_not_depend_on_threads() -> None:
     diaries = [Diary() for _ in range(3)]
-    digests = {tune(diary, threads=threads).digest for threads, diary in enumerate(diaries, 1)}
+    digests = {tune(diary, n_jobs=threads).digest for threads, diary in enumerate(diaries, 1)}
     orders = {tuple(decided(job) for job, _ in diary.jobs) for diary in diaries}
     assert len(digests) == len(orders) == 1
     assert tune().digest in digests
@@ -62,7 +62,7 @@ def test_the_order_of_events_does_not_depend_on_threads() -> None:
 def test_on_start_receives_a_description_of_the_run() -> None:
     diary, wine = Diary(), load_wine()
     frame = pandas.DataFrame(wine.data, columns=wine.feature_names)
-    result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary], validation=0.2)
+    result = ash.tune(frame, Y, candidates=16, random_state=None, callbacks=[diary], validation=0.2)
     run = diary.pages[0][1]
     assert isinstance(run, ash.Run) and not run.stopped
     assert (run.task, run.metric, run.seed) == ("classification", "accuracy", result.seed)
@@ -324,7 +324,7 @@ def test_ctrl_c_during_the_callbacks_for_the_last_jobs_interrupts_the_run() -> N
     of_table, of_function = Diary(), Diary()
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
         first = tune(After(len(tune().jobs), press_ctrl_c), of_table)
-    given = {"candidates": 3, "config": ash.SearchConfig(max_rungs=1), "threads": 1, "progress": False}
+    given = {"candidates": 3, "config": ash.SearchConfig(max_rungs=1), "n_jobs": 1, "verbose": 0}
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
         second = ash.tune_function(constant, {"a": [1, 2, 3]}, **given, callbacks=[After(3, press_ctrl_c), of_function])
     for diary, result in ((of_table, first), (of_function, second)):
@@ -335,10 +335,10 @@ def test_ctrl_c_during_the_callbacks_for_the_last_jobs_interrupts_the_run() -> N
 def test_a_single_callback_needs_no_list() -> None:
     x, y = table(200)
     diaries = [Diary() for _ in range(3)]
-    result = ash.tune(x, y, small_space(), candidates=2, progress=False, callbacks=diaries[0], validation=0.2)
+    result = ash.tune(x, y, small_space(), candidates=2, verbose=0, callbacks=diaries[0], validation=0.2)
     fitted = classifier(callbacks=diaries[1]).fit(x, y)
     found = ash.tune_function(
-        lambda params, epochs, state: params["a"], {"a": [1, 2]}, candidates=2, progress=False, callbacks=diaries[2]
+        lambda params, epochs, state: params["a"], {"a": [1, 2]}, candidates=2, verbose=0, callbacks=diaries[2]
     )
     for diary, outcome in zip(diaries, (result, fitted.result_, found), strict=True):
         assert diary.kinds[0] == "start" and diary.pages[-1] == ("end", outcome)

@@ -133,7 +133,7 @@ def function_run(*callbacks: Any, journal: Path, **changes: Any) -> ash.Function
     def train(params: dict[str, Any], epochs: int, state: int | None) -> tuple[float, int]:
         return params["x"] - 1 / (epochs + (state or 0)), epochs + (state or 0)
 
-    given = {"candidates": 16, "max_epochs": 8, "seed": 0, "threads": 1, **changes}
+    given = {"candidates": 16, "max_epochs": 8, "random_state": 0, "n_jobs": 1, **changes}
     return ash.tune_function(train, {"x": ash.uniform(0, 1)}, journal=journal, callbacks=callbacks, **given)
 
 

@@ -248,7 +248,7 @@ def test_a_warning_is_one_line(tmp_path):
     done = run("wine", "--candidates", "4", "--quiet", "--threads", "4096", cwd=tmp_path)
     assert done.returncode == 0
     err = done.stderr
-    assert err.startswith("ash-tune: warning: threads=4096") and err.count("\n") == 1
+    assert err.startswith("ash-tune: warning: --threads=4096") and err.count("\n") == 1
 
 
 def test_version_and_help_are_printed():

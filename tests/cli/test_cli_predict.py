@@ -126,7 +126,7 @@ def test_rows_without_a_target_are_predicted_but_not_scored(model, tmp_path, cap
 def test_rows_whose_target_is_not_a_boolean_of_the_model_are_not_scored(tmp_path, capsys):
     x = np.arange(20.0)
     ash.tune(
-        pandas.DataFrame({"x": x}), pandas.Series(x > 9, name="y"), candidates=2, progress=False, validation=0.2
+        pandas.DataFrame({"x": x}), pandas.Series(x > 9, name="y"), candidates=2, verbose=0, validation=0.2
     ).model.save("m")
     refusal = "no score: the model's classes are True and False, but the target contains 'no'"
     for labels, said in ((["TRUE", "false"], "on 2 rows"), (["yes", "no"], refusal)):
@@ -164,7 +164,7 @@ def test_columns_are_matched_by_position_if_the_model_has_no_names(tmp_path, cap
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))
     y = np.column_stack([X[:, 0], X[:, 1] + X[:, 2]])
-    network = ash.tune(X, y, candidates=2, progress=False, validation=0.2).model
+    network = ash.tune(X, y, candidates=2, verbose=0, validation=0.2).model
     network.save(tmp_path / "m.safetensors")
     np.savetxt(tmp_path / "a.csv", X, delimiter=",", fmt="%.17g")
     header, rows, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "a.csv"))
@@ -180,7 +180,7 @@ def test_columns_are_matched_by_position_if_the_model_has_no_names(tmp_path, cap
 def test_several_named_targets_are_scored(tmp_path, capsys):
     frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
     frame["d"] = frame["a"] + frame["b"]
-    network = ash.tune(frame[["a", "b"]], frame[["d", "c"]], candidates=2, progress=False, validation=0.2).model
+    network = ash.tune(frame[["a", "b"]], frame[["d", "c"]], candidates=2, verbose=0, validation=0.2).model
     network.save(tmp_path / "m.safetensors")
     frame.to_csv(tmp_path / "a.csv", index=False)
     header, rows, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "a.csv"))
@@ -280,7 +280,7 @@ def test_show_describes_the_model(model, capsys):
 
 def test_show_escapes_control_characters(tmp_path, capsys):
     frame = pandas.DataFrame({"\x1b[2J\n": np.arange(20.0), "ü\u202e": ["a", "b"] * 10})
-    ash.tune(frame, ["\x1b]0;x\x07", "b"] * 10, candidates=2, progress=False, validation=0.2).model.save(tmp_path / "m")
+    ash.tune(frame, ["\x1b]0;x\x07", "b"] * 10, candidates=2, verbose=0, validation=0.2).model.save(tmp_path / "m")
     assert main(["show", str(tmp_path / "m")]) == 0
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.splitlines())

@@ -114,7 +114,7 @@ def test_a_model_fitted_to_numbers_rounded_by_pandas_is_repeated(
     config = ash.SearchConfig(models=models)
     target = pd.Series(read.y, name="price")
     if is_tune:
-        ash.tune(frame, target, candidates=2, seed=0, config=config).model.save(model)
+        ash.tune(frame, target, candidates=2, random_state=0, config=config).model.save(model)
     else:
         ash.ASHRegressor(candidates=2, random_state=0, config=config).fit(frame, target).model_.save(model)
     for command, first in (("check", "the same rows and the same model, by their hashes"), ("repeat", "identical")):
@@ -133,7 +133,7 @@ def test_rows_with_other_last_bits_are_different(
     frame = pd.DataFrame(values, columns=["a", "b", "price"])
     frame["b"] = np.nextafter(frame["b"], np.inf)
     config = ash.SearchConfig(models=models)
-    ash.tune(frame[["a", "b"]], frame["price"], candidates=2, seed=0, config=config).model.save(model)
+    ash.tune(frame[["a", "b"]], frame["price"], candidates=2, random_state=0, config=config).model.save(model)
     for command in ("check", "repeat"):
         status, said = run(capfd, command, model, path)
         assert status == 1 and "X has another scale, or other last bits (column 1)" in said

@@ -136,7 +136,7 @@ import numpy as np
 import ash
 
 x = np.random.default_rng(0).normal(size=(4000, 30)).astype(np.float32)
-given = {"seed": 0, "progress": False, "config": ash.SearchConfig(models=["lightgbm"])}
+given = {"random_state": 0, "verbose": 0, "config": ash.SearchConfig(models=["lightgbm"])}
 
 
 class Tight(ash.Callback):

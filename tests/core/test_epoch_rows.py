@@ -13,7 +13,7 @@ from ash import _core
 from ash.encoding.data_split import Split
 from ash.engine.planning import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
 from ash.engine.refit import SHARE, Refit
-from config_help import configured, split_once
+from config_help import configured, set_cpus, split_once
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
 from reference_epochs import order_of_pass
@@ -94,7 +94,7 @@ def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
 
 
 def run(y: Any = Y, **changes: Any) -> ash.Result:
-    given = {"candidates": 16, "threads": 2, "seed": 2, "progress": False, "epoch_rows": 100, **changes}
+    given = {"candidates": 16, "n_jobs": 2, "random_state": 2, "verbose": 0, "epoch_rows": 100, **changes}
     return ash.tune(X, y, space(), **configured(split_once(given)))
 
 
@@ -103,7 +103,7 @@ def run(y: Any = Y, **changes: Any) -> ash.Result:
 def test_the_same_digest_on_any_threads(kind: str, limit: dict[str, Any]) -> None:
     y = Y if kind == "classes" else YR
     whole = run(y, epoch_rows=None, **limit)
-    results = [run(y, threads=threads, teams=teams, **limit) for threads in (1, 2) for teams in (True, False)]
+    results = [run(y, n_jobs=threads, teams=teams, **limit) for threads in (1, 2) for teams in (True, False)]
     assert len({result.digest for result in results}) == 1 and results[0].digest != whole.digest
     assert results[0].settings["epoch_rows"] == 100 and results[0].epochs == whole.epochs
     networks = [parameters(result.model.core) for result in results]
@@ -144,7 +144,6 @@ def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: 
 # Estimators
 
 
-@pytest.mark.filterwarnings("ignore:threads=3")
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, seen = importlib.import_module("ash.engine.refit"), []
@@ -152,9 +151,9 @@ def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "prepare", lambda parts, **given: seen.append(prepare(parts, **given)) or seen[-1])
     estimator, y = (ash.ASHClassifier, Y) if kind == "classes" else (ash.ASHRegressor, YR)
     bits = set()
+    set_cpus(3, monkeypatch)
     for threads in (1, 2, 3):
-        monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
-        given = {"candidates": 12, "random_state": 2, "epoch_rows": 100, "validation": 0.2}
+        given = {"n_jobs": threads, "candidates": 12, "random_state": 2, "epoch_rows": 100, "validation": 0.2}
         fitted = estimator(space(), **configured(given)).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
     assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # a pass of 360 rows has 4 epochs

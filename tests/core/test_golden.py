@@ -156,7 +156,7 @@ def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Pa
 
     def run(folder: Path) -> Record:
         X, y = data()
-        settings = {"space": SMALL, "candidates": 24, "threads": 2, "progress": False, **arguments}
+        settings = {"space": SMALL, "candidates": 24, "n_jobs": 2, "verbose": 0, **arguments}
         result = ash.tune(X, y, **configured(split_once(settings)))
         return model_record({**run_record(result), "score": result.best_score}, result.model, X, folder)
 
@@ -181,7 +181,7 @@ def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> C
 def ensemble(folder: Path) -> Record:
     """Record a run and the ensemble of its best networks."""
     X, y = diabetes()
-    result = ash.tune(X, y, SMALL, candidates=24, progress=False, validation=0.2)
+    result = ash.tune(X, y, SMALL, candidates=24, verbose=0, validation=0.2)
     model = result.ensemble(8)
     exact = {"digest": result.digest, "members": len(model.members), "score": model.validation_score}
     return model_record(exact, model, X, folder)
@@ -196,13 +196,13 @@ def resumed(folder: Path) -> Record:
         y,
         SMALL,
         candidates=24,
-        progress=False,
+        verbose=0,
         journal=journal,
         config=ash.SearchConfig(max_total_epochs=30),
         validation=0.2,
     )
-    result = ash.resume(journal, X, y, progress=False, config=ash.SearchConfig(max_total_epochs=1000))
-    more = ash.resume(journal, X, y, candidates=40, progress=False)
+    result = ash.resume(journal, X, y, verbose=0, config=ash.SearchConfig(max_total_epochs=1000))
+    more = ash.resume(journal, X, y, candidates=40, verbose=0)
     return model_record({**run_record(result), "extended": more.digest}, more.model, X, folder)
 
 
@@ -220,7 +220,7 @@ def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Ca
 
     def run(folder: Path) -> Record:
         X, y = data()
-        model = ash.tune(X, y, space, candidates=6, progress=False, validation=0.2).model
+        model = ash.tune(X, y, space, candidates=6, verbose=0, validation=0.2).model
         record = model_record({}, model, X, folder)
         record["bytes"]["features"] = sha256(model.encode(X).tobytes())
         for name, export in (("model.onnx", model.to_onnx), ("model.hpp", model.to_cpp)):
@@ -264,10 +264,10 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
     def run(folder: Path) -> Record:
         settings = {
             "candidates": 24,
-            "seed": 3,
+            "random_state": 3,
             "costs": cost,
-            "threads": 2,
-            "progress": False,
+            "n_jobs": 2,
+            "verbose": 0,
             "virtual_workers": 32,
             **arguments,
         }
@@ -392,7 +392,7 @@ def simulated(**arguments: Any) -> Callable[[Path], Record]:
     return run
 
 
-GREEDY: dict[str, Any] = {"schedule": "greedy", "threads": 1}
+GREEDY: dict[str, Any] = {"schedule": "greedy", "n_jobs": 1}
 RUNS: dict[str, Callable[[Path], Record]] = {
     # Tables and tasks
     "classes": tuned(digits),
@@ -410,11 +410,11 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "folds of a regression": tuned(diabetes, cv=3, candidates=6),
     "folds of groups": tuned(diabetes, cv=LeaveOneGroupOut(), groups=np.arange(300) // 100, candidates=6),
     "weights": tuned(digits, sample_weight=np.arange(300) % 4 / 2),
-    "log_loss": tuned(digits, metric="log_loss"),
-    "auc": tuned(digits, metric="auc"),
-    "balanced_accuracy": tuned(digits, metric="balanced_accuracy"),
-    "rmse": tuned(diabetes, metric="rmse"),
-    "mae": tuned(diabetes, metric="mae"),
+    "log_loss": tuned(digits, scoring="log_loss"),
+    "auc": tuned(digits, scoring="auc"),
+    "balanced_accuracy": tuned(digits, scoring="balanced_accuracy"),
+    "rmse": tuned(diabetes, scoring="rmse"),
+    "mae": tuned(diabetes, scoring="mae"),
     # Rules of promotion and endings
     "paper": tuned(diabetes, promotion="paper"),
     "improving": tuned(diabetes, promotion="improving"),
@@ -457,8 +457,8 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "function that fails": function_run(fails),
     "function by the paper": function_run(promotion="paper"),
     "function with barriers": function_run(algorithm="sh"),
-    "function, greedy": function_run(costs=None, schedule="greedy", virtual_workers=None, threads=1, sampler="random"),
-    "function, adaptive": function_run(costs=None, virtual_workers=None, threads=1),
+    "function, greedy": function_run(costs=None, schedule="greedy", virtual_workers=None, n_jobs=1, sampler="random"),
+    "function, adaptive": function_run(costs=None, virtual_workers=None, n_jobs=1),
     "function, sobol": function_run(sampler="sobol"),
     "function in processes": function_run(executor="processes"),
     "function resumed": function_resumed,
@@ -514,13 +514,13 @@ def write_files(folder: Path) -> None:
     """Write models, and journals of runs that ended at a limit."""
     folder.mkdir(parents=True)
     for name, (data, space) in MODELS.items():
-        result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False, validation=0.2)
+        result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, verbose=0, validation=0.2)
         (result.ensemble(8) if name == "ensemble" else result.model).save(folder / f"{name}.safetensors")
     ash.tune(
         *diabetes(),
         SMALL,
         candidates=24,
-        progress=False,
+        verbose=0,
         journal=folder / "table.ash",
         config=ash.SearchConfig(max_total_epochs=30),
         validation=0.2,
@@ -551,8 +551,8 @@ def test_a_model_of_an_earlier_ash_predicts_the_same(name: str) -> None:
 def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
     """Check that the recorded jobs stay unchanged; later jobs are scored by the current version."""
     journal = ash.Journal(shutil.copy(FILES / "table.ash", tmp_path), allow_change=["version"])
-    ended = ash.resume(journal, *diabetes(), progress=False)
-    result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(max_total_epochs=1000))
+    ended = ash.resume(journal, *diabetes(), verbose=0)
+    result = ash.resume(journal, *diabetes(), verbose=0, config=ash.SearchConfig(max_total_epochs=1000))
     assert (ended.ended, result.ended) == ("max_total_epochs", "finished")
     before, after = ({(job.candidate, job.rung): job.score for job in each.jobs} for each in (ended, result))
     assert before.items() < after.items()

@@ -51,7 +51,7 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
             return core(*given, **{**named, "threads": threads, "instruction_set": instruction_set})
 
         monkeypatch.setattr(_core, "Tuner", tuner)
-        settings = split_once({"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
+        settings = split_once({"space": SMALL, "candidates": 24, "n_jobs": 1, "verbose": 0, **settings})
         return ash.tune(*data, **configured(settings))
 
     return run
@@ -72,7 +72,7 @@ def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
-    settings = {"keep": 1, "seed": seed}  # the memory limit does not apply to kept states
+    settings = {"keep": 1, "random_state": seed}  # the memory limit does not apply to kept states
     expected = outcome(tune(data, teams=False, **settings))
     for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
         result = tune(data, threads=threads, instruction_set=name, teams=teams, memory_limit=limit, **settings)
@@ -83,7 +83,7 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
 @pytest.mark.parametrize("seed", SEEDS)
 def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
     """Train only a few networks, large enough for teams, so that the other threads have no other jobs."""
-    settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
+    settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "random_state": seed}
     expected = outcome(tune(data, teams=False, **settings))
     assert {outcome(tune(data, threads=threads, teams=False, **settings)) for threads in THREADS} == {expected}
     largest = 1
@@ -104,7 +104,7 @@ space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
 given = {"space": space, "candidates": 1, "validation": 0.2, "config": search}
-print(ash.tune(X, y, **given, threads=int(sys.argv[1]), progress=False).digest)
+print(ash.tune(X, y, **given, n_jobs=int(sys.argv[1]), verbose=0).digest)
 """  # each step has more blocks of weights than a 16-bit number can count
 
 
@@ -154,7 +154,7 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_rule_keeps_the_promise(tune: Run, data: Data, variant: str) -> None:
     space = SMALL if len(np.unique(data[1])) == 10 else LARGE
-    settings = {"space": space, "candidates": 12, "seed": 6, **VARIANTS[variant]}
+    settings = {"space": space, "candidates": 12, "random_state": 6, **VARIANTS[variant]}
     first = tune(data, teams=False, **settings)
     limits = ("stop_score", "patience", "max_total_epochs")
     assert first.ended == next((limit for limit in limits if limit in settings), "finished")
@@ -165,7 +165,14 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, variant: str) -> No
 
 def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
     """Check that any change of the outcome changes the digest."""
-    changes = [{}, {"seed": 1}, {"virtual_workers": 2}, {"eta": 3}, {"training": "restart"}, {"max_total_epochs": 30}]
+    changes = [
+        {},
+        {"random_state": 1},
+        {"virtual_workers": 2},
+        {"eta": 3},
+        {"training": "restart"},
+        {"max_total_epochs": 30},
+    ]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
 
@@ -197,14 +204,14 @@ import sys
 from sklearn.datasets import load_diabetes
 import ash
 X, y = load_diabetes(return_X_y=True)
-print(ash.tune(X[:300], y[:300], candidates=8, validation=0.2, seed=3, progress=False).digest)
+print(ash.tune(X[:300], y[:300], candidates=8, validation=0.2, random_state=3, verbose=0).digest)
 """
 
 
 @pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}, {"OMP_NUM_THREADS": ""}])
 def test_another_process_has_the_same_outcome(diabetes: Data, environment: dict[str, str]) -> None:
     X, y = diabetes
-    here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False, validation=0.2).digest
+    here = ash.tune(X[:300], y[:300], candidates=8, random_state=3, verbose=0, validation=0.2).digest
     there = python(ELSEWHERE, **environment)
     assert there.stdout.strip() == here, there.stderr
 
@@ -264,5 +271,5 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
 def test_a_model_reproduces_the_score_of_its_job() -> None:
     """Compare a model with its job. Unlike the job's weights, the model's weights include the input factors."""
     for seed in range(3):
-        result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
+        result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, random_state=seed, validation=(X[:60], Y[:60]), verbose=0)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

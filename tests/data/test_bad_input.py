@@ -26,13 +26,11 @@ class Weird:
 
 
 def tune(X: Any = X, y: Any = Y, space: Any = None, **given: Any) -> object:
-    return ash.tune(
-        X, y, space or small_space(), **split_once({"candidates": 2, "threads": 1, "progress": False, **given})
-    )
+    return ash.tune(X, y, space or small_space(), **split_once({"candidates": 2, "n_jobs": 1, "verbose": 0, **given}))
 
 
 def tune_function(train: Any = lambda params, epochs, state: params["a"], space: Any = None, **given: Any) -> object:
-    return ash.tune_function(train, {"a": [1, 2]} if space is None else space, **{"progress": False, **given})
+    return ash.tune_function(train, {"a": [1, 2]} if space is None else space, **{"verbose": 0, **given})
 
 
 BAD: dict[str, list[Any]] = {
@@ -62,8 +60,8 @@ BAD: dict[str, list[Any]] = {
     "executor": [3, "loky", ThreadPoolExecutor],
     "journal": [3, "", b"abc", True],
     "time_limit": ["a", -1],
-    "seed": ["a", -1, 1.5],
-    "threads": ["a", 0],
+    "random_state": ["a", -1, 1.5],
+    "n_jobs": ["a", 0],
     "candidates": ["x", 0, 1.5],
 }
 NAMED = {

@@ -24,7 +24,7 @@ CODES = RANDOM.integers(1, 6, ROWS)
 X = np.column_stack([CODES, RANDOM.normal(size=ROWS)])
 FRAME = pd.DataFrame({"code": CODES, "x": X[:, 1], "flag": CODES > 2})
 Y = np.isin(CODES, (2, 4)).astype(int)
-RUN: dict[str, Any] = {"candidates": 2, "validation": 0.2, "progress": False, "threads": 1}
+RUN: dict[str, Any] = {"candidates": 2, "validation": 0.2, "verbose": 0, "n_jobs": 1}
 
 
 def kinds(given: Any, categorical: Any) -> list[str]:

@@ -84,7 +84,7 @@ def test_overwriting_the_input_during_training_has_no_effect(kind: str, monkeypa
     weights, y = np.linspace(0.5, 2, 60), table[:, 0] + table[:, 1]
     if kind == "text":
         table = np.column_stack([table.astype(object), list("uvw") * 20])
-    running: dict[str, Any] = {"candidates": 32, "min_epochs": 8, "threads": 2}
+    running: dict[str, Any] = {"candidates": 32, "min_epochs": 8, "n_jobs": 2}
     expected = quick(table, y, sample_weight=weights, validation=(table, y), **running)
     given = [table.copy(), y.copy(), weights.copy(), table.copy(), y.copy()]
     overwriter = Overwriter(given)

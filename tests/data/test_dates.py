@@ -284,7 +284,7 @@ def test_a_model_accepts_dates_from_any_source(
 ) -> None:
     frame, y = table
     given = frame if form is None else frame.assign(when=frame["when"].dt.strftime(form))
-    model = ash.tune(given, y, candidates=2, validation=0.2, progress=False, threads=1).model
+    model = ash.tune(given, y, candidates=2, validation=0.2, verbose=0, n_jobs=1).model
     expected = model.predict(frame)
     iso = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%d %H:%M:%S"))
     sources = [given, frame, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame), frame.to_numpy(object)]

@@ -138,7 +138,7 @@ def test_a_class_in_one_group_is_named_by_one_warning_and_the_scores_are_finite(
     y = np.where(WHO == 7, 2, Y)
     with pytest.warns(UserWarning, match=SOLE) as said:
         if call == "tune":
-            result = ash.tune(X, y, candidates=4, seed=0, groups=WHO, threads=1, progress=False, **split)
+            result = ash.tune(X, y, candidates=4, random_state=0, groups=WHO, n_jobs=1, verbose=0, **split)
         else:
             model = ash.ASHClassifier(candidates=4, random_state=0, n_jobs=1, **split).fit(X, y, groups=WHO)
             result = model.result_
@@ -349,7 +349,7 @@ def test_the_score_on_titanic_is_that_of_new_rows() -> None:
 )
 def test_groups_that_cannot_be_kept_are_refused(settings: dict[str, Any], groups: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ash.tune(X, Y, small_space(), candidates=4, groups=groups, progress=False, **settings)
+        ash.tune(X, Y, small_space(), candidates=4, groups=groups, verbose=0, **settings)
     with pytest.raises(ValueError, match=message):
         ash.ASHClassifier(small_space(), **FIT, **settings).fit(X, Y, groups=groups)
 
@@ -385,15 +385,15 @@ def test_searches_keep_groups_together() -> None:
 
 
 def test_runs_with_groups_are_resumed_and_repeated(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"groups": WHO, "progress": False}
+    given: dict[str, Any] = {"groups": WHO, "verbose": 0}
     first = ash.tune(X, Y, small_space(), candidates=4, cv=3, journal=tmp_path / "a.ash", **given)
     again = ash.resume(tmp_path / "a.ash", X, Y, candidates=8, **given)
     assert again.digest == ash.tune(X, Y, small_space(), candidates=8, cv=3, **given).digest
     with pytest.raises(ash.JournalError, match="holds another run"):
-        ash.resume(tmp_path / "a.ash", X, Y, progress=False)
+        ash.resume(tmp_path / "a.ash", X, Y, verbose=0)
     assert ash.tune(X, Y, record=first.record, **given).digest == first.digest
     with pytest.raises(ash.DataError, match="the rows differ from those of the recorded run"):
-        ash.tune(X, Y, record=first.record, progress=False)
+        ash.tune(X, Y, record=first.record, verbose=0)
 
 
 @pytest.mark.usefixtures("empty_folder")

@@ -20,7 +20,7 @@ from ash.errors import DataError, SettingError
 
 ROWS = 80
 RANDOM = np.random.default_rng(0)
-RUN: dict[str, Any] = {"candidates": 2, "validation": 0.2, "progress": False, "threads": 1}
+RUN: dict[str, Any] = {"candidates": 2, "validation": 0.2, "verbose": 0, "n_jobs": 1}
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 

@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 ROWS, COLUMNS = 120, 12
 DENSE = np.where(RANDOM.random((ROWS, COLUMNS)) < 0.8, 0.0, RANDOM.normal(size=(ROWS, COLUMNS)).round(3))
 Y = (DENSE.sum(axis=1) > 0).astype(int)
-RUN: dict[str, Any] = {"candidates": 4, "validation": 0.2, "seed": 0, "threads": 1, "progress": False}
+RUN: dict[str, Any] = {"candidates": 4, "validation": 0.2, "random_state": 0, "n_jobs": 1, "verbose": 0}
 FORMATS = ("csr", "csc", "coo", "bsr", "dok", "lil", "dia")
 pytestmark = pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
 
@@ -130,7 +130,7 @@ def test_scorers_receive_the_sparse_validation_rows() -> None:
         return float(np.mean(model.predict(X) == y))
 
     for kind in ("csr", "csc", "coo"):
-        ash.tune(made(kind), Y, metric=scorer, **RUN)
+        ash.tune(made(kind), Y, scoring=scorer, **RUN)
 
 
 def test_a_pipeline_over_word_counts_learns() -> None:
@@ -198,7 +198,7 @@ def test_no_dense_copy_is_made() -> None:
     wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
     y = np.asarray(wide.sum(axis=1) > 0).astype(int)
     tracemalloc.start()
-    model = ash.tune(wide, y, candidates=1, threads=1, progress=False, validation=0.2).model
+    model = ash.tune(wide, y, candidates=1, n_jobs=1, verbose=0, validation=0.2).model
     model.predict(wide)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

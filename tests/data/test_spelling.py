@@ -231,7 +231,7 @@ def test_spellings_are_learned_with_a_validation_table_and_weights_of_zero() -> 
             sample_weight=weights,
             candidates=2,
             validation=(table[:50], LABELS[:50]),
-            progress=False,
+            verbose=0,
         )
     assert result.model.encoding.schema.columns[0].spelling == NumberSpelling(",", ".")
 
@@ -359,7 +359,7 @@ def test_leading_zeros_are_announced() -> None:
 def test_text_of_thousands_of_digits_is_refused_as_infinite() -> None:
     cells = ["0" + 5000 * "9", "1"] * 9
     with pytest.raises(ash.DataError, match=r"contains infinity or a value too large .* in column 0 \('x'\)"):
-        ash.tune(pd.DataFrame({"x": cells}), [0, 1] * 9, candidates=2, progress=False)
+        ash.tune(pd.DataFrame({"x": cells}), [0, 1] * 9, candidates=2, verbose=0)
 
 
 def test_a_word_among_python_numbers_is_announced() -> None:

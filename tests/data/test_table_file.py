@@ -275,14 +275,14 @@ def test_parquet_and_csv_give_the_same_run(tmp_path):
     for name in ("a.parquet", "a.csv"):
         data = read_table(str(tmp_path / name), None)
         assert [column.natural for column in data.X.columns] == ["category"] * 2 + ["number"] * 5
-        digests.add(ash.tune(data.X, data.y, candidates=4, progress=False, validation=0.2).digest)
+        digests.add(ash.tune(data.X, data.y, candidates=4, verbose=0, validation=0.2).digest)
     assert len(digests) == 1
 
 
 def test_a_built_in_table_is_tuned_like_a_frame():
     data = read_table("wine", None)
     results = [
-        ash.tune(X, data.y, candidates=2, progress=False, validation=0.2) for X in (data.X, WINE.drop(columns="target"))
+        ash.tune(X, data.y, candidates=2, verbose=0, validation=0.2) for X in (data.X, WINE.drop(columns="target"))
     ]
     assert results[0].digest == results[1].digest
 

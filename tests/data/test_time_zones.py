@@ -124,13 +124,13 @@ def test_a_model_of_times_with_a_zone_refuses_times_without_and_vice_versa() -> 
     y = (berlin.dt.hour >= 12).to_numpy()
     text = naive.assign(t=naive["t"].dt.strftime("%Y-%m-%d %H:%M"))
     gaps = naive.assign(t=pd.NaT)
-    of_aware = ash.tune(aware, y, candidates=2, progress=False, validation=0.2).model
+    of_aware = ash.tune(aware, y, candidates=2, verbose=0, validation=0.2).model
     for given in (naive, text, polars.from_pandas(naive)):
         with pytest.raises(
             DataError, match=r"without a time zone, but the model was trained on times with one \(Europe/Berlin\)"
         ):
             of_aware.predict(given)
-    of_naive = ash.tune(naive, y, candidates=2, progress=False, validation=0.2).model
+    of_naive = ash.tune(naive, y, candidates=2, verbose=0, validation=0.2).model
     assert np.array_equal(of_naive.predict(text), of_naive.predict(naive))
     with pytest.raises(DataError, match="times with a time zone, but the model was trained on times without"):
         of_naive.predict(aware)
@@ -140,7 +140,7 @@ def test_a_model_of_times_with_a_zone_refuses_times_without_and_vice_versa() -> 
         == len(set(of_naive.predict(gaps.assign(t=gaps["t"].dt.tz_localize("UTC")))))
     )
     with pytest.raises(DataError, match="without a time zone"):
-        ash.tune(aware[:300], y[:300], candidates=2, progress=False, validation=(naive[300:], y[300:]))
+        ash.tune(aware[:300], y[:300], candidates=2, verbose=0, validation=(naive[300:], y[300:]))
 
 
 def test_times_with_different_offsets_keep_their_own_clocks() -> None:
@@ -157,7 +157,7 @@ def test_times_with_different_offsets_keep_their_own_clocks() -> None:
         DataError, match=r"offsets from \+05:30 to \+05:30, but training had offsets from -05:00 to UTC"
     ):
         features(pd.DataFrame({"t": ["2026-01-01T09:00+05:30"]}), schema)
-    model = ash.tune(table, np.arange(60) % 6 > 2, candidates=2, progress=False, validation=0.2).model
+    model = ash.tune(table, np.arange(60) % 6 > 2, candidates=2, verbose=0, validation=0.2).model
     with pytest.raises(SettingError, match="different offsets from UTC"):
         model.to_cpp("model.hpp")
 
@@ -173,7 +173,7 @@ def test_files_keep_the_clocks_of_their_times(tmp_path: Path) -> None:
 
 def test_a_zone_is_stored_with_the_model_and_needs_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     y = NEW_YORK.dt.hour.to_numpy(float)
-    model = ash.tune(NEW_YORK.to_frame("t"), y, candidates=2, progress=False, validation=0.2).model
+    model = ash.tune(NEW_YORK.to_frame("t"), y, candidates=2, verbose=0, validation=0.2).model
     model.save(tmp_path / "m.safetensors")
     zone_named.cache_clear()
 

@@ -170,7 +170,7 @@ def test_a_validation_row_of_weight_zero_is_ignored(metric: Any) -> None:
     weights = np.arange(30) % 3
     there = weights > 0
     weighted, expected = (
-        quick(XR[30:], YR[30:], metric=metric, validation=data)
+        quick(XR[30:], YR[30:], scoring=metric, validation=data)
         for data in ((XR[:30], YR[:30], weights), (XR[:30][there], YR[:30][there], weights[there]))
     )
     assert weighted.digest == expected.digest
@@ -240,7 +240,7 @@ def test_the_score_is_weighted(metric: str, theirs: Callable[..., float]) -> Non
     is_regression = metric in ("r2", "rmse", "mae")
     x, y = (XR, YR) if is_regression else (X, Y)
     weights = np.random.default_rng(11).uniform(0.1, 5, 60)
-    result = quick(x, y, sample_weight=weights, metric=metric, validation=0.5)
+    result = quick(x, y, sample_weight=weights, scoring=metric, validation=0.5)
     rows = split(read_training(x, y), 0.5, 3)[1]
     probabilities = metric in ("log_loss", "auc", "average_precision")
     model = result.model.with_decision(None)  # the decision with which candidates are scored
@@ -252,9 +252,9 @@ def test_the_score_is_weighted(metric: str, theirs: Callable[..., float]) -> Non
 
 def test_rows_of_a_validation_table_have_equal_weights() -> None:
     weights = np.random.default_rng(12).uniform(0.1, 5, 60)
-    result = quick(XR, YR, sample_weight=weights, metric="mae", validation=(XR[:20], YR[:20]))
+    result = quick(XR, YR, sample_weight=weights, scoring="mae", validation=(XR[:20], YR[:20]))
     assert result.best_score == pytest.approx(-np.abs(result.model.predict(XR[:20]) - YR[:20]).mean(), rel=1e-5)
-    assert result.digest != quick(XR, YR, metric="mae", validation=(XR[:20], YR[:20])).digest
+    assert result.digest != quick(XR, YR, scoring="mae", validation=(XR[:20], YR[:20])).digest
 
 
 # Class weights, and weights of a validation table

@@ -95,7 +95,7 @@ def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_the_charts_of_a_block_are_shown_as_svg(tmp_path: Path) -> None:
-    source = "run = ash.tune_function(lambda p, n, s: (p['x'], None), {'x': [1, 2]}, candidates=2, progress=False)"
+    source = "run = ash.tune_function(lambda p, n, s: (p['x'], None), {'x': [1, 2]}, candidates=2, verbose=0)"
     [block] = blocks_of(f"```python\nimport ash\n{source}\nrun.plot_ladder()\nrun.plot()\nrun.seed\n```")
     output = Session("page", tmp_path).run(block)
     assert [path.name for path in output.figures] == ["page-1.svg", "page-2.svg"] and output.text == ""

@@ -110,7 +110,7 @@ def test_tables_with_weights_have_no_neighbors() -> None:
     for fit in (
         ash.ASHRegressor(candidates=2, random_state=0).fit(x, y, sample_weight=weights).result_,
         ash.ASHRegressor(candidates=2, random_state=0).fit(*recurring(), sample_weight=weights).result_,
-        ash.tune(*recurring(), candidates=2, sample_weight=weights, progress=False, validation=0.2),
+        ash.tune(*recurring(), candidates=2, sample_weight=weights, verbose=0, validation=0.2),
     ):
         assert not fit.model.encoding.schema.neighbors
     estimator = ash.ASHRegressor(candidates=2, random_state=0)
@@ -219,7 +219,7 @@ def test_huge_numbers_and_constant_columns_give_finite_features() -> None:
 def fitted(**settings: Any) -> ash.Result:
     x, y = recurring()
     return ash.tune(
-        x, y, candidates=8, progress=False, seed=0, config=ash.SearchConfig(max_rungs=2), **split_once(settings)
+        x, y, candidates=8, verbose=0, random_state=0, config=ash.SearchConfig(max_rungs=2), **split_once(settings)
     )
 
 
@@ -230,7 +230,7 @@ def test_known_rows_are_predicted_better_with_neighbors(monkeypatch: pytest.Monk
     assert 40 < known.sum() < 200
 
     def error(rows: NDArray[np.bool_]) -> float:
-        model = ash.tune(x[train], y[train], candidates=16, progress=False, seed=0, validation=0.2).model
+        model = ash.tune(x[train], y[train], candidates=16, verbose=0, random_state=0, validation=0.2).model
         return float(np.mean((model.predict(x[test])[rows] - y[test][rows]) ** 2))
 
     told = error(known)
@@ -240,7 +240,7 @@ def test_known_rows_are_predicted_better_with_neighbors(monkeypatch: pytest.Monk
 
 def test_the_result_is_the_same_on_any_number_of_threads_and_with_folds() -> None:
     for settings in ({}, {"cv": 3}):
-        one, two = fitted(threads=1, **settings), fitted(threads=2, **settings)
+        one, two = fitted(n_jobs=1, **settings), fitted(n_jobs=2, **settings)
         assert one.digest == two.digest
         x, _ = recurring()
         assert np.array_equal(one.model.predict(x), two.model.predict(x))
@@ -250,7 +250,7 @@ def test_the_result_is_the_same_on_any_number_of_threads_and_with_folds() -> Non
 
 def test_rows_of_a_validation_table_are_not_neighbors() -> None:
     x, y = recurring()
-    result = ash.tune(x[:500], y[:500], candidates=4, validation=(x[500:] + 1e-3, y[500:]), progress=False, seed=0)
+    result = ash.tune(x[:500], y[:500], candidates=4, validation=(x[500:] + 1e-3, y[500:]), verbose=0, random_state=0)
     neighbors = result.model.encoding.neighbors
     assert neighbors is not None and neighbors.weights.sum() == 500
 
@@ -276,7 +276,7 @@ def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
 
 
 def test_show_says_that_training_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = ash.tune(*recurring(), candidates=2, progress=False, validation=0.2).model
+    model = ash.tune(*recurring(), candidates=2, verbose=0, validation=0.2).model
     model.save(tmp_path / "model.safetensors")
     assert main(["show", str(tmp_path / "model.safetensors")]) == 0
     assert model.encoding.neighbors is not None

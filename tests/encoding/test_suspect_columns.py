@@ -31,7 +31,7 @@ def test_suspect_columns_are_told_of_once(column: Any, y: Any, fact: str) -> Non
     frame = X.assign(odd=np.asarray(column))
     estimator = ash.ASHRegressor if np.asarray(y).dtype.kind == "f" else ash.ASHClassifier
     with pytest.warns(UserWarning, match=fact) as told:
-        ash.tune(frame, y, candidates=2, progress=False, threads=1, validation=0.2)
+        ash.tune(frame, y, candidates=2, verbose=0, n_jobs=1, validation=0.2)
     assert sum("cannot help" in str(each.message) for each in told) == 1
     with pytest.warns(UserWarning, match=fact):
         estimator(candidates=2, n_jobs=1, random_state=0, verbose=False).fit(frame, y)
@@ -43,13 +43,13 @@ def test_useful_columns_are_not_told_of() -> None:
     frame = X.assign(level=RANDOM.choice([f"level {each}" for each in range(400)], ROWS), nearly=nearly)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ash.tune(frame, LABELS, candidates=2, progress=False, threads=1, validation=0.2)
-        ash.tune(frame, X["x"] ** 3, candidates=2, progress=False, threads=1, validation=0.2)
+        ash.tune(frame, LABELS, candidates=2, verbose=0, n_jobs=1, validation=0.2)
+        ash.tune(frame, X["x"] ** 3, candidates=2, verbose=0, n_jobs=1, validation=0.2)
         ash.tune(
             frame[:31].assign(name=[f"n{row}" for row in range(31)]),
             LABELS[:31],
             candidates=2,
-            progress=False,
+            verbose=0,
             validation=0.2,
         )
 
@@ -65,4 +65,4 @@ def test_a_column_is_not_taken_for_a_copy_because_rows_are_repeated_for_their_we
 def test_a_copy_is_told_of_although_its_rows_are_in_few_groups() -> None:
     frame = X.assign(odd=np.where(LABELS == "stay", "A", "B"))
     with pytest.warns(UserWarning, match=COPY):
-        ash.tune(frame, LABELS, candidates=2, groups=np.arange(ROWS) % 3, progress=False, threads=1, validation=0.2)
+        ash.tune(frame, LABELS, candidates=2, groups=np.arange(ROWS) % 3, verbose=0, n_jobs=1, validation=0.2)

@@ -43,7 +43,7 @@ def test_columns_are_described() -> None:
 
 
 def fitted() -> Any:
-    return ash.tune(FRAME, Y, candidates=1, progress=False, threads=1, validation=0.2).model
+    return ash.tune(FRAME, Y, candidates=1, verbose=0, n_jobs=1, validation=0.2).model
 
 
 @pytest.mark.filterwarnings("ignore:X holds text that is read as numbers")
@@ -135,9 +135,9 @@ def test_the_description_is_shown_as_text_and_html() -> None:
 
 @pytest.mark.filterwarnings("ignore:X holds text that is read as numbers")
 def test_progress_output_starts_with_the_description(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    result = ash.tune(FRAME, Y, candidates=2, progress=True, threads=1, validation=0.2)
+    result = ash.tune(FRAME, Y, candidates=2, verbose=2, n_jobs=1, validation=0.2)
     assert capsys.readouterr().err.startswith(f"{ROWS} rows, 5 columns; regression of 1 target\ncolumn ")
-    ash.tune(FRAME, Y, candidates=2, progress=False, threads=1, validation=0.2)
+    ash.tune(FRAME, Y, candidates=2, verbose=0, n_jobs=1, validation=0.2)
     assert capsys.readouterr().err == ""
     page = result.report(tmp_path / "report.html").read_text()
     assert "Columns of the table" in page and "days since 1970 and month, weekday, day" in page

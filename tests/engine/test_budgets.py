@@ -27,9 +27,7 @@ SPACE = ash.Space(
 
 
 def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
-    return ash.tune(
-        X, y, space, **configured(split_once({"candidates": 16, "threads": 2, "progress": False, **settings}))
-    )
+    return ash.tune(X, y, space, **configured(split_once({"candidates": 16, "n_jobs": 2, "verbose": 0, **settings})))
 
 
 # Epochs
@@ -46,7 +44,7 @@ def test_all_jobs_together_stay_within_the_epoch_limit():
 
 
 def test_a_run_with_an_epoch_limit_is_the_start_of_the_full_run():
-    whole, part = quick(threads=1), quick(threads=1, max_total_epochs=40)
+    whole, part = quick(n_jobs=1), quick(n_jobs=1, max_total_epochs=40)
     assert 0 < len(part.jobs) < len(whole.jobs)
     scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
     assert all(scores[job.candidate, job.rung] == job.score for job in part.jobs)
@@ -69,7 +67,7 @@ def test_no_job_starts_once_the_work_limit_is_reached():
         result = quick(work_limit=share * whole.work)
         assert result.ended == "work_limit" and "work limit reached" in repr(result).splitlines()[2]
         assert share * whole.work <= result.work < share * whole.work + max(costs)
-        assert result.digest == quick(work_limit=share * whole.work, threads=1).digest
+        assert result.digest == quick(work_limit=share * whole.work, n_jobs=1).digest
         assert result.digest == quick(work_limit=result.work).digest
     assert quick(work_limit=2 * whole.work).digest == whole.digest
     assert quick(candidates=None, work_limit=whole.work).ended == "work_limit"
@@ -118,9 +116,9 @@ def test_an_unreached_stop_score_changes_nothing():
 
 
 def test_stop_scores_of_errors_are_negative():
-    result = quick(metric="log_loss", stop_score=-0.5)
+    result = quick(scoring="log_loss", stop_score=-0.5)
     assert result.ended == "stop_score" and -0.5 <= result.best_score <= 0
-    assert quick(metric="log_loss", stop_score=0.5).ended == "finished"
+    assert quick(scoring="log_loss", stop_score=0.5).ended == "finished"
 
 
 def test_a_stop_score_can_be_any_kind_of_number():
@@ -144,7 +142,7 @@ def test_a_run_without_improvement_ends_by_patience():
     assert len(result.jobs) == without.index(patience) + 1
     assert [job.score for job in result.jobs] == [job.score for job in whole.jobs[: len(result.jobs)]]
     assert quick(patience=patience + 1).digest == whole.digest
-    assert quick(patience=patience, threads=2).digest == result.digest
+    assert quick(patience=patience, n_jobs=2).digest == result.digest
     assert quick(candidates=None, patience=5).ended == "patience"  # even without a maximum number of candidates
 
 
@@ -293,7 +291,7 @@ def test_time_is_counted_from_the_call(clock: list[float]) -> None:
 
 def wide(X=WINE[0], y=WINE[1], **settings):
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.loguniform(1e-3, 1e-1))
-    settings = split_once({"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
+    settings = split_once({"candidates": 32, "n_jobs": 2, "keep": 1, "verbose": 0, **settings})
     return ash.tune(X, y, space, **configured(settings))
 
 
@@ -313,10 +311,10 @@ def test_the_result_contains_the_memory_limit(monkeypatch):
 
 @pytest.mark.parametrize("data", [WINE, load_diabetes(return_X_y=True)], ids=["classes", "targets"])
 def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
-    loose = wide(*data, threads=1)
+    loose = wide(*data, n_jobs=1)
     assert loose.memory["dropped"] == loose.memory["retrained_epochs"] == 0 < loose.memory["peak_bytes"]
     for threads in (1, 2):
-        tight = wide(*data, threads=threads, memory_limit=1)
+        tight = wide(*data, n_jobs=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
         # With more threads, the peak depends on timing: a finished job may keep its state until all jobs that must be
@@ -325,7 +323,7 @@ def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
 
 
 def test_networks_kept_for_an_ensemble_are_counted_and_never_dropped():
-    few, many = (wide(threads=1, memory_limit=1, keep=keep) for keep in (1, 32))
+    few, many = (wide(n_jobs=1, memory_limit=1, keep=keep) for keep in (1, 32))
     assert few.digest == many.digest
     assert many.memory["dropped"] < few.memory["dropped"] and many.memory["peak_bytes"] > few.memory["peak_bytes"]
     arenas = sum(part.nbytes for network in many.kept.networks for part in network.core.weights)

@@ -18,7 +18,7 @@ FIRST: list[dict[str, Any]] = [
     {"hidden": (8,), "learning_rate": 0.0123456},
 ]
 READ = [{"hidden": (8,), "learning_rate": 0.0123456}, {"hidden": (4,), "learning_rate": 0.05}]
-GIVEN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "threads": 1, "progress": False}
+GIVEN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "n_jobs": 1, "verbose": 0}
 
 
 def test_given_configurations_come_first_and_only_once() -> None:
@@ -69,10 +69,10 @@ def test_given_configurations_are_part_of_the_journal_and_the_record(tmp_path: P
     path = tmp_path / "run.ash"
     found = ash.tune(X, Y, SPACE, **GIVEN, first=FIRST, journal=path)
     longer = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, first=FIRST)
-    assert ash.resume(path, X, Y, candidates=16, threads=1, progress=False).digest == longer.digest
+    assert ash.resume(path, X, Y, candidates=16, n_jobs=1, verbose=0).digest == longer.digest
     with pytest.raises(ash.JournalError, match=r"first: .* in the journal, None in this call"):
         ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, journal=path)
-    assert ash.tune(X, Y, record=found.record, threads=1, progress=False).record == found.record
+    assert ash.tune(X, Y, record=found.record, n_jobs=1, verbose=0).record == found.record
     with pytest.raises(ash.SettingError, match="first cannot be given with record="):
         ash.tune(X, Y, record=found.record, first=FIRST)
 

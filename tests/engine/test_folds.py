@@ -27,7 +27,7 @@ from journal_help import with_states
 pytestmark = pytest.mark.core
 
 WINES, CULTIVARS = load_wine(return_X_y=True)
-FEW: dict[str, Any] = {"candidates": 8, "seed": 0, "progress": False}
+FEW: dict[str, Any] = {"candidates": 8, "random_state": 0, "verbose": 0}
 
 
 def fold_means(result: ash.Result) -> dict[tuple[int, int], float]:
@@ -47,7 +47,7 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
 
 
 def test_fold_scores_are_in_the_order_of_decisions() -> None:
-    result = ash.tune(WINES, CULTIVARS, cv=3, threads=2, candidates=16, seed=3, progress=False)
+    result = ash.tune(WINES, CULTIVARS, cv=3, n_jobs=2, candidates=16, random_state=3, verbose=0)
     for name in ("candidate", "rung"):
         assert result.fold_scores[name].tolist() == result.columns[name].tolist()
 
@@ -252,17 +252,19 @@ def test_a_single_network_is_trained_on_all_rows() -> None:
     search, alone = fitted(), fitted(ensemble=1)
     assert search.result_.model.params == members(search.model_)[0].params == search.best_params_
     assert alone.model_ is alone.result_.model and alone.best_params_ == search.best_params_
-    tuned = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
+    tuned = ash.tune(
+        X, Y, space(), candidates=16, random_state=2, cv=3, verbose=0, config=ash.SearchConfig(min_epochs=4)
+    )
     assert isinstance(tuned.model, ash.Network)
 
 
 @pytest.mark.parametrize("size", [1, 8])
 def test_an_ensemble_of_folds_can_be_made_from_a_result(size: int) -> None:
     given: dict[str, Any] = {"space": space(), "candidates": 16, "cv": 3, "config": ash.SearchConfig(min_epochs=4)}
-    result = ash.tune(X, Y, seed=2, progress=False, **given)
+    result = ash.tune(X, Y, random_state=2, verbose=0, **given)
     ensemble = result.ensemble(size)
     assert len(ensemble.members) % 3 == 0 if size > 1 else ensemble.members == (result.model,)
-    again = ash.tune(X, Y, progress=False, record=ensemble.record)
+    again = ash.tune(X, Y, verbose=0, record=ensemble.record)
     assert again.ensemble(size).digest == ensemble.digest
     assert again.model.digest == result.model.digest
 
@@ -362,12 +364,12 @@ def test_a_timed_run_on_a_small_table_uses_folds() -> None:
 def test_ash_tune_uses_folds_on_a_small_table(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ash.engine.planning.WORK", 1e8)
     x, y = load_breast_cancer(return_X_y=True)
-    folds, once = (ash.tune(x, y, space(), progress=False, **configured(given | split)) for split in ({}, {"cv": 2}))
+    folds, once = (ash.tune(x, y, space(), verbose=0, **configured(given | split)) for split in ({}, {"cv": 2}))
     assert [each.fold_scores["scores"].shape[1] for each in (folds, once)] == [5, 2]
     assert np.isfinite(folds.oof_prediction).all() and folds.model.score(x, y) > 0.5
     with monkeypatch.context() as patch:
         patch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
-        whole = ash.tune(x, y, space(), progress=False, **configured(given))
+        whole = ash.tune(x, y, space(), verbose=0, **configured(given))
     assert whole.fold_scores["scores"].shape[1] == 1
 
 
@@ -468,13 +470,13 @@ def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     embedded = ash.Space(hidden=ash.choice((4,), (8,)), embedding="periodic", learning_rate=ash.loguniform(1e-3, 1e-2))
 
     def digest(**given: Any) -> str:
-        return ash.tune(x, y, embedded, candidates=8, cv=folds, progress=False, **given).digest
+        return ash.tune(x, y, embedded, candidates=8, cv=folds, verbose=0, **given).digest
 
-    whole = digest(threads=2)
+    whole = digest(n_jobs=2)
     with ThreadPoolExecutor(2) as pool:
         assert digest(executor=pool) == whole
-    digest(threads=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(max_total_epochs=9))
-    assert digest(threads=2, journal=tmp_path / "run.ash") == whole
+    digest(n_jobs=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(max_total_epochs=9))
+    assert digest(n_jobs=2, journal=tmp_path / "run.ash") == whole
     model = ash.ASHClassifier(space=embedded, candidates=8, cv=folds, random_state=0).fit(x, y)
     assert len({tuple(member.core.numbers) for member in members(model.model_)}) > 1
     model.model_.save(tmp_path / "model.safetensors")
@@ -509,8 +511,8 @@ def test_teams_train_folds_whose_numeric_columns_are_constant(hidden: tuple[int,
             y,
             ash.Space(hidden=[hidden], learning_rate=1e-3, precision="bf16", batch_size=256, optimizer="adam"),
             **configured({"candidates": 1, "cv": [halves, halves[::-1]], "min_epochs": 60, "max_rungs": 1}),
-            threads=threads,
-            progress=False,
+            n_jobs=threads,
+            verbose=0,
         )
         for threads in (1, 2)
     )

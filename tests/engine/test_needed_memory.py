@@ -16,7 +16,7 @@ from ash.engine import run
 from ash.engine.needed_memory import Needs, fitted
 from ash.errors import DataError
 from ash.models.model_pool import prediction_bytes
-from config_help import configured, split_once
+from config_help import configured, set_cpus, split_once
 from fault_help import python
 
 pytestmark = pytest.mark.core
@@ -45,7 +45,7 @@ def leave(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
 
 def quick(X: Any = WINE[0], y: Any = WINE[1], **changes: Any) -> ash.Result:
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.loguniform(1e-3, 1e-1))
-    given = split_once({"candidates": 8, "threads": 2, "progress": False, **changes})
+    given = split_once({"candidates": 8, "n_jobs": 2, "verbose": 0, **changes})
     return ash.tune(X, y, **configured({"space": space, **given}))
 
 
@@ -60,7 +60,7 @@ def test_100_000_classes_on_200_000_rows_are_refused_at_once(monkeypatch: pytest
     for metric in ("accuracy", "neg_log_loss", "neg_brier_score"):  # the last metric is a scorer of scikit-learn
         tracemalloc.start()
         with pytest.raises(DataError, match=r"needs about (19|2[0-9])\d GiB .*only 64 GiB are left: validate on fewer"):
-            ash.tune(X, y, task="classification", candidates=128, metric=metric, progress=False)
+            ash.tune(X, y, task="classification", candidates=128, scoring=metric, verbose=0)
         assert tracemalloc.get_traced_memory()[1] < 2**28
         tracemalloc.stop()
 
@@ -100,12 +100,12 @@ def test_the_advice_concerns_the_largest_part(
 def test_fewer_threads_are_used_if_the_run_then_fits(
     schedule: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)  # even if there are fewer CPUs
-    expected = quick(threads=3, schedule=schedule)
+    set_cpus(3, monkeypatch)
+    expected = quick(n_jobs=3, schedule=schedule)
     for threads in (2, 1):
         leave(monkeypatch, needs[0].total(threads))
-        with pytest.warns(UserWarning, match=rf"threads=3 would need about .* are left; using {threads}$"):
-            result = quick(threads=3, schedule=schedule)
+        with pytest.warns(UserWarning, match=rf"n_jobs=3 would need about .* are left; using {threads}$"):
+            result = quick(n_jobs=3, schedule=schedule)
         assert result.settings["threads"] == threads
         assert schedule == "greedy" or result.digest == expected.digest
         assert max(job.thread for job in result.jobs) < threads
@@ -147,14 +147,14 @@ def test_the_refit_is_skipped_if_no_memory_is_left(monkeypatch: pytest.MonkeyPat
 
 
 def test_scratch_and_states_are_counted_per_thread_and_candidate(needs: list[Needs]) -> None:
-    quick(candidates=1, threads=1)
-    quick(candidates=8, threads=1)
+    quick(candidates=1, n_jobs=1)
+    quick(candidates=8, n_jobs=1)
     one, many = needs
     assert one.parts(1)["scratch"] == one.parts(2)["scratch"] < many.parts(2)["scratch"] == 2 * many.parts(1)["scratch"]
     assert one.parts(1)["states"] == 2 * one.states[0]  # one state in training, one kept
     assert many.parts(1)["states"] == 2 * sum(many.states)  # each candidate may have a state in training and a kept one
     assert list(many.states) == sorted(many.states, reverse=True)
-    quick(candidates=8, threads=1, schedule="greedy", keep=2)
+    quick(candidates=8, n_jobs=1, schedule="greedy", keep=2)
     assert needs[2].parts(2)["states"] == 2 * sum(many.states[:2])
 
 
@@ -179,7 +179,7 @@ def test_predictions_use_no_more_memory_than_estimated(metric: str | None) -> No
     draw = np.random.default_rng(0)
     X = draw.normal(size=(4000, 3))
     y = draw.normal(size=(4000, 40)) if metric is None else draw.integers(40, size=4000).astype(str)
-    result = quick(X, y, metric=metric, candidates=8, keep=8, validation=0.8, max_rungs=1)
+    result = quick(X, y, scoring=metric, candidates=8, keep=8, validation=0.8, max_rungs=1)
     kept = result.kept
     assert kept is not None
     assert kept.predictions.shape == (8, 3200, 40)
@@ -202,7 +202,7 @@ def tune(rows, **changes):
     draw = np.random.default_rng(0)
     X, y = draw.normal(size=(rows, 4)), draw.integers(3, size=rows)
     space = {"hidden": [(256,), (255,)], **changes}
-    result = ash.tune(X, y, space, candidates=2, validation=0.2, threads=2, progress=False)
+    result = ash.tune(X, y, space, candidates=2, validation=0.2, n_jobs=2, verbose=0)
     return len({job.thread for job in result.jobs})  # 1 if the other thread was not scheduled in time
 def most():
     return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
@@ -232,5 +232,5 @@ def test_whether_a_metric_is_defined_depends_only_on_the_targets() -> None:
         assert quick(X, y, validation=(X[:5], np.full(5, y[0]))).metric == "neg_root_mean_squared_error"
     X, y = WINE
     with pytest.raises(ash.SettingError, match="metric 'roc_auc' is undefined on the 2 validation rows"):
-        quick(X, y, metric="roc_auc", validation=(X[[0, -1]], y[[0, -1]]))
-    assert quick(X, y, metric="roc_auc").metric == "roc_auc"
+        quick(X, y, scoring="roc_auc", validation=(X[[0, -1]], y[[0, -1]]))
+    assert quick(X, y, scoring="roc_auc").metric == "roc_auc"

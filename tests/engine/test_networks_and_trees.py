@@ -112,7 +112,7 @@ CASES |= {
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: str, tmp_path: Path) -> None:
     given = CASES[case]
-    first, second = fitted(**given, n_jobs=1), fitted(**given, n_jobs=3)
+    first, second = fitted(**given, n_jobs=1), fitted(**given, n_jobs=2)
     wanted = {"network": 4, "lightgbm": 3} if "models" not in given else dict.fromkeys(given["models"], 1)
     assert all(kinds(first.result_)[kind] >= least for kind, least in wanted.items())
     assert first.result_.digest == second.result_.digest
@@ -190,7 +190,7 @@ def test_more_rounds_come_with_a_smaller_shrinkage() -> None:
         {name: [value] for name, value in params.items()},
         candidates=1,
         validation=0.3,
-        progress=False,
+        verbose=0,
         config=ash.SearchConfig(min_epochs=32),
     )
     model = result.model
@@ -358,13 +358,13 @@ def test_the_memory_of_histograms_limits_the_threads(monkeypatch: pytest.MonkeyP
     X = np.random.default_rng(0).normal(size=(400, 50))
     bins = 50 * 255
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: int(1.6 * 16 * 256 * bins))
-    with pytest.warns(UserWarning, match="threads=2 would need about"):
+    with pytest.warns(UserWarning, match="n_jobs=2 would need about"):
         fitted(X=X, y=X[:, 0] > 0, n_jobs=2)
 
 
 @pytest.mark.parametrize(("rows", "fraction"), [(2, 0.9), (60, 0.01)])
 def test_lightgbm_uses_all_rows_if_the_bagging_fraction_is_less_than_one_row(rows: int, fraction: float) -> None:
-    given: dict[str, Any] = {"task": "regression", "metric": "neg_mean_absolute_error", "candidates": 1, "cv": 2}
+    given: dict[str, Any] = {"task": "regression", "scoring": "neg_mean_absolute_error", "candidates": 1, "cv": 2}
     bagged, whole = (
         ash.tune(DIABETES[0][:rows], DIABETES[1][:rows], {"model": ["lightgbm"], "bagging_fraction": [each]}, **given)
         for each in (fraction, 1.0)
@@ -454,7 +454,7 @@ def test_a_given_space_determines_the_kinds_of_model() -> None:
         *WINE,
         {"hidden": [(8,), (16,)]},
         time_limit=60,
-        seed=0,
+        random_state=0,
         config=ash.SearchConfig(max_total_epochs=8),
         validation=0.2,
     )
@@ -758,7 +758,7 @@ def test_hyperparameters_apply_only_to_their_kinds_of_model() -> None:
 
 def test_a_small_space_with_both_kinds_is_used_up() -> None:
     space = {"model": ["network", "lightgbm"], "num_leaves": ash.choice(4, 8, 16).when(model="lightgbm")}
-    result = ash.tune(*WINE, space, candidates=None, time_limit=20.0, validation=0.3, progress=False)
+    result = ash.tune(*WINE, space, candidates=None, time_limit=20.0, validation=0.3, verbose=0)
     assert result.ended == "finished" and len(result.params) == 4
     assert kinds(result)["lightgbm"] >= 3
 
@@ -789,8 +789,8 @@ def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Pat
 
 def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], sampler: str = "adaptive", **given: Any) -> ash.Result:
     sampled = ash.SearchConfig(sampler=sampler)
-    config = {"config": sampled, "max_total_epochs": 60, "virtual_workers": 3, "candidates": None, "seed": 3}
-    return ash.tune(X, WINE[1], space, progress=False, **configured(split_once({**config, **given})))
+    config = {"config": sampled, "max_total_epochs": 60, "virtual_workers": 3, "candidates": None, "random_state": 3}
+    return ash.tune(X, WINE[1], space, verbose=0, **configured(split_once({**config, **given})))
 
 
 @pytest.mark.parametrize("space", [TWO_DOMAINS, None])
@@ -798,7 +798,7 @@ def test_an_adaptive_run_is_extended_from_its_journal(space: Any, tmp_path: Path
     needs.installed("catboost")
     given = {"space": space} | ({} if space else {"models": ["lightgbm", "catboost"]})
     adaptive_run(**given, journal=tmp_path / "run.ash")
-    longer = adaptive_run(**given, max_total_epochs=100, journal=tmp_path / "run.ash", threads=1)
+    longer = adaptive_run(**given, max_total_epochs=100, journal=tmp_path / "run.ash", n_jobs=1)
     whole = adaptive_run(**given, max_total_epochs=100)
     assert longer.digest == whole.digest and longer.params == whole.params and len(whole.params) > 20
 
@@ -822,24 +822,24 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
     "given", [{"schedule": "greedy", "virtual_workers": None}, {"cv": 3}, {"algorithm": "random", "max_rungs": 2}]
 )
 def test_the_adaptive_sampler_works_with_other_options(given: dict[str, Any]) -> None:
-    first, second = (adaptive_run(**given, threads=threads) for threads in (1, 2))
+    first, second = (adaptive_run(**given, n_jobs=threads) for threads in (1, 2))
     assert min(len(first.params), len(second.params)) >= 5
     if "schedule" not in given:
         assert first.digest == second.digest
-        again = ash.tune(*WINE, record=second.record, threads=1, progress=False)
+        again = ash.tune(*WINE, record=second.record, n_jobs=1, verbose=0)
         assert again.record == second.record
 
 
 @pytest.mark.parametrize("size", [{"candidates": None}, {"candidates": 20}])
 def test_sobol_points_on_any_number_of_threads_and_in_a_resumed_run(size: dict[str, Any], tmp_path: Path) -> None:
     journal = tmp_path / "run.ash"
-    whole = adaptive_run(sampler="sobol", threads=1, **size)
+    whole = adaptive_run(sampler="sobol", n_jobs=1, **size)
     with pytest.warns(UserWarning, match="the run was interrupted"):
         adaptive_run(sampler="sobol", **size, journal=journal, callbacks=After(7, press_ctrl_c))
-    resumed = adaptive_run(sampler="sobol", **size, journal=journal, threads=2)
+    resumed = adaptive_run(sampler="sobol", **size, journal=journal, n_jobs=2)
     assert resumed.digest == whole.digest and resumed.params == whole.params
     assert list(whole.params) == list(islice(sobol(Space(**TWO_DOMAINS), 3), len(whole.params)))
-    assert len(whole.params) >= 18 and ash.tune(*WINE, record=whole.record, progress=False).record == whole.record
+    assert len(whole.params) >= 18 and ash.tune(*WINE, record=whole.record, verbose=0).record == whole.record
 
 
 def test_memory_is_checked_for_candidates_that_are_not_yet_drawn() -> None:
@@ -888,7 +888,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 config = ash.SearchConfig(models=[sys.argv[1]], min_epochs=16)
 for load in (load_wine, load_breast_cancer, load_diabetes):
     X, y = load(return_X_y=True)
-    result = ash.tune(X, y, candidates=4, validation=0.2, config=config, progress=False, seed=3)
+    result = ash.tune(X, y, candidates=4, validation=0.2, config=config, verbose=0, random_state=3)
     print(result.digest, result.model.digest)
 """
 

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.cli import command
 from ash.journal.identity import OPEN, REPEATED
-from ash.options import CONFIG_FIELDS, FunctionOptions, Options, decided_workers, option_names, option_table
+from ash.options import ARGUMENTS, CONFIG_FIELDS, FunctionOptions, Options, decided_workers, option_names, option_table
 from config_help import configured
 from data_help import options
 from docstring_help import documented_types
@@ -34,7 +34,14 @@ CALLERS = {
     "tune_function": (ash.tune_function, FunctionOptions),
     "search": (ash.ASHSearchCV, FunctionOptions),
 }
-OTHER_DEFAULTS = {("search", "candidates"): 64}
+OTHER_DEFAULTS = {
+    ("search", "candidates"): 64,
+    **{
+        (caller, name): value
+        for caller in ("estimators", "search")
+        for name, value in {"seed": None, "verbose": 0}.items()
+    },
+}
 TABLE = {**option_table(FunctionOptions), **option_table()}
 TAKEN = [
     (caller, name)
@@ -57,20 +64,22 @@ def parameters_of(caller):
 @pytest.mark.parametrize(("caller", "name"), TAKEN)
 def test_entry_points_have_the_options_of_the_table_with_its_defaults_and_types(caller, name):
     function, kind = CALLERS[caller]
-    if name not in inspect.signature(function).parameters:
+    argument = ARGUMENTS.get(name, name)
+    if argument not in inspect.signature(function).parameters:
         function = ash.ASHRegressor
     option = option_table(kind)[name]
     default = OTHER_DEFAULTS.get((caller, name), option.default)
-    assert parameters_of(caller)[name].default == default
-    told = documented_types(inspect.getdoc(function)).get(name)
+    assert parameters_of(caller)[argument].default == default
+    told = documented_types(inspect.getdoc(function)).get(argument)
     assert told in (None, option.check.type.removesuffix(" or None"))
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_entry_points_have_no_other_options(caller):
     _, kind = CALLERS[caller]
-    given = option_table(kind).keys() & parameters_of(caller).keys()
-    assert given == set(option_names(kind, caller=caller)) - set(CONFIG_FIELDS)
+    arguments = {ARGUMENTS.get(name, name) for name in option_names(kind, caller=caller) if name not in CONFIG_FIELDS}
+    everything = {ARGUMENTS.get(name, name) for name, option in option_table(kind).items() if option.callers}
+    assert everything & parameters_of(caller).keys() == arguments
 
 
 @pytest.mark.parametrize("name", CONFIG_FIELDS)
@@ -95,9 +104,9 @@ def test_resume_accepts_only_limits_and_options_that_decide_nothing():
         if option.decides == "end":
             assert parameters[name].default == "unchanged"
         elif option.decides is None:
-            assert parameters[name].default == option.default
+            assert parameters[ARGUMENTS.get(name, name)].default == option.default
         else:
-            assert name not in parameters
+            assert ARGUMENTS.get(name, name) not in parameters
     decides = {name for name, option in option_table().items() if option.decides}
     assert {*OPEN, *REPEATED} == {*decides, "validation", "cv", "keep"}
 
@@ -224,9 +233,9 @@ def test_a_grid_search_can_vary_config_fields():
 @pytest.mark.parametrize(
     ("call", "hint"),
     [
-        (lambda: ash.tune(X, Y, random_state=0), "tune has no argument 'random_state'; did you mean seed?"),
-        (lambda: ash.tune(X, Y, scoring="r2"), "did you mean metric?"),
-        (lambda: ash.tune(X, Y, n_jobs=2), "did you mean threads?"),
+        (lambda: ash.tune(X, Y, seed=0), "tune has no argument 'seed'; did you mean random_state?"),
+        (lambda: ash.tune(X, Y, metric="r2"), "did you mean scoring?"),
+        (lambda: ash.tune(X, Y, threads=2), "did you mean n_jobs?"),
         (lambda: ash.tune(X, Y, timeout=2), "did you mean time_limit?"),
         (lambda: ash.tune(X, Y, candidate=2), "did you mean candidates?"),
         (lambda: ash.tune(X, Y, eta=3), r"pass config=ash.SearchConfig\(eta=...\)"),
@@ -246,11 +255,11 @@ def test_a_grid_search_can_vary_config_fields():
         (lambda: ash.tune_function(None, {}, grace_period=2), r"pass config=ash.SearchConfig\(min_epochs=...\)"),
         (lambda: ash.tune_function(None, {}, max_t=9), "did you mean max_epochs?"),
         (lambda: ash.tune_function(None, {}, search_alg="random"), "did you mean sampler?"),
-        (lambda: ash.tune_function(None, {}, max_concurrent_trials=2), "did you mean threads?"),
+        (lambda: ash.tune_function(None, {}, max_concurrent_trials=2), "did you mean n_jobs?"),
         (lambda: ash.tune_function(None, {}, catch=()), "did you mean error?"),
         (lambda: ash.tune_function(None, {}, pruner=3), "'pruner'; leave it out: the ladder prunes"),
         (lambda: ash.tune(X, Y, scheduler=3), "'scheduler'; leave it out: the ladder prunes"),
-        (lambda: ash.resume("x", X, Y, n_jobs=3), "did you mean threads?"),
+        (lambda: ash.resume("x", X, Y, threads=3), "did you mean n_jobs?"),
         (lambda: ash.SearchConfig(target=3), "did you mean stop_score?"),
         (
             lambda: ash.plan(100, 4, [{}], time_limit=1, n_threads=1),
@@ -298,7 +307,7 @@ def test_costs_conflict_with_the_greedy_schedule():
 
 def test_an_explicit_schedule_is_kept_in_a_planned_run():
     space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=99))
-    arguments = {"time_limit": 60, "max_total_epochs": 4, "threads": 1, "progress": False}
+    arguments = {"time_limit": 60, "max_total_epochs": 4, "n_jobs": 1, "verbose": 0}
     kept, own, usual = (
         ash.tune(X, Y, space, validation=0.2, **configured({**arguments, **given}))
         for given in ({"schedule": "greedy"}, {"virtual_workers": 2}, {})
@@ -312,8 +321,8 @@ def test_ladders_with_one_rung_cause_no_warning():
     def step(params, epochs, state):
         return params["x"] * epochs, 0
 
-    tuned = ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False)
-    found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, progress=False)
+    tuned = ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, verbose=0)
+    found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         search = ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3]}, candidates=3, cv=2).fit(X, Y)
@@ -324,7 +333,7 @@ def test_ladders_with_one_rung_cause_no_warning():
 def test_progress_says_how_long_a_search_with_promotions_takes(limit, told, monkeypatch, capsys):
     monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-3)
     space, given = ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]), {"keep": 1, "max_total_epochs": 4, **limit}
-    result = ash.tune(X, Y, space, validation=0.2, progress=True, **configured(given))
+    result = ash.tune(X, Y, space, validation=0.2, verbose=2, **configured(given))
     assert len(result.rungs) == 1 and result.options.fuller > 1
     assert re.search(f"a search with promotions takes about .*{told}", capsys.readouterr().err)
 
@@ -338,15 +347,15 @@ def test_the_help_of_tune_fits_on_three_screens():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_virtual_workers_depend_on_the_threads_in_a_planned_run(threads: int) -> None:
-    planned = options(time_limit=60, threads=threads)
+    planned = options(time_limit=60, n_jobs=threads)
     assert planned.planned and planned.schedule == "reproducible"
     assert planned.virtual_workers is None and decided_workers(planned) == 4 * threads
-    assert decided_workers(options(time_limit=60, threads=threads, virtual_workers=5)) == 5
-    assert decided_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
+    assert decided_workers(options(time_limit=60, n_jobs=threads, virtual_workers=5)) == 5
+    assert decided_workers(options(time_limit=60, n_jobs=threads, schedule="greedy")) == 32, "which has none"
     for given in ({"candidates": 64}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
-        assert decided_workers(options(threads=threads, **given)) == 32
+        assert decided_workers(options(n_jobs=threads, **given)) == 32
     for given in ({}, {"work_limit": 1e9}):
-        assert decided_workers(options(threads=threads, **given)) == 8
+        assert decided_workers(options(n_jobs=threads, **given)) == 8
 
 
 def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tmp_path: Path) -> None:
@@ -355,17 +364,17 @@ def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tm
 
     given: dict[str, Any] = {"candidates": 4, "costs": lambda params, epochs: epochs, "journal": tmp_path / "run.ash"}
     space = {"x": ash.uniform(0, 1)}
-    assert ash.tune_function(train, space, time_limit=60, threads=1, **given).settings["virtual_workers"] == 4
-    again = ash.tune_function(train, space, time_limit=60, threads=2, **given)
+    assert ash.tune_function(train, space, time_limit=60, n_jobs=1, **given).settings["virtual_workers"] == 4
+    again = ash.tune_function(train, space, time_limit=60, n_jobs=2, **given)
     assert again.settings["virtual_workers"] == 4, "as the journal was begun"
-    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["virtual_workers"] == 8
+    assert ash.tune_function(train, space, n_jobs=2, **{**given, "journal": None}).settings["virtual_workers"] == 8
 
 
 def test_a_warning_names_threads_without_a_virtual_worker() -> None:
     def train(params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["x"])
 
-    given: dict[str, Any] = {"candidates": 4, "seed": 0, "progress": False}
+    given: dict[str, Any] = {"candidates": 4, "random_state": 0, "verbose": 0}
     space = {"x": ash.uniform(0, 1)}
     with ThreadPoolExecutor(9) as executor:
         with pytest.warns(UserWarning, match=r"at most 8 of 9 threads .*ash\.SearchConfig\(virtual_workers=9\)"):

@@ -34,7 +34,7 @@ def proposed(journal: Path | None = None, *callbacks: Any, **changes: Any) -> as
 
 
 def test_proposals_are_the_same_on_any_number_of_threads_and_on_an_executor() -> None:
-    expected = proposed(threads=1)
+    expected = proposed(n_jobs=1)
     rates = [params["learning_rate"] for params in expected.params]
     levels = {level for domain in SPACE.domains["learning_rate"] for level in domain.levels}
     assert (
@@ -44,9 +44,9 @@ def test_proposals_are_the_same_on_any_number_of_threads_and_on_an_executor() ->
     )
     drawn = run(None, space=SPACE, config=ash.SearchConfig(virtual_workers=4))
     assert expected.params != drawn.params
-    assert proposed(threads=2).digest == expected.digest
+    assert proposed(n_jobs=2).digest == expected.digest
     with ThreadPoolExecutor(2) as pool:
-        assert proposed(threads=2, executor=pool).digest == expected.digest
+        assert proposed(n_jobs=2, executor=pool).digest == expected.digest
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
@@ -63,7 +63,7 @@ def test_the_sampler_is_told_the_results_before_it_proposes(schedule: str) -> No
         learning_rate=ash.choice(1e-3, 1e-2, 1e6, 1e7), optimizer="sgd", hidden=(6,), dropout=[0.0, 0.1]
     )
     config = ash.SearchConfig(sampler=Sampler(seed=0), promotion="paper", **fields)
-    result = run(None, space=space, candidates=8, threads=1, config=config)
+    result = run(None, space=space, candidates=8, n_jobs=1, config=config)
     finished = {job.candidate for job in result.jobs if not job.diverged}
     assert 0 < len(finished) < 8  # the others have diverged: they count as failed trials
     assert len(seen[0]) == 0 and len(seen[-1]) > 1 and set(map(len, seen)) > {0, 1}
@@ -85,7 +85,7 @@ def test_a_space_without_ranges_is_searched_once() -> None:
 
 def test_a_stopped_run_is_resumed_with_the_same_proposals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
-    expected = proposed(threads=1)
+    expected = proposed(n_jobs=1)
     for jobs in (1, 7, len(expected.jobs) - 3):
         path = tmp_path / f"{jobs}.ash"
         first = proposed(path, config=tpe(max_total_epochs=8 * jobs))

@@ -170,9 +170,7 @@ def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -
 def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that only the time limit ends the run."""
     up = TimeIsUp(monkeypatch, 60, 30)
-    result = ash.tune(
-        *load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up], validation=0.2
-    )
+    result = ash.tune(*load_wine(return_X_y=True), time_limit=60, n_jobs=2, verbose=0, callbacks=[up], validation=0.2)
     assert result.ended == "time_limit" and len(result.jobs) >= 30
     options = result.options
     assert options.planned and options.candidates is None
@@ -182,12 +180,8 @@ def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_planned_first_rung_has_at_most_the_epochs_of_the_epoch_limit() -> None:
     wine, work = load_wine(return_X_y=True), 3e9
-    assert (
-        ash.tune(*wine, progress=False, config=ash.SearchConfig(work_limit=work), validation=0.2).options.min_epochs > 1
-    )
-    result = ash.tune(
-        *wine, progress=False, config=ash.SearchConfig(work_limit=work, max_total_epochs=1), validation=0.2
-    )
+    assert ash.tune(*wine, verbose=0, config=ash.SearchConfig(work_limit=work), validation=0.2).options.min_epochs > 1
+    result = ash.tune(*wine, verbose=0, config=ash.SearchConfig(work_limit=work, max_total_epochs=1), validation=0.2)
     assert result.options.planned and result.ended == "max_total_epochs" and result.epochs == 1
 
 
@@ -200,7 +194,7 @@ def test_rows_per_epoch_are_planned_unless_given(
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1000.0)
     monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
     space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=200), batch_size=6)
-    given = {"time_limit": 1000.0, "max_total_epochs": 4, "threads": 1, "progress": False, **split}
+    given = {"time_limit": 1000.0, "max_total_epochs": 4, "n_jobs": 1, "verbose": 0, **split}
     found = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **configured({**given, "epoch_rows": 300}))
@@ -213,7 +207,7 @@ def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
     space = ash.Space(hidden=(4,), learning_rate=ash.loguniform(1e-3, 1e-1, levels=200))
-    given = {"time_limit": 1000.0, "max_total_epochs": 4, "threads": 1, "validation": 0.2, "progress": False}
+    given = {"time_limit": 1000.0, "max_total_epochs": 4, "n_jobs": 1, "validation": 0.2, "verbose": 0}
     for changes, keep in (({}, expected), ({"keep": 3}, 3)):
         found = ash.tune(*load_wine(return_X_y=True), space, **configured({**given, **changes}))
         assert found.settings["keep"] == keep
@@ -239,21 +233,21 @@ def test_without_a_limit_an_estimator_is_planned_for_a_fixed_work(monkeypatch: p
 def test_without_a_limit_ash_tune_is_planned_for_a_fixed_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "WORK", 3e9)
     X, y = (each[:400] for each in load_breast_cancer(return_X_y=True))
-    one, two = (ash.tune(X, y, threads=threads, progress=False) for threads in (1, 2))
+    one, two = (ash.tune(X, y, n_jobs=threads, verbose=0) for threads in (1, 2))
     assert one.digest == two.digest and one.model.digest == two.model.digest
     assert (one.ended, one.options.planned, one.options.work_limit) == ("work_limit", True, 3e9)
     assert {params["model"] for params in one.params} == {"network", "lightgbm"}
     assert one.fold_scores["scores"].shape[1] == 5
-    again = ash.tune(X, y, record=one.record, progress=False)
+    again = ash.tune(X, y, record=one.record, verbose=0)
     assert (again.record, again.digest) == (one.record, one.digest)
     path = tmp_path / "run.ash"
     low, high = (ash.SearchConfig(stop_score=score) for score in (0.5, 2.0))
-    part = ash.tune(X, y, journal=path, progress=False, config=low)
+    part = ash.tune(X, y, journal=path, verbose=0, config=low)
     assert part.ended == "stop_score" and len(part.jobs) < len(one.jobs)
     for given in ({"candidates": 64}, {"candidates": None}, {"config": ash.SearchConfig(max_total_epochs=99)}):
         with pytest.raises(SettingError, match="cannot extend a run whose ladder is planned for a limit"):
-            ash.resume(path, X, y, progress=False, **given)
-    for resumed in (ash.resume(path, X, y, progress=False, config=high), ash.tune(X, y, journal=path, progress=False)):
+            ash.resume(path, X, y, verbose=0, **given)
+    for resumed in (ash.resume(path, X, y, verbose=0, config=high), ash.tune(X, y, journal=path, verbose=0)):
         assert (resumed.digest, resumed.model.digest) == (one.digest, one.model.digest)
 
 
@@ -271,7 +265,7 @@ SIZES: list[dict[str, Any]] = [{"candidates": 4}, {"min_epochs": 1}, {"max_rungs
 @pytest.mark.parametrize("caller", ["tune", "estimators"])
 def test_a_given_size_is_not_planned(caller: Caller, given: dict[str, Any]) -> None:
     estimator = ash.ASHClassifier(random_state=0)
-    options = read_options(caller, configured({**estimator._given(), **given, "task": "classification"}))
+    options = read_options(caller, configured({**estimator.get_params(deep=False), **given, "task": "classification"}))
     assert not options.planned and options.candidates == given.get("candidates", 128)
     assert options.models == ("network",)
 

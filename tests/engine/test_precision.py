@@ -25,7 +25,7 @@ SPACE: dict[str, Any] = {
 def tuned(given: dict[str, Any], **places: Any) -> ash.Result:
     config = ash.SearchConfig(max_rungs=3)
     return ash.tune(
-        *WINE, {**SPACE, **given}, candidates=8, validation=0.2, seed=0, progress=False, config=config, **places
+        *WINE, {**SPACE, **given}, candidates=8, validation=0.2, random_state=0, verbose=0, config=config, **places
     )
 
 
@@ -35,12 +35,12 @@ def weights(result: ash.Result) -> dict[tuple[int, int], int]:
 
 def test_bf16_differs_from_single_precision_but_not_between_threads_and_executors(tmp_path: Path) -> None:
     rounded = {"precision": "bf16"}
-    expected = tuned(rounded, threads=1)
+    expected = tuned(rounded, n_jobs=1)
     assert weights(tuned({})) == weights(tuned({"precision": "fp32"})) != weights(expected)
     with ThreadPoolExecutor(2) as pool:
-        for place in ({"threads": 2}, {"executor": pool}, {"journal": tmp_path / "run.ash"}):
+        for place in ({"n_jobs": 2}, {"executor": pool}, {"journal": tmp_path / "run.ash"}):
             assert tuned(rounded, **place).digest == expected.digest, place
-    again = ash.tune(*WINE, record=expected.record, threads=2, progress=False)
+    again = ash.tune(*WINE, record=expected.record, n_jobs=2, verbose=0)
     assert again.digest == expected.digest and again.model.digest == expected.model.digest
     assert expected.best_score > 0.9 and expected.best_params["precision"] == "bf16"
 

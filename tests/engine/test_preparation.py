@@ -41,7 +41,7 @@ def sheet(columns: dict[str, list[Any]]) -> np.ndarray:
 
 
 def quick(X: Any, y: Any, **changes: Any) -> ash.Result:
-    given = split_once({"candidates": 4, "threads": 1, "progress": False, **changes})
+    given = split_once({"candidates": 4, "n_jobs": 1, "verbose": 0, **changes})
     return ash.tune(X, y, small_space(), **configured(given))
 
 

@@ -83,8 +83,8 @@ def test_a_timed_fit_is_repeated_bit_for_bit(
 
 
 def test_a_record_is_the_same_on_any_number_of_threads() -> None:
-    record = ash.tune(*WINE, candidates=16, threads=2, validation=0.2).record
-    assert all(ash.tune(*WINE, record=record, threads=threads).record == record for threads in (1, 2))
+    record = ash.tune(*WINE, candidates=16, n_jobs=2, validation=0.2).record
+    assert all(ash.tune(*WINE, record=record, n_jobs=threads).record == record for threads in (1, 2))
     with ThreadPoolExecutor(2) as pool:
         assert ash.tune(*WINE, record=record, executor=pool).record == record
 
@@ -105,9 +105,9 @@ def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> 
 
 def test_a_run_ended_by_ctrl_c_is_repeated(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
-        first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, press_ctrl_c), validation=0.2)
+        first = ash.tune(*WINE, candidates=5_000, verbose=0, callbacks=After(40, press_ctrl_c), validation=0.2)
     assert first.ended == "interrupted" and 0 < len(first.jobs) < 5_000
-    again = ash.tune(*WINE, record=first.record, threads=1)
+    again = ash.tune(*WINE, record=first.record, n_jobs=1)
     assert again.ended == "interrupted" and again.record == first.record
     assert content(again.model, tmp_path) == content(first.model, tmp_path)
     assert content(again.ensemble(8), tmp_path) == content(first.ensemble(8), tmp_path)
@@ -189,13 +189,13 @@ def test_arguments_that_a_record_cannot_hold_are_passed_again(tmp_path: Path) ->
         return float(np.mean(model.predict(X) == y))
 
     folds, groups = GroupKFold(3), np.arange(len(WINE[0])) % 7
-    first = ash.tune(*WINE, candidates=8, metric=scorer, cv=folds, groups=groups)
+    first = ash.tune(*WINE, candidates=8, scoring=scorer, cv=folds, groups=groups)
     assert first.record.missing == ("cv", "metric")
     with pytest.raises(ash.SettingError, match="cv=None: pass the splitter of the run, which a record does not hold"):
-        ash.tune(*WINE, record=first.record, metric=scorer, groups=groups)
-    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores of the run"):
+        ash.tune(*WINE, record=first.record, scoring=scorer, groups=groups)
+    with pytest.raises(ash.SettingError, match="scoring=None: pass the function that scores of the run"):
         ash.tune(*WINE, record=first.record, cv=folds, groups=groups)
-    again = ash.tune(*WINE, record=first.record, cv=folds, groups=groups, metric=scorer)
+    again = ash.tune(*WINE, record=first.record, cv=folds, groups=groups, scoring=scorer)
     assert again.record == first.record
     table = (WINE[0][:40], WINE[1][:40])
     beside = ash.tune(*WINE, candidates=8, validation=table)
@@ -207,8 +207,8 @@ def test_arguments_that_a_record_cannot_hold_are_passed_again(tmp_path: Path) ->
     ("given", "held"),
     [
         ({"candidates": 8}, "candidates"),
-        ({"seed": 3, "time_limit": 4.0}, "time_limit, seed"),
-        ({"metric": "accuracy"}, "metric"),
+        ({"random_state": 3, "time_limit": 4.0}, "time_limit, random_state"),
+        ({"scoring": "accuracy"}, "scoring"),
         ({"cv": KFold(3)}, "cv"),
         ({"space": ash.Space(hidden=(4,))}, "space"),
         ({"config": ash.SearchConfig(eta=3, teams=False)}, "eta"),
@@ -219,7 +219,7 @@ def test_recorded_arguments_cannot_be_given_again(given: dict[str, Any], held: s
     with pytest.raises(ash.SettingError, match=f"{held}.* cannot be given with record=.*: leave it out"):
         ash.tune(*WINE, record=record, **given)
     allowed = ash.SearchConfig(teams=False, memory_limit=10**8)
-    assert ash.tune(*WINE, record=record, config=allowed, progress=False).record == record
+    assert ash.tune(*WINE, record=record, config=allowed, verbose=0).record == record
 
 
 def test_records_of_other_entry_points_and_greedy_runs_are_refused() -> None:

@@ -54,11 +54,11 @@ def interrupt_after(kind, number=signal.SIGINT):
 PARTIAL = """
 before = signal.getsignal(signal.SIGINT)
 interrupt_after("finished")
-result = ash.tune(X, y, CANDIDATES, validation=0.2, threads=2, config=ash.SearchConfig(min_epochs=20, stop_score=2.0))
+result = ash.tune(X, y, CANDIDATES, validation=0.2, n_jobs=2, config=ash.SearchConfig(min_epochs=20, stop_score=2.0))
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
 module.open_view = open_view  # no signal for the next one
-assert ash.tune(X, y, candidates=2, validation=0.2, progress=False).ended == "finished"
+assert ash.tune(X, y, candidates=2, validation=0.2, verbose=0).ended == "finished"
 assert signal.getsignal(signal.SIGINT) is before
 """
 NOTHING = """
@@ -66,7 +66,7 @@ space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
 interrupt_after("started")
 try:
     config = ash.SearchConfig(min_epochs=100_000)
-    ash.tune(X, y, space, candidates=2, validation=0.2, threads=2, progress=False, config=config)
+    ash.tune(X, y, space, candidates=2, validation=0.2, n_jobs=2, verbose=0, config=config)
 except KeyboardInterrupt:
     print("nothing")
 """
@@ -94,7 +94,7 @@ def child(code, status=0, **settings):
     return done
 
 
-@pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, progress=False"])
+@pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, verbose=0"])
 def test_f76_ctrl_c_returns_finished_jobs_and_allows_another_run(candidates):
     done = child(PARTIAL.replace("CANDIDATES", candidates))
     assert done.stderr.count("UserWarning: the run was interrupted after") == 1
@@ -122,7 +122,7 @@ def test_a_second_ctrl_c_raises_at_once():
     candidates = DrawnCandidates(Drawn([{}], iter(()), 1))
     trees = module.TreeTrainer(None, [], [])
     told = (module.NullNetworkJournal(), module.Reporter(()), module.NoDispatcher(), (), trees)
-    loop = module.EventLoop(tuner, candidates, data_help.options(progress=False), *told)
+    loop = module.EventLoop(tuner, candidates, data_help.options(verbose=0), *told)
     with pytest.raises(KeyboardInterrupt):
         loop.run(lambda _: math.inf)
     assert tuner.stop.called

@@ -154,7 +154,7 @@ def test_without_refit_the_models_of_all_folds_predict() -> None:
 
 def test_ash_tune_trains_the_best_candidate_on_all_rows_after_a_split_in_time() -> None:
     x, y = trend()
-    result = ash.tune(x[:1000], y[:1000], candidates=16, cv=IN_TIME, progress=False)
+    result = ash.tune(x[:1000], y[:1000], candidates=16, cv=IN_TIME, verbose=0)
     assert rmse(result.model, x[900:1000], y[900:1000]) < 0.35
     for size in (1, 8):
         with pytest.raises(ash.SettingError, match="an ensemble needs folds that each train on all rows but their own"):
@@ -242,7 +242,7 @@ def test_a_table_in_the_order_of_a_date_gets_one_warning() -> None:
             ash.ASHRegressor(candidates=1, random_state=0).fit(table, x.number.abs())
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
         with pytest.warns(UserWarning, match="order of the dates") as told:
-            ash.tune(table, x.number.abs(), candidates=1, progress=False)
+            ash.tune(table, x.number.abs(), candidates=1, verbose=0)
         assert len([each for each in told if "in the order of" in str(each.message)]) == 1
 
 

@@ -23,7 +23,7 @@ WINE = load_wine(return_X_y=True)
 
 
 def quick(X=WINE[0], y=WINE[1], space=None, **settings):
-    settings = split_once({"candidates": 8, "threads": 2, "progress": False, **settings})
+    settings = split_once({"candidates": 8, "n_jobs": 2, "verbose": 0, **settings})
     return ash.tune(X, y, space, **configured(settings))
 
 
@@ -39,7 +39,7 @@ def test_digits_are_learned():
 def test_regression_errors_are_in_the_units_of_the_target():
     X, y = load_diabetes(return_X_y=True)
     for metric in ("r2", "rmse", "mae"):
-        result = quick(X[:350], y[:350], validation=(X[350:], y[350:]), metric=metric, candidates=16)
+        result = quick(X[:350], y[:350], validation=(X[350:], y[350:]), scoring=metric, candidates=16)
         assert result.model.score(X[350:], y[350:], metric) == pytest.approx(result.best_score, rel=1e-4)
         assert result.model.score(X[350:], y[350:]) > 0.25
     prediction = result.model.predict(X)
@@ -76,22 +76,22 @@ def test_a_diverged_candidate_does_not_affect_the_next_one():
         learning_rate=[ash.choice(1e30).when(hidden=(16,)), ash.choice(0.05).when(hidden=(3,))],
         optimizer="sgd",
     )
-    result = quick(space=space, candidates=2, threads=1, schedule="greedy")  # trains the candidates in order
+    result = quick(space=space, candidates=2, n_jobs=1, schedule="greedy")  # trains the candidates in order
     assert [job.diverged for job in result.jobs if job.rung == 0] == [True, False]
     assert result.best_candidate == 1
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
 def test_one_thread_and_one_seed_give_one_result(schedule):
-    runs = [quick(candidates=16, threads=1, seed=seed, schedule=schedule) for seed in (3, 3, 4)]
+    runs = [quick(candidates=16, n_jobs=1, random_state=seed, schedule=schedule) for seed in (3, 3, 4)]
     assert runs[0].digest == runs[1].digest != runs[2].digest
     assert runs[0].model.predict_proba(WINE[0]).tolist() == runs[1].model.predict_proba(WINE[0]).tolist()
 
 
 def test_a_drawn_seed_can_be_used_again():
-    first = quick(seed=None, threads=1)
-    again = quick(seed=first.seed, threads=1)
-    assert first.seed != quick(seed=None).seed
+    first = quick(random_state=None, n_jobs=1)
+    again = quick(random_state=first.seed, n_jobs=1)
+    assert first.seed != quick(random_state=None).seed
     assert again.params == first.params and again.best_score == first.best_score
 
 
@@ -176,19 +176,19 @@ REFUSED = [
     ("max_total_epochs", NUMBERS, [0, 2**63, 10.0]),
     ("stop_score", "finite", [math.nan, math.inf, "0.9", 10**400, True]),
     ("threads", "threads", [0, 1.5]),
-    ("metric", "did you mean accuracy", ["accurracy"]),
-    ("metric", "does not fit classification; give one of accuracy", ["r2", "rmse", "neg_mean_absolute_error"]),
-    ("metric", "did you mean neg_log_loss", ["logloss"]),
-    ("metric", "must be one of accuracy, .*, another scikit-learn scorer, or a function", ["xyz", 3, ["auc"]]),
-    ("metric", "cannot score these rows: Target is multiclass", ["recall"]),
+    ("scoring", "did you mean accuracy", ["accurracy"]),
+    ("scoring", "does not fit classification; give one of accuracy", ["r2", "rmse", "neg_mean_absolute_error"]),
+    ("scoring", "did you mean neg_log_loss", ["logloss"]),
+    ("scoring", "must be one of accuracy, .*, another scikit-learn scorer, or a function", ["xyz", 3, ["auc"]]),
+    ("scoring", "cannot score these rows: Target is multiclass", ["recall"]),
     ("task", "'classification', 'regression'", ["clustering"]),
     (
         "time_limit",
         "time_limit must be a number of seconds, 0 or more, or None for no limit, got ",
         [-1, math.nan, "10", 10**400],
     ),
-    ("seed", "an integer from 0", [-1, 0.5, "0"]),
-    ("progress", "True, False or None", ["yes"]),
+    ("random_state", "an integer from 0", [-1, 0.5, "0"]),
+    ("verbose", "an integer", ["yes"]),
     ("validation", "validation", [0, 1.0]),
     ("validation", r"\(X, y\)", [(WINE[0],)]),
     ("space", r"ash\.Space", [3, {}, "small"]),
@@ -244,7 +244,7 @@ def test_an_undefined_explicit_metric_is_refused():
     X, y = load_breast_cancer(return_X_y=True)
     ones = np.flatnonzero(y == 1)[:20]
     with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):
-        quick(X, y, validation=(X[ones], y[ones]), metric="auc")
+        quick(X, y, validation=(X[ones], y[ones]), scoring="auc")
 
 
 # Metrics
@@ -255,16 +255,16 @@ def test_an_undefined_explicit_metric_is_refused():
     [("log_loss", "neg_log_loss"), ("auc", "roc_auc"), ("roc_auc_ovr", "roc_auc"), ("accuracy", "accuracy")],
 )
 def test_a_metric_can_be_given_by_its_plain_name(plain, name):
-    result = quick(candidates=2, metric=plain)
+    result = quick(candidates=2, scoring=plain)
     assert result.metric == result.model.metric == name
-    assert result.digest == quick(candidates=2, metric=name).digest
+    assert result.digest == quick(candidates=2, scoring=name).digest
     assert result.model.score(*WINE, plain) == result.model.score(*WINE, name)
 
 
 def test_a_scikit_learn_scorer_or_a_function_ranks_the_candidates():
-    by_name = quick(candidates=4, metric="recall_macro", threads=1)
-    by_object = quick(candidates=4, metric=get_scorer("recall_macro"), threads=1)
-    ours = quick(candidates=4, metric=lambda model, X, y: recall_score(y, model.predict(X), average="macro"), threads=1)
+    by_name = quick(candidates=4, scoring="recall_macro", n_jobs=1)
+    by_object = quick(candidates=4, scoring=get_scorer("recall_macro"), n_jobs=1)
+    ours = quick(candidates=4, scoring=lambda model, X, y: recall_score(y, model.predict(X), average="macro"), n_jobs=1)
     assert by_name.metric == "recall_macro" and by_name.digest == by_object.digest == ours.digest
     scores = [job.score for job in by_name.jobs]
     assert by_name.best_score == max(scores) and scores != [job.score for job in quick(candidates=4).jobs]
@@ -276,31 +276,31 @@ def test_a_function_named_like_a_metric_is_not_taken_for_it():
 
     X, y = load_breast_cancer(return_X_y=True)
     space = ash.Space(hidden=ash.choice((16,), (8,)), label_smoothing=0.3)
-    expected = quick(X, y, space, candidates=2, metric=ours)
+    expected = quick(X, y, space, candidates=2, scoring=ours)
     ours.__name__ = "accuracy"
-    found = quick(X, y, space, candidates=2, metric=ours)
+    found = quick(X, y, space, candidates=2, scoring=ours)
     assert found.metric == found.model.metric == "accuracy()"
     assert np.array_equal(found.model.predict_proba(X), expected.model.predict_proba(X))
 
 
 def test_a_run_with_a_scorer_is_resumed(tmp_path):
     named, own = tmp_path / "named.ash", tmp_path / "own.ash"
-    first = quick(candidates=4, metric="f1_micro", journal=named)
-    assert ash.resume(named, *WINE, progress=False).digest == first.digest
+    first = quick(candidates=4, scoring="f1_micro", journal=named)
+    assert ash.resume(named, *WINE, verbose=0).digest == first.digest
 
     def last(model, X, y):
         return float(np.mean(model.predict(X) == y))
 
-    first = quick(candidates=4, metric=last, journal=own)
-    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores that the run started with"):
-        ash.resume(own, *WINE, progress=False)
-    assert ash.resume(own, *WINE, metric=last, progress=False).digest == first.digest
+    first = quick(candidates=4, scoring=last, journal=own)
+    with pytest.raises(ash.SettingError, match="scoring=None: pass the function that scores that the run started with"):
+        ash.resume(own, *WINE, verbose=0)
+    assert ash.resume(own, *WINE, scoring=last, verbose=0).digest == first.digest
 
 
 def test_a_resumed_run_keeps_as_many_networks_as_before(tmp_path):
     path = tmp_path / "run.ash"
     first = quick(keep=2, journal=path)
-    again = ash.resume(path, *WINE, progress=False)
+    again = ash.resume(path, *WINE, verbose=0)
     assert len(again.kept.networks) == 2 and again.record == first.record
 
 
@@ -328,14 +328,14 @@ def share_with_a_default(step):
 )
 def test_a_changed_part_of_a_scorer_identifies_it(first, second):
     first.__qualname__ = second.__qualname__ = "scorer"
-    assert Scoring("metric", "scorer", first).identity != Scoring("metric", "scorer", second).identity
+    assert Scoring("scorer", first).identity != Scoring("scorer", second).identity
 
 
 def test_a_scorer_with_a_set_has_the_same_identity_in_every_process():
     code = """if True:
         from ash.scoring.fold_scoring import Scoring
         scorer = lambda model, X, y: float(model.classes_[0] in {"red", "rose", "white"})
-        print(Scoring("metric", "scorer", scorer).identity)
+        print(Scoring("scorer", scorer).identity)
     """
     runs = (
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=-1, check=True)

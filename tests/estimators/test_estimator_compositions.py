@@ -18,7 +18,7 @@ from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from ash._utils.machine import allowed_cpus, resolve_threads
+from ash._utils.machine import allowed_cpus, threads_of
 from ash.errors import SettingError
 from estimator_help import classifier, digest, framed, regressor, scikit_learn_of
 from fault_help import python, table, targets
@@ -161,7 +161,7 @@ def test_weights_are_routed_to_the_score(routing: None) -> None:
 
 # Threads: the meaning of n_jobs
 
-CPUS = resolve_threads(None)
+CPUS = threads_of("n_jobs", None)
 
 
 def threads(**changes: Any) -> int:
@@ -242,7 +242,7 @@ def recording(estimator: Any, X: Any, y: Any) -> float:
 def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """F81: each worker uses at least one thread, and all together use at most one per processor."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # joblib would keep a user's setting
-    cpus = resolve_threads(None)
+    cpus = threads_of("n_jobs", None)
     found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)
     assert found["test_score"].max() <= max(1, cpus // 2)
     search = GridSearchCV(
@@ -251,4 +251,4 @@ def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: py
     search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
     # no other job of joblib runs during the refit, so the refit may use all CPUs
-    assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)
+    assert search.best_estimator_.result_.threads == cpus

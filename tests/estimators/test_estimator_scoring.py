@@ -109,7 +109,7 @@ def test_the_positive_class_is_that_of_scikit_learn(kind: str, name: str) -> Non
     if name in METRICS["classification"]:
         assert best.model_.score(X[HELD_OUT], y[HELD_OUT], name) == pytest.approx(best.best_score_, abs=1e-6)
     tuned = ash.tune(
-        X[TRAIN], y[TRAIN], metric=name, pos_label=given, validation=(X[HELD_OUT], y[HELD_OUT]), candidates=4
+        X[TRAIN], y[TRAIN], scoring=name, pos_label=given, validation=(X[HELD_OUT], y[HELD_OUT]), candidates=4
     )
     assert (tuned.model.positive, tuned.metric) == (column, name)
 
@@ -120,7 +120,7 @@ def test_text_labels_need_a_positive_class(name: str) -> None:
     with pytest.raises(SettingError, match=r"pos_label"):
         classifier(scoring=name).fit(x, y)
     with pytest.raises(SettingError, match=r"pos_label"):
-        ash.tune(x, y, metric=name)
+        ash.tune(x, y, scoring=name)
     model = ash.tune(x, y, candidates=4, validation=0.2).model
     if name in METRICS["classification"]:
         with pytest.raises(SettingError, match=r"needs a positive class, .* pass pos_label='no' or pos_label='yes'"):
@@ -346,5 +346,5 @@ def test_a_metric_in_place_of_a_scorer_is_refused(metric: Any) -> None:
     match = "must be a function of estimator, X and y, got .*: wrap a metric .* by sklearn.metrics.make_scorer"
     with pytest.raises(SettingError, match=f"scoring {match}"):
         ash.ASHClassifier(candidates=2, scoring=metric).fit(x, y)
-    with pytest.raises(SettingError, match=f"metric {match}"):
-        ash.tune(x, y, candidates=2, metric=metric)
+    with pytest.raises(SettingError, match=f"scoring {match}"):
+        ash.tune(x, y, candidates=2, scoring=metric)

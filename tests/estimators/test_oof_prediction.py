@@ -58,7 +58,7 @@ def test_a_row_that_was_held_out_twice_has_the_mean(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(run, "held_out_prediction", spy)
     pairs = list(RepeatedKFold(n_splits=3, n_repeats=2, random_state=0).split(X))
-    result = ash.tune(X, YR, space(), candidates=4, cv=pairs, progress=False)
+    result = ash.tune(X, YR, space(), candidates=4, cv=pairs, verbose=0)
     ((kept, size),) = calls
     outputs, place = kept.outputs_of(kept.best_counts(size), 1.0), 0
     sums = np.zeros(YR.shape)
@@ -69,6 +69,6 @@ def test_a_row_that_was_held_out_twice_has_the_mean(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_result_of_tune_predicts_by_its_best_candidate() -> None:
-    result = ash.tune(X, Y, space(), candidates=6, cv=3, progress=False)
+    result = ash.tune(X, Y, space(), candidates=6, cv=3, verbose=0)
     found = result.oof_prediction
     assert (found.argmax(axis=1) == Y).mean() == pytest.approx(result.best_score, abs=0.01)

@@ -31,10 +31,8 @@ def of_a_table(model: str, **given: Any) -> ash.Result:
 
 
 def of_a_function(**given: Any) -> ash.FunctionResult:
-    if "n_jobs" in given:
-        given["threads"] = given.pop("n_jobs")
     space = {"x": [number / 15 for number in range(16)]}
-    return ash.tune_function(climb, space, **configured({"candidates": 16, "progress": False, **given}))
+    return ash.tune_function(climb, space, **configured({"candidates": 16, "verbose": 0, **given}))
 
 
 def of_a_search(**given: Any) -> ash.FunctionResult:

@@ -75,7 +75,7 @@ def functions(client: Any, function: Any = climb, **given: Any) -> Any:
         {"x": ash.uniform(0, 1, levels=101)},
         executor=client,
         candidates=32,
-        progress=False,
+        verbose=0,
         **configured(UNDERWAY | given),
     )
 
@@ -183,7 +183,7 @@ def test_f96_a_client_closed_before_a_function_is_tuned_is_refused(name: str, cl
         functions(client)
     client.close()
     with pytest.raises(ash.ExecutorFailedError, match=CLOSED):
-        functions(client, threads=2)
+        functions(client, n_jobs=2)
 
 
 @pytest.mark.parametrize(("name", "number"), [(name, n) for name in ("submit", "add_done_callback") for n in (1, 12)])
@@ -220,9 +220,9 @@ def test_f96_an_executor_that_accepts_no_more_jobs_ends_the_run_with_a_clear_err
 
     words = "the executor accepts no more jobs: ConnectionError: the library is lost"
     with pytest.raises(ash.ExecutorFailedError, match=words):
-        tuned(executor=Wrapped(submit), threads=2)
+        tuned(executor=Wrapped(submit), n_jobs=2)
     with pytest.raises(ash.ExecutorFailedError, match=words) as ended:
-        functions(Wrapped(submit), threads=2)
+        functions(Wrapped(submit), n_jobs=2)
     assert ended.value.result.failures == ()
 
 
@@ -231,5 +231,5 @@ def test_f96_jobs_that_cannot_be_cancelled_do_not_prevent_the_result() -> None:
         return threads.submit(call, *arguments) if number <= FREE else Refusing(Future(), "cancel")
 
     stop = [After(FREE, lambda run: run.stop())]
-    assert tuned(executor=Wrapped(submit), threads=2, callbacks=stop, **UNDERWAY).ended == "stopped"
-    assert functions(Wrapped(submit), threads=2, callbacks=[After(FREE, lambda run: run.stop())]).ended == "stopped"
+    assert tuned(executor=Wrapped(submit), n_jobs=2, callbacks=stop, **UNDERWAY).ended == "stopped"
+    assert functions(Wrapped(submit), n_jobs=2, callbacks=[After(FREE, lambda run: run.stop())]).ended == "stopped"

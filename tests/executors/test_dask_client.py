@@ -45,7 +45,7 @@ def test_the_digest_matches_a_run_in_threads(client: Any, tmp_path: Path) -> Non
 
 
 def test_kept_results_are_fetched_and_all_others_released(client: Any) -> None:
-    found, wanted = tuned(executor=client).kept, tuned(threads=2).kept
+    found, wanted = tuned(executor=client).kept, tuned(n_jobs=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
     wait_until(lambda: not any("ash-" in str(key) for keys in client.has_what().values() for key in keys))
@@ -68,7 +68,7 @@ def test_states_stay_on_the_workers_and_data_are_sent_once(client: Any, monkeypa
 
 @pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}])
 def test_other_options_give_the_same_digest_as_in_threads(client: Any, given: dict[str, Any]) -> None:
-    assert tuned(executor=client, **given).digest == tuned(threads=2, **given).digest
+    assert tuned(executor=client, **given).digest == tuned(n_jobs=2, **given).digest
 
 
 def test_an_estimator_refits_networks_whose_states_are_on_workers(client: Any) -> None:
@@ -84,7 +84,7 @@ def test_an_estimator_refits_networks_whose_states_are_on_workers(client: Any) -
 def test_f93_dead_workers_do_not_change_the_result(most: int) -> None:
     """Twice in a run, kill one or both of the two worker processes. If both die, all copies of the data are lost."""
     given: dict[str, Any] = {"candidates": 64, "min_epochs": 4}
-    wanted = tuned(threads=2, **given)
+    wanted = tuned(n_jobs=2, **given)
 
     class Kill(ash.Callback):
         def __init__(self) -> None:
@@ -149,6 +149,6 @@ def test_the_workers_of_a_function_are_shown(
     client: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
-    ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, progress=True)
+    ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, verbose=2)
     lines = [line for line in capfd.readouterr().err.splitlines() if "; workers: 2, jobs on their way: " in line]
     assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4

@@ -37,7 +37,7 @@ def run_here(function: Any, arguments: Any) -> Future[Any]:
 def test_a_thread_pool_gives_the_same_digest() -> None:
     with ThreadPoolExecutor(3) as executor:
         result = tuned(executor=executor)
-    assert result.digest == expected() == tuned(threads=2).digest
+    assert result.digest == expected() == tuned(n_jobs=2).digest
     assert result.threads == 3 and set(result.columns["thread"]) <= {0, 1, 2}
     assert (result.columns["team"] == 1).all()
     assert jobs._known == {}
@@ -47,7 +47,7 @@ def test_a_thread_pool_gives_the_same_digest() -> None:
 def test_other_options_give_the_same_results_as_in_threads(given: dict[str, Any]) -> None:
     with ThreadPoolExecutor(2) as executor:
         found = tuned(executor=executor, **given)
-    wanted = tuned(threads=2, **given)
+    wanted = tuned(n_jobs=2, **given)
     assert found.digest == wanted.digest
     for name, scores in wanted.fold_scores.items():
         assert np.array_equal(np.sort(scores, axis=0), np.sort(found.fold_scores[name], axis=0))
@@ -57,7 +57,7 @@ def test_other_options_give_the_same_results_as_in_threads(given: dict[str, Any]
 
 def test_kept_networks_match_those_of_a_run_in_threads() -> None:
     with ThreadPoolExecutor(2) as executor:
-        found, wanted = tuned(executor=executor).kept, tuned(threads=2).kept
+        found, wanted = tuned(executor=executor).kept, tuned(n_jobs=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
 
@@ -79,9 +79,9 @@ def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
         memories[number // 2 % 2] = dict(jobs._known)
         return future
 
-    result = tuned(executor=Wrapped(submit), threads=1, virtual_workers=1)  # one job at a time
+    result = tuned(executor=Wrapped(submit), n_jobs=1, virtual_workers=1)  # one job at a time
     jobs._known.clear()
-    assert result.digest == tuned(threads=1, virtual_workers=1).digest
+    assert result.digest == tuned(n_jobs=1, virtual_workers=1).digest
     assert len([size for size in sent if size]) == 2 and len(sent) == len(result.columns["score"]) + 2
 
 
@@ -93,7 +93,7 @@ def test_the_data_file_is_removed_at_the_end_of_the_run() -> None:
         assert seen[-1].stat().st_mode & 0o77 == 0 and seen[-1].parent.stat().st_mode & 0o77 == 0
         return threads.submit(function, *arguments)
 
-    assert tuned(executor=Wrapped(submit), threads=2).digest == expected()
+    assert tuned(executor=Wrapped(submit), n_jobs=2).digest == expected()
     assert len(set(seen)) == 1 and not seen[0].parent.exists()
     assert seen[0].parent.parent == Path(tempfile.gettempdir())
 
@@ -105,7 +105,7 @@ def test_states_are_sent_only_with_promoted_candidates() -> None:
         orders.append(arguments[-1])
         return threads.submit(function, *arguments)
 
-    tuned(executor=Wrapped(submit), threads=2)
+    tuned(executor=Wrapped(submit), n_jobs=2)
     assert {order.rung for order in orders} > {0}
     assert all(bool(order.states) == (order.rung > 0) for order in orders)
 
@@ -115,7 +115,7 @@ def test_the_workers_of_the_executor_are_shown(
 ) -> None:
     monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
     with ThreadPoolExecutor(2) as executor:
-        tuned(executor=executor, progress=True, **LONG)
+        tuned(executor=executor, verbose=2, **LONG)
     lines = capfd.readouterr().err.splitlines()
     found = [re.search(r"; workers: 2, jobs on their way: (\d+)(?:, states moved: (\S+) MB)?;", line) for line in lines]
     jobs = [int(each[1]) for each in found if each]
@@ -150,8 +150,8 @@ def test_results_whose_decision_waits_survive_a_crash(tmp_path: Path) -> None:
         return threads.submit(function, *arguments)
 
     diary = Diary()
-    assert tuned(executor=Wrapped(submit), threads=2, journal=path).digest == expected()
-    again = tuned(executor=Wrapped(note), threads=2, journal=crash / "run.ash", callbacks=[diary])
+    assert tuned(executor=Wrapped(submit), n_jobs=2, journal=path).digest == expected()
+    again = tuned(executor=Wrapped(note), n_jobs=2, journal=crash / "run.ash", callbacks=[diary])
     assert again.digest == expected() and (0, 0) in resumed
     assert len(held) >= 3 and not set(held) & set(resumed)
     assert set(held) <= {(job.candidate, job.rung) for job, _ in diary.jobs}  # callbacks receive them once decided
@@ -168,7 +168,7 @@ def test_f97_a_failed_job_is_repeated_and_late_results_are_ignored() -> None:
         late[job] = future  # the job is executed, but its future does not say so yet
         return failing(OSError("the worker is lost"))
 
-    result = tuned(executor=Wrapped(submit), threads=2)
+    result = tuned(executor=Wrapped(submit), n_jobs=2)
     assert result.digest == expected() and len(late) > 5
 
 
@@ -180,8 +180,8 @@ def test_f94_a_job_that_always_fails_ends_the_run_and_is_named(tmp_path: Path) -
         return threads.submit(function, *arguments)
 
     with pytest.raises(ash.ExecutorFailedError, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker"):
-        tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
-    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
+        tuned(executor=Wrapped(submit), n_jobs=2, journal=tmp_path / "run.ash")
+    assert tuned(n_jobs=2, journal=tmp_path / "run.ash").digest == expected()
 
 
 @pytest.mark.faults
@@ -192,13 +192,13 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
         return threads.submit(function, *arguments)
 
     with pytest.raises(ash.ExecutorFailedError, match="accepts no more jobs: BrokenProcessPool: a process") as caught:
-        tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
+        tuned(executor=Wrapped(submit), n_jobs=2, journal=tmp_path / "run.ash")
     partial = caught.value.result  # type: ignore[attr-defined]
     assert partial.ended == "interrupted" and 0 < len(partial.jobs) <= 20
     assert partial.best_score == max(job.score for job in partial.jobs)
     assert len(partial.model.predict(digits()[0])) == len(digits()[1])
     diary = Diary()
-    again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[diary])
+    again = tuned(n_jobs=2, journal=tmp_path / "run.ash", callbacks=[diary])
     assert again.digest == expected() and diary.pages[0][1].resumed > 0
 
 
@@ -231,7 +231,7 @@ def test_ctrl_c_that_also_interrupts_the_workers_leaves_the_results_so_far(error
         return future
 
     with pytest.warns(UserWarning, match="the run was interrupted after"):
-        result = tuned(executor=Wrapped(submit), threads=2)
+        result = tuned(executor=Wrapped(submit), n_jobs=2)
     assert result.ended == "interrupted" and len(result.jobs) > 0
 
 
@@ -240,14 +240,14 @@ def test_time_limits_and_stop_scores_end_a_run_with_an_executor(monkeypatch: pyt
         limit = {"time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
         assert tuned(executor=executor, candidates=128, min_epochs=64, **limit).ended == "time_limit"
         found = tuned(executor=executor, stop_score=0.8)
-    assert found.ended == "stop_score" and found.digest == tuned(threads=1, stop_score=0.8).digest
+    assert found.ended == "stop_score" and found.digest == tuned(n_jobs=1, stop_score=0.8).digest
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"executor": 3}, r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky"),
-        ({"executor": Wrapped(run_here), "threads": 0}, "threads must be an integer from 1 to 65536, got 0"),
+        ({"executor": Wrapped(run_here), "n_jobs": 0}, "threads must be an integer from 1 to 65536, got 0"),
         ({"worker_timeout": -1}, "worker_timeout must be a number of seconds, 0 or more, or None for no limit, got -1"),
     ],
 )

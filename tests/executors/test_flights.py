@@ -95,7 +95,7 @@ def test_a_job_of_a_function_that_is_always_cancelled_has_died() -> None:
         return future
 
     space = {"x": [number / 7 for number in range(8)]}
-    result = ash.tune_function(climb, space, executor=Wrapped(submit), threads=2, candidates=8)
+    result = ash.tune_function(climb, space, executor=Wrapped(submit), n_jobs=2, candidates=8)
     [failure] = result.failures
     assert (failure.candidate, failure.kind) == (3, "died") and len(cancelled) == MOST_LOST
     assert failure.text.startswith("the executor cancelled the job")

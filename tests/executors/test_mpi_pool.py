@@ -42,7 +42,7 @@ if __name__ == "__main__":
             return submit(function, *arguments)
         executor.submit = told
         if len(sys.argv) > 2:
-            job_pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
+            job_pool.do = functools.partial(do_after_meeting, sys.argv[2], given["n_jobs"])
         tuned(executor=executor, max_total_epochs=30, **given)
         job_pool.do = jobs.do
         result = tuned(executor=executor, max_total_epochs=10**6, **given)
@@ -56,7 +56,7 @@ if __name__ == "__main__":
         }
         job_pool.do = functools.partial(raises, ValueError("this job cannot be done"))
         try:
-            tuned(executor=executor, threads=given.get("threads"))
+            tuned(executor=executor, n_jobs=given.get("n_jobs"))
         except ash.ExecutorFailedError as error:
             found["failed"] = str(error), error.__cause__.__notes__[0]
         print(json.dumps({**found, "left then": [future.result() for future in [submit(left) for _ in range(4)]]}))
@@ -68,7 +68,7 @@ if __name__ == "__main__":
 )
 def test_the_digest_matches_a_run_in_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
     """Interrupt and resume the run. If ranks have more than one thread, no job ends until every thread has a job."""
-    given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"threads": threads})}
+    given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"n_jobs": threads})}
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     done = run_script(processes, SCRIPT, tmp_path, json.dumps(given), *([str(meeting)] if each > 1 else []))

@@ -120,8 +120,8 @@ def test_a_trained_network_and_ensemble_are_exported_directly_and_from_files(tmp
         frame,
         mixed_y(frame),
         candidates=4,
-        threads=1,
-        progress=False,
+        n_jobs=1,
+        verbose=0,
         config=ash.SearchConfig(max_rungs=1),
         validation=0.2,
     )

@@ -84,8 +84,8 @@ def trained() -> tuple[Any, Any]:
         mixed_y(frame),
         space,
         candidates=6,
-        threads=1,
-        progress=False,
+        n_jobs=1,
+        verbose=0,
         config=ash.SearchConfig(max_rungs=2),
         validation=0.2,
     )
@@ -176,6 +176,6 @@ def test_settings_without_a_counterpart_are_named(changes: dict[str, Any], compl
 def test_learned_parts_without_a_counterpart_are_named(settings: dict[str, Any], complaint: str) -> None:
     frame = mixed_frame(100)
     space = ash.Space(hidden=(4,), activation="relu", **settings)
-    model = ash.tune(frame, mixed_y(frame), space, candidates=1, progress=False, validation=0.2).model
+    model = ash.tune(frame, mixed_y(frame), space, candidates=1, verbose=0, validation=0.2).model
     with pytest.raises(ash.SettingError, match=f"scikit-learn cannot express {complaint}"):
         model.to_sklearn()

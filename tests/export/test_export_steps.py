@@ -136,9 +136,7 @@ def test_exports_that_need_a_common_scaling_are_refused(make: Any, complaint: st
 
 def test_encode_checks_the_table() -> None:
     frame = mixed_frame(60)
-    model = ash.tune(
-        frame, frame["gain"] > 0, ash.Space(hidden=(4,)), candidates=1, progress=False, validation=0.2
-    ).model
+    model = ash.tune(frame, frame["gain"] > 0, ash.Space(hidden=(4,)), candidates=1, verbose=0, validation=0.2).model
     assert model.encode(frame.head(1)).shape == (1, len(model.encoding.names))
     with pytest.raises(ash.DataError, match="6 features, but the network is expecting 7"):
         model.encode(frame.to_numpy(object)[:, 1:])

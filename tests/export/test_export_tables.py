@@ -98,7 +98,7 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
         needs.installed("catboost")
     X, y = read()
     new = np.arange(len(X)) % 7 == 3
-    run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
+    run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "n_jobs": 1, "verbose": 0, "random_state": 1}
     result = ash.tune(X[~new], y[~new], **configured(split_once(run | settings)))
     return (result.model, result.ensemble(3)), X[new]
 
@@ -156,7 +156,7 @@ def test_networks_with_few_neighbors_are_saved_and_exported(tmp_path: Path) -> N
     rows = np.arange(600) % 500
     X = pandas.DataFrame({"a": rows % 15, "b": 1e-50 * rows}, dtype=float)
     model = ash.tune(
-        X, X["a"] + 0.1 * (rows % 4), candidates=2, progress=False, threads=1, seed=0, validation=0.2
+        X, X["a"] + 0.1 * (rows % 4), candidates=2, verbose=0, n_jobs=1, random_state=0, validation=0.2
     ).model
     assert model.encoding.neighbors is not None and len(model.encoding.neighbors.rows) == 15
     model.save(tmp_path / "model.safetensors")

@@ -50,9 +50,7 @@ def recipe() -> tuple[Any, NDArray[np.float64]]:
     space = ash.Space(
         hidden=(16, 8), activation="mish", parametric_activation=True, input_scaling=True, embedding="periodic"
     )
-    return ash.tune(
-        X, 100 + 9 * np.sin(3 * X[:, 0]) + X[:, 1], space, candidates=1, progress=False, validation=0.2
-    ).model, X
+    return ash.tune(X, 100 + 9 * np.sin(3 * X[:, 0]) + X[:, 1], space, candidates=1, verbose=0, validation=0.2).model, X
 
 
 def test_learned_parameters_have_stable_names(recipe: Any) -> None:

@@ -102,7 +102,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F38-no-candidates", lambda: quick(X, Y, candidates=0), SettingError, r"candidates must be .*, got 0"),
     ("F38-without-end", lambda: quick(X, Y, candidates=None), SettingError, r"candidates=None never ends by itself"),
     ("F38-less-than-a-job", lambda: quick(X, Y, min_epochs=3, max_total_epochs=2), SettingError, r"max_total_epochs=2"),
-    ("F40-negative-seed", lambda: quick(X, Y, seed=-1), SettingError, r"seed must be .*, got -1"),
+    ("F40-negative-seed", lambda: quick(X, Y, random_state=-1), SettingError, r"random_state must be .*, got -1"),
     ("F36-ladder-eta-one", lambda: ash.Ladder(8, eta=1), SettingError, "eta must be an integer from 2 to"),
 ]
 
@@ -307,11 +307,11 @@ def test_f27_an_index_has_no_effect() -> None:
 
 def test_f39_threads_are_interpreted_as_in_joblib() -> None:
     for wrong in (0, 1.5, "2"):
-        with pytest.raises(ash.SettingError, match="threads"):
-            quick(X, Y, threads=wrong)
-    assert quick(X, Y, threads=-1).threads >= 1 and quick(X, Y, threads=-2).threads >= 1
+        with pytest.raises(ash.SettingError, match="n_jobs"):
+            quick(X, Y, n_jobs=wrong)
+    assert quick(X, Y, n_jobs=-1).threads >= 1 and quick(X, Y, n_jobs=-2).threads >= 1
     with pytest.warns(UserWarning, match="exceeds the"):
-        assert quick(X, Y, threads=4096).threads <= (os.cpu_count() or 1)
+        assert quick(X, Y, n_jobs=4096).threads <= (os.cpu_count() or 1)
 
 
 EXPLODING = {"hidden": (20, 20), "activation": "identity", "optimizer": "sgd", "batch_size": 8}
@@ -380,7 +380,7 @@ def test_f56_a_constant_target_and_an_undefined_metric_are_handled() -> None:
         result = quick(XR, np.full(60, 4.5), min_epochs=50)
     np.testing.assert_allclose(result.model.predict(XR), 4.5, atol=0.5)
     with pytest.raises(SettingError, match="r2"):
-        quick(XR, np.full(60, 4.5), metric="r2")
+        quick(XR, np.full(60, 4.5), scoring="r2")
 
 
 def test_every_fault_has_a_test_or_a_reason() -> None:

@@ -49,7 +49,7 @@ def test_bad_pickles_end_the_run_with_a_clear_error(
         with make() as executor, pytest.raises(ash.ExecutorFailedError, match=ENDED) as ended:
             tuned(executor=executor, journal=tmp_path / "run.ash")
         assert "pickle" in str(ended.value).lower() or "broken" in str(ended.value).lower(), bad
-    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
+    assert tuned(n_jobs=2, journal=tmp_path / "run.ash").digest == expected()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_f97_cancelled_jobs_are_repeated() -> None:
         future.set_running_or_notify_cancel()
         return future
 
-    assert tuned(executor=Wrapped(submit), threads=2).digest == expected() and cancelled
+    assert tuned(executor=Wrapped(submit), n_jobs=2).digest == expected() and cancelled
 
 
 def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> None:
@@ -100,7 +100,7 @@ def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> N
     thread = threading.Thread(target=answer)
     thread.start()
     try:
-        assert tuned(executor=Wrapped(submit), threads=2).digest == expected()
+        assert tuned(executor=Wrapped(submit), n_jobs=2).digest == expected()
     finally:
         over.set()
         thread.join()
@@ -109,7 +109,7 @@ def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> N
 def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None:
     """Let one job wait until nearly all other jobs have finished."""
     greedy: dict[str, Any] = {"schedule": "greedy", "virtual_workers": None}
-    needed, lock, release = 0.9 * len(tuned(threads=1, **greedy).jobs), threading.Lock(), threading.Event()
+    needed, lock, release = 0.9 * len(tuned(n_jobs=1, **greedy).jobs), threading.Lock(), threading.Event()
     finished: list[Any] = []
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -128,7 +128,7 @@ def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None
         return own.submit(slow) if number == 1 else threads.submit(quick)
 
     with ThreadPoolExecutor(1) as own:
-        result = tuned(executor=Wrapped(submit), threads=2, **greedy)
+        result = tuned(executor=Wrapped(submit), n_jobs=2, **greedy)
     assert release.is_set() and result.ended == "finished"
 
 
@@ -146,4 +146,4 @@ def test_f98_a_slow_worker_does_not_change_the_result() -> None:
         future: Future[Any] = threads.submit(timed)
         return future
 
-    assert tuned(executor=Wrapped(submit), threads=3).digest == expected()
+    assert tuned(executor=Wrapped(submit), n_jobs=3).digest == expected()

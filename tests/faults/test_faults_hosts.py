@@ -32,7 +32,7 @@ PATIENCE = 11
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
     path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
-    return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
+    return tuned(n_jobs=2, journal=path, **LONG).digest, jobs_in(path)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_f95_a_run_that_loses_all_hosts_can_be_continued_in_threads(
     assert AFTER <= len(there) < len(undisturbed[1])
     digest, jobs = undisturbed
     assert set(there) <= set(jobs)
-    assert tuned(threads=2, journal=path, **LONG).digest == digest
+    assert tuned(n_jobs=2, journal=path, **LONG).digest == digest
     assert sorted(jobs_in(path)) == sorted(jobs), "what had to wait for others when all were lost stands before these"
 
 

@@ -31,7 +31,7 @@ LOST = (
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
     path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
-    return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
+    return tuned(n_jobs=2, journal=path, **LONG).digest, jobs_in(path)
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
@@ -77,7 +77,7 @@ def test_f94_a_candidate_that_kills_its_workers_ends_the_run_and_is_named(
         with pytest.raises(ash.ExecutorFailedError, match=r"^candidate \d+ failed in rung \d on 3 workers: Kill"):
             tuned(executor=client, journal=path, **LONG)
         assert client.status == "running" and client.nthreads()
-    assert gone_on(path, threads=2) == in_any_order(undisturbed)
+    assert gone_on(path, n_jobs=2) == in_any_order(undisturbed)
 
 
 def test_f94_a_function_that_kills_its_workers_does_not_stop_the_others(
@@ -85,7 +85,7 @@ def test_f94_a_function_that_kills_its_workers_does_not_stop_the_others(
 ) -> None:
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
     with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
-        result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, progress=False)
+        result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, verbose=0)
     died = {result.params[each.candidate]["x"] for each in result.failures}
     scored = {row["params"]["x"] for row in result.candidates if math.isfinite(row["score"])}
     assert 13 in died - scored and died | scored == set(range(16))  # Dask also names some queued jobs as died
@@ -115,7 +115,7 @@ def test_f95_a_job_of_a_function_lost_with_the_only_worker_is_sent_again(tmp_pat
 
         callbacks = [After(3, lambda run: leave())]
         space = {"x": [number / 15 for number in range(16)]}
-        result = ash.tune_function(climb, space, executor=client, candidates=16, callbacks=callbacks, progress=False)
+        result = ash.tune_function(climb, space, executor=client, candidates=16, callbacks=callbacks, verbose=0)
     assert (result.ended, result.failures) == ("finished", ())
     assert result.best_params["x"] == pytest.approx(0.3, abs=0.04) and len(result.columns["rung"]) > 16
 

@@ -29,7 +29,7 @@ if __name__ == "__main__":
         victim = {"worker": executor.submit(os.getpid).result(), "decides": os.getpid(), "none": 0}[sys.argv[2]]
         callbacks = [After(12, lambda run: os.kill(victim, signal.SIGKILL))] if victim else []
         threads = int(sys.argv[3])
-        print(tuned(executor=executor, threads=threads, journal=sys.argv[1], callbacks=callbacks, **LONG).digest)
+        print(tuned(executor=executor, n_jobs=threads, journal=sys.argv[1], callbacks=callbacks, **LONG).digest)
 """
 
 
@@ -40,7 +40,7 @@ def test_f101_a_dead_rank_ends_the_job_and_the_same_command_resumes_it(who: str,
     assert dead.returncode != 0
     there = jobs_in(path)
     again = run_script(3, KILLED, tmp_path, str(path), "none", str(threads))
-    wanted = tuned(threads=2, journal=tmp_path / "threads.ash", **LONG)
+    wanted = tuned(n_jobs=2, journal=tmp_path / "threads.ash", **LONG)
     assert again.returncode == 0 and again.stdout.split()[-1] == wanted.digest, again.stderr
     rows = jobs_in(tmp_path / "threads.ash")
     assert 0 < len(there) < len(rows) and there == rows[: len(there)] and jobs_in(path) == rows
@@ -60,7 +60,7 @@ def fails():
 
 def ended(*callbacks):
     try:
-        tuned(executor=executor, threads=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, **LONG)
+        tuned(executor=executor, n_jobs=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, **LONG)
     except ash.ExecutorFailedError as error:
         print("ended:", error)
 
@@ -142,7 +142,7 @@ def test_errors_in_a_rank_end_the_run_with_a_clear_error(
     assert len(told) == len(ends), done.stdout + done.stderr
     for line, words in zip(told, ends, strict=True):
         assert re.match(f"ended: {words}", line)
-    assert tuned(threads=2, journal=path, **LONG).digest == tuned(threads=2, **LONG).digest
+    assert tuned(n_jobs=2, journal=path, **LONG).digest == tuned(n_jobs=2, **LONG).digest
 
 
 @pytest.mark.faults

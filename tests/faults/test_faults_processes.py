@@ -21,7 +21,7 @@ def test_f79_children_can_fit_after_their_parent(digest: str) -> None:
     code = """
 import multiprocessing
 def again(_):
-    return quick(X, Y, threads=2).digest
+    return quick(X, Y, n_jobs=2).digest
 def in_child():
     child = os.fork()
     if child == 0:
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 def test_f80_a_fork_while_another_thread_tunes_does_no_harm(digest: str) -> None:
     code = """
 found = []
-thread = threading.Thread(target=lambda: found.append(quick(X, Y, candidates=64, min_epochs=8, threads=2).digest))
+thread = threading.Thread(target=lambda: found.append(quick(X, Y, candidates=64, min_epochs=8, n_jobs=2).digest))
 thread.start()
 statuses = []
 for _ in range(20):
@@ -57,11 +57,11 @@ print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuse
 
 def test_f80_children_forked_while_another_thread_tunes_can_tune(digest: str) -> None:
     code = """
-quick(X, Y, threads=2)  # all is imported: a fork beside an import leaves a lock of Python's behind
+quick(X, Y, n_jobs=2)  # all is imported: a fork beside an import leaves a lock of Python's behind
 over = threading.Event()
 def endless():
     while not over.is_set():
-        quick(X, Y, candidates=32, threads=2)
+        quick(X, Y, candidates=32, n_jobs=2)
 thread = threading.Thread(target=endless)
 thread.start()
 statuses = []
@@ -69,7 +69,7 @@ for _ in range(40):
     child = os.fork()
     if child == 0:
         signal.alarm(120)
-        os._exit(0 if quick(X, Y, threads=2).digest == EXPECTED else 1)
+        os._exit(0 if quick(X, Y, n_jobs=2).digest == EXPECTED else 1)
     statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 over.set()
 thread.join()
@@ -107,9 +107,9 @@ IN_CHILD = {
     "tunes and exits": ("sys.exit(7 if quick(X, Y).digest == EXPECTED else 8)", 7),
 }
 RUNS = {
-    "here": "threads=2",
-    "journal": "threads=2, journal='a.ash'",
-    "executor": "threads=None, executor=ThreadPoolExecutor(2)",
+    "here": "n_jobs=2",
+    "journal": "n_jobs=2, journal='a.ash'",
+    "executor": "n_jobs=None, executor=ThreadPoolExecutor(2)",
 }
 
 
@@ -139,10 +139,10 @@ class Forks(ash.Callback):
                 {does}
             print(os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1]))
 def tune(**changes):
-    return ash.tune_function(train, {{"a": ash.loguniform(1e-3, 1)}}, candidates=200, progress=False, **changes).digest
+    return ash.tune_function(train, {{"a": ash.loguniform(1e-3, 1)}}, candidates=200, verbose=0, **changes).digest
 print(tune({run}, callbacks=[Forks()]) == tune())
 """
-RUNS_OF_FUNCTIONS = RUNS | {"here": "threads=1", "threads": "threads=2", "processes": "threads=2, executor='processes'"}
+RUNS_OF_FUNCTIONS = RUNS | {"here": "n_jobs=1", "threads": "n_jobs=2", "processes": "n_jobs=2, executor='processes'"}
 
 
 @pytest.mark.parametrize("kind", RUNS_OF_FUNCTIONS, ids=lambda kind: f"F80-{kind}")
@@ -183,7 +183,7 @@ class Begun(ash.Callback):
     def on_job(self, job, params):
         begun.set()
 def long():
-    quick(X, Y, candidates=1000, min_epochs=500, threads=2, callbacks=[Begun()])
+    quick(X, Y, candidates=1000, min_epochs=500, n_jobs=2, callbacks=[Begun()])
 def leave():
     begun.wait()
     os._exit(0)
@@ -247,7 +247,7 @@ def spy(*given):
 TreeTable.boost = spy
 def long():
     config = ash.SearchConfig(models=[{model!r}], min_epochs=2000)
-    ash.tune(X, Y, candidates=9, threads=2, progress=False, config=config)
+    ash.tune(X, Y, candidates=9, n_jobs=2, verbose=0, config=config)
 threading.Thread(target=long, daemon=True).start()
 begun.wait()
 """
@@ -260,7 +260,7 @@ from concurrent.futures import ThreadPoolExecutor
 model = quick(X, Y).model
 expected = model.predict_proba(X)
 def both(number):
-    own = quick(X, Y, seed=number % 2)
+    own = quick(X, Y, random_state=number % 2)
     return number % 2, own.digest, (model.predict_proba(X) == expected).all()
 with ThreadPoolExecutor(8) as pool:
     found = list(pool.map(both, range(16)))
@@ -299,7 +299,7 @@ def held():
     pages = int(open("/proc/self/statm").read().split()[1])
     return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
 def fit():
-    quick(X, Y, candidates=2, max_rungs=1, threads=2)
+    quick(X, Y, candidates=2, max_rungs=1, n_jobs=2)
 for _ in range({warm}):
     fit()
 before = held()
@@ -379,4 +379,4 @@ def test_ash_can_be_imported_before_or_after_other_libraries(order: tuple[str, s
     for name in order:
         needs.installed(name)
     imports = "".join(f"import {name}\n" for name in order)
-    assert run("print(quick(X, Y, threads=2).digest)", before=imports) == digest
+    assert run("print(quick(X, Y, n_jobs=2).digest)", before=imports) == digest

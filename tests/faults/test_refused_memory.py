@@ -31,12 +31,12 @@ REPORT = open("report.html").read()
 quick(X, Y, journal="a.ash")
 
 def tune():
-    return quick(X, Y, threads=2).digest == EXPECTED
+    return quick(X, Y, n_jobs=2).digest == EXPECTED
 def fit():
     again = ash.ASHClassifier(small_space(), candidates=6, random_state=0, n_jobs=2).fit(X, Y)
     return (again.predict(X) == LABELS).all()
 def folds():
-    return len(quick(X, Y, cv=3, threads=2).jobs) > 3
+    return len(quick(X, Y, cv=3, n_jobs=2).jobs) > 3
 def predict():
     return (MODEL.predict(X) == LABELS).all()
 def report():

@@ -22,15 +22,15 @@ MANY = np.tile(X, (2000, 1))
 CLASSES = MODEL.predict(MANY[:60])
 
 def tune():
-    return quick(X, Y, threads=3).digest == EXPECTED
+    return quick(X, Y, n_jobs=3).digest == EXPECTED
 def predict():
-    return (MODEL.predict(MANY, threads=3).reshape(-1, 60) == CLASSES).all()
+    return (MODEL.predict(MANY, n_jobs=3).reshape(-1, 60) == CLASSES).all()
 def executor():
     with ThreadPoolExecutor(8) as pool:
-        return quick(X, Y, threads=None, executor=pool).digest == EXPECTED
+        return quick(X, Y, n_jobs=None, executor=pool).digest == EXPECTED
 def function():
     result = ash.tune_function(
-        lambda params, epochs, state: params["x"], {"x": ash.uniform(0.0, 1.0)}, candidates=8, threads=3, progress=False
+        lambda params, epochs, state: params["x"], {"x": ash.uniform(0.0, 1.0)}, candidates=8, n_jobs=3, verbose=0
     )
     return len(result.jobs) > 8
 def search():
@@ -38,7 +38,7 @@ def search():
     search = ash.ASHSearchCV(SGDClassifier(random_state=0), space, candidates=4, n_jobs=3, cv=3, random_state=0)
     return search.fit(X, Y).best_score_ > 0.5
 def folds():
-    result = quick(X, Y, cv=3, threads=3)
+    result = quick(X, Y, cv=3, n_jobs=3)
     return result.model.predict(X).shape == Y.shape
 
 def outcome(call, limit, number):
@@ -123,7 +123,7 @@ def test_stacks_too_large_for_memory_reduce_the_threads(digest: str) -> None:
 os.environ["OMP_STACKSIZE"] = "999999G"
 with warnings.catch_warnings(record=True) as found:
     warnings.simplefilter("always")
-    print(quick(X, Y, threads=2).digest == EXPECTED, *[str(each.message).partition(";")[0] for each in found])
+    print(quick(X, Y, n_jobs=2).digest == EXPECTED, *[str(each.message).partition(";")[0] for each in found])
 """
     for variable in ({}, {"OMP_STACKSIZE": "999999G"}):
         assert run(code, expected=digest, **variable) == "True the system allows only 1 of 2 threads"

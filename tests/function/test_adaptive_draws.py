@@ -102,7 +102,7 @@ def test_each_configuration_of_a_small_space_is_tried_once() -> None:
     space = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 4), "kind": ["a", "b"]}
     with pytest.warns(UserWarning, match="candidates=99 exceeds the 24 configurations"):
         result = ash.tune_function(
-            lambda params, epochs, state: -params["x"], space, candidates=99, threads=1, progress=False
+            lambda params, epochs, state: -params["x"], space, candidates=99, n_jobs=1, verbose=0
         )
     assert len({*map(str, result.params)}) == len(result.params) == 24
 
@@ -121,9 +121,9 @@ def test_moved_numbers_stay_in_their_domain() -> None:
 
 def test_random_search_and_synchronous_halving_draw_at_random() -> None:
     for algorithm in ("random", "sh"):
-        found = run(algorithm=algorithm, threads=1, max_rungs=3)
-        assert found.params == run(algorithm=algorithm, threads=1, max_rungs=3, sampler="random").params
-        assert found.params != run(algorithm=algorithm, threads=1, max_rungs=3, sampler="adaptive").params
+        found = run(algorithm=algorithm, n_jobs=1, max_rungs=3)
+        assert found.params == run(algorithm=algorithm, n_jobs=1, max_rungs=3, sampler="random").params
+        assert found.params != run(algorithm=algorithm, n_jobs=1, max_rungs=3, sampler="adaptive").params
 
 
 @pytest.mark.filterwarnings(*FAILURES)
@@ -133,7 +133,7 @@ def test_failures_are_not_ranked() -> None:
             raise ValueError("too large")
         return float(params["x"])
 
-    result = run(function, candidates=90, threads=1)
+    result = run(function, candidates=90, n_jobs=1)
     late = [params["x"] for number, params in enumerate(result.params) if number > 30 and number % 3]
     assert result.failures and sum(x <= 0.4 for x in late) > 0.55 * len(late)
 
@@ -152,7 +152,7 @@ def valley(trial: optuna.Trial) -> float:
 
 
 def trials(**changes: Any) -> ash.FunctionResult:
-    given = {"candidates": 60, "direction": "minimize", "max_epochs": 4, "threads": 1, "progress": False}
+    given = {"candidates": 60, "direction": "minimize", "max_epochs": 4, "n_jobs": 1, "verbose": 0}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Choices for a categorical")
         # every value given to a trial is within the suggested range

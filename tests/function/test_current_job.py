@@ -102,9 +102,9 @@ def forms(log: Path) -> dict[str, Any]:
 
 
 PLACES: dict[str, Any] = {
-    "calling thread": {"threads": 1},
-    "threads": {"threads": 2},
-    "processes": {"threads": 2, "executor": "processes"},
+    "calling thread": {"n_jobs": 1},
+    "n_jobs": {"n_jobs": 2},
+    "processes": {"n_jobs": 2, "executor": "processes"},
     "thread pool": {"executor": lambda: ThreadPoolExecutor(2)},
     "process pool": {"executor": lambda: ProcessPoolExecutor(2)},
 }
@@ -125,7 +125,7 @@ def test_each_job_sees_its_description_and_its_directory(
     space = None if form == "objective" else {"x": ash.uniform(0, 1)}
     make = given.get("executor")
     with make() if callable(make) else nullcontext(make) as executor:
-        given |= {"executor": executor, "candidates": 8, "max_epochs": EPOCHS, "progress": False}
+        given |= {"executor": executor, "candidates": 8, "max_epochs": EPOCHS, "verbose": 0}
         result = ash.tune_function(train, space, **given)
     assert not result.failures and len(result.rungs) == 4
     told: dict[int, Told] = defaultdict(list)
@@ -163,13 +163,13 @@ def test_current_job_is_refused_outside_of_a_job() -> None:
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join()
-        inner = ash.tune_function(nested, {"x": [1, 2]}, candidates=2, threads=1, progress=False)
+        inner = ash.tune_function(nested, {"x": [1, 2]}, candidates=2, n_jobs=1, verbose=0)
         assert inner.best_score == 2 and ash.current_job() == before
         return 0.0
 
     with pytest.raises(ash.SettingError, match=words):
         ash.current_job()
-    run(function, candidates=2, threads=1)
+    run(function, candidates=2, n_jobs=1)
     assert len(caught) == 2
     with pytest.raises(ash.SettingError, match=words):
         ash.current_job()
@@ -186,9 +186,7 @@ def test_a_retired_function_has_no_job_but_has_one_after_its_last_report() -> No
         except ash.SettingError:
             ends[candidate] = f"{more} none"
 
-    result = ash.tune_function(
-        function, {"x": ash.uniform(0, 1)}, candidates=8, max_epochs=EPOCHS, threads=1, progress=False
-    )
+    result = ash.tune_function(function, {"x": ash.uniform(0, 1)}, candidates=8, max_epochs=EPOCHS, n_jobs=1, verbose=0)
     top = {job.candidate for job in result.jobs if job.rung == 3}
     wait_until(lambda: len(ends) == 8)
     assert ends == {candidate: "True 3" if candidate in top else "False none" for candidate in range(8)}
@@ -203,7 +201,7 @@ def test_total_epochs_depend_on_the_training(training: str) -> None:
         told.add((epochs, ash.current_job().total_epochs))
         return score(params["x"], epochs), epochs
 
-    run(function, threads=1, training=training, max_rungs=3)
+    run(function, n_jobs=1, training=training, max_rungs=3)
     assert told == ({(1, 1), (2, 3), (4, 7)} if training == "resume" else {(1, 1), (2, 2), (4, 4)})
 
 
@@ -242,7 +240,7 @@ def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
 def test_directories_of_retired_candidates_are_deleted(with_journal: bool, tmp_path: Path, temporary: Path) -> None:
     states = tmp_path / "run.ash-states"
     kept = Kept(lambda: states if with_journal else next(temporary.iterdir()))
-    result = run(kept, threads=1, schedule="greedy", journal=tmp_path / "run.ash" if with_journal else None)
+    result = run(kept, n_jobs=1, schedule="greedy", journal=tmp_path / "run.ash" if with_journal else None)
     assert not result.failures and kept.seen == list(left_by_hand(result))
     assert max(map(len, kept.seen)) < 40, "all were kept"
     assert list(temporary.iterdir()) == []
@@ -262,7 +260,7 @@ def test_a_new_journal_starts_without_directories_but_keeps_other_files(tmp_path
     left.write_text("99")  # this file belongs to a journal that no longer exists
     for each in (states / "notes.txt", tmp_path / "run.ash-notes.txt"):
         each.write_text("mine")
-    result = run(Kept(lambda: states), threads=1, journal=tmp_path / "run.ash", candidates=8)
+    result = run(Kept(lambda: states), n_jobs=1, journal=tmp_path / "run.ash", candidates=8)
     assert not result.failures
     assert {each.name for each in states.iterdir()} == {"notes.txt", f"candidate-{result.best_candidate:06d}"}
     beside = {each.name for each in tmp_path.glob("run.ash?*")}
@@ -322,8 +320,8 @@ def train(params, epochs, state):
     score = 1 - (params["x"] - 0.3) ** 2 - 0.1 / job.total_epochs
     return (score, done) if returns_state else score
 
-result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16, max_epochs=8, threads=int(threads),
-    progress=False, costs=lambda params, epochs: epochs, journal=folder / "run.ash", sampler=sampler)
+result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16, max_epochs=8, n_jobs=int(threads),
+    verbose=0, costs=lambda params, epochs: epochs, journal=folder / "run.ash", sampler=sampler)
 print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 0)
 """
 
@@ -370,7 +368,7 @@ def test_a_directory_behind_a_link_is_refused(tmp_path: Path) -> None:
     other.mkdir(parents=True)
     (tmp_path / "run.ash-states").symlink_to(elsewhere)
     with pytest.raises(ash.AllFailedError, match="is a link: replace it by a folder"):
-        run(Kept(lambda: elsewhere), threads=1, journal=tmp_path / "run.ash")
+        run(Kept(lambda: elsewhere), n_jobs=1, journal=tmp_path / "run.ash")
     assert list(elsewhere.iterdir()) == [other]
 
 
@@ -388,7 +386,7 @@ def test_functions_that_do_not_call_current_job_need_no_temporary_folder(
 
     monkeypatch.setattr("tempfile.gettempdir", gettempdir)
     monkeypatch.chdir(tmp_path)
-    assert not run(lambda params, epochs, state: params["x"], threads=1).failures
-    assert not run(function, threads=1).failures
+    assert not run(lambda params, epochs, state: params["x"], n_jobs=1).failures
+    assert not run(function, n_jobs=1).failures
     assert {path.parent.parent for path in asked} == {tmp_path}
     assert not any(path.parent.exists() for path in asked)

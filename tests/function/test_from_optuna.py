@@ -37,7 +37,7 @@ def descend(trial: optuna.Trial) -> float:
 
 
 def run(objective: Any = descend, **changes: Any) -> ash.FunctionResult:
-    given = {"candidates": 16, "direction": "minimize", "max_epochs": REPORTS, "threads": 1, "progress": False}
+    given = {"candidates": 16, "direction": "minimize", "max_epochs": REPORTS, "n_jobs": 1, "verbose": 0}
     return ash.tune_function(ash.from_optuna(objective), **{**given, **changes})
 
 
@@ -82,16 +82,16 @@ def test_numeric_user_attributes_are_metrics_of_every_job(tmp_path: Path) -> Non
 
 
 def test_a_run_is_repeated_on_other_workers_and_resumed(tmp_path: Path) -> None:
-    expected = run(costs=cost_of, threads=1)
+    expected = run(costs=cost_of, n_jobs=1)
     journal = tmp_path / "run.ash"
-    for places in ({"threads": 2}, {"threads": 2, "executor": "processes"}, {"threads": 1, "journal": journal}):
+    for places in ({"n_jobs": 2}, {"n_jobs": 2, "executor": "processes"}, {"n_jobs": 1, "journal": journal}):
         found = run(costs=cost_of, **places)
         assert found.digest == expected.digest and found.params == expected.params
     assert run(costs=cost_of, journal=journal).digest == expected.digest
     more = run(costs=cost_of, journal=journal, candidates=32)
     assert more.digest == run(costs=cost_of, candidates=32).digest and more.params[:16] == expected.params
     assert run(costs=cost_of, record=found.record).digest == expected.digest
-    assert run(seed=1).params != expected.params
+    assert run(random_state=1).params != expected.params
 
 
 def cost_of(params: dict[str, Any], epochs: int) -> float:
@@ -99,7 +99,7 @@ def cost_of(params: dict[str, Any], epochs: int) -> float:
 
 
 def test_suggestions_depend_only_on_number_seed_and_name() -> None:
-    few, many = run(candidates=4), run(candidates=16, threads=2)
+    few, many = run(candidates=4), run(candidates=16, n_jobs=2)
     assert many.params[:4] == few.params
 
     def more(trial: optuna.Trial) -> float:
@@ -233,7 +233,7 @@ def faulty(trial: optuna.Trial) -> Any:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"n_jobs": 2, "executor": "processes"}], ids=str)
 def test_a_failed_trial_keeps_its_suggestions(places: dict[str, Any], tmp_path: Path) -> None:
     """Check that suggested values are in the result, its table, its Optuna study, and the reread journal."""
     given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
@@ -242,9 +242,9 @@ def test_a_failed_trial_keeps_its_suggestions(places: dict[str, Any], tmp_path: 
     assert all(params.keys() == ({"x", "late"} if n % 4 == 3 else {"x"}) for n, params in enumerate(found.params))
     assert [row["params"] for row in found.candidates] == list(found.params)
     assert [trial.params for trial in found.to_optuna().trials] == list(found.params)
-    again = run(faulty, **given, threads=1, journal=tmp_path / "run.ash")
+    again = run(faulty, **given, n_jobs=1, journal=tmp_path / "run.ash")
     assert again.params == found.params and again.digest == found.digest
-    assert run(faulty, **given, threads=1, record=found.record).digest == found.digest
+    assert run(faulty, **given, n_jobs=1, record=found.record).digest == found.digest
 
 
 def test_an_error_names_the_suggestions_of_the_failed_trial() -> None:
@@ -284,7 +284,7 @@ def folds(trial: optuna.Trial) -> float:
 def test_the_best_trial_comes_from_the_highest_rung(seed: int, tmp_path: Path) -> None:
     """Use noisy values: means of fewer folds vary more, so the highest value overall often comes from a single fold."""
     journal = tmp_path / "run.ash"
-    given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "seed": seed}
+    given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "random_state": seed}
     found = run(folds, costs=cost_of, **given, journal=journal)
     complete = {job.candidate: job.score for job in found.jobs if job.rung == len(found.rungs) - 1}
     assert found.best_value == max(complete.values()) == folds(optuna.trial.FixedTrial(found.best_params))
@@ -425,7 +425,7 @@ def test_a_run_ends_if_its_first_jobs_all_fail(recwarn: pytest.WarningsRecorder)
 FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"kind": "plain"}]
 
 
-@pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
+@pytest.mark.parametrize("places", [{"n_jobs": 2}, {"n_jobs": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
     """Check that parameters missing from a dict are drawn as in the same trial of a run without `first`."""
     found, drawn = run(sampler="random", first=FIRST, **places), run(sampler="random")
@@ -450,7 +450,7 @@ def test_an_earlier_run_of_an_objective_comes_first(kind: str, tmp_path: Path) -
     journal = tmp_path / "run.ash"
     earlier = run(journal=journal)
     first = {"result": earlier, "study": earlier.to_optuna(), "journal": journal}[kind]
-    found = run(first=first, seed=7)
+    found = run(first=first, random_state=7)
     assert found.params[0] == earlier.best_params
     tops = {job.candidate: (job.rung, job.score) for job in sorted(earlier.jobs, key=lambda job: job.rung)}
     best = sorted(tops, key=lambda each: (-tops[each][0], -tops[each][1], each))
@@ -499,7 +499,7 @@ def test_optuna_logs_nothing_during_a_run(monkeypatch: pytest.MonkeyPatch) -> No
     optuna.logging.set_verbosity(optuna.logging.INFO)
     logger.addHandler(handler)
     try:
-        run(threads=2, candidates=64).to_optuna()
+        run(n_jobs=2, candidates=64).to_optuna()
         assert not logged
         optuna.create_study()
         assert len(logged) == 1 and logged[0].startswith("A new study created")

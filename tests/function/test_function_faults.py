@@ -67,7 +67,7 @@ def test_an_invalid_score_is_a_failure_with_a_reason(name: str) -> None:
         return BAD[name] if params["depth"] == 2 else train(params, epochs, state)
 
     with pytest.warns(UserWarning, match="failed"):
-        result = run(function, threads=1)
+        result = run(function, n_jobs=1)
     bad = [number for number, params in enumerate(result.params) if params["depth"] == 2]
     assert [failure.candidate for failure in result.failures] == sorted(bad)
     for failure in result.failures:
@@ -81,7 +81,7 @@ WRONG = [name for name in BAD if name not in ("nan", "inf", "huge")]
 @pytest.mark.parametrize("name", WRONG)
 def test_an_invalid_score_in_the_first_job_ends_the_run(name: str) -> None:
     with pytest.raises(ash.SettingError, match="train returned") as caught:
-        run(lambda params, epochs, state: BAD[name], threads=1)
+        run(lambda params, epochs, state: BAD[name], n_jobs=1)
     said = str(caught.value)
     assert "ash.Outcome(score" in said or "metrics must be a dict of numbers" in said
 
@@ -90,13 +90,13 @@ def test_the_first_job_is_checked_on_any_number_of_threads(tmp_path: Path) -> No
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return None if params == wrong else train(params, epochs, state)
 
-    wrong = run(threads=1).params[0]
-    for number, places in enumerate([{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}]):
+    wrong = run(n_jobs=1).params[0]
+    for number, places in enumerate([{"n_jobs": 1}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 2}]):
         journal = tmp_path / f"{number}.ash"
         with pytest.raises(ash.SettingError, match="train returned None, but must return a number"):
             run(function, **places, journal=journal)
     wrong = {}
-    assert not run(function, threads=1, journal=journal).failures, "the wrong answer is not on record"
+    assert not run(function, n_jobs=1, journal=journal).failures, "the wrong answer is not on record"
 
 
 def test_the_first_traceback_is_shown_at_once_and_all_reasons_at_the_end() -> None:
@@ -109,7 +109,7 @@ def test_the_first_traceback_is_shown_at_once_and_all_reasons_at_the_end() -> No
         return train(params, epochs, state)
 
     with pytest.warns(UserWarning) as caught:
-        result = run(function, threads=1)
+        result = run(function, n_jobs=1)
     first, last = [str(warning.message) for warning in caught if "failed" in str(warning.message)]
     number = result.failures[0].candidate
     assert first.startswith(f"candidate {number} failed in rung 0, with {{") and "in function\n" in first
@@ -128,7 +128,7 @@ def test_an_error_is_raised_if_the_user_asks_for_it() -> None:
             raise Odd("no depth of 2")
         return train(params, epochs, state)
 
-    for places in ({"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 1}):
+    for places in ({"n_jobs": 1}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 1}):
         with pytest.raises(
             ash.JobFailedError, match=r"(?s)failed in rung 0, with .*'depth': 2.*Odd: no depth"
         ) as caught:
@@ -145,7 +145,7 @@ def test_an_error_is_raised_if_the_user_asks_for_it() -> None:
 
 @pytest.mark.parametrize("name", GOOD, ids=lambda name: f"F41-{name}")
 def test_numbers_of_any_kind_are_scores(name: str) -> None:
-    result = run(lambda params, epochs, state: GOOD[name], threads=1)
+    result = run(lambda params, epochs, state: GOOD[name], n_jobs=1)
     assert {job.score for job in result.jobs} == {1.0} and not result.failures
     assert result.best_candidate == 0 and result.best_rung == 4
 
@@ -169,7 +169,7 @@ def reporting(params: dict[str, Any], report: Any) -> None:
 
 
 @pytest.mark.parametrize("function", [returning, yielding, reporting])
-@pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=["here", "process"])
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"executor": "processes", "n_jobs": 1}], ids=["here", "process"])
 @pytest.mark.filterwarnings("ignore:train ended after")
 def test_f43_a_traceback_starts_with_the_users_function(function: Any, places: dict[str, Any]) -> None:
     lines = run(function, **places, candidates=9).failures[0].text.splitlines()
@@ -196,7 +196,7 @@ def test_f43_a_traceback_is_recorded() -> None:
             helper()
         return train(params, epochs, state)
 
-    for places in ({"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 1}):
+    for places in ({"n_jobs": 1}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 1}):
         result = run(function, **places)
         assert result.failures and not any(failure.rung for failure in result.failures)
         for failure in result.failures:
@@ -209,15 +209,15 @@ def test_f49_complete_failure_is_an_error_with_reasons() -> None:
         raise KeyError(params["kind"])
 
     with pytest.raises(AllFailedError, match=r"all 40 jobs failed:(.|\n)*failed +KeyError: 'a'"):
-        run(function, threads=1, max_failures=100)
+        run(function, n_jobs=1, max_failures=100)
     with pytest.raises(AllFailedError, match=r"all 10 jobs failed, which ended the run \(max_failures in the config"):
-        run(function, threads=1)
+        run(function, n_jobs=1)
     with pytest.raises(AllFailedError, match="all 3 jobs"):
-        run(function, threads=1, max_failures=3)
+        run(function, n_jobs=1, max_failures=3)
     release = threading.Event()
     text = "candidate 0 in rung 0 and candidate 1 in rung 0: training goes on in the background"
     with pytest.raises(NothingFinishedError, match=r"time_limit was over after .*; give a larger time_limit") as raised:
-        run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
+        run(lambda params, epochs, state: release.wait(HANG_SECONDS), n_jobs=2, time_limit=0.05)
     assert any(text in note for note in raised.value.__notes__)
     release.set()
 
@@ -233,9 +233,9 @@ def test_f49_a_run_with_a_corrected_function_continues_with_other_candidates(tmp
 
     for _ in range(2):
         with pytest.raises(AllFailedError, match=r"all \d+ jobs failed, which ended the run"):
-            run(function, threads=1, journal=tmp_path / "run.ash")
+            run(function, n_jobs=1, journal=tmp_path / "run.ash")
     is_wrong.clear()
-    result = run(function, threads=1, journal=tmp_path / "run.ash")
+    result = run(function, n_jobs=1, journal=tmp_path / "run.ash")
     # a call ends after ten decided failures; by then all jobs of the 8 virtual workers have been run twice
     assert len(result.failures) == 2 * 16 and len({job.candidate for job in result.jobs}) == 40
 
@@ -252,7 +252,7 @@ def test_f44_side_effects_of_a_function_do_not_change_the_run(tmp_path: Path, mo
         threading.Thread(target=time.sleep, args=(0.2,), daemon=True).start()
         return answer
 
-    assert run(function, threads=1).digest == run(train, threads=1).digest
+    assert run(function, n_jobs=1).digest == run(train, n_jobs=1).digest
 
 
 def test_f47_a_hanging_job_in_a_thread_occupies_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_f47_a_hanging_job_in_a_thread_occupies_its_place(monkeypatch: pytest.Mo
 
     pass_limit_of_last_job(monkeypatch, lambda: hung)
     with pytest.warns(UserWarning, match="a thread cannot be stopped"):
-        result = run(function, threads=2, job_limit=HANG_SECONDS)
+        result = run(function, n_jobs=2, job_limit=HANG_SECONDS)
     release.set()
     assert [failure.kind for failure in result.failures] == ["late"] and result.ended == "finished"
     assert result.params[result.failures[0].candidate] == hung[0]
@@ -287,7 +287,7 @@ def test_f47_the_run_ends_if_every_thread_hangs(monkeypatch: pytest.MonkeyPatch)
 
     pass_limit_of_last_job(monkeypatch, lambda: hung)
     with pytest.warns(UserWarning) as warned:
-        result = run(function, threads=1, job_limit=HANG_SECONDS)
+        result = run(function, n_jobs=1, job_limit=HANG_SECONDS)
     release.set()
     assert result.ended == "failures" and result.failures[0].kind == "late" and len(result.jobs) > 1
     told = [str(each.message) for each in warned]
@@ -300,7 +300,7 @@ def test_an_unpicklable_state_fails_only_its_job() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return 1.0, threading.Lock() if params["depth"] == 1 else params["depth"]
 
-    result = run(function, executor="processes", threads=1)
+    result = run(function, executor="processes", n_jobs=1)
     assert {failure.text.split(":")[0] for failure in result.failures} == {"the state cannot be pickled"}
     assert len(result.failures) == sum(params["depth"] == 1 for params in result.params)
 
@@ -315,7 +315,7 @@ def test_a_dead_worker_ends_the_run_of_a_pool_and_fails_its_job_in_processes() -
     with ProcessPoolExecutor(1) as pool, pytest.raises(ash.ExecutorFailedError, match=words) as ended:
         run(function, executor=pool)
     assert len(ended.value.result.jobs) > 0 and ended.value.result.failures == ()
-    result = run(function, executor="processes", threads=1)
+    result = run(function, executor="processes", n_jobs=1)
     assert {failure.text for failure in result.failures} == {"the process of the job ended with exit status 3"}
     executor = loky.get_reusable_executor(1)
     assert len(run(train, executor=executor).jobs) > 40
@@ -325,7 +325,7 @@ class Stop(BaseException):
     """An exception that is not an error, like those of Python that end a program."""
 
 
-@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"threads": 1, "executor": "processes"}])
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"n_jobs": 2}, {"n_jobs": 1, "executor": "processes"}])
 @pytest.mark.parametrize(
     "error",
     [SystemExit(3), GeneratorExit(), KeyboardInterrupt(), Stop(2)],
@@ -346,10 +346,10 @@ def test_f87_functions_may_import_log_and_call_ash() -> None:
 
         logging.getLogger("function").info("%s", params)
         if state is None and params["depth"] == 1:
-            return run(train, threads=1, candidates=2).best_score, 1
+            return run(train, n_jobs=1, candidates=2).best_score, 1
         return train(params, epochs, state)
 
-    assert len(run(function, threads=2).jobs) > 40
+    assert len(run(function, n_jobs=2).jobs) > 40
 
 
 def test_f88_the_interpreter_can_exit_while_threads_hang() -> None:
@@ -361,7 +361,7 @@ def train(params, epochs, state):
     if params["x"] > 0.5:
         time.sleep(1000)
     return params["x"]
-result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, progress=False,
+result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, n_jobs=2, verbose=0,
     config=ash.SearchConfig(job_limit=2))
 print(result.failures[0].kind)
 """
@@ -382,7 +382,7 @@ def end():
         time.sleep(0.01)
     os._exit(0)
 threading.Thread(target=end).start()
-ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="processes", progress=False)
+ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, n_jobs=1, executor="processes", verbose=0)
 """
     python(code, str(tmp_path))
     (child,) = tmp_path.iterdir()

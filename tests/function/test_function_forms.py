@@ -61,9 +61,9 @@ def reporting(params: dict[str, Any], report: Any) -> None:
 
 
 @pytest.mark.parametrize("form", [yielding, reporting, Trained])
-@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 2}])
 def test_all_forms_of_a_function_give_its_scores(form: Any, places: dict[str, Any]) -> None:
-    expected, found = run(train, costs=cost, threads=1), run(form, costs=cost, **places)
+    expected, found = run(train, costs=cost, n_jobs=1), run(form, costs=cost, **places)
     assert found.digest == expected.digest
     done = found.best_state.done if form is Trained else found.best_state["done"]
     assert done == expected.best_state
@@ -116,10 +116,10 @@ def returns(params: dict[str, Any], epochs: int, state: Any) -> Any:
 @pytest.mark.parametrize(
     "places",
     [
-        {"threads": 1},
-        {"threads": 2, "max_epochs": 8},
-        {"threads": 1, "max_epochs": 8},
-        {"executor": "processes", "threads": 2, "max_epochs": 8},
+        {"n_jobs": 1},
+        {"n_jobs": 2, "max_epochs": 8},
+        {"n_jobs": 1, "max_epochs": 8},
+        {"executor": "processes", "n_jobs": 2, "max_epochs": 8},
     ],
 )
 @pytest.mark.parametrize("form", [ignores, obeys, yields, returns, Net])
@@ -146,16 +146,16 @@ def test_a_booster_that_goes_on_is_the_best_state_with_the_rounds_that_scored() 
         lightgbm.train(own, data, num_boost_round=64, valid_sets=[held_out], callbacks=[callback])
 
     space = {"learning_rate": ash.loguniform(0.05, 0.5), "num_leaves": ash.integers(4, 31, log=True)}
-    found = ash.tune_function(boost, space, candidates=6, direction="minimize", max_epochs=8, threads=1, progress=False)
+    found = ash.tune_function(boost, space, candidates=6, direction="minimize", max_epochs=8, n_jobs=1, verbose=0)
     assert found.best_state.current_iteration() == found.best_epochs
     assert log_loss(y[900:], found.best_state.predict(x[900:])) == pytest.approx(found.best_value)
 
 
 def test_a_generator_is_paused_and_resumed() -> None:
     begun.clear()
-    found = run(yielding, threads=2)
+    found = run(yielding, n_jobs=2)
     assert len(begun) == len(found.params), "each begins once"
-    restarted = run(yielding, threads=1, training="restart")
+    restarted = run(yielding, n_jobs=1, training="restart")
     assert len(begun) == len(found.params) + len(restarted.jobs), "and once per job, if the user wants that"
 
 
@@ -198,7 +198,7 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
 
     for form, word, later in ((asks, "asked", 0), (ignores, "retired", 1)):
         ends.clear()
-        found = run(form, threads=1, max_epochs=8)
+        found = run(form, n_jobs=1, max_epochs=8)
         wait_until(lambda: "runs" not in ends.values())
         epochs = {found.params[row["candidate"]]["x"]: row["epochs"] for row in found.candidates}
         assert ends == {x: "all" if done == 8 else f"{word} in {done - 1 + later}" for x, done in epochs.items()}
@@ -212,13 +212,13 @@ def test_reports_are_the_scores_whatever_the_function_returns(most: int | None) 
             report(params["x"] + epoch)
         return {"history": [1, 2]}
 
-    found = run(returns, threads=1, max_epochs=most)
+    found = run(returns, n_jobs=1, max_epochs=most)
     assert not found.failures
     totals = {row["candidate"]: row["epochs"] for row in found.candidates}
     assert max(totals.values()) == (8 if most else 31)
     scores = {row["candidate"]: row["score"] for row in found.candidates}
     assert scores == pytest.approx({each: found.params[each]["x"] + total - 1 for each, total in totals.items()})
-    alone = run(lambda params, report: params["x"], threads=1, max_epochs=most or 1)  # this function never reports
+    alone = run(lambda params, report: params["x"], n_jobs=1, max_epochs=most or 1)  # this function never reports
     assert alone.best_score == alone.best_params["x"]
 
 
@@ -232,7 +232,7 @@ def test_a_function_may_give_up() -> None:
         raise ash.Retired
 
     with pytest.warns(UserWarning, match="the function has ended before its first report"):
-        found = run(gives_up, threads=1)
+        found = run(gives_up, n_jobs=1)
     assert {found.params[failure.candidate]["depth"] for failure in found.failures} == {2}
     assert found.best_score == found.best_params["x"] and found.best_metrics == {"depth": found.best_params["depth"]}
 
@@ -247,7 +247,7 @@ def test_the_best_state_belongs_to_the_best_score() -> None:
             state["epochs"] += 1
             yield -state["epochs"] - params["x"] if state["epochs"] < 2 else math.nan, state
 
-    found = run(worse, threads=1)
+    found = run(worse, n_jobs=1)
     assert found.best_rung == 0 and found.best_state == {"epochs": 1} and found.best_epochs == 1
 
 
@@ -257,11 +257,11 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
         yield params["x"] + 1
 
     with pytest.warns(UserWarning, match=r"train ended after 2 epochs.* pass max_epochs=2") as told:
-        found = run(short, threads=1)
+        found = run(short, n_jobs=1)
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(short, threads=1, max_epochs=8)  # this loop stops early
+        run(short, n_jobs=1, max_epochs=8)  # this loop stops early
     assert {round(job.score - found.params[job.candidate]["x"], 9) for job in found.jobs if job.rung} == {1.0}
     assert found.best_state is None
 
@@ -293,7 +293,7 @@ def test_other_forms_are_refused(train: Any, message: str) -> None:
         ((0.5,), {"metrics": [0.3]}, r"train reported metrics=\[0.3\]; metrics must be a dict of numbers by name$"),
     ],
 )
-@pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=str)
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"executor": "processes", "n_jobs": 1}], ids=str)
 def test_wrong_reports_are_explained(
     places: dict[str, Any], given: tuple[Any, ...], named: dict[str, Any], message: str
 ) -> None:
@@ -310,7 +310,7 @@ def test_a_wrong_report_of_a_later_epoch_is_a_failure() -> None:
         report(score=0.5)
         report("a")
 
-    found = run(wrong, threads=1)
+    found = run(wrong, n_jobs=1)
     assert {failure.rung for failure in found.failures} == {1} and "train reported 'a'" in found.failures[0].text
 
 
@@ -329,7 +329,7 @@ def test_errors_of_generators_and_objects_are_reported() -> None:
 
     for form, said in ((nothing, "train yielded nothing"), (text, "train yielded '0.9'"), (Two, "two numbers")):
         with pytest.raises(ash.SettingError, match=said):
-            run(form, threads=1)
+            run(form, n_jobs=1)
 
     def fails(params: dict[str, Any]) -> Iterator[float]:
         yield 0.5
@@ -337,7 +337,7 @@ def test_errors_of_generators_and_objects_are_reported() -> None:
             raise ValueError("in epoch 2")
         yield 1.0
 
-    found = run(fails, threads=1)
+    found = run(fails, n_jobs=1)
     assert {failure.rung for failure in found.failures} == {1} and "in epoch 2" in found.failures[0].text
 
 
@@ -358,12 +358,12 @@ class Another(Callable_):
 @pytest.mark.filterwarnings("ignore:train ended after")
 def test_a_journal_belongs_to_one_function(tmp_path: Path) -> None:
     """Check functions, objects and partial functions."""
-    run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")
+    run(Callable_(0), n_jobs=1, costs=cost, journal=tmp_path / "object.ash")
     with pytest.raises(ash.JournalError, match="function: 'Callable_' in the journal, 'Another' in this call"):
-        run(Another(100), threads=1, costs=cost, journal=tmp_path / "object.ash")
-    run(partial(yielding), threads=1, costs=cost, journal=tmp_path / "partial.ash")
+        run(Another(100), n_jobs=1, costs=cost, journal=tmp_path / "object.ash")
+    run(partial(yielding), n_jobs=1, costs=cost, journal=tmp_path / "partial.ash")
     with pytest.raises(ash.JournalError, match="function: 'yielding' in the journal, 'Trained' in this call"):
-        run(Trained, threads=1, costs=cost, journal=tmp_path / "partial.ash")
+        run(Trained, n_jobs=1, costs=cost, journal=tmp_path / "partial.ash")
 
 
 @pytest.mark.filterwarnings(*FAILURES)
@@ -379,10 +379,10 @@ def test_a_refused_thread_is_not_a_failure(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(reports, "start_thread", refuse)
     with pytest.raises(ash.ThreadRefusedError, match="no more"):
-        run(reporting, threads=1, costs=cost, journal=path)
+        run(reporting, n_jobs=1, costs=cost, journal=path)
     monkeypatch.undo()
-    found = run(reporting, threads=1, costs=cost, journal=path)
-    assert not found.failures and found.digest == run(reporting, threads=1, costs=cost).digest
+    found = run(reporting, n_jobs=1, costs=cost, journal=path)
+    assert not found.failures and found.digest == run(reporting, n_jobs=1, costs=cost).digest
 
 
 def test_all_functions_that_wait_at_the_end_of_a_run_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +421,7 @@ def train(params, report):
             scipy.fft.fft(waves)
 
 limit = ash.SearchConfig(max_total_epochs=8)
-given = {"candidates": 8, "max_epochs": 8, "threads": 1, "progress": False, "config": limit}
+given = {"candidates": 8, "max_epochs": 8, "n_jobs": 1, "verbose": 0, "config": limit}
 ash.tune_function(train, {"x": ash.uniform(0, 1)}, **given)
 print("ends", flush=True)
 """
@@ -438,11 +438,11 @@ def whole(params: dict[str, Any]) -> Any:
     return ash.Outcome(score, {"depth": params["depth"]}, {"depth": params["depth"]})
 
 
-@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
+@pytest.mark.parametrize("places", [{"n_jobs": 1}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 2}])
 def test_a_function_with_only_params_is_called_once_per_candidate(
     places: dict[str, Any], recwarn: pytest.WarningsRecorder
 ) -> None:
-    expected = run(train, costs=cost, threads=1, max_rungs=1)
+    expected = run(train, costs=cost, n_jobs=1, max_rungs=1)
     found = run(whole, costs=cost, **places)
     assert found.digest == expected.digest and len(found.jobs) == len(found.params) == 40
     assert found.best_epochs == 1 and [row["places"] for row in found.rungs] == [40]
@@ -458,8 +458,8 @@ def test_arguments_with_defaults_are_not_mistaken_for_epochs_and_state() -> None
     def steps(params: dict[str, Any], epochs: int = 1, state: Any = None) -> Any:
         return params["x"] * epochs, epochs
 
-    assert len(run(folds, threads=1).rungs) == 1
-    assert len(run(steps, threads=1, max_rungs=3).rungs) == 3
+    assert len(run(folds, n_jobs=1).rungs) == 1
+    assert len(run(steps, n_jobs=1, max_rungs=3).rungs) == 3
 
 
 def test_a_function_with_only_params_may_have_other_arguments_and_be_minimized() -> None:
@@ -467,16 +467,16 @@ def test_a_function_with_only_params_may_have_other_arguments_and_be_minimized()
         return sign * params["x"] + shift
 
     for form in (value, partial(value, shift=0.0), lambda params: value(params)):
-        found = run(form, direction="minimize", threads=1)
+        found = run(form, direction="minimize", n_jobs=1)
         assert found.best_value == min(params["x"] for params in found.params)
-    assert run(value, candidates=None, max_total_epochs=300, threads=1).epochs == 300
-    assert run(value, candidates=None, patience=50, threads=1).ended == "patience"
-    assert run(value, candidates=None, time_limit=0.2, threads=1).ended == "time_limit"
+    assert run(value, candidates=None, max_total_epochs=300, n_jobs=1).epochs == 300
+    assert run(value, candidates=None, patience=50, n_jobs=1).ended == "patience"
+    assert run(value, candidates=None, time_limit=0.2, n_jobs=1).ended == "time_limit"
 
 
 def test_a_run_of_a_function_with_only_params_is_continued_and_repeated(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    given = {"threads": 1, "costs": cost}
+    given = {"n_jobs": 1, "costs": cost}
     expected = run(whole, **given)
     run(whole, **given | {"candidates": 10}, journal=path)
     calls: list[float] = []
@@ -495,14 +495,14 @@ def test_a_run_of_a_function_with_only_params_is_continued_and_repeated(tmp_path
 
 def test_a_journal_of_complete_trainings_is_not_continued_in_steps(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    run(whole, threads=1, journal=path)
+    run(whole, n_jobs=1, journal=path)
 
     def steps(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return train(params, epochs, state)
 
     steps.__qualname__ = whole.__qualname__
     with pytest.raises(ash.JournalError, match=r"form: 'train\(params\)' "):
-        run(steps, threads=1, journal=path)
+        run(steps, n_jobs=1, journal=path)
 
 
 @pytest.mark.parametrize(
@@ -512,15 +512,15 @@ def test_ladder_options_are_refused_for_a_function_with_only_params(given: dict[
     name, value = next(iter(given.items()))
     message = rf"{name}={value!r} has no effect with train\(params\).*write train\(params, epochs, state\)"
     with pytest.raises(ash.SettingError, match=message):
-        run(whole, threads=1, **given)
-    assert run(whole, threads=1, max_epochs=1, min_epochs=1, max_rungs=1).best_epochs == 1
+        run(whole, n_jobs=1, **given)
+    assert run(whole, n_jobs=1, max_epochs=1, min_epochs=1, max_rungs=1).best_epochs == 1
 
 
 def test_errors_of_a_function_with_only_params_are_explained() -> None:
     with pytest.raises(ash.SettingError, match="train returned <tuple_iterator"):
-        run(lambda params: iter(()), threads=1)
+        run(lambda params: iter(()), n_jobs=1)
     with pytest.raises(ash.JobFailedError, match="ZeroDivisionError"):
-        run(lambda params: 1 / 0, threads=1, error="raise")
+        run(lambda params: 1 / 0, n_jobs=1, error="raise")
 
 
 # Direction
@@ -537,17 +537,17 @@ def test_minimizing_a_loss_equals_maximizing_its_negation(tmp_path: Path) -> Non
         return -value, done
 
     path = tmp_path / "run.ash"
-    expected = run(negated, costs=cost, threads=1)
-    for places in ({"threads": 1, "journal": path}, {"threads": 2}, {"executor": "processes", "threads": 2}):
+    expected = run(negated, costs=cost, n_jobs=1)
+    for places in ({"n_jobs": 1, "journal": path}, {"n_jobs": 2}, {"executor": "processes", "n_jobs": 2}):
         found = run(loss, costs=cost, direction="minimize", **places)
         assert found.digest == expected.digest and found.best_score == expected.best_score < 0
         assert found.best_value == -found.best_score
-    assert run(loss, costs=cost, direction="minimize", threads=1, journal=path).digest == expected.digest
+    assert run(loss, costs=cost, direction="minimize", n_jobs=1, journal=path).digest == expected.digest
     shown = next(line for line in journal_lines(str(path)) if line.startswith("best "))
     assert shown.split()[1:3] == ["neg_value", show(found.best_score)]
     with pytest.raises(ash.JournalError, match="direction: 'minimize' in the journal, 'maximize' in this call"):
-        run(loss, costs=cost, threads=1, journal=path)
-    again = run(loss, costs=cost, direction="minimize", threads=1, record=found.record)
+        run(loss, costs=cost, n_jobs=1, journal=path)
+    again = run(loss, costs=cost, direction="minimize", n_jobs=1, record=found.record)
     assert again.digest == expected.digest
     assert repr(found).startswith(f"value {show(found.best_value)} by candidate {found.best_candidate} after ")
     assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
@@ -557,10 +557,10 @@ def test_minimized_values_are_printed_without_negation(capsys: pytest.CaptureFix
     found = ash.tune_function(
         lambda params, *_: params["x"],
         {"x": [2, 1, 0, 3]},
-        threads=1,
+        n_jobs=1,
         direction="minimize",
         candidates=4,
-        progress=True,
+        verbose=2,
     )
     table = repr(found).splitlines()
     assert table[0].startswith("value 0 by candidate ")
@@ -572,7 +572,7 @@ def test_minimized_values_are_printed_without_negation(capsys: pytest.CaptureFix
 
 
 def test_the_stop_score_has_the_sign_of_the_returned_values(tmp_path: Path) -> None:
-    path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
+    path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "n_jobs": 1}
     assert run(loss, **given, journal=path, max_total_epochs=9).ended == "max_total_epochs"
     assert run(loss, **given | {"stop_score": -0.02}).ended == "finished"
     found = run(loss, **given, journal=path)
@@ -599,7 +599,7 @@ def test_a_ladder_is_computed_down_from_max_epochs(most: int, eta: int, least: i
         return params["x"] + totals[-1], totals[-1]
 
     config = ash.SearchConfig(eta=eta, min_epochs=least, max_rungs=None if rungs == 63 else rungs, training=training)
-    found = ash.tune_function(counted, SPACE, candidates=40, max_epochs=most, threads=1, config=config)
+    found = ash.tune_function(counted, SPACE, candidates=40, max_epochs=most, n_jobs=1, config=config)
     expected = [most // eta**k for k in range(rungs) if most // eta**k >= least and 40 // eta**k >= 1]
     assert sorted(set(totals)) == sorted(expected)
     assert [row["places"] for row in found.rungs] == [40 // eta**k for k in range(len(expected))]
@@ -610,7 +610,7 @@ def test_a_ladder_is_computed_down_from_max_epochs(most: int, eta: int, least: i
 
 def test_a_ladder_from_max_epochs_is_simulated_correctly() -> None:
     for given in ({"candidates": 16}, {"candidates": None, "max_total_epochs": 200}):
-        found = run(train, max_epochs=4, threads=1, costs=cost, **given)
+        found = run(train, max_epochs=4, n_jobs=1, costs=cost, **given)
         simulated = found.simulate([1, 2])
         assert simulated.rows[0]["jobs"] == len(found.jobs) or given["candidates"] is None
         assert simulated.rows[0]["epochs"] == found.epochs or given["candidates"] is None
@@ -619,26 +619,26 @@ def test_a_ladder_from_max_epochs_is_simulated_correctly() -> None:
 
 
 def test_a_stream_can_have_a_ladder_from_max_epochs() -> None:
-    found = run(train, candidates=None, max_epochs=8, max_total_epochs=500, threads=1)
+    found = run(train, candidates=None, max_epochs=8, max_total_epochs=500, n_jobs=1)
     assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8
 
 
 def test_a_run_whose_ladder_would_change_is_not_extended(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    first = run(candidates=4, max_epochs=8, threads=1, costs=cost, journal=path)
+    first = run(candidates=4, max_epochs=8, n_jobs=1, costs=cost, journal=path)
     assert [row["epochs"] for row in first.rungs] == [2, 2, 4]
     told = r"epochs of the rungs: \[2, 2, 4\] in the journal, \[1, 1, 2, 4\] in this call"
     with pytest.raises(ash.JournalError, match=told):
-        run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=path)
-    run(candidates=8, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")
-    more = run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")
-    assert more.digest == run(candidates=16, max_epochs=8, threads=1, costs=cost).digest
+        run(candidates=16, max_epochs=8, n_jobs=1, costs=cost, journal=path)
+    run(candidates=8, max_epochs=8, n_jobs=1, costs=cost, journal=tmp_path / "more.ash")
+    more = run(candidates=16, max_epochs=8, n_jobs=1, costs=cost, journal=tmp_path / "more.ash")
+    assert more.digest == run(candidates=16, max_epochs=8, n_jobs=1, costs=cost).digest
 
 
 def test_limits_that_allow_no_rung_are_refused() -> None:
     with pytest.raises(ash.NothingFinishedError, match="max_total_epochs allows no job: raise it, or lower max_epochs"):
-        run(max_epochs=100, candidates=4, max_total_epochs=5, threads=1)
-    assert run(max_epochs=8, candidates=None, algorithm="random", max_total_epochs=80, threads=1).best_epochs == 8
+        run(max_epochs=100, candidates=4, max_total_epochs=5, n_jobs=1)
+    assert run(max_epochs=8, candidates=None, algorithm="random", max_total_epochs=80, n_jobs=1).best_epochs == 8
     with pytest.raises(ash.SettingError, match="max_epochs=3 is below min_epochs=4, the epochs of the first rung"):
         run(max_epochs=3, min_epochs=4)
 
@@ -654,13 +654,13 @@ def measured(params: dict[str, Any], epochs: int, state: Any) -> Any:
 
 def test_a_metric_may_have_any_name() -> None:
     names = {"suggested": 1.0, "metrics": 2.0, "score": 3.0}
-    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics=names), threads=1)
+    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics=names), n_jobs=1)
     assert found.best_metrics == names and "metrics.suggested" in found.to_pandas("jobs")
 
 
 def test_further_metrics_are_in_all_outputs(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    plain, found = run(train, costs=cost, threads=1), run(measured, costs=cost, threads=2, journal=path)
+    plain, found = run(train, costs=cost, n_jobs=1), run(measured, costs=cost, n_jobs=2, journal=path)
     assert found.digest == plain.digest and found.best_state == plain.best_state
     assert found.best_metrics["latency"] == 0.5 and plain.best_metrics == {} and not any(plain.metrics)
     table = found.to_pandas("jobs")
@@ -672,9 +672,9 @@ def test_further_metrics_are_in_all_outputs(tmp_path: Path) -> None:
     story = json.loads(str(found.to_json()))
     assert story["metrics"] == list(found.metrics) and "metrics" not in json.loads(str(plain.to_json()))
     assert "latency" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
-    again = run(measured, costs=cost, threads=1, journal=path)
+    again = run(measured, costs=cost, n_jobs=1, journal=path)
     assert again.metrics == found.metrics, "out of the journal"
-    assert run(measured, costs=cost, threads=2, executor="processes").metrics == found.metrics
+    assert run(measured, costs=cost, n_jobs=2, executor="processes").metrics == found.metrics
 
 
 @pytest.mark.filterwarnings(*FAILURES)
@@ -684,7 +684,7 @@ def test_candidates_and_trials_have_the_metrics_of_their_best_job() -> None:
         metrics = {"done": done, "loss": math.nan} if params["x"] != 4 else {}
         return ash.Outcome(params["x"] / done if params["x"] else math.nan, done, metrics)
 
-    found = ash.tune_function(first_is_best, {"x": [0, 1, 2, 3, 4]}, candidates=5, threads=1)
+    found = ash.tune_function(first_is_best, {"x": [0, 1, 2, 3, 4]}, candidates=5, n_jobs=1)
     assert max(job.rung for job in found.jobs) == 1, "where scores are lower"
     table = found.to_pandas().set_index("x")
     assert table["metrics.done"].fillna(0).to_dict() == {0: 0, 1: 1, 2: 1, 3: 1, 4: 0} and found.best_metrics == {}
@@ -694,5 +694,5 @@ def test_candidates_and_trials_have_the_metrics_of_their_best_job() -> None:
 
 
 def test_a_non_finite_metric_is_recorded() -> None:
-    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics={"loss": math.nan}), threads=1)
+    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics={"loss": math.nan}), n_jobs=1)
     assert math.isnan(found.best_metrics["loss"]) and json.loads(str(found.to_json()))["metrics"][0] == {"loss": None}

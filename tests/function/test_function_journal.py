@@ -113,12 +113,12 @@ def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
     expected = tune(None)
     told: list[tuple[int, int]] = []
     for number in range(10):
-        told += keys(broken(path, 4, function=wait, threads=1 + number % 2))
+        told += keys(broken(path, 4, function=wait, n_jobs=1 + number % 2))
         moved = tmp_path / str(number) / "run.ash"
         moved.parent.mkdir()
         path = copy(path, moved)
     last = Diary()
-    assert outcome(tune(path, last, function=wait, threads=2)) == outcome(expected)
+    assert outcome(tune(path, last, function=wait, n_jobs=2)) == outcome(expected)
     told += keys(job for job, _ in last.jobs)
     assert len(told) == len(set(told)) and sorted(told, key=list(keys(expected.jobs)).index) == told
 
@@ -194,13 +194,13 @@ def test_a_greedy_run_in_threads_keeps_every_result(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     seen: list[tuple[int, int]] = []
     for jobs in (5, 9, 13):
-        told = list(keys(broken(path, jobs, function=wait, threads=2, **GREEDY)))
+        told = list(keys(broken(path, jobs, function=wait, n_jobs=2, **GREEDY)))
         order = rows(path, "SELECT candidate, rung FROM steps WHERE finished ORDER BY number")
         assert not set(told) & set(seen) and set(told) <= set(order) and order[: len(seen)] == seen
         seen = order
-    result = tune(path, function=wait, threads=2, **GREEDY)
+    result = tune(path, function=wait, n_jobs=2, **GREEDY)
     assert list(keys(result.jobs))[: len(seen)] == seen and result.ended == "finished"
-    again = tune(path, function=wait, threads=1, **GREEDY)
+    again = tune(path, function=wait, n_jobs=1, **GREEDY)
     assert outcome(again) == outcome(result)
 
 
@@ -346,11 +346,11 @@ def test_undecided_answers_are_reported_even_after_an_interrupted_resume(tmp_pat
     expected = list(keys(tune(None, **slow).jobs))
     told: list[tuple[int, int]] = []
     for jobs in (3, 9):
-        told += keys(broken(path, jobs, function=wait, threads=2, **slow))
+        told += keys(broken(path, jobs, function=wait, n_jobs=2, **slow))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FunctionRun, "_keep", lambda self, key, answer: sys.exit())
             with pytest.raises(SystemExit):
-                tune(path, function=wait, threads=2, **slow)
+                tune(path, function=wait, n_jobs=2, **slow)
     last = Diary()
     tune(path, last, function=wait, **slow)
     told += keys(job for job, _ in last.jobs)

@@ -27,7 +27,7 @@ def half(params: dict[str, Any], epochs: int) -> float:
 
 
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
-    "seed": ({"seed": 4}, "seed: 3 in the journal, 4 in this call"),
+    "seed": ({"random_state": 4}, "random_state: 3 in the journal, 4 in this call"),
     "eta": ({"eta": 3}, "eta: 2 in the journal, 3 in this call"),
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
@@ -52,7 +52,7 @@ def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Pat
         tune(ash.Journal(path), candidates=8, **changes)
     assert str(caught.value).startswith(f"{path} holds another run: ") and difference in str(caught.value)
     assert path.read_bytes() == before
-    told = (("eta: 2", 3), ("seed: 3", 4), ("virtual_workers: 4", 5))
+    told = (("eta: 2", 3), ("random_state: 3", 4), ("virtual_workers: 4", 5))
     everything = {**OTHERS["seed"][0], **OTHERS["eta"][0], **OTHERS["virtual_workers"][0]}
     found = [f"{name} in the journal, {given} in this call" for name, given in told]
     with pytest.raises(JournalError, match="; ".join(found)):

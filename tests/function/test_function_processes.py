@@ -29,9 +29,9 @@ from function_journal_help import tune
 from journal_help import rows
 
 pytestmark = pytest.mark.filterwarnings(*FAILURES)
-PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
+PROCESSES: dict[str, Any] = {"executor": "processes", "n_jobs": 2}
 NOWHERE = Where("", versions(), None)
-SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "max_failures": 10**6}
+SETTINGS: dict[str, Any] = {**PROCESSES, "random_state": 0, "verbose": 0, "max_failures": 10**6}
 
 
 def descendants() -> set[int]:
@@ -289,7 +289,7 @@ def test_a_script_without_a_main_guard_is_not_run_again() -> None:
 import ash
 print("begun")
 result = ash.tune_function(lambda params, epochs, state: params["x"], {"x": [1, 2, 3, 4]},
-    executor="processes", threads=2, candidates=4, progress=False)
+    executor="processes", n_jobs=2, candidates=4, verbose=0)
 print(result.best_score)
 """
     done = python(code)

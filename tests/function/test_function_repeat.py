@@ -43,14 +43,14 @@ def check_repeated(first: ash.FunctionResult, again: ash.FunctionResult) -> None
 @pytest.mark.parametrize(
     "case",
     [
-        {"threads": 2},
-        {"threads": 1},
-        {"threads": 2, "candidates": 4_000},
-        {"threads": 2, "candidates": 4_000, "promotion": "improving", "eta": 3},
-        {"threads": 2, "sampler": "sobol"},
-        {"threads": 2, "sampler": "random"},
-        {"threads": 2, "training": "restart", "first": [{"x": 0.5, "depth": 1, "kind": "a"}]},
-        {"threads": 2, "executor": "processes"},
+        {"n_jobs": 2},
+        {"n_jobs": 1},
+        {"n_jobs": 2, "candidates": 4_000},
+        {"n_jobs": 2, "candidates": 4_000, "promotion": "improving", "eta": 3},
+        {"n_jobs": 2, "sampler": "sobol"},
+        {"n_jobs": 2, "sampler": "random"},
+        {"n_jobs": 2, "training": "restart", "first": [{"x": 0.5, "depth": 1, "kind": "a"}]},
+        {"n_jobs": 2, "executor": "processes"},
     ],
     ids=lambda case: " ".join(map(str, case.values())),
 )
@@ -58,7 +58,7 @@ def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any], monkeypa
     first = run(wait, **{**TIMED, **case}, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
     assert first.ended == "time_limit" and record_of(first).by == "ash.tune_function"
     for threads in (1, 2):
-        own = {**case, "executor": None, "threads": threads}
+        own = {**case, "executor": None, "n_jobs": threads}
         check_repeated(first, run(wait, **{**TIMED, **own, "record": first.record}))
     with ThreadPoolExecutor(2) as pool:
         others = {name: value for name, value in {**TIMED, **case}.items() if name not in ("time_limit", "threads")}
@@ -72,9 +72,9 @@ def test_a_learning_sampler_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     def sampled(**changes: Any) -> ash.FunctionResult:
         return run(wait, **TIMED, sampler=optuna.samplers.TPESampler(seed=1, n_startup_trials=4), **changes)
 
-    first = sampled(threads=2, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
+    first = sampled(n_jobs=2, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
     assert len(first.params) > 8
-    check_repeated(first, sampled(threads=1, record=first.record))
+    check_repeated(first, sampled(n_jobs=1, record=first.record))
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_a_learning_sampler_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     ids=lambda case: case if isinstance(case, str) else "",
 )
 def test_a_run_ended_for_any_reason_is_repeated(limit: dict[str, Any], ended: str) -> None:
-    first = run(wait, costs=cost, threads=2, candidates=100, **limit)
+    first = run(wait, costs=cost, n_jobs=2, candidates=100, **limit)
     assert first.ended == ended
     again = {name: value for name, value in limit.items() if name != "callbacks"}
-    check_repeated(first, run(wait, costs=cost, threads=1, candidates=100, record=first.record, **again))
+    check_repeated(first, run(wait, costs=cost, n_jobs=1, candidates=100, record=first.record, **again))
 
 
 def test_a_run_ended_by_ctrl_c_is_repeated() -> None:
     given: dict[str, Any] = {"costs": cost, "candidates": 100}
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
-        first = run(wait, **given, threads=2, callbacks=After(30, press_ctrl_c))
+        first = run(wait, **given, n_jobs=2, callbacks=After(30, press_ctrl_c))
     assert first.ended == "interrupted" and len(first.jobs) >= 30
-    check_repeated(first, run(wait, **given, threads=1, record=first.record))
+    check_repeated(first, run(wait, **given, n_jobs=1, record=first.record))
 
 
 def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
@@ -143,10 +143,10 @@ def test_a_run_ended_by_failures_is_repeated() -> None:
         return score
 
     with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
-        first = run(function, costs=cost, threads=2, max_failures=3)
+        first = run(function, costs=cost, n_jobs=2, max_failures=3)
     assert first.ended == "failures" and len(first.failures) >= 3
     with pytest.warns(UserWarning, match="3 of 6 jobs failed, 3 in a row, which ended the run"):
-        again = run(function, costs=cost, threads=1, max_failures=3, record=first.record)
+        again = run(function, costs=cost, n_jobs=1, max_failures=3, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.kind) for each in again.failures] == [
         (each.candidate, each.kind) for each in first.failures
@@ -166,11 +166,11 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
 
     with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="the run has one thread fewer"):
         pass_limit_of_last_job(patch, lambda: slow)
-        first = run(function, costs=cost, threads=2, job_limit=HANG_SECONDS, candidates=12)
+        first = run(function, costs=cost, n_jobs=2, job_limit=HANG_SECONDS, candidates=12)
     late = [(each.candidate, each.rung) for each in first.failures if each.kind == LATE]
     hangs.set()
     assert len(late) == 1 and record_of(first).arguments["lost"] == [list(job) for job in late]
-    again = run(function, costs=cost, threads=1, candidates=12, record=first.record)
+    again = run(function, costs=cost, n_jobs=1, candidates=12, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.rung) for each in again.failures] == late
     assert "the job failed in the recorded run: it exceeded job_limit" in again.failures[0].text
@@ -187,34 +187,34 @@ def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
 def test_jobs_of_dead_processes_fail_at_once_in_a_repetition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dies").touch()
     monkeypatch.setenv("ASH_TEST_DIES", str(tmp_path / "dies"))
-    first = run(dies_once, costs=cost, threads=2, executor="processes", candidates=12)
+    first = run(dies_once, costs=cost, n_jobs=2, executor="processes", candidates=12)
     assert {each.kind for each in first.failures} == {DIED}
     (tmp_path / "dies").unlink()
-    check_repeated(first, run(dies_once, costs=cost, threads=1, candidates=12, record=first.record))
+    check_repeated(first, run(dies_once, costs=cost, n_jobs=1, candidates=12, record=first.record))
 
 
 @pytest.mark.filterwarnings("ignore:best_state is None")  # the best job may be one of the first call
 def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
     given: dict[str, Any] = {"costs": cost, "candidates": 5_000, "sampler": "random"}
-    first = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
-    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(40))
+    first = run(wait, **given, journal=tmp_path / "run.ash", n_jobs=2, callbacks=Stopper(20))
+    resumed = run(wait, **given, journal=tmp_path / "run.ash", n_jobs=2, callbacks=Stopper(40))
     assert first.ended == resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs)
     assert record_of(resumed).decisions[: len(first.jobs)] == record_of(first).decisions
-    again = run(wait, **given, journal=tmp_path / "again.ash", threads=1, record=resumed.record)
+    again = run(wait, **given, journal=tmp_path / "again.ash", n_jobs=1, record=resumed.record)
     assert again.record == resumed.record and again.best_state is not None
 
 
 def test_a_drawn_seed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run(**{**TIMED, "seed": None}, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
+    first = run(**{**TIMED, "random_state": None}, callbacks=TimeIsUp(monkeypatch, HANG_SECONDS, 50))
     assert first.ended == "time_limit"
-    check_repeated(first, run(**{**TIMED, "seed": None}, record=first.record))
+    check_repeated(first, run(**{**TIMED, "random_state": None}, record=first.record))
 
 
 def test_stopping_at_the_same_decision_gives_the_same_digest() -> None:
-    whole, stopped = run(wait, costs=cost, threads=2), run(wait, costs=cost, threads=2, callbacks=Stopper(9))
+    whole, stopped = run(wait, costs=cost, n_jobs=2), run(wait, costs=cost, n_jobs=2, callbacks=Stopper(9))
     count = len(stopped.jobs)
     cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
-    assert run(costs=cost, threads=1, record=cut, function=wait).record == stopped.record
+    assert run(costs=cost, n_jobs=1, record=cut, function=wait).record == stopped.record
 
 
 # Contents of the record
@@ -236,7 +236,7 @@ def test_a_record_is_restored_from_a_file(tmp_path: Path) -> None:
 
 ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
     "candidates": ({"candidates": 39}, "candidates: 40 in the record, 39 in this call"),
-    "seed": ({"seed": 4}, "seed: 3 in the record, 4 in this call"),
+    "seed": ({"random_state": 4}, "random_state: 3 in the record, 4 in this call"),
     "eta": ({"eta": 3}, "eta: 2 in the record, 3 in this call"),
     "limit": ({"max_total_epochs": 60}, "max_total_epochs: None in the record, 60 in this call"),
     "score": ({"stop_score": 0.5}, r"stop_score: None in the record, 0\.5 in this call"),
@@ -264,7 +264,7 @@ def test_a_different_call_is_refused_before_anything_runs(name: str) -> None:
 def test_a_different_space_is_refused() -> None:
     record = run(costs=cost).record
     with pytest.raises(ash.SettingError, match=r"another run: .*depth has other levels or conditions in the space"):
-        ash.tune_function(train, {**SPACE, "depth": [1, 2]}, candidates=40, seed=3, costs=cost, record=record)
+        ash.tune_function(train, {**SPACE, "depth": [1, 2]}, candidates=40, random_state=3, costs=cost, record=record)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_repeated_run_does_not_wait_for_undecided_jobs() -> None:
     function.__qualname__ = "train"
     began = time.monotonic()
     with pytest.warns(UserWarning, match="training goes on in the background"):
-        again = run(function, costs=cost, threads=2, record=cut, sampler="random")
+        again = run(function, costs=cost, n_jobs=2, record=cut, sampler="random")
     took = time.monotonic() - began
     over.set()
     assert other.is_set() and record_of(again).decisions == cut.decisions and took < HANG_SECONDS / 2

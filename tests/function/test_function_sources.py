@@ -20,41 +20,41 @@ from function_help import FAILURES, SPACE, cost, run, train, wait
 
 def test_given_configurations_come_first_and_only_once() -> None:
     known = [{"x": 0.3, "depth": 1, "kind": None}, {"x": 0.30003, "depth": 1, "kind": "a"}]
-    result = run(threads=1, first=[*known, known[0]], sampler="random")
+    result = run(n_jobs=1, first=[*known, known[0]], sampler="random")
     assert list(result.params[:2]) == known and result.best_candidate in (0, 1)
-    drawn = [params for params in run(threads=1, sampler="random").params if params not in known]
+    drawn = [params for params in run(n_jobs=1, sampler="random").params if params not in known]
     assert list(result.params[2:]) == drawn[:38]
-    endless = run(threads=1, first=known, candidates=None, max_total_epochs=200)
+    endless = run(n_jobs=1, first=known, candidates=None, max_total_epochs=200)
     assert list(endless.params[:2]) == known
     small = {"x": [0.1, 0.2], "depth": 1}
     with pytest.warns(UserWarning, match="candidates=.* exceeds the 2 configurations"):
-        both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], threads=1)
+        both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], n_jobs=1)
     assert [params["x"] for params in both.params] == [0.2, 0.1]
 
 
 @pytest.mark.parametrize("kind", ["result", "text", "path", "journal"])
 def test_the_best_candidates_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    earlier = run(threads=1, journal=path)
+    earlier = run(n_jobs=1, journal=path)
     first = {"result": earlier, "text": str(path), "path": path, "journal": ash.Journal(path)}[kind]
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
-    result = run(threads=1, first=first, seed=9, candidates=20)
+    result = run(n_jobs=1, first=first, random_state=9, candidates=20)
     assert list(result.params[:10]) == best[:10]
-    assert list(run(threads=1, first=first, candidates=3).params) == best[:3]
-    endless = run(threads=1, first=first, candidates=None, max_total_epochs=40)
+    assert list(run(n_jobs=1, first=first, candidates=3).params) == best[:3]
+    endless = run(n_jobs=1, first=first, candidates=None, max_total_epochs=40)
     assert list(endless.params[:10]) == best[:10]
 
 
 def test_configurations_outside_the_space_are_left_out(tmp_path: Path) -> None:
-    earlier = run(threads=1, sampler="random")
+    earlier = run(n_jobs=1, sampler="random")
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
     with pytest.warns(UserWarning, match=r"first: \d of the 10 best configurations .* for example: depth=1 is not in"):
-        result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
+        result = ash.tune_function(train, space, first=earlier, candidates=20, n_jobs=1, verbose=0)
     assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
     with pytest.warns(UserWarning, match="are left out, for example: '[a-z]+' is not in the space"):
         other = ash.tune_function(
-            lambda params, epochs, state: 1.0, {"y": [1, 2]}, candidates=2, first=earlier, threads=1
+            lambda params, epochs, state: 1.0, {"y": [1, 2]}, candidates=2, first=earlier, n_jobs=1
         )
     assert len(other.params) == 2
 
@@ -87,34 +87,34 @@ def study_of(direction: str = "maximize") -> Any:
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
     """Check that pruned trials come last, even if their values are the highest."""
-    result = run(threads=1, first=study_of(direction))
+    result = run(n_jobs=1, first=study_of(direction))
     best = [0.25, 0.5, 0.75] if direction == "minimize" else [0.75, 0.5, 0.25]
     assert [params["x"] for params in result.params[:4]] == [*best, 0.9]
-    assert result.params[4] == run(threads=1).params[0], "then the draw"
-    assert [params["x"] for params in run(threads=1, first=study_of(direction), candidates=2).params] == best[:2]
+    assert result.params[4] == run(n_jobs=1).params[0], "then the draw"
+    assert [params["x"] for params in run(n_jobs=1, first=study_of(direction), candidates=2).params] == best[:2]
 
 
 def test_parameters_of_a_study_outside_the_space_are_left_out() -> None:
     study = study_of()
     with pytest.warns(UserWarning, match="first: 1 parameters of the study are not in this space .*: kind"):
         result = ash.tune_function(
-            train, {"x": ash.uniform(0, 1), "depth": [2, 1]}, candidates=8, first=study, threads=1
+            train, {"x": ash.uniform(0, 1), "depth": [2, 1]}, candidates=8, first=study, n_jobs=1
         )
     assert result.params[0] == {"x": 0.75, "depth": 2}
     with pytest.warns(UserWarning, match="first: 1 of the 4 best configurations .* for example: depth=1 is not in"):
-        result = ash.tune_function(train, {**SPACE, "depth": [2, 3]}, candidates=8, first=study, threads=1)
+        result = ash.tune_function(train, {**SPACE, "depth": [2, 3]}, candidates=8, first=study, n_jobs=1)
     assert [params["x"] for params in result.params[:3]] == [0.75, 0.5, 0.25]
 
 
 def test_hyperparameters_that_an_earlier_run_lacks_get_their_defaults(tmp_path: Path) -> None:
     path, small = tmp_path / "run.ash", {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
     later = {**small, "wide": ash.integers(1, 9).when(kind="a"), "deep": [True, False], "fixed": 3}
-    earlier = ash.tune_function(lambda params, _, __: params["x"], small, candidates=30, threads=1, journal=path)
+    earlier = ash.tune_function(lambda params, _, __: params["x"], small, candidates=30, n_jobs=1, journal=path)
     best = sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))[:10]
     assert {row["params"]["kind"] for row in best} == {"a", "b"}
     for first in (earlier, path, earlier.to_optuna(pruned=False)):
         with pytest.warns(UserWarning, match="^first: the earlier run lacks deep, wide; the default is used$") as told:
-            result = ash.tune_function(lambda *_: 1.0, later, candidates=10, first=first, threads=1)
+            result = ash.tune_function(lambda *_: 1.0, later, candidates=10, first=first, n_jobs=1)
         assert len(told) == 1
         for row, params in zip(best, result.params, strict=True):
             own = {"wide": 5} if row["params"]["kind"] == "a" else {}
@@ -125,8 +125,8 @@ def test_hyperparameters_that_an_earlier_run_lacks_get_their_defaults(tmp_path: 
 
 def test_a_study_without_fixed_values_and_tuples_can_be_an_earlier_run() -> None:
     space = {"x": ash.uniform(0, 1), "depth": 2, "shape": [(1, 2), (3,)]}
-    earlier = ash.tune_function(train, space, candidates=8, threads=1)
-    later = ash.tune_function(train, space, candidates=8, threads=1, first=earlier.to_optuna(), seed=5)
+    earlier = ash.tune_function(train, space, candidates=8, n_jobs=1)
+    later = ash.tune_function(train, space, candidates=8, n_jobs=1, first=earlier.to_optuna(), random_state=5)
     assert later.params[0] == earlier.best_params and set(later.params[0]) == {"x", "depth", "shape"}
 
 
@@ -143,10 +143,10 @@ def test_a_run_of_networks_can_be_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     space = small_space(hidden=ash.choice((2,), ()))
     X, y = [[0.0], [1.0]] * 20, [0, 1, 1, 0] * 10
-    result = ash.tune(X, y, space, candidates=2, journal=path, progress=False, validation=0.2)
+    result = ash.tune(X, y, space, candidates=2, journal=path, verbose=0, validation=0.2)
     domains = {name: [params[name] for params in result.params] for name in result.params[0]}
     for first in (path, result):
-        found = ash.tune_function(lambda params, epochs, state: 1.0, domains, candidates=2, first=first, threads=1)
+        found = ash.tune_function(lambda params, epochs, state: 1.0, domains, candidates=2, first=first, n_jobs=1)
         assert found.params[0] == result.best_params
 
 
@@ -171,7 +171,7 @@ def test_files_that_are_not_journals_are_refused(name: str, tmp_path: Path) -> N
 def test_an_earlier_run_without_a_score_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(ash.AllFailedError):
-        run(lambda params, epochs, state: math.nan, threads=1, journal=path)
+        run(lambda params, epochs, state: math.nan, n_jobs=1, journal=path)
     with pytest.raises(ash.SettingError, match=r"first=PosixPath\('.*"):
         run(first=path)
 
@@ -290,7 +290,7 @@ def test_networks_accept_the_same_domains() -> None:
 
 @pytest.mark.parametrize("sampler", ["random", "sobol"])
 def test_no_more_candidates_are_drawn_than_are_soon_needed(sampler: str) -> None:
-    given = {"config": ash.SearchConfig(max_total_epochs=600), "threads": 1, "sampler": sampler, "seed": 1}
+    given = {"config": ash.SearchConfig(max_total_epochs=600), "n_jobs": 1, "sampler": sampler, "random_state": 1}
     space = {"x": ash.uniform(0, 1), "depth": [1, 2], "y": ash.uniform(0, 1)}
     more, fewer = (ash.tune_function(train, space, candidates=count, **given) for count in (10**6, 5000))
     begun = {job.candidate for job in more.jobs}
@@ -300,11 +300,11 @@ def test_no_more_candidates_are_drawn_than_are_soon_needed(sampler: str) -> None
 
 def test_sobol_points_are_spread_out_and_unique() -> None:
     space = {"x": ash.uniform(0, 1), "y": ash.uniform(0, 1, levels=64), "depth": 1}
-    found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
+    found = ash.tune_function(train, space, candidates=257, sampler="sobol", n_jobs=1, random_state=1, verbose=0).params
     assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
     cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
     assert len(cells) == 64  # all 8 x 8 cells; random draws sometimes miss a cell
-    small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
+    small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", n_jobs=1)
     assert len(small.params) == 6
 
 
@@ -325,7 +325,7 @@ def test_optuna_samplers_are_told_results_in_virtual_time(name: str) -> None:
 
     def found(threads: int) -> ash.FunctionResult:
         sampler = getattr(optuna.samplers, name)(seed=0)
-        settings = {"sampler": sampler, "costs": cost, "virtual_workers": 4, "threads": threads, "progress": False}
+        settings = {"sampler": sampler, "costs": cost, "virtual_workers": 4, "n_jobs": threads, "verbose": 0}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # samplers warn if they draw conditional parameters independently
             return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **configured(settings))
@@ -358,7 +358,7 @@ def test_no_configuration_of_a_sampler_runs_twice() -> None:
     told: list[Any] = []
     first = [{"x": 0.2, "depth": 2, "kind": "a"}]
     with pytest.warns(UserWarning, match="candidates=20 exceeds the 6 configurations of the space"):
-        result = ash.tune_function(train, SMALL, candidates=20, sampler=Told(told), first=first, threads=1, **ONE)
+        result = ash.tune_function(train, SMALL, candidates=20, sampler=Told(told), first=first, n_jobs=1, **ONE)
     assert len({*map(str, result.params)}) == len(result.params) == 6 and result.ended == "finished"
     assert len(told) > 6
     for _, state, (share,) in told:  # the sampler's proposals, new or repeated
@@ -369,12 +369,12 @@ def test_a_run_works_on_a_copy_of_the_sampler() -> None:
     import optuna
 
     sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
-    first = run(threads=1, sampler=sampler)
-    assert run(threads=1, sampler=sampler).digest == first.digest
-    assert run(threads=1, sampler=sampler, record=first.record).record == first.record
+    first = run(n_jobs=1, sampler=sampler)
+    assert run(n_jobs=1, sampler=sampler).digest == first.digest
+    assert run(n_jobs=1, sampler=sampler, record=first.record).record == first.record
     sampler.lock = Lock()
     with pytest.raises(ash.SettingError, match=r"cannot be copied .*: pass a sampler that copy\.deepcopy accepts"):
-        run(threads=1, sampler=sampler)
+        run(n_jobs=1, sampler=sampler)
 
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
@@ -387,9 +387,9 @@ def test_random_draws_replace_repetitions_by_a_sampler(limit: dict[str, Any]) ->
         return optuna.samplers.PartialFixedSampler({"x": 0.5, "depth": 3}, optuna.samplers.RandomSampler(seed=0))
 
     space = {"x": ash.uniform(0, 1, levels=5), "depth": ash.integers(1, 3)}
-    settings = configured({"seed": 3, "threads": 1, "progress": False, "virtual_workers": 1, **limit})
+    settings = configured({"random_state": 3, "n_jobs": 1, "verbose": 0, "virtual_workers": 1, **limit})
     result = ash.tune_function(train, space, sampler=sampler(), **settings)
-    drawn = ash.FunctionSpace(**space).sample(15, seed=3)
+    drawn = ash.FunctionSpace(**space).sample(15, random_state=3)
     assert result.params[0] == {"x": 0.5, "depth": 3}
     others = [params for params in drawn if params != result.params[0]]
     assert len(result.params) > 5 and list(result.params[1:]) == others[: len(result.params) - 1]
@@ -400,7 +400,7 @@ def test_a_run_with_a_sampler_that_repeats_itself_is_resumed(tmp_path: Path) -> 
 
     def found(candidates: int, journal: Path | None) -> ash.FunctionResult:
         sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
-        settings = {"candidates": candidates, "costs": cost, "threads": 1, "journal": journal, "virtual_workers": 2}
+        settings = {"candidates": candidates, "costs": cost, "n_jobs": 1, "journal": journal, "virtual_workers": 2}
         space = {"x": [0.1, 0.2, 0.3, 0.4], "depth": [1, 2, 3]}
         return ash.tune_function(train, space, sampler=sampler, **configured(settings))
 
@@ -452,7 +452,7 @@ def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedu
         return (params["x"] if epochs == 1 else -params["x"]) + params["kind"] - 10 * epochs
 
     space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
-    settings = {"sampler": Watched(seen), "threads": 1, "progress": False, **schedule}
+    settings = {"sampler": Watched(seen), "n_jobs": 1, "verbose": 0, **schedule}
     result = ash.tune_function(function, space, candidates=30, **configured(settings))
     assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
     order = [(job.candidate, job.rung) for job in result.jobs]
@@ -471,7 +471,7 @@ def test_first_configurations_are_ranked_with_the_others() -> None:
         return float(params["x"])
 
     space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
-    settings = {"sampler": Watched(seen), "first": first, "threads": 1, "costs": in_epochs}
+    settings = {"sampler": Watched(seen), "first": first, "n_jobs": 1, "costs": in_epochs}
     result = ash.tune_function(function, space, candidates=6, **settings, config=ash.SearchConfig(virtual_workers=1))
     assert list(result.params[:2]) == first
     assert seen[0] == [(first[0], 1.0), (first[1], 0.5)]
@@ -489,7 +489,7 @@ def test_samplers_see_the_original_options(levels: list[Any], seen: set[Any]) ->
     asked: list[Any] = []
     space = {"kind": levels, "x": ash.uniform(0, 1)}
     result = ash.tune_function(
-        lambda params, epochs, state: 0.0, space, candidates=20, sampler=Watched(asked), threads=1, **ONE
+        lambda params, epochs, state: 0.0, space, candidates=20, sampler=Watched(asked), n_jobs=1, **ONE
     )
     assert {params["kind"] for trials in asked for params, _ in trials} == seen
     assert {encode(params["kind"]) for params in result.params} == set(map(encode, levels))
@@ -502,10 +502,10 @@ def test_samplers_may_fix_or_enumerate_options() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         fixed = optuna.samplers.PartialFixedSampler({"kind": "b"}, optuna.samplers.RandomSampler(seed=0))
-    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=8, sampler=fixed, threads=1)
+    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=8, sampler=fixed, n_jobs=1)
     assert {params["kind"] for params in found.params} == {"b"}
     grid = optuna.samplers.GridSampler({"kind": ["a", "b"], "x": [0.25, 0.75]}, seed=0)
-    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=6, sampler=grid, threads=1)
+    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=6, sampler=grid, n_jobs=1)
     points = [(params["kind"], params["x"]) for params in found.params]
     assert set(points[:4]) == {(kind, x) for kind in "ab" for x in (0.25, 0.75)}
     drawn = [(params["kind"], params["x"]) for params in ash.FunctionSpace(**space).sample(2)]

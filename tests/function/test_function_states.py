@@ -72,7 +72,7 @@ def comparable(result: ash.FunctionResult) -> list[Any]:
 
 
 @pytest.mark.parametrize("function", [train, with_array, with_model], ids=lambda each: str(each.__name__))
-@pytest.mark.parametrize("places", [{}, {"threads": 2}, {"executor": "processes"}], ids=str)
+@pytest.mark.parametrize("places", [{}, {"n_jobs": 2}, {"executor": "processes"}], ids=str)
 def test_states_that_do_not_fit_in_memory_are_restored_from_files(
     function: Any, places: dict[str, Any], files: Path
 ) -> None:
@@ -227,7 +227,7 @@ def test_memory_is_bounded(files: Path) -> None:
 
     gc.collect()
     tracemalloc.start()
-    result = run(function, candidates=80, threads=1, algorithm="sh", memory_limit=limit)
+    result = run(function, candidates=80, n_jobs=1, algorithm="sh", memory_limit=limit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(result.jobs) > 150 and result.memory["spilled"] > 60
@@ -420,10 +420,10 @@ def test_waiting_models_leave_a_gpu_that_is_nearly_full(
     function: Any, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = FakeGPU(monkeypatch)
-    found = run(function, threads=threads)
+    found = run(function, n_jobs=threads)
     assert found.memory["spilled"] > 0 and found.memory["dropped"] == 0 and not found.failures
     if threads == 1:  # on two threads, the schedule and the number of running jobs depend on timing
-        assert gpu.peak <= 10 and found.digest == run(train, threads=1).digest
+        assert gpu.peak <= 10 and found.digest == run(train, n_jobs=1).digest
         assert (found.memory["retrained_epochs"] > 0) == (function is not returned_model)
 
 

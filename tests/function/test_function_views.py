@@ -24,12 +24,12 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
 @pytest.fixture(scope="module")
 def result() -> ash.FunctionResult:
     with pytest.warns(UserWarning, match="failed"):
-        return run(fails, costs=cost, threads=1)
+        return run(fails, costs=cost, n_jobs=1)
 
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_the_progress_counts_failures(capsys: pytest.CaptureFixture[str]) -> None:
-    failures = len(run(fails, threads=1, progress=True).failures)
+    failures = len(run(fails, n_jobs=1, verbose=2).failures)
     assert capsys.readouterr().err.splitlines()[-1].endswith(f", {failures} failed")
 
 
@@ -67,7 +67,7 @@ def test_more_threads_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
         return train(params, epochs, state)
 
     monkeypatch.setattr("ash.function.job_runners.time", SimpleNamespace(monotonic=lambda: now[0]))
-    simulated = run(timed, costs=cost, threads=1).simulate([1, 2, 4])
+    simulated = run(timed, costs=cost, n_jobs=1).simulate([1, 2, 4])
     assert [row["threads"] for row in simulated.rows] == [1, 2, 4]
     assert simulated.rows[1]["speedup"] > 1.5
 
@@ -91,7 +91,7 @@ from function_help import run
 warnings.filterwarnings("error", message=".*on_end raised.*")
 tracker = ash.callbacks.{tool}
 with ash.Dashboard() as dashboard:
-    print(run(threads=1, candidates=8, callbacks=[tracker, dashboard]).ended)
+    print(run(n_jobs=1, candidates=8, callbacks=[tracker, dashboard]).ended)
 """
 
 

@@ -65,10 +65,10 @@ def counted_pool() -> Iterator[tuple[Any, list[tuple[int, int]]]]:
 
 
 def test_jobs_of_a_function_carry_no_data() -> None:
-    wanted = ash.tune_function(bulky(), SPACE, candidates=20, seed=0, costs=lambda params, epochs: epochs)
+    wanted = ash.tune_function(bulky(), SPACE, candidates=20, random_state=0, costs=lambda params, epochs: epochs)
     with counted_pool() as (executor, sent):
         result = ash.tune_function(
-            bulky(), SPACE, candidates=20, seed=0, costs=lambda params, epochs: epochs, executor=executor
+            bulky(), SPACE, candidates=20, random_state=0, costs=lambda params, epochs: epochs, executor=executor
         )
     assert result.digest == wanted.digest
     assert len(sent) == len(result.jobs) and all(size < 2_000 for _, size in sent)
@@ -105,7 +105,7 @@ def test_processes_share_the_memory_of_the_data(name: str, tmp_path: Path) -> No
         return total
 
     executor = EXECUTORS[name]()
-    ash.tune_function(function, {"place": [0, 1, 2, 3]}, candidates=4, executor=executor, threads=2, seed=0)
+    ash.tune_function(function, {"place": [0, 1, 2, 3]}, candidates=4, executor=executor, n_jobs=2, random_state=0)
     if isinstance(executor, Executor):
         executor.shutdown()
     own = [int(file.read_text()) for file in tmp_path.iterdir()]  # kB that are in no file
@@ -120,7 +120,7 @@ def test_a_function_may_change_its_data_in_place() -> None:
         numbers[params["place"]] += 1
         return float(numbers.sum())
 
-    result = ash.tune_function(function, SPACE, candidates=8, executor="processes", threads=2, seed=0)
+    result = ash.tune_function(function, SPACE, candidates=8, executor="processes", n_jobs=2, random_state=0)
     assert not result.failures and result.best_score >= 1 and numbers.sum() == 0
 
 
@@ -236,7 +236,7 @@ if __name__ == "__main__":
     if sys.argv[2] == "pool":
         sys.argv[1] = str(os.getpid())
     executor = {"pool": lambda: ProcessPoolExecutor(1), "thread": lambda: None}[sys.argv[2]]()
-    ash.tune_function(train, {"x": list(range(6))}, candidates=6, threads=1, executor=executor, seed=0,
+    ash.tune_function(train, {"x": list(range(6))}, candidates=6, n_jobs=1, executor=executor, random_state=0,
                       config=ash.SearchConfig(memory_limit=1))
 """
 
@@ -309,7 +309,7 @@ def test_a_repeated_call_waits_for_the_jobs_that_an_earlier_call_has_left(tmp_pa
         def on_start(self, run: Any) -> None:
             self.run = run
 
-    given: dict[str, Any] = {"candidates": 4, "threads": 2, "journal": tmp_path / "run.ash", "seed": 0}
+    given: dict[str, Any] = {"candidates": 4, "n_jobs": 2, "journal": tmp_path / "run.ash", "random_state": 0}
     space = {"x": ash.uniform(0, 1)}
     with pytest.warns(UserWarning, match="candidate 1 in rung 0: training goes on in the background"):
         first = ash.tune_function(function, space, callbacks=[Stop()], **given)
@@ -338,7 +338,7 @@ def test_an_abandoned_job_cannot_create_a_directory_again() -> None:
         return params["x"]
 
     with pytest.warns(UserWarning, match="training goes on in the background"):
-        ash.tune_function(function, {"x": [0, 1]}, candidates=2, threads=2, time_limit=1.0)
+        ash.tune_function(function, {"x": [0, 1]}, candidates=2, n_jobs=2, time_limit=1.0)
     release.put(True)
     directory, folder = over.get(timeout=HANG_SECONDS)
     assert directory is None and not folder.exists() and len(found) == 1
@@ -360,7 +360,7 @@ def test_ctrl_c_does_not_reach_the_server_of_processes() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(os.getpgid(os.getppid()))
 
-    result = ash.tune_function(function, {"x": [0, 1]}, candidates=2, executor="processes", threads=1)
+    result = ash.tune_function(function, {"x": [0, 1]}, candidates=2, executor="processes", n_jobs=1)
     assert result.best_score != os.getpgid(0)
 
 
@@ -397,6 +397,6 @@ def test_jobs_left_in_temporary_folders_are_not_kept() -> None:
 
     before = dict(directories._left)
     with pytest.warns(UserWarning, match="training goes on in the background"):
-        ash.tune_function(function, {"x": [0, 1]}, candidates=2, threads=2, time_limit=1.0)
+        ash.tune_function(function, {"x": [0, 1]}, candidates=2, n_jobs=2, time_limit=1.0)
     release.put(True)
     assert directories._left == before

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.core
     ids=lambda settings: "-".join(map(str, settings.values())) or "default",
 )
 def test_one_thread_follows_the_rules(settings: dict[str, Any]) -> None:
-    result = run(threads=1, schedule="greedy", **settings)
+    result = run(n_jobs=1, schedule="greedy", **settings)
     assert decided(result) == by_hand(list(result.params), **settings)
     assert result.schedule == "greedy" and result.ended == "finished" and not result.failures
     best = max(result.jobs, key=lambda job: (job.score, -job.candidate, -job.rung))
@@ -40,15 +40,15 @@ def test_restarted_training_gets_no_state() -> None:
         seen.append(state)
         return train(params, epochs, state)
 
-    result = run(function, threads=1, training="restart")
+    result = run(function, n_jobs=1, training="restart")
     assert set(seen) == {None} and result.best_state == 2**result.best_rung
 
 
 EXECUTORS = {
-    "calling thread": lambda: {"threads": 1},
-    "threads": lambda: {"threads": 2},
-    "watched thread": lambda: {"threads": 1, "job_limit": 60},
-    "processes": lambda: {"executor": "processes", "threads": 2},
+    "calling thread": lambda: {"n_jobs": 1},
+    "threads": lambda: {"n_jobs": 2},
+    "watched thread": lambda: {"n_jobs": 1, "job_limit": 60},
+    "processes": lambda: {"executor": "processes", "n_jobs": 2},
 }
 
 
@@ -56,7 +56,7 @@ EXECUTORS = {
 def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
     places = EXECUTORS[name]()
     result = run(wait, costs=cost, virtual_workers=8, **places)
-    expected = run(costs=cost, virtual_workers=8, threads=1)
+    expected = run(costs=cost, virtual_workers=8, n_jobs=1)
     assert result.digest == expected.digest and decided(result) == decided(expected)
     assert result.best_state == expected.best_state and result.schedule == "reproducible"
     assert [(job.worker, job.virtual_start, job.virtual_end) for job in result.jobs] == [
@@ -65,24 +65,24 @@ def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
 
 
 def test_costs_can_be_an_earlier_run() -> None:
-    first = run(wait, threads=2)
-    results = [run(wait, threads=threads, costs=first, virtual_workers=8) for threads in (1, 2)]
+    first = run(wait, n_jobs=2)
+    results = [run(wait, n_jobs=threads, costs=first, virtual_workers=8) for threads in (1, 2)]
     assert results[0].digest == results[1].digest
 
 
 def test_virtual_durations_are_the_given_costs() -> None:
-    result = run(costs=cost, virtual_workers=4, threads=1)
+    result = run(costs=cost, virtual_workers=4, n_jobs=1)
     for job in result.jobs:
         assert job.virtual_end - job.virtual_start == cost(result.params[job.candidate], job.epochs)
     assert [job.virtual_end for job in result.jobs] == sorted(job.virtual_end for job in result.jobs)
 
 
 def test_a_stream_is_ended_by_a_limit() -> None:
-    result = run(candidates=None, max_total_epochs=1000, threads=1, sampler="random")
+    result = run(candidates=None, max_total_epochs=1000, n_jobs=1, sampler="random")
     assert result.ended == "max_total_epochs" and 900 < result.epochs <= 1000 and len(result.params) > 50
-    virtual = [run(candidates=None, max_total_epochs=1000, threads=n, costs=cost).digest for n in (1, 2)]
+    virtual = [run(candidates=None, max_total_epochs=1000, n_jobs=n, costs=cost).digest for n in (1, 2)]
     assert virtual[0] == virtual[1]
-    assert run(candidates=None, stop_score=0.9, threads=1).ended == "stop_score"
+    assert run(candidates=None, stop_score=0.9, n_jobs=1).ended == "stop_score"
 
 
 @pytest.mark.filterwarnings(*FAILURES)
@@ -92,7 +92,7 @@ def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
         state.append(epochs)
         return (1.0 if len(state) == 1 else math.nan), state  # higher rungs fail, so the best score is in the first one
 
-    result = run(function, threads=1)
+    result = run(function, n_jobs=1)
     assert result.best_rung == 0 and result.best_state == [1]
 
 
@@ -104,14 +104,14 @@ def test_the_best_candidate_has_the_best_score_in_the_highest_rung() -> None:
         return -float(params["x"]) * done, done
 
     space = {"x": list(range(1, 41))}
-    result = ash.tune_function(function, space, candidates=40, threads=1, costs=lambda params, epochs: epochs)
+    result = ash.tune_function(function, space, candidates=40, n_jobs=1, costs=lambda params, epochs: epochs)
     tops = [job for job in result.jobs if job.rung == 4]
     assert len(tops) == 2 and result.best_score == max(job.score for job in tops)
     assert result.best_rung == 4 and result.best_state == result.best_epochs == 31
     assert max(job.score for job in result.jobs) > result.best_score
     # `patience` and `stop_score` are about the best score of all jobs, as before.
     config = ash.SearchConfig(stop_score=-3.0)
-    stopped = ash.tune_function(function, space, candidates=40, threads=1, config=config)
+    stopped = ash.tune_function(function, space, candidates=40, n_jobs=1, config=config)
     assert stopped.ended == "stop_score" and stopped.best_score >= -3.0
 
 
@@ -123,7 +123,7 @@ def test_a_best_state_that_cannot_be_copied_is_trained_again() -> None:
         return score, (done + epochs, threading.Lock())
 
     with pytest.warns(UserWarning, match=r"a state cannot be copied \(TypeError: cannot pickle .*lock.*trained again"):
-        result = run(function, threads=1)
+        result = run(function, n_jobs=1)
     assert result.best_rung == 0 and result.best_state[0] == 1
     assert result.memory["retrained_epochs"] == 1
 
@@ -149,14 +149,14 @@ def test_states_of_retired_candidates_are_freed() -> None:
         score, done = train(params, epochs, None if state is None else state.epochs)
         return score, State(done)
 
-    result = run(function, candidates=256, threads=1, algorithm="sh")
+    result = run(function, candidates=256, n_jobs=1, algorithm="sh")
     assert most[0] < 256 + 3  # 256 states of the first rung, the best state and one in training
     del result
     assert alive[0] == 0
 
 
 def test_a_result_is_shown_as_tables_and_text() -> None:
-    result = run(threads=1)
+    result = run(n_jobs=1)
     assert list(result.to_pandas().columns[-3:]) == ["x", "depth", "kind"]
     assert len(result.to_pandas("jobs")) == len(result.jobs) and len(result.to_pandas("failures")) == 0
     text = repr(result)
@@ -187,7 +187,7 @@ def test_jobs_run_in_parallel_but_never_in_more_threads_than_given() -> None:
         return train(params, epochs, state)
 
     before = {*threading.enumerate()}
-    run(function, threads=2)
+    run(function, n_jobs=2)
     assert most[0] == 2
     for thread in {*threading.enumerate()} - before:
         thread.join(HANG_SECONDS)
@@ -205,7 +205,7 @@ def train(params, epochs, state):
         _thread.interrupt_main()
     return params["x"], None
 for threads in (1, 2):
-    result = ash.tune_function(train, {"x": list(range(5000))}, candidates=5000, threads=threads, progress=False)
+    result = ash.tune_function(train, {"x": list(range(5000))}, candidates=5000, n_jobs=threads, verbose=0)
     print(result.ended, 0 < len(result.jobs) < 5000)
     calls = itertools.count(50)
 """
@@ -230,8 +230,8 @@ WRONG = {
     "cost": ({"costs": lambda params, epochs: 0}, r"costs must return a positive number, got 0 for .* and 1"),
     "executor": ({"executor": "loky"}, "executor must be 'processes', an object with submit, or None, got 'loky'"),
     "object": ({"executor": 3}, r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky"),
-    "threads": ({"threads": 0}, "threads must be"),
-    "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads must be"),
+    "threads": ({"n_jobs": 0}, "n_jobs must be"),
+    "in flight": ({"n_jobs": 0, "executor": ThreadPoolExecutor(1)}, "n_jobs must be"),
     "limit": ({"job_limit": 0}, "job_limit must be more than 0 seconds, got 0"),
     "failures": ({"max_failures": 0}, "max_failures must be an integer from 1 to 2147483647, got 0"),
     "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
@@ -252,7 +252,7 @@ def test_arguments_are_checked(name: str) -> None:
 
 def test_the_warning_about_many_threads_names_an_executor_for_jobs_that_wait() -> None:
     with pytest.warns(UserWarning, match=r"=1000000 exceeds .* executor=ThreadPoolExecutor\(1000000\)$"):
-        run(candidates=2, threads=10**6)
+        run(candidates=2, n_jobs=10**6)
 
 
 def test_conditions_are_respected() -> None:
@@ -261,8 +261,6 @@ def test_conditions_are_respected() -> None:
         depth=ash.integers(1, 9).when(model="tree"),
         c=ash.loguniform(0.1, 10).when(model="linear"),
     )
-    result = ash.tune_function(
-        lambda params, epochs, state: len(params), space, candidates=20, threads=1, progress=False
-    )
+    result = ash.tune_function(lambda params, epochs, state: len(params), space, candidates=20, n_jobs=1, verbose=0)
     for params in result.params:
         assert ("depth" in params) == (params["model"] == "tree") != ("c" in params)

@@ -29,5 +29,5 @@ def space() -> ash.Space:
 
 def tune(y: NDArray[Any] = Y, **changes: Any) -> ash.Result:
     """Run a search of 24 small networks and return the result."""
-    settings = {"candidates": 24, "min_epochs": 4, "threads": 1, "seed": 2, "progress": False, **changes}
+    settings = {"candidates": 24, "min_epochs": 4, "n_jobs": 1, "random_state": 2, "verbose": 0, **changes}
     return ash.tune(X, y, space(), **configured(split_once(settings)))

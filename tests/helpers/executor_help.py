@@ -32,14 +32,14 @@ def digits() -> tuple[Any, Any]:
 
 def tuned(**given: Any) -> ash.Result:
     """Do the run with these arguments of `ash.tune` and return the result."""
-    given = split_once({"candidates": 32, "seed": 0, "virtual_workers": 8, "progress": False, **given})
+    given = split_once({"candidates": 32, "random_state": 0, "virtual_workers": 8, "verbose": 0, **given})
     return ash.tune(*digits(), SPACE, **configured(given))
 
 
 @functools.cache
 def expected() -> str:
     """Return the digest that the run must have on every executor."""
-    return tuned(threads=1).digest
+    return tuned(n_jobs=1).digest
 
 
 class Wrapped(Executor):

@@ -55,7 +55,7 @@ def small_space(**changes: Any) -> ash.Space:
 
 def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash.Result:
     """Return the result of a run that takes a fraction of a second and does not depend on timing."""
-    settings = {"candidates": 4, "threads": 1, "progress": False, "seed": 3, **changes}
+    settings = {"candidates": 4, "n_jobs": 1, "verbose": 0, "random_state": 3, **changes}
     return ash.tune(X, y, small_space() if space is None else space, **configured(split_once(settings)))
 
 

@@ -19,7 +19,7 @@ from reference import ReferenceLadder
 
 FAILURES = (r"ignore:candidate \d+ failed in rung", r"ignore:\d+ of \d+ jobs failed")
 """Filters for the warnings of a run with failures."""
-SETTINGS: dict[str, Any] = {"candidates": 40, "seed": 3, "progress": False}
+SETTINGS: dict[str, Any] = {"candidates": 40, "random_state": 3, "verbose": 0}
 SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", "b", None]}
 
 

@@ -31,7 +31,7 @@ class Counted:
 
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
-    settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
+    settings = {**SETTINGS, **VIRTUAL, "n_jobs": 1, **changes}
     if isinstance(journal, Path):  # let the run be resumed by a function with another name
         journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(

@@ -21,7 +21,7 @@ EPOCHS = 8
 
 def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
     """Do the run that the journal tests use (16 candidates on the wine table), and return its result."""
-    settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
+    settings = {"candidates": 16, "min_epochs": EPOCHS, "n_jobs": 2, "random_state": 5, "verbose": 0, **changes}
     x, y = settings.pop("data", (X, Y))
     space = settings.pop("space", small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=2000)))
     return ash.tune(x, y, space, callbacks=callbacks, journal=journal, **configured(split_once(settings)))

@@ -61,7 +61,7 @@ def fit(folder: Path) -> Operation:
 def predict(folder: Path) -> Operation:
     """Predict many rows on two threads."""
     model, rows = ash.load(folder / "model.safetensors"), np.resize(X, (100_000, X.shape[1]))
-    return lambda: model.predict_proba(rows, threads=2).tobytes()
+    return lambda: model.predict_proba(rows, n_jobs=2).tobytes()
 
 
 def report(folder: Path) -> Operation:
@@ -83,7 +83,7 @@ def load(folder: Path) -> Operation:
 
 def resume(folder: Path) -> Operation:
     """Resume a finished run from its journal."""
-    return lambda: ash.resume(folder / "run.ash", X, Y, threads=2, progress=False).digest
+    return lambda: ash.resume(folder / "run.ash", X, Y, n_jobs=2, verbose=0).digest
 
 
 OPERATIONS = {each.__name__: each for each in (fit, predict, report, load, resume)}
@@ -92,7 +92,7 @@ OPERATIONS = {each.__name__: each for each in (fit, predict, report, load, resum
 def _prepare(folder: Path, name: str) -> None:
     """Write the inputs of all operations, do the named operation, and write the names of the imported modules."""
     many = small_space(learning_rate=ash.loguniform(1e-3, 1e-1, levels=2000), hidden=(64, 32))
-    result = quick(X, Y, many, candidates=300, threads=2, journal=folder / "run.ash")
+    result = quick(X, Y, many, candidates=300, n_jobs=2, journal=folder / "run.ash")
     (folder / "result.pickle").write_bytes(pickle.dumps(result))
     result.model.save(folder / "model.safetensors")
     OPERATIONS[name](folder)()

@@ -250,7 +250,7 @@ def namespace() -> dict[str, Any]:
         return _fitted(ash.ASHRegressor, X, y, given)
 
     def tune(X: Any, y: Any) -> Any:
-        return ash.tune(X, y, candidates=4, seed=0, threads=1, progress=False, validation=0.2)
+        return ash.tune(X, y, candidates=4, random_state=0, n_jobs=1, verbose=0, validation=0.2)
 
     def kinds(X: Any, y: Any, **given: Any) -> str:
         columns = fit(X, y, **given).model_.encoding.schema.columns

@@ -284,7 +284,7 @@ def by_tune(given: Given, seed: int, **others: Any) -> Estimate:
     """Call `ash.tune`, which has no class weights and no ensemble."""
     metric = "r2" if is_regression(given) else "roc_auc"
     own = {"metric" if name == "scoring" else name: value for name, value in given.settings.items()}
-    settings = {"candidates": CANDIDATES, "seed": seed, "threads": 1, "metric": metric, "progress": False} | own
+    settings = {"candidates": CANDIDATES, "random_state": seed, "n_jobs": 1, "scoring": metric, "verbose": 0} | own
     result = ash.tune(given.X, given.y, **settings | given.of_fit | others)
     return Estimate(result.estimated_score, result.estimated_score_std_error, result.model)
 

@@ -93,6 +93,6 @@ def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Resul
 
 def hostile_result() -> Result:
     """Return a result with hostile names of hyperparameters, values, labels and metric."""
-    made = with_predictions(make_result(candidates=40, threads=2, diverge=0.2), [HOSTILE, "b", HOSTILE + "c"])
+    made = with_predictions(make_result(candidates=40, n_jobs=2, diverge=0.2), [HOSTILE, "b", HOSTILE + "c"])
     params = tuple({**one, HOSTILE: (HOSTILE, "plain")[number % 2]} for number, one in enumerate(made.params))
     return dataclasses.replace(made, params=params, options=dataclasses.replace(made.options, metric=HOSTILE))

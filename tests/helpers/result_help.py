@@ -48,10 +48,10 @@ def read_json(text: str) -> Any:
 
 def options(**changes: Any) -> Options:
     """Return checked arguments of a run, by default with 16 candidates on 2 threads."""
-    given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
+    given = {"candidates": 16, "n_jobs": 2, "scoring": "accuracy", "task": "classification", "verbose": 0}
     wanted = {**given, **changes}
-    checked = data_help.options(**{**wanted, "threads": 1})  # the check would reduce `threads` to the number of CPUs
-    return dataclasses.replace(checked, threads=wanted["threads"])
+    checked = data_help.options(**{**wanted, "n_jobs": 1})  # the check would reduce `n_jobs` to the number of CPUs
+    return dataclasses.replace(checked, threads=wanted["n_jobs"])
 
 
 def columns(rows: list[dict[str, Any]]) -> Columns:

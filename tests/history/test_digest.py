@@ -116,12 +116,12 @@ def test_the_digest_is_shown(result):
 @pytest.mark.parametrize("load", [load_wine, load_diabetes])
 def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     X, y = load(return_X_y=True)
-    wished = {"candidates": 12, "validation": 0.2, "seed": 3, "progress": False}
-    first = ash.tune(X, y, threads=1, config=ash.SearchConfig(teams=False), **wished)
-    second = ash.tune(X, y, threads=2, config=ash.SearchConfig(teams=True), **wished)
+    wished = {"candidates": 12, "validation": 0.2, "random_state": 3, "verbose": 0}
+    first = ash.tune(X, y, n_jobs=1, config=ash.SearchConfig(teams=False), **wished)
+    second = ash.tune(X, y, n_jobs=2, config=ash.SearchConfig(teams=True), **wished)
     assert len(first.digest) == 64 and first.digest == second.digest
-    assert ash.tune(X, y, threads=2, **configured({**wished, "seed": 4})).digest != first.digest
-    assert ash.tune(X, y, threads=2, config=ash.SearchConfig(virtual_workers=3), **wished).digest != first.digest
+    assert ash.tune(X, y, n_jobs=2, **configured({**wished, "random_state": 4})).digest != first.digest
+    assert ash.tune(X, y, n_jobs=2, config=ash.SearchConfig(virtual_workers=3), **wished).digest != first.digest
 
 
 def test_the_command_prints_part_of_the_digest_and_writes_all_of_it(tmp_path, capsys):

@@ -41,7 +41,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def result() -> ash.Result:
-    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, progress=False, validation=0.2)
+    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, verbose=0, validation=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_candidates_that_never_ran_are_left_out() -> None:
         *load_wine(return_X_y=True),
         SPACE,
         candidates=32,
-        progress=False,
+        verbose=0,
         config=ash.SearchConfig(max_total_epochs=8),
         validation=0.2,
     )
@@ -139,9 +139,7 @@ def test_domains_without_a_common_range_are_categorical() -> None:
     space = ash.Space(
         hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.loguniform(1e-3, 1.0).when(hidden=(8,)), 0.0]
     )
-    trial = (
-        ash.tune(*load_wine(return_X_y=True), space, candidates=2, progress=False, validation=0.2).to_optuna().trials[0]
-    )
+    trial = ash.tune(*load_wine(return_X_y=True), space, candidates=2, verbose=0, validation=0.2).to_optuna().trials[0]
     assert trial.distributions["batch_size"].choices == (8, 16, 24, 32, "full", 64)
     assert trial.distributions["l2"] == optuna.distributions.FloatDistribution(0.0, 1.0)
 
@@ -214,7 +212,7 @@ def small() -> ash.Result:
         learning_rate=ash.loguniform(1e-3, 1e-1),
         momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
     )
-    return ash.tune(*load_wine(return_X_y=True), space, candidates=10, progress=False, validation=0.2)
+    return ash.tune(*load_wine(return_X_y=True), space, candidates=10, verbose=0, validation=0.2)
 
 
 def draw(module: str, name: str, study: Any) -> None:

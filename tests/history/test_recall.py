@@ -67,7 +67,7 @@ def test_recall_matches_sorting_all_candidates(outcomes, eta, above, random):
 
 @pytest.mark.parametrize("promotion", PROMOTIONS)
 def test_rows_of_rungs_match_their_jobs(promotion):
-    result = make_result(candidates=27, eta=3, min_epochs=2, diverge=0.2, promotion=promotion, threads=3)
+    result = make_result(candidates=27, eta=3, min_epochs=2, diverge=0.2, promotion=promotion, n_jobs=3)
     assert [row["rung"] for row in result.rungs] == [0, 1, 2]
     for row in result.rungs:
         own = [job for job in result.jobs if job.rung == row["rung"]]
@@ -101,7 +101,14 @@ def test_endless_runs_have_no_places_and_no_unreached_rungs():
 def test_synchronous_halving_has_full_recall():
     X, y = load_wine(return_X_y=True)
     result = ash.tune(
-        X, y, candidates=16, threads=2, seed=2, progress=False, config=ash.SearchConfig(algorithm="sh"), validation=0.2
+        X,
+        y,
+        candidates=16,
+        n_jobs=2,
+        random_state=2,
+        verbose=0,
+        config=ash.SearchConfig(algorithm="sh"),
+        validation=0.2,
     )
     assert [row["recall"] for row in result.rungs[:-1]] == [1.0, 1.0, 1.0]
 

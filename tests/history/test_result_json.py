@@ -26,7 +26,7 @@ SPACE = ash.Space(
 
 @pytest.fixture(scope="module")
 def result() -> ash.Result:
-    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=16, progress=False, validation=0.2)
+    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=16, verbose=0, validation=0.2)
 
 
 def same(ours: Any, theirs: Any) -> bool:
@@ -143,7 +143,7 @@ def names(content, what):
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_each_job_and_each_assist_has_a_bar(tmp_path, threads):
-    result = make_result(candidates=32, threads=threads, diverge=0.2)
+    result = make_result(candidates=32, n_jobs=threads, diverge=0.2)
     content = written(result, tmp_path / "trace.json")
     assert len(bars(content, 1, "job")) == len(result.jobs) == len(bars(content, 2))
     assert len(bars(content, 1, "team")) == len(result.assists["thread"]) and (threads == 1) == (
@@ -160,7 +160,7 @@ def test_each_job_and_each_assist_has_a_bar(tmp_path, threads):
 
 
 def test_a_bar_describes_its_job(tmp_path):
-    result = make_result(candidates=16, diverge=0.3, seed=1)
+    result = make_result(candidates=16, diverge=0.3, random_state=1)
     content = written(result, tmp_path / "trace.json")
     for job, event in zip(result.jobs, bars(content, 1, "job"), strict=True):
         args = event["args"]
@@ -197,7 +197,7 @@ def test_greedy_runs_have_no_virtual_workers(tmp_path):
 
 def test_a_real_run_has_a_valid_trace(tmp_path):
     X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
+    result = ash.tune(X, y, candidates=16, n_jobs=2, random_state=1, verbose=0, validation=0.2)
     content = written(result, tmp_path / "trace.json")
     assert len(bars(content, 1, "job")) == len(bars(content, 2)) == len(result.jobs)
     assert {row for _, row in check_rows(bars(content, 1))} <= {0, 1}

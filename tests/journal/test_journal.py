@@ -47,7 +47,7 @@ def test_a_stopped_run_has_the_same_result_as_an_uninterrupted_one(kind: str, tm
         path = tmp_path / f"{number}.ash"
         first = stopped(path, jobs, **changes)
         assert first.ended == "max_total_epochs" and len(first.jobs) < len(expected.jobs)
-        again = run(path, threads=1 + number % 2, **changes)
+        again = run(path, n_jobs=1 + number % 2, **changes)
         assert outcome(again) == outcome(expected)
         assert rows(path, "SELECT count(*) FROM jobs") == [(len(expected.jobs),)]
 
@@ -89,7 +89,7 @@ def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: p
 def test_a_greedy_run_keeps_every_result_and_repeats_running_jobs(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = stopped(path, 12, schedule="greedy")
-    again = run(path, schedule="greedy", threads=1)
+    again = run(path, schedule="greedy", n_jobs=1)
     kept = [(job.candidate, job.rung, job.weights_hash) for job in first.jobs]
     assert [(job.candidate, job.rung, job.weights_hash) for job in again.jobs][: len(kept)] == kept
     assert (len(again.jobs), again.ended) == (JOBS, "finished")
@@ -162,9 +162,9 @@ def test_a_journal_without_finished_jobs_can_be_continued(tmp_path: Path) -> Non
 
 def test_the_seed_of_the_journal_is_used_if_none_is_given(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    first = run(path, seed=None)
-    assert outcome(run(path, seed=None)) == outcome(first)
-    assert first.seed == run(path, seed=first.seed).seed
+    first = run(path, random_state=None)
+    assert outcome(run(path, random_state=None)) == outcome(first)
+    assert first.seed == run(path, random_state=first.seed).seed
 
 
 def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_estimator_without_random_state_continues_with_the_seed_of_the_journa
     assert 0 < len(first.result_.jobs) < len(again.result_.jobs)
     expected = classifier(**settings | {"random_state": first.result_.seed}).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
-    with pytest.raises(JournalError, match="seed: "):
+    with pytest.raises(JournalError, match="random_state: "):
         classifier(**settings | {"random_state": np.random.RandomState(0)}, journal=path).fit(X, Y)
 
 
@@ -215,7 +215,7 @@ def test_a_scorer_is_called_once_per_job_and_its_error_is_not_recorded(tmp_path:
 def test_numpy_numbers_are_accepted_as_settings(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, candidates=np.int64(8), validation=np.float64(0.25), min_epochs=np.int32(4))
-    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(first)
+    assert outcome(ash.resume(path, X, Y, verbose=0)) == outcome(first)
 
 
 def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
@@ -231,21 +231,21 @@ def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
         ash.resume(path, X, Y)
     assert outcome(
         ash.resume(
-            path, X, Y, cv=GroupKFold(3), groups=groups, progress=False, config=ash.SearchConfig(max_total_epochs=10**6)
+            path, X, Y, cv=GroupKFold(3), groups=groups, verbose=0, config=ash.SearchConfig(max_total_epochs=10**6)
         )
     ) == outcome(expected)
 
 
 def test_resume_needs_only_the_data(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    settings = {"promotion": "paper", "eta": 3, "candidates": 18, "metric": "log_loss", "validation": 0.3}
+    settings = {"promotion": "paper", "eta": 3, "candidates": 18, "scoring": "log_loss", "validation": 0.3}
     stopped(path, 7, **settings)
-    assert ash.resume(path, X, Y, progress=False).ended == "max_total_epochs"  # the original limit still applies
-    again = ash.resume(path, X, Y, threads=1, progress=False, config=ash.SearchConfig(max_total_epochs=10**6))
+    assert ash.resume(path, X, Y, verbose=0).ended == "max_total_epochs"  # the original limit still applies
+    again = ash.resume(path, X, Y, n_jobs=1, verbose=0, config=ash.SearchConfig(max_total_epochs=10**6))
     assert outcome(again) == outcome(run(None, **settings))
-    more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(max_total_epochs=10**6))
+    more = ash.resume(str(path), X, Y, candidates=27, verbose=0, config=ash.SearchConfig(max_total_epochs=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
-    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the new limit is now stored
+    assert outcome(ash.resume(path, X, Y, verbose=0)) == outcome(more)  # the new limit is now stored
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 
@@ -259,10 +259,10 @@ def test_a_journal_of_a_version_with_other_defaults_is_resumed(tmp_path: Path) -
     change(path, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", *with_checksum("facts", ("begun", json.dumps(begun))))
     again = run(copy(path, tmp_path / "same.ash"), validation=None, **given)
     assert part.ended == "max_total_epochs" and outcome(again) == outcome(whole)
-    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(whole)
+    assert outcome(ash.resume(path, X, Y, verbose=0)) == outcome(whole)
 
 
 def test_the_default_space_is_restored_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, space=None)
-    assert ash.resume(path, X, Y, progress=False).digest == first.digest
+    assert ash.resume(path, X, Y, verbose=0).digest == first.digest

@@ -63,7 +63,7 @@ def test_f67_a_second_run_in_the_same_process_is_refused(tmp_path: Path) -> None
 
 def _in_child(path: Path, queue: Any) -> None:
     try:
-        run(path, threads=1)
+        run(path, n_jobs=1)
         queue.put("ran")
     except JournalError as error:
         queue.put(str(error))

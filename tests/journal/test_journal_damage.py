@@ -250,7 +250,7 @@ def test_refused_memory_is_not_reported_as_damage(
     with monkeypatch.context() as patch:
         patch.setattr(f"ash.journal.{refused}", mock.Mock(side_effect=MemoryError))
         with pytest.raises(MemoryError):
-            ash.resume(left_with_states, X, Y, progress=False)
+            ash.resume(left_with_states, X, Y, verbose=0)
         if "job_columns" in refused:
             patch.setattr("ash.cli.show._best", mock.Mock(side_effect=MemoryError))
             with pytest.raises(MemoryError):

@@ -144,7 +144,7 @@ def test_f62_a_disk_that_is_full_from_the_start_is_reported(size: int, disk: Any
 def test_f62_a_finished_run_can_be_read_from_an_unwritable_disk(what: str, disk: Any, capsys: Any) -> None:
     folder = disk(1024)
     path, function = folder / "run.ash", folder / "function.ash"
-    greedy = {"schedule": "greedy", "threads": 1}
+    greedy = {"schedule": "greedy", "n_jobs": 1}
     result, found = run(path), tune_function(function)
     run(folder / "greedy.ash", **greedy)
     copy(path, folder / "copied.ash")
@@ -193,7 +193,7 @@ def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str
     assert outcome(result) == outcome(whole)
     assert diary.pages[0][1].resumed == known and len(diary.jobs) == len(whole.jobs) - known
     with pytest.warns(UserWarning), pytest.raises(JournalError, match="holds another run"):
-        run(ash.Journal(path, on_error="continue"), seed=6, **given)
+        run(ash.Journal(path, on_error="continue"), random_state=6, **given)
 
 
 def test_f62_an_unreadable_journal_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,10 +204,10 @@ def test_f62_an_unreadable_journal_is_reported(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(database, "_check", mock.Mock(side_effect=failure))
     for seed in (5, None):
         with pytest.raises(JournalUnwritableError, match="disk I/O error"):
-            run(path, seed=seed)
+            run(path, random_state=seed)
         with pytest.warns(UserWarning, match="disk I/O error; the run continues without its journal"):
-            result = run(ash.Journal(path, on_error="continue"), seed=seed)
-        assert outcome(result) == outcome(run(None, seed=result.settings["seed"]))
+            result = run(ash.Journal(path, on_error="continue"), random_state=seed)
+        assert outcome(result) == outcome(run(None, random_state=result.settings["seed"]))
 
 
 MOVED = {

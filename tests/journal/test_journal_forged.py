@@ -131,13 +131,13 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     changes: dict[str, Any], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_states(monkeypatch)
-    settings = {"threads": 1, **changes}
+    settings = {"n_jobs": 1, **changes}
     path = tmp_path / "run.ash"
     stopped(path, 20, **settings)
     limit = ash.SearchConfig(max_total_epochs=320)  # ends runs that would be longer because of forged arguments
 
     def resume(forged: Path) -> None:
-        ash.resume(forged, X, Y, threads=1, progress=False, config=limit)
+        ash.resume(forged, X, Y, n_jobs=1, verbose=0, config=limit)
 
     survives(path, each, run=lambda forged: run(forged, **settings), resume=resume, show=show)
 
@@ -146,7 +146,15 @@ def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
 def test_f61_a_forged_plan_raises_only_ash_errors(each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def call(forged: Path) -> None:
         ash.tune(
-            X, Y, time_limit=5, threads=1, progress=False, seed=0, callbacks=Stopper(2), journal=forged, validation=0.2
+            X,
+            Y,
+            time_limit=5,
+            n_jobs=1,
+            verbose=0,
+            random_state=0,
+            callbacks=Stopper(2),
+            journal=forged,
+            validation=0.2,
         )
 
     path, now = tmp_path / "run.ash", time.monotonic()
@@ -166,6 +174,6 @@ def test_f61_a_forged_journal_of_a_function_raises_only_ash_errors(
     broken(path, 9, **changes)
 
     def first(forged: Path) -> None:
-        ash.tune_function(train, SPACE, candidates=4, first=forged, threads=1, progress=False, seed=0)
+        ash.tune_function(train, SPACE, candidates=4, first=forged, n_jobs=1, verbose=0, random_state=0)
 
     survives(path, each, call=lambda forged: tune_function(forged, **changes), show=show, first=first)

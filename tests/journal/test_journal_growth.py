@@ -43,7 +43,7 @@ ADAPTIVE: dict[str, Any] = {**STREAM, "config": ash.SearchConfig(sampler="adapti
 FIRST = {"hidden": (64,), "learning_rate": 0.00123, "dropout": 0.1, "batch_size": 16}
 KINDS: dict[str, dict[str, Any]] = {
     "random": {"candidates": 24},
-    "greedy": {"candidates": 24, "schedule": "greedy", "threads": 1},
+    "greedy": {"candidates": 24, "schedule": "greedy", "n_jobs": 1},
     "folds": {"candidates": 12, "cv": 3},
     "first": {"candidates": 24, "first": [FIRST]},
     "stream": STREAM,
@@ -110,7 +110,7 @@ def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> No
     assert len({*map(str, found.params)}) == len(found.params) > len(before)
     assert any(not small.has(params) for params in found.params)
     assert all(large.has(params) for number, params in enumerate(found.params) if number not in before)
-    assert outcome(continued(twin, space=large, **{"threads": 1, **given})) == outcome(found), "from the same journal"
+    assert outcome(continued(twin, space=large, **{"n_jobs": 1, **given})) == outcome(found), "from the same journal"
     assert outcome(run(path, space=large, **given)) == outcome(found), "and a call that finds all of it"
 
 
@@ -140,7 +140,7 @@ def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) ->
     assert len(results(path)) < len(expected.jobs)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".* the space has grown: ")  # the warning was issued before
-        again = run(path, space=large, **{**given, "threads": 1})
+        again = run(path, space=large, **{**given, "n_jobs": 1})
     assert outcome(again) == outcome(expected)
 
 
@@ -177,7 +177,7 @@ from journal_help import run
 
 own.SCORED += 6 * [0]
 killed = After(1, lambda _: os.kill(os.getpid(), signal.SIGKILL))
-run({path!r}, killed, space=ash.Space(**own.SMALL), metric=own.accuracy, threads=1, **own.STREAM)
+run({path!r}, killed, space=ash.Space(**own.SMALL), scoring=own.accuracy, n_jobs=1, **own.STREAM)
 """
 
 
@@ -192,7 +192,7 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
 
 def test_started_candidates_are_recorded(tmp_path: Path) -> None:
     """Check that jobs running at the kill keep their candidates and costs, and so the order of decisions."""
-    path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
+    path, given = tmp_path / "run.ash", {**STREAM, "scoring": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL
     before, ended = on_record(path), list(results(path))
@@ -215,7 +215,7 @@ def test_a_space_may_grow_twice_but_not_shrink(tmp_path: Path) -> None:
     assert ash.resume(path, X, Y).digest == found.digest
     with pytest.raises(JournalError, match=r"another run: batch_size has 32 in the journal, which is not in 8, 16"):
         run(path, space=large, candidates=24)
-    assert ash.tune(X, Y, record=found.record, threads=1).record == found.record
+    assert ash.tune(X, Y, record=found.record, n_jobs=1).record == found.record
 
 
 def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
@@ -247,13 +247,13 @@ def test_a_run_whose_space_has_grown_is_repeated_from_its_record(kind: str, tmp_
     stopped(tmp_path / "run.ash", 9, space=small, **given)
     found = continued(tmp_path / "run.ash", space=large, **given)
     other = tmp_path / "other.ash"
-    for more in ({}, {"threads": 1}, {"journal": other}, {"journal": other}):
-        again = ash.tune(X, Y, record=found.record, progress=False, **more)
+    for more in ({}, {"n_jobs": 1}, {"journal": other}, {"journal": other}):
+        again = ash.tune(X, Y, record=found.record, verbose=0, **more)
         assert again.record == found.record and again.params == found.params
     assert run(other, space=large, **given).digest == found.digest, "without the record"
     if "trees" not in kind:
         with ThreadPoolExecutor(2) as pool:
-            assert ash.tune(X, Y, record=found.record, progress=False, executor=pool).record == found.record
+            assert ash.tune(X, Y, record=found.record, verbose=0, executor=pool).record == found.record
 
 
 DAMAGED: list[tuple[dict[str, Any], str]] = [

@@ -27,10 +27,10 @@ pytestmark = pytest.mark.core
 OTHER_X = X.copy()
 OTHER_X[3, 4] += 0.5
 DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
-    "seed": ({"seed": 6}, "seed: 5 in the journal, 6 in this call"),
+    "seed": ({"random_state": 6}, "random_state: 5 in the journal, 6 in this call"),
     "eta": ({"eta": 3}, "eta: 2 in the journal, 3 in this call"),
     "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 in the journal, 2 in this call"),
-    "metric": ({"metric": "auc"}, "metric: 'accuracy' in the journal, 'roc_auc' in this call"),
+    "metric": ({"scoring": "auc"}, "scoring: 'accuracy' in the journal, 'roc_auc' in this call"),
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
     "virtual_workers": ({"virtual_workers": 3}, "virtual_workers: 32 in the journal, 3 in this call"),

@@ -63,11 +63,11 @@ def test_labels_for_f1_are_decided_by_a_tuned_threshold() -> None:
 
 
 def test_ash_tune_decides_by_a_tuned_threshold() -> None:
-    result = ash.tune(X, Y, candidates=16, metric="f1", threads=1, cv=3)
+    result = ash.tune(X, Y, candidates=16, scoring="f1", n_jobs=1, cv=3)
     usual = result.model.with_decision(None)
     scores = [f1_score(Y_NEW, model.predict(X_NEW)) for model in (usual, result.model)]
     assert scores[0] < 0.3 and scores[1] > 0.35 and 0.1 < result.model.decision_threshold < 0.4
-    again = ash.tune(X, Y, record=result.record, threads=2)
+    again = ash.tune(X, Y, record=result.record, n_jobs=2)
     assert again.model.digest == result.model.digest == again.record.model
 
 
@@ -124,14 +124,14 @@ def test_a_tuned_decision_is_kept_by_files_pickles_and_records(tmp_path: Path) -
 
 
 def test_a_tuned_decision_of_an_ensemble_is_repeated_by_its_record(tmp_path: Path) -> None:
-    result = ash.tune(X, Y, candidates=4, metric="f1", threads=1, validation=0.2)
+    result = ash.tune(X, Y, candidates=4, scoring="f1", n_jobs=1, validation=0.2)
     ensemble = result.ensemble(4)
     assert ensemble.decision_threshold < 0.4 and ensemble.record.model == ensemble.digest
     assert ash.tune(X, Y, record=ensemble.record).ensemble(4).digest == ensemble.digest
 
 
 def test_workers_score_the_positive_class() -> None:
-    given = {"candidates": 4, "validation": 0.2, "metric": "average_precision", "pos_label": 0, "progress": False}
+    given = {"candidates": 4, "validation": 0.2, "scoring": "average_precision", "pos_label": 0, "verbose": 0}
     with ThreadPoolExecutor(2) as executor:
         elsewhere = ash.tune(X, Y, executor=executor, **given)
     here = ash.tune(X, Y, **given)

@@ -67,7 +67,7 @@ def test_kept_networks_match_a_brute_force_search_over_the_jobs(y: Any, keep: in
 def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
     held_out = slice(280, 360)
     for y in (Y, YR):
-        result = ash.tune(X[:280], y[:280], validation=(X[held_out], y[held_out]), candidates=8, progress=False)
+        result = ash.tune(X[:280], y[:280], validation=(X[held_out], y[held_out]), candidates=8, verbose=0)
         assert result.kept is not None
         assert np.array_equal(result.kept.targets.reshape(y[held_out].shape), y[held_out])
         kept = result.kept
@@ -80,7 +80,7 @@ def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
         assert y.ndim == 1 or set(kept.factors) == {1.0}
 
 
-@pytest.mark.parametrize("changes", [{"keep": 1}, {"keep": 7}, {"threads": 2}, {"memory_limit": 1}])
+@pytest.mark.parametrize("changes", [{"keep": 1}, {"keep": 7}, {"n_jobs": 2}, {"memory_limit": 1}])
 def test_the_number_of_kept_networks_does_not_change_the_outcome(result: ash.Result, changes: dict[str, Any]) -> None:
     assert tune(**changes).digest == result.digest
 
@@ -138,7 +138,7 @@ def test_an_ensemble_describes_itself(result: ash.Result, regression: ash.Result
 def test_the_validation_score_uses_the_metric_of_the_run(metric: str) -> None:
     split = slice(280, 360)
     validation = (X[split], Y[split])
-    result = ash.tune(X[:280], Y[:280], metric=metric, validation=validation, candidates=8, progress=False)
+    result = ash.tune(X[:280], Y[:280], scoring=metric, validation=validation, candidates=8, verbose=0)
     ensemble = result.ensemble()
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
@@ -187,13 +187,13 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(y: Any, monkeypatch: py
     runs = []
     for threads in (1, 2, 3, 7):
         monkeypatch.setattr(_core, "Tuner", lambda *given, **named: core(*given, **{**named, "threads": threads}))  # noqa: B023
-        runs.append(ash.tune(X, y, wide, candidates=12, seed=1, progress=False, validation=0.2))
+        runs.append(ash.tune(X, y, wide, candidates=12, random_state=1, verbose=0, validation=0.2))
     first, rows = runs[0].ensemble(), np.repeat(X, 8, axis=0)
     assert len(first.members) > 1 and any(job.team_limit > 1 for job in runs[0].jobs)
     for run in runs:
         ensemble = run.ensemble()
         assert run.digest == runs[0].digest and bits(ensemble) == bits(first)
-        assert np.array_equal(ensemble.predict(rows), first.predict(rows, threads=1))
+        assert np.array_equal(ensemble.predict(rows), first.predict(rows, n_jobs=1))
 
 
 def test_invalid_input_is_refused(result: ash.Result) -> None:
@@ -248,7 +248,7 @@ NAMES = [*"abcdef"]
 
 @pytest.fixture(scope="module")
 def ensemble() -> ash.Ensemble:
-    found = tune(seed=1).ensemble()
+    found = tune(random_state=1).ensemble()
     assert len(found.members) > 2
     return found
 
@@ -263,7 +263,7 @@ def path(ensemble: ash.Ensemble, tmp_path: Path) -> Path:
 def test_an_ensemble_with_two_targets_and_many_levels_is_restored(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=NAMES)
     frame["city"] = [f"city {number % 60}" for number in range(len(X))]
-    result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, progress=False, validation=0.2)
+    result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, verbose=0, validation=0.2)
     ensemble = result.ensemble()
     ensemble.save(tmp_path / "model")
     twin = ash.load(tmp_path / "model")
@@ -356,7 +356,7 @@ def test_members_must_have_the_same_outputs(tmp_path: Path) -> None:
 
 def test_the_command_shows_an_ensemble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame, target = pd.DataFrame(X, columns=NAMES), pd.Series(Y, name="target")
-    model = ash.tune(frame, target, candidates=12, progress=False, validation=0.2).ensemble()
+    model = ash.tune(frame, target, candidates=12, verbose=0, validation=0.2).ensemble()
     model.save(tmp_path / "model")
     assert main(["show", str(tmp_path / "model")]) == 0
     out = capsys.readouterr().out

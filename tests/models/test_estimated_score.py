@@ -124,9 +124,9 @@ def test_the_estimate_has_the_same_bits_for_any_threads_and_order_of_rows() -> N
 
 
 def test_a_repeated_and_a_resumed_run_have_the_same_estimate(tmp_path: Any) -> None:
-    settings = {"space": space(), "candidates": 6, "seed": 3, "progress": False, "cv": 3}
+    settings = {"space": space(), "candidates": 6, "random_state": 3, "verbose": 0, "cv": 3}
     first = ash.tune(X, Y, **settings)
-    again = ash.tune(X, Y, record=first.record, progress=False)
+    again = ash.tune(X, Y, record=first.record, verbose=0)
     for _ in range(2):
         resumed = ash.tune(X, Y, **settings, journal=tmp_path / "run.ash")
         for other in (again, resumed):
@@ -162,7 +162,7 @@ def test_files_and_pickles_keep_the_estimate_and_older_files_have_none(tmp_path:
 
 
 def test_results_pickled_by_earlier_versions_are_shown_and_give_ensembles() -> None:
-    result = ash.tune(X, Y, space(), candidates=4, seed=2, progress=False)
+    result = ash.tune(X, Y, space(), candidates=4, random_state=2, verbose=0)
     wanted = result.ensemble(4)
     new = {result: ["estimated_score", "estimated_score_std_error"], result.options: ["pos_label"]}
     for holder, names in {**new, result.kept: ["folds", "units"]}.items():
@@ -180,7 +180,7 @@ def test_an_estimated_share_is_not_below_zero() -> None:
 
 
 def test_the_estimate_is_shown_before_the_best_score(tmp_path: Any) -> None:
-    result = ash.tune(X, Y, space(), candidates=6, cv=3, progress=False)
+    result = ash.tune(X, Y, space(), candidates=6, cv=3, verbose=0)
     shown = f"{result.estimated_score:.4f} (standard error {result.estimated_score_std_error:.2g})"
     first, second = str(result).splitlines()[:2]
     assert first == f"estimated accuracy on new rows {shown}"

@@ -28,7 +28,7 @@ FRAME = pd.DataFrame(
 )
 NUMBER = 3 * FRAME["strong"] + (FRAME["color"] == "red") + 0.1 * RANDOM.normal(size=ROWS)
 LABEL = np.where(NUMBER > 0.3, "yes", "no")
-RUN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "seed": 0, "threads": 1, "progress": False}
+RUN: dict[str, Any] = {"candidates": 8, "validation": 0.2, "random_state": 0, "n_jobs": 1, "verbose": 0}
 
 
 def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
@@ -42,7 +42,7 @@ def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
 @pytest.mark.parametrize("given", [{}, {"validation": (FRAME[200:], NUMBER[200:])}, {"cv": 3}])
 def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
     X, y = (FRAME[:200], NUMBER[:200]) if "validation" in given else (FRAME, NUMBER)
-    result = ash.tune(X, y, metric="rmse", **{**RUN, "validation": None if "cv" in given else 0.2, **given})
+    result = ash.tune(X, y, scoring="rmse", **{**RUN, "validation": None if "cv" in given else 0.2, **given})
     rows, places = validated(result)
     assert len(places) == {"validation": 100, "cv": 300}.get(next(iter(given), ""), 60)
 
@@ -66,7 +66,7 @@ def test_importance_with_a_scoring_function_uses_the_log_loss() -> None:
     def scorer(model: Any, X: Any, y: Any) -> float:
         return float(np.mean(model.predict(X) == y))
 
-    result = ash.tune(FRAME, LABEL, sample_weight=weights, metric=scorer, **RUN)
+    result = ash.tune(FRAME, LABEL, sample_weight=weights, scoring=scorer, **RUN)
     rows, places = validated(result)
     whole = log_loss(LABEL[places], result.model.predict_proba(rows), sample_weight=weights[places])
     orders = np.random.default_rng(0)

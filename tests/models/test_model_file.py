@@ -41,7 +41,7 @@ MANY = ash.Space(
 
 
 def run(y=Y, X=X, space=SPACE, candidates=1, **settings):
-    return ash.tune(X, y, space, candidates=candidates, progress=False, **configured(split_once(settings)))
+    return ash.tune(X, y, space, candidates=candidates, verbose=0, **configured(split_once(settings)))
 
 
 def train(*data, **settings):

@@ -34,7 +34,7 @@ def frame(columns: dict[str, list[Any]] = COLUMNS) -> Any:
 
 
 def train(X: Any, y: Any, **settings: Any) -> ash.Network:
-    given = {"candidates": 2, "validation": 0.2, "threads": 1, "progress": False, **settings}
+    given = {"candidates": 2, "validation": 0.2, "n_jobs": 1, "verbose": 0, **settings}
     return ash.tune(X, y, small_space(), **configured(given)).model
 
 

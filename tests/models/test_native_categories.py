@@ -37,7 +37,7 @@ ODD = TABLE.assign(
 BOTH: dict[str, Any] = {"categories": ["native", "encoded"], "shrinkage": ash.loguniform(6.0, 24.0)}
 SPACE = {**BOTH, "model": "lightgbm", "num_leaves": [4, 8, 16]}
 OF_CATBOOST = {**BOTH, "model": "catboost", "depth": [3, 4]}
-RUN: dict[str, Any] = {"candidates": 8, "validation": 0.3, "min_epochs": 4, "progress": False}
+RUN: dict[str, Any] = {"candidates": 8, "validation": 0.3, "min_epochs": 4, "verbose": 0}
 
 
 def tuned(y: Any = SIGNAL, **given: Any) -> ash.Result:
@@ -60,7 +60,7 @@ def native() -> Trees:
 @pytest.fixture(scope="module")
 def mixture(native: Trees) -> ash.Ensemble:
     """Return an ensemble of a network, of trees on encoded categories, and of trees that split levels."""
-    network = ash.tune(TABLE, SIGNAL, candidates=2, **configured({"validation": 0.3, "progress": False})).model
+    network = ash.tune(TABLE, SIGNAL, candidates=2, **configured({"validation": 0.3, "verbose": 0})).model
     others = tuned(space={**SPACE, "categories": "encoded"}).model
     members = [network, native, others]
     assert [len(member.encoding.names) for member in members] == [8, 10, 8]
@@ -158,10 +158,10 @@ def test_a_run_that_searches_both_is_the_same_on_any_number_of_threads(
     space: dict[str, Any], y: Any, folds: dict[str, Any]
 ) -> None:
     needs.package(space["model"])
-    first, second = (tuned(y, space=space, models=[space["model"]], threads=each, **folds) for each in (1, 2))
+    first, second = (tuned(y, space=space, models=[space["model"]], n_jobs=each, **folds) for each in (1, 2))
     assert {params["categories"] for params in first.params} == {"native", "encoded"}
     assert first.digest == second.digest and first.model.digest == second.model.digest
-    repeated = ash.tune(TABLE, y, record=first.record, progress=False)
+    repeated = ash.tune(TABLE, y, record=first.record, verbose=0)
     assert repeated.digest == first.digest and repeated.model.digest == first.model.digest
 
 

@@ -18,12 +18,12 @@ X, Y = load_wine(return_X_y=True)
 
 @pytest.fixture(scope="module")
 def model():
-    return ash.tune(X, Y, candidates=8, progress=False, validation=0.2).model
+    return ash.tune(X, Y, candidates=8, verbose=0, validation=0.2).model
 
 
 @pytest.fixture(scope="module")
 def regression():
-    return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False, validation=0.2).model
+    return ash.tune(*load_diabetes(return_X_y=True), candidates=8, verbose=0, validation=0.2).model
 
 
 def test_probabilities_are_valid(model):
@@ -36,8 +36,8 @@ def test_probabilities_are_valid(model):
 
 def test_predictions_depend_neither_on_threads_nor_on_other_rows(model):
     many = np.tile(X, (20, 1))
-    expected = model.predict_proba(many, threads=1)
-    assert (model.predict_proba(many, threads=2) == expected).all()
+    expected = model.predict_proba(many, n_jobs=1)
+    assert (model.predict_proba(many, n_jobs=2) == expected).all()
     assert (model.predict_proba(many[5:6]) == expected[5:6]).all()
 
 

@@ -235,7 +235,7 @@ def run(digits: tuple[Any, ...], **changes: Any) -> ash.Result:
         y,
         space,
         candidates=6,
-        progress=False,
+        verbose=0,
         config=ash.SearchConfig(min_epochs=8, max_rungs=2),
         **split_once(changes),
     )
@@ -258,12 +258,12 @@ def test_calibration_changes_no_label_and_improves_unseen_probabilities(digits: 
 
 def test_networks_scored_by_a_function_are_not_calibrated(digits: tuple[Any, ...]) -> None:
     for metric, factors in (("log_loss", False), ("auc", False), ("balanced_accuracy", False), ("f1_micro", True)):
-        kept = run(digits, metric=metric).kept
+        kept = run(digits, scoring=metric).kept
         assert kept is not None and (set(kept.factors) == {1.0}) is factors
 
 
 def test_candidates_are_ranked_by_the_log_loss_of_calibrated_probabilities(digits: tuple[Any, ...]) -> None:
-    kept = run(digits, metric="log_loss").kept
+    kept = run(digits, scoring="log_loss").kept
     assert kept is not None and {network.params["label_smoothing"] for network in kept.networks} > {0.0}
     labels = kept.targets[:, 0].astype(int)
     for network, predictions, factor in zip(kept.networks, kept.predictions, kept.factors, strict=True):

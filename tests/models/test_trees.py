@@ -56,12 +56,12 @@ def booster(table: str, gaps: bool) -> tuple[Booster, NDArray[np.float64], int]:
 
 @pytest.fixture(scope="module")
 def network() -> ash.Network:
-    return ash.tune(X, Y, candidates=2, progress=False, validation=0.2).model
+    return ash.tune(X, Y, candidates=2, verbose=0, validation=0.2).model
 
 
 @pytest.fixture(scope="module")
 def regression() -> ash.Network:
-    return ash.tune(X, X[:, 0] ** 2, candidates=2, progress=False, validation=0.2).model
+    return ash.tune(X, X[:, 0] ** 2, candidates=2, verbose=0, validation=0.2).model
 
 
 def mixed(network: ash.Network, weights: Any = (0.25, 0.75)) -> ash.Ensemble:
@@ -218,7 +218,7 @@ def test_an_ensemble_averages_networks_and_trees(network: ash.Network) -> None:
 
 
 def test_columns_without_splits_have_no_importance() -> None:
-    result = ash.tune((X - X.mean(axis=0)) / X.std(axis=0), Y, candidates=2, progress=False, validation=0.2)
+    result = ash.tune((X - X.mean(axis=0)) / X.std(axis=0), Y, candidates=2, verbose=0, validation=0.2)
     trees = trees_beside(result.model, random_text(13, 3, trees=6))
     falls = result.feature_importance(trees)
     split = {f"x{feature}" for feature in trees.core.feature}

@@ -42,7 +42,7 @@ def test_predictions_of_numbers_keep_64_bits(models: list[str] | None, y: NDArra
 
 @pytest.mark.parametrize("y", TARGETS.values(), ids=TARGETS)
 def test_saved_and_exported_models_keep_64_bits(y: NDArray[np.float64], tmp_path: Path) -> None:
-    model = ash.tune(X, y, candidates=8, seed=0, progress=False, threads=1, validation=0.2).ensemble(3)
+    model = ash.tune(X, y, candidates=8, random_state=0, verbose=0, n_jobs=1, validation=0.2).ensemble(3)
     assert isinstance(model, Model) and error_of(model, y) < 0.5
     model.save(tmp_path / "m.safetensors")
     expected = model.predict(X)
@@ -81,5 +81,5 @@ def test_a_scoring_function_gets_64_bits() -> None:
         return -float(seen[-1])
 
     y = TARGETS["a small spread"]
-    ash.tune(X, y, candidates=2, progress=False, threads=1, metric=score, validation=0.2)
+    ash.tune(X, y, candidates=2, verbose=0, n_jobs=1, scoring=score, validation=0.2)
     assert 0 < min(seen) < 0.02

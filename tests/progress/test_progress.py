@@ -64,12 +64,12 @@ def clock(monkeypatch):
     return clock
 
 
-def options(progress, **changes):
-    return data_help.options(**{"candidates": 4, "threads": 1, "metric": "accuracy", "progress": progress, **changes})
+def options(verbose, **changes):
+    return data_help.options(**{"candidates": 4, "n_jobs": 1, "scoring": "accuracy", "verbose": verbose, **changes})
 
 
 def board(status=None, **changes):
-    return Board(LADDER, options(None, **changes), lambda: status)
+    return Board(LADDER, options(1, **changes), lambda: status)
 
 
 def live_table(counts, width=80, encoding="ascii"):
@@ -178,29 +178,29 @@ def test_plain_lines_are_printed_every_few_seconds_and_at_the_end():
 @pytest.mark.parametrize(
     ("progress", "stream", "term", "kind"),
     [
-        (None, Terminal(), "xterm", "LiveView"),
-        (None, Terminal(), "dumb", "BoardView"),
-        (None, io.StringIO(), "xterm", "View"),
-        (True, Terminal(), "xterm", "LiveView"),
-        (True, io.StringIO(), "xterm", "BoardView"),
-        (False, Terminal(), "xterm", "View"),
-        (True, None, "xterm", "View"),
+        (1, Terminal(), "xterm", "LiveView"),
+        (1, Terminal(), "dumb", "BoardView"),
+        (1, io.StringIO(), "xterm", "View"),
+        (2, Terminal(), "xterm", "LiveView"),
+        (2, io.StringIO(), "xterm", "BoardView"),
+        (0, Terminal(), "xterm", "View"),
+        (2, None, "xterm", "View"),
     ],
 )
-def test_the_view_depends_on_the_output(progress, stream, term, kind, monkeypatch):
+def test_the_view_depends_on_the_output(verbose, stream, term, kind, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", term)
-    assert type(open_view(options(progress), LADDER)).__name__ == kind
+    assert type(open_view(options(verbose), LADDER)).__name__ == kind
 
 
 def test_nothing_is_printed_without_progress(capfd):
-    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=False, validation=0.2)
+    ash.tune(*load_wine(return_X_y=True), candidates=4, verbose=0, validation=0.2)
     ash.tune(*load_wine(return_X_y=True), candidates=4, validation=0.2)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_run_prints_plain_lines(capfd):
-    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True, validation=0.2)
+    ash.tune(*load_wine(return_X_y=True), candidates=4, verbose=2, validation=0.2)
     out, err = capfd.readouterr()
     assert out == "" and err.splitlines()[-1].startswith("ash: 8 of 8 epochs in ")
 
@@ -214,7 +214,7 @@ def test_a_run_survives_the_end_of_its_terminal(failing, term, monkeypatch):
         stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", term)
-    result = ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True, validation=0.2)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, verbose=2, validation=0.2)
     assert result.ended == "finished"
 
 
@@ -253,7 +253,7 @@ def test_a_live_table_is_drawn_on_a_terminal(variables, monkeypatch):
     before = {*threading.enumerate()}
     with os.fdopen(slave, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
-        with open_view(options(None), LADDER) as view:
+        with open_view(options(1), LADDER) as view:
             assert {*threading.enumerate()} <= before
             view.update(EVENTS)
             view._drawn -= 1
@@ -271,7 +271,7 @@ def test_an_error_in_a_run_restores_the_terminal(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    with pytest.raises(RuntimeError), open_view(options(None), LADDER):
+    with pytest.raises(RuntimeError), open_view(options(1), LADDER):
         raise RuntimeError
     assert stream.getvalue().count("\x1b[?25h") == 1
 
@@ -284,7 +284,7 @@ import ash, ash.progress.views
 from sklearn.datasets import load_wine
 ash.progress.views.NotebookView.period = 0
 space = ash.Space(hidden=(8,), learning_rate=ash.loguniform(1e-3, 1e-1), batch_size=64)
-result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, validation=0.2, progress={progress})
+result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, validation=0.2, verbose={verbose})
 """
 
 
@@ -311,7 +311,7 @@ def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
 
 @pytest.mark.filterwarnings("ignore")  # warnings of the notebook's own packages
 def test_a_notebook_shows_a_table_that_becomes_a_line() -> None:
-    shown, left = outputs(CELL.format(progress=True), CELL.format(progress=None), CELL.format(progress=False))
+    shown, left = outputs(CELL.format(verbose=2), CELL.format(verbose=1), CELL.format(verbose=0))
     assert len({content["transient"]["display_id"] for content in shown}) == 1
     tables, last = [content["data"]["text/html"] for content in shown[:-1]], shown[-1]["data"]
     assert len(tables) >= 2 and all(page.startswith("<table>") for page in tables)

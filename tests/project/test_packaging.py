@@ -94,9 +94,9 @@ import sys
 sys.modules["fcntl"] = None  # as on Windows
 import ash, numpy
 table = numpy.eye(40, 3), [0, 1] * 20
-print(ash.tune(*table, candidates=2, seed=0).ended)
+print(ash.tune(*table, candidates=2, random_state=0).ended)
 try:
-    ash.tune(*table, candidates=2, seed=0, journal="run.ash")
+    ash.tune(*table, candidates=2, random_state=0, journal="run.ash")
 except ash.JournalError as error:
     print(error)
 """

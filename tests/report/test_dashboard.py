@@ -76,7 +76,7 @@ def updates(dashboard, since=0):
 
 
 def tune(*callbacks, **settings):
-    wanted = split_once({"candidates": 16, "threads": 2, "seed": 0, "progress": False, **settings})
+    wanted = split_once({"candidates": 16, "n_jobs": 2, "random_state": 0, "verbose": 0, **settings})
     return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **configured(wanted))
 
 
@@ -101,7 +101,7 @@ def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, rest
 def test_the_dashboard_shows_the_hyperparameters_that_are_trained(dashboard, restless):
     reader, space = Reader(dashboard), small_space(learning_rate=ash.loguniform(1e-3, 1e-2), batch_size=16)
     first = [{"hidden": (4,), "learning_rate": 0.0054321, "batch_size": 16}]
-    settings = configured({"candidates": 16, "validation": 0.2, "threads": 2, "seed": 0, "progress": False})
+    settings = configured({"candidates": 16, "validation": 0.2, "n_jobs": 2, "random_state": 0, "verbose": 0})
     result = ash.tune(X, Y, space, first=first, callbacks=[dashboard, reader], **settings)
     assert result.params[0]["learning_rate"] == 0.0054321 != next(space.stream(0))["learning_rate"]
     seen = [seen["sections"]["candidates"] for jobs, seen in reader.seen if 0 in result.columns["candidate"][:jobs]]
@@ -111,7 +111,7 @@ def test_the_dashboard_shows_the_hyperparameters_that_are_trained(dashboard, res
 def test_only_changed_sections_are_sent(dashboard, restless):
     tune(dashboard)
     first = updates(dashboard)
-    tune(dashboard, threads=1)
+    tune(dashboard, n_jobs=1)
     second = updates(dashboard, first["version"])
     assert second["version"] > first["version"] and second["data"] is None, "the same outcome"
     assert {"overview", "timeline", "scaling", "settings"} >= second["sections"].keys() >= {"overview", "timeline"}
@@ -192,7 +192,7 @@ def test_the_page_keeps_neither_the_result_nor_its_best_state(dashboard):
     def train(params, epochs, state):
         return params["x"], Model()
 
-    given = {"candidates": 4, "threads": 1, "progress": False, "callbacks": [dashboard]}
+    given = {"candidates": 4, "n_jobs": 1, "verbose": 0, "callbacks": [dashboard]}
     of_function = ash.tune_function(train, {"x": ash.uniform(0, 1)}, **given)
     state = weakref.ref(of_function.best_state)
     del of_function
@@ -251,9 +251,7 @@ def test_a_run_without_a_result_is_shown(dashboard):
     assert not end["running"] and end["head"] == "No result" and "NothingFinishedError: " in end["sections"]["overview"]
     wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
     with pytest.raises(ash.AllDivergedError):
-        ash.tune(
-            X, Y * 1.0, wild, task="regression", candidates=2, progress=False, callbacks=[dashboard], validation=0.2
-        )
+        ash.tune(X, Y * 1.0, wild, task="regression", candidates=2, verbose=0, callbacks=[dashboard], validation=0.2)
     assert "AllDivergedError" in get(dashboard)[2]
 
 
@@ -299,7 +297,7 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     def work():
         # the space has more configurations than the run can train, so the run lasts until it is stopped
         space = small_space(learning_rate=ash.loguniform(1e-3, 1e-2, levels=10_000))
-        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "validation": 0.2, "progress": False}
+        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "validation": 0.2, "verbose": 0}
         results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))
 
     with open_browser() as browser, visit(browser, dashboard.address) as seen:

@@ -33,12 +33,12 @@ NAMES = [one.__name__ for one in SECTIONS]
 
 @pytest.fixture(scope="module")
 def wine():
-    return ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=2, progress=False, validation=0.2)
+    return ash.tune(*load_wine(return_X_y=True), candidates=24, random_state=1, n_jobs=2, verbose=0, validation=0.2)
 
 
 @pytest.fixture(scope="module")
 def made():
-    return with_predictions(make_result(candidates=32, threads=4, diverge=0.2, seed=1), ["a", "b", "c"])
+    return with_predictions(make_result(candidates=32, n_jobs=4, diverge=0.2, random_state=1), ["a", "b", "c"])
 
 
 def test_the_report_is_one_complete_file(wine, tmp_path):
@@ -123,9 +123,9 @@ def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
         {"a": [*range(16)]},
         candidates=16,
         config=ash.SearchConfig(max_rungs=4),
-        seed=0,
-        threads=1,
-        progress=False,
+        random_state=0,
+        n_jobs=1,
+        verbose=0,
     )
     assert found.best_rung == best_rung and f"in rung {best_rung}\n" in repr(found)
     text = page(found)
@@ -199,7 +199,7 @@ def test_the_bins_of_an_axis_contain_what_their_labels_say():
         learning_rate=ash.loguniform(1e-4, 1.0),
         momentum=ash.uniform(0.5, 0.9, levels=3).when(optimizer="momentum"),
     )
-    made = space.sample(80, seed=0)
+    made = space.sample(80, random_state=0)
     axes = {axis.name: axis for axis in Story(dataclasses.replace(make_result(), params=tuple(made), space=space)).axes}
     momentum = parameter_bins(axes["momentum"])
     assert momentum.labels == ["0.5", "0.7", "0.9", "not set"]
@@ -248,7 +248,7 @@ def test_scales_map_values_correctly_and_ticks_are_round():
 
 
 def test_equal_results_give_equal_bytes(wine):
-    again = ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=1, progress=False, validation=0.2)
+    again = ash.tune(*load_wine(return_X_y=True), candidates=24, random_state=1, n_jobs=1, verbose=0, validation=0.2)
     text, other = page(wine), page(again)
     assert text == page(wine) == page(pickle.loads(pickle.dumps(wine))) and again.digest == wine.digest
     for name in NAMES:
@@ -258,7 +258,7 @@ def test_equal_results_give_equal_bytes(wine):
 
 def test_a_regression_shows_predicted_against_true():
     X, y = load_diabetes(return_X_y=True)
-    result = ash.tune(X, np.column_stack([y, y**2]), candidates=4, seed=0, progress=False, validation=0.2)
+    result = ash.tune(X, np.column_stack([y, y**2]), candidates=4, random_state=0, verbose=0, validation=0.2)
     text = page(result)
     charts = pictures(text)
     assert {"residuals-0", "residuals-1"} <= charts.keys() and "confusion-chart" not in charts
@@ -267,7 +267,7 @@ def test_a_regression_shows_predicted_against_true():
 
 @pytest.mark.parametrize("settings", [{"cv": 3}, {"max_total_epochs": 3}, {"candidates": None, "max_total_epochs": 40}])
 def test_cross_validated_and_limited_runs_have_a_report(settings):
-    settings = split_once({"candidates": 6, "seed": 0, "progress": False, **settings})
+    settings = split_once({"candidates": 6, "random_state": 0, "verbose": 0, **settings})
     result = ash.tune(*load_wine(return_X_y=True), **configured(settings))
     text = page(result)
     assert pictures(text).keys() >= CHARTS
@@ -276,9 +276,9 @@ def test_cross_validated_and_limited_runs_have_a_report(settings):
 
 
 def test_runs_with_one_job_and_with_many_candidates_have_a_report(tmp_path):
-    smallest = page(make_result(candidates=1, threads=1))
+    smallest = page(make_result(candidates=1, n_jobs=1))
     assert len(data(smallest)["numbers"]) == 1 and "1 candidate," in smallest
-    large = make_result(candidates=2048, threads=16, diverge=0.1)
+    large = make_result(candidates=2048, n_jobs=16, diverge=0.1)
     text = page(large)
     assert len(text) < 5e6 and len(data(text)["numbers"]) == 2048
     assert f"{MOST_DRAWN} of 2,048 candidates are drawn" in section(text, "curves")

@@ -27,9 +27,9 @@ def reports(tmp_path_factory):
         momentum=ash.uniform(0.5, 0.95, levels=4).when(optimizer="momentum"),
     )
     results = {
-        "digits": ash.tune(X, y, space, candidates=32, seed=0, progress=False, validation=0.2),
-        "one": make_result(candidates=1, threads=1),
-        "many": with_predictions(make_result(candidates=2048, threads=16, diverge=0.1), ["a", "b"]),
+        "digits": ash.tune(X, y, space, candidates=32, random_state=0, verbose=0, validation=0.2),
+        "one": make_result(candidates=1, n_jobs=1),
+        "many": with_predictions(make_result(candidates=2048, n_jobs=16, diverge=0.1), ["a", "b"]),
         "hostile": hostile_result(),
     }
     return results, {name: one.report(folder / f"{name}.html").as_uri() for name, one in results.items()}

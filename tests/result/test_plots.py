@@ -34,7 +34,7 @@ HELD_OUT = ("plot_held_out", "plot_calibration")
 
 @pytest.fixture(scope="module")
 def result():
-    return make_result(candidates=32, threads=4, diverge=0.2, seed=1)
+    return make_result(candidates=32, n_jobs=4, diverge=0.2, random_state=1)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def wine():
         learning_rate=ash.loguniform(1e-4, 1e-1),
         momentum=ash.uniform(0.5, 0.99).when(optimizer="momentum"),
     )
-    return ash.tune(*load_wine(return_X_y=True), space, candidates=48, seed=2, validation=60, progress=False)
+    return ash.tune(*load_wine(return_X_y=True), space, candidates=48, random_state=2, validation=60, verbose=0)
 
 
 @pytest.fixture(scope="module")
 def diabetes():
     X, y = load_diabetes(return_X_y=True)
-    return ash.tune(X, np.column_stack([y, -y]), candidates=4, seed=0, progress=False, validation=0.2)
+    return ash.tune(X, np.column_stack([y, -y]), candidates=4, random_state=0, verbose=0, validation=0.2)
 
 
 def drawn(chart):
@@ -84,7 +84,7 @@ def test_a_chart_is_saved_as_svg_alone(result, tmp_path):
 
 
 def test_runs_with_one_job_are_drawn():
-    smallest = make_result(candidates=1, threads=1)
+    smallest = make_result(candidates=1, n_jobs=1)
     for method in CHARTS:
         drawn(getattr(smallest, method)())
     drawn(smallest.plot_parameter("learning_rate"))
@@ -96,7 +96,7 @@ def test_a_timeline_names_its_rungs_and_threads(result):
     assert [text for _, text in result.plot_timeline().keys] == [f"rung {rung}" for rung in range(5)]
     assert f"4 threads were busy for {result.utilization:.0%} of" in result.plot_timeline().caption
     assert "Hatched" in result.plot_timeline().caption
-    assert "Hatched" not in make_result(candidates=8, threads=1).plot_timeline().caption
+    assert "Hatched" not in make_result(candidates=8, n_jobs=1).plot_timeline().caption
 
 
 def test_shades_of_rungs_get_darker():
@@ -208,7 +208,7 @@ def test_axes_match_the_kind_of_their_domains():
         momentum=ash.uniform(0.5, 0.9, levels=5).when(optimizer="momentum"),
         activation="relu",
     )
-    result = dataclasses.replace(make_result(), params=tuple(space.sample(400, seed=0)), space=space)
+    result = dataclasses.replace(make_result(), params=tuple(space.sample(400, random_state=0)), space=space)
     axes = {axis.name: axis for axis in parameter_axes(result)}
     assert {name: axis.kind for name, axis in axes.items()} == {
         **{"learning_rate": "log", "dropout": "linear", "batch_size": "linear", "hidden": "levels"},
@@ -332,7 +332,7 @@ def test_a_result_without_predictions_says_so():
 
 
 def test_a_hyperparameter_is_drawn_with_the_best_score_of_each_candidate():
-    result = make_result(candidates=32, threads=4, diverge=0.2, seed=1)
+    result = make_result(candidates=32, n_jobs=4, diverge=0.2, random_state=1)
     picture = drawn(result.plot_parameter("learning_rate"))
     marks = {int(one.attrib["data-c"]): one for one in picture.iter() if "data-c" in one.attrib}
     assert set(marks) == set(range(32))

@@ -19,7 +19,7 @@ X, Y = load_wine(return_X_y=True)
 
 @pytest.fixture(scope="module")
 def result():
-    return ash.tune(X, Y, candidates=16, threads=2, seed=1, progress=False, validation=0.2)
+    return ash.tune(X, Y, candidates=16, n_jobs=2, random_state=1, verbose=0, validation=0.2)
 
 
 def test_jobs_describe_the_whole_run(result):
@@ -46,7 +46,7 @@ def test_records_match_the_columns(result):
 
 
 def test_the_time_of_helpers_counts_as_core_seconds():
-    result = make_result(candidates=16, threads=4)
+    result = make_result(candidates=16, n_jobs=4)
     helped = {(job.candidate, job.rung): 0.0 for job in result.jobs}
     names = ("candidate", "rung", "start", "end")
     for candidate, rung, start, end in zip(*(result.assists[name].tolist() for name in names), strict=True):
@@ -178,7 +178,7 @@ def test_the_html_of_a_function_names_the_reasons_of_failures():
         return params["a"], None
 
     with pytest.warns(UserWarning, match="failed"):
-        page = ash.tune_function(train, {"a": [1, 2, 3, 4]}, candidates=4, progress=False)._repr_html_()
+        page = ash.tune_function(train, {"a": [1, 2, 3, 4]}, candidates=4, verbose=0)._repr_html_()
     assert page.count("<table>") == 2 and "RuntimeError: &lt;no&gt;" in page and "digest" in page
 
 

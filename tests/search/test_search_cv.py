@@ -597,9 +597,9 @@ def test_no_job_starts_in_the_time_reserved_for_the_refit() -> None:
     one = ash.SearchConfig(
         virtual_workers=1
     )  # the first job is decided, and its refit reserved, before the second starts
-    early = ash.tune_function(train, space, candidates=32, time_limit=3000, threads=1, config=one)
+    early = ash.tune_function(train, space, candidates=32, time_limit=3000, n_jobs=1, config=one)
     assert early.ended == "time_limit" and len(early.jobs) == 1
-    whole = ash.tune_function(train, space, candidates=32, time_limit=36000, threads=1)
+    whole = ash.tune_function(train, space, candidates=32, time_limit=36000, n_jobs=1)
     assert whole.ended == "finished" and whole.best_score == 32
 
 

@@ -37,11 +37,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
     """Return a function that sets the number of CPUs that ash sees."""
 
     def claim(count: int) -> None:
-        monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
-        monkeypatch.setattr("ash.options.resolve_threads", lambda threads, **_: threads)
-        monkeypatch.setattr(
-            "ash.sklearn.estimator_parameters.effective_n_jobs", lambda jobs: count if (jobs or 1) < 0 else jobs
-        )
+        set_cpus(count, monkeypatch)
 
     return claim
 

@@ -145,7 +145,7 @@ def test_simulations_match_the_oracle(seed: int) -> None:
 @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
 @pytest.mark.parametrize("promotion", PROMOTIONS)
 def test_no_schedule_beats_its_bounds(schedule: str, promotion: str) -> None:
-    arguments = {"schedule": schedule, "promotion": promotion, "noise": 0.3, "seed": 3}
+    arguments = {"schedule": schedule, "promotion": promotion, "noise": 0.3, "random_state": 3}
     for row in simulate(100, teams=False, **arguments).rows:
         assert row["makespan"] >= row["bound"] * (1 - 1e-12)
         assert row["utilization"] == pytest.approx(row["work"] / row["threads"] / row["makespan"])
@@ -171,8 +171,8 @@ def test_reproducible_decisions_do_not_depend_on_threads_noise_order_or_teams() 
 
 
 def test_noise_depends_only_on_the_seed() -> None:
-    assert makespans(simulate(noise=0.1, seed=1)) == makespans(simulate(noise=0.1, seed=1))
-    assert makespans(simulate(noise=0.1, seed=1)) != makespans(simulate(noise=0.1, seed=2))
+    assert makespans(simulate(noise=0.1, random_state=1)) == makespans(simulate(noise=0.1, random_state=1))
+    assert makespans(simulate(noise=0.1, random_state=1)) != makespans(simulate(noise=0.1, random_state=2))
     exact, noisy = simulate(2000, threads=1), simulate(2000, threads=1, noise=0.1)
     assert 0 < abs(noisy.W / exact.W - 1) < 0.03
 
@@ -207,7 +207,7 @@ def test_all_kinds_of_costs_are_accepted() -> None:
         ({"teams": 1}, "teams must be True or False, got 1"),
         ({"team_efficiency": 1.5}, r"team_efficiency must be a number from 0 to 1, got 1\.5"),
         ({"noise": -0.1}, r"noise must be a number from 0 to 10, got -0\.1"),
-        ({"seed": None}, "seed must be an integer from 0 to 18446744073709551615, got None"),
+        ({"random_state": None}, "random_state must be an integer from 0 to 18446744073709551615, got None"),
         ({"costs": 0}, r"costs must be seconds that are positive and finite, got 0\.0"),
         ({"costs": [1.0, math.inf, 1.0, 1.0]}, "costs must be seconds that are positive and finite, got inf"),
         ({"costs": 1e201}, r"costs must be seconds that are at most 1e\+200, got 1e\+201"),
@@ -365,7 +365,7 @@ def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
     generator = np.random.default_rng(0)
     X = generator.normal(size=(90, 3)).astype(np.float32)
     space = ash.Space(hidden=ash.choice((4,), (8,)), learning_rate=ash.loguniform(1e-3, 1e-1))
-    result = ash.tune(X, X[:, 0] > 0, space, candidates=8, threads=1, seed=0, validation=0.2)
+    result = ash.tune(X, X[:, 0] > 0, space, candidates=8, n_jobs=1, random_state=0, validation=0.2)
     [row] = result.simulate(4, cluster=Cluster(latency=10.0)).rows
     assert row["jobs"] == len(result.jobs) and row["bounded_by"] == "latency"
     assert row["latency"] == 20.0 * max(len(result.rungs), row["jobs"] / 4)
@@ -500,7 +500,7 @@ def test_changed_arguments_are_applied() -> None:
         "order": "start",
         "teams": False,
         "virtual_workers": 5,
-        "seed": 4,
+        "random_state": 4,
     }
     found = simulate_result(result, threads=4, **expected, noise=0.1, promotion="paper", max_rungs=2)
     assert expected.items() <= found.settings.items() and found.settings["max_rungs"] == 2
@@ -551,7 +551,7 @@ def test_no_job_gets_more_helpers_than_its_team_limit() -> None:
 @pytest.mark.parametrize("teams", [True, False])
 def test_the_team_limit_follows_from_the_cost_of_a_step(teams: bool) -> None:
     space = ash.Space(hidden=ash.choice((256, 256), (16,)), batch_size=128)
-    given = {"candidates": 2, "validation": 0.2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
+    given = {"candidates": 2, "validation": 0.2, "max_rungs": 1, "n_jobs": 2, "teams": teams, "verbose": 0}
     result = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     for job in result.jobs:
         sizes = (64, *result.params[job.candidate]["hidden"], 10)
@@ -598,8 +598,8 @@ def test_the_ladder_of_a_function_is_simulated_as_it_was(given: dict[str, Any], 
         {"x": ash.uniform(0, 1)},
         costs=lambda params, epochs: float(epochs),
         sampler=sampler,
-        seed=3,
-        threads=1,
+        random_state=3,
+        n_jobs=1,
         **configured({**given, "virtual_workers": 1}),
     )
     own = result.simulate(threads=[1], teams=False).rows[0]
@@ -617,8 +617,8 @@ def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_pat
         max_epochs=30,
         costs=lambda params, epochs: float(epochs),
         sampler=sampler,
-        seed=0,
-        threads=1,
+        random_state=0,
+        n_jobs=1,
         config=ash.SearchConfig(max_total_epochs=300, virtual_workers=2),
     )
     assert len(result.params) < 400 and result.simulate().rows
@@ -626,7 +626,7 @@ def test_a_run_that_drew_only_some_candidates_is_simulated(sampler: str, tmp_pat
 
 
 def test_a_real_run_is_simulated() -> None:
-    result = ash.tune(*load_wine(return_X_y=True), candidates=16, threads=2, seed=1, progress=False, validation=0.2)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=16, n_jobs=2, random_state=1, verbose=0, validation=0.2)
     found = result.simulate(threads=[1, 2, 8])
     assert math.isclose(found.W, result.core_seconds)
     assert [row["jobs"] for row in found.rows] == [len(result.jobs)] * 3
@@ -662,7 +662,7 @@ def test_more_candidates_than_memory_are_refused_before_anything_is_drawn(
 
 
 def test_a_run_with_more_candidates_than_memory_is_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = ash.tune(*load_wine(return_X_y=True), candidates=4, seed=0, progress=False, validation=0.2)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, random_state=0, verbose=0, validation=0.2)
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 90)
     with pytest.raises(ash.SettingError, match="candidates=4 needs at least"):
         result.simulate(threads=[1])

@@ -34,7 +34,7 @@ AFTER = 9
 class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.count, self.unlike, self.wrong = folder, 0, 0, 0
-        self.digest, self.jobs = self._run(threads=2)
+        self.digest, self.jobs = self._run(n_jobs=2)
 
     def add(self, executor: Any, *callbacks: ash.Callback) -> None:
         self.compare(*self._run(executor=executor, callbacks=callbacks))

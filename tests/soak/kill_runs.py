@@ -46,7 +46,7 @@ import ash.sklearn.search_cv
 from ash.function.directories import CANDIDATE
 from ash.journal.state_cache import StateFolder
 
-SETTINGS = {"seed": 2, "progress": False}
+SETTINGS = {"random_state": 2, "verbose": 0}
 NETWORKS: dict[str, dict[str, Any]] = {
     "finite": {"candidates": 48, "validation": 0.2, "config": ash.SearchConfig(min_epochs=4)},
     "folds": {"candidates": 16, "cv": 3, "config": ash.SearchConfig(min_epochs=4)},
@@ -136,10 +136,10 @@ def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
         return ash.tune(*table(), SPACE, config=config, **arguments)
     costs = None if schedule == "greedy" else lambda params, epochs: epochs * params.get("depth", 1)
     if kind == "search":
-        names = {"seed": "random_state", "threads": "n_jobs"}
-        own = {names.get(name, name): value for name, value in arguments.items() if name != "progress"}
         model = sklearn.linear_model.SGDClassifier(random_state=0)
-        search = ash.ASHSearchCV(model, {"alpha": ash.loguniform(1e-5, 1.0)}, cv=2, costs=costs, config=config, **own)
+        search = ash.ASHSearchCV(
+            model, {"alpha": ash.loguniform(1e-5, 1.0)}, cv=2, costs=costs, config=config, **arguments
+        )
         return search.fit(*table()).result_
     function = train_from_checkpoints if kind == "from checkpoints" else train
     return ash.tune_function(function, FUNCTION_SPACE, costs=costs, config=config, **arguments)
@@ -223,7 +223,7 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
     while True:
         limit = generator.random() * 1.1 * whole.seconds if generator.random() < 0.7 else None
         threads, writes_states = generator.choice((1, 2)), generator.random() < 0.5
-        given = {"threads": threads, "schedule": schedule, "writes_states": writes_states}
+        given = {"n_jobs": threads, "schedule": schedule, "writes_states": writes_states}
         lines, status, killed = run(path, limit, whole.kind, **given)
         ended = {(int(words[1]), int(words[2])) for words in map(str.split, lines) if is_early(words, killed)}
         there = {(candidate, rung) for candidate, rung, *_ in jobs_in(path)} if status else ended
@@ -255,7 +255,7 @@ def unkilled(folder: Path, kind: str) -> Whole:
     """Return the outcome of an uninterrupted run. The run is done twice, because caches are cold the first time."""
     for name in ("first", "second"):
         began = time.monotonic()
-        lines, status, _ = run(folder / f"{kind}-{name}.ash", None, kind, threads=2, writes_states=True)
+        lines, status, _ = run(folder / f"{kind}-{name}.ash", None, kind, n_jobs=2, writes_states=True)
         seconds = time.monotonic() - began
         if status != 0:
             raise SystemExit(f"the run that nobody kills has ended with status {status}")

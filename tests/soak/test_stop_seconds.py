@@ -62,9 +62,9 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
             Y,
             space,
             candidates=None,
-            threads=2,
+            n_jobs=2,
             callbacks=[watch],
-            progress=False,
+            verbose=0,
             config=ash.SearchConfig(max_total_epochs=10**9),
             validation=0.2,
         )
@@ -99,7 +99,7 @@ LOADS: dict[str, tuple[Any, ...]] = {
     "rows to rank": (
         (600_000, 12, 10),
         ash.Space(hidden=(16,), learning_rate=ash.loguniform(1e-4, 1e-2)),
-        {"candidates": None, "metric": "roc_auc"},
+        {"candidates": None, "scoring": "roc_auc"},
         1,
     ),
     "networks to keep": ((200_000, 50, 2), WIDE, {"candidates": None}, 1),
@@ -116,7 +116,7 @@ def test_a_large_run_ends_within_half_a_second(load: str) -> None:
     for attempt in range(5):
         timer = Timer(1.5 + 0.3 * attempt)
         try:
-            ended = ash.tune(x, y, space, threads=2, callbacks=[timer], progress=False, config=config, **given).ended
+            ended = ash.tune(x, y, space, n_jobs=2, callbacks=[timer], verbose=0, config=config, **given).ended
         except KeyboardInterrupt:  # raised if no job had finished
             ended = "interrupted"
         seconds.append(time.monotonic() - timer.ended_at)

@@ -182,7 +182,7 @@ def space_of_all() -> ash.Space:
 
 def test_draws_are_distinct_and_start_with_the_default() -> None:
     space = space_of_all()
-    drawn = space.sample(3000, seed=4)
+    drawn = space.sample(3000, random_state=4)
     assert (
         drawn[0]
         == space.default
@@ -194,7 +194,7 @@ def test_draws_are_distinct_and_start_with_the_default() -> None:
         }
     )
     assert len({encode(params["learning_rate"]) for params in drawn}) == 3000
-    assert drawn[:50] == space.sample(50, seed=4) != space.sample(50, seed=5)
+    assert drawn[:50] == space.sample(50, random_state=4) != space.sample(50, random_state=5)
     with_momentum = [params["momentum"] for params in drawn if params["optimizer"] == "momentum"]
     assert len(set(with_momentum)) > 1000 and all(0.8 <= value <= 0.99 for value in with_momentum)
 
@@ -202,12 +202,12 @@ def test_draws_are_distinct_and_start_with_the_default() -> None:
 def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
     """Compare with fixed values: levels are computed in decimal arithmetic, which is the same everywhere."""
     domains = {"rate": ash.loguniform(1e-4, 1e-1), "share": ash.uniform(0, 0.9)}
-    assert ash.FunctionSpace(**domains, trees=ash.integers(1, 10**9)).sample(3, seed=2026) == [
+    assert ash.FunctionSpace(**domains, trees=ash.integers(1, 10**9)).sample(3, random_state=2026) == [
         {"rate": 0.00316, "share": 0.45, "trees": 500000000},
         {"rate": 0.01162154425, "share": 0.8355383466, "trees": 671112814},
         {"rate": 0.0007526602649, "share": 0.2124947376, "trees": 948536842},
     ]
-    assert ash.FunctionSpace(**domains, leaves=ash.integers(2, 999, log=True)).sample(4, seed=2026) == [
+    assert ash.FunctionSpace(**domains, leaves=ash.integers(2, 999, log=True)).sample(4, random_state=2026) == [
         {"rate": 0.00316, "share": 0.45, "leaves": 45},
         {"rate": 0.01162154425, "share": 0.8355383466, "leaves": 118},
         {"rate": 0.0007526602649, "share": 0.2124947376, "leaves": 715},
@@ -217,7 +217,7 @@ def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
 
 def test_draws_are_even_over_the_range() -> None:
     space = ash.FunctionSpace(even=ash.uniform(-2, 3), log=ash.loguniform(1e-6, 1e2), whole=ash.integers(1, 10**12))
-    drawn = space.sample(4001, seed=3)[1:]
+    drawn = space.sample(4001, random_state=3)[1:]
     shares = {
         "even": [(params["even"] + 2) / 5 for params in drawn],
         "log": [(math.log10(params["log"]) + 6) / 8 for params in drawn],
@@ -237,7 +237,7 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
         layers=ash.integers(1, 3).when(model="network"),
         other=[0, 1, 2],
     )
-    drawn = [encode(tuple(params.items())) for params in space.sample(600, seed=1)]
+    drawn = [encode(tuple(params.items())) for params in space.sample(600, random_state=1)]
     assert len(set(drawn)) == 600 and sum("forest" in text for text in drawn) == 4 * 3, "all that there are"
     without = ash.FunctionSpace(
         model=["a", "b", "c", "d"],
@@ -292,7 +292,7 @@ def test_configurations_are_unique_and_in_the_space(space: ash.FunctionSpace, se
 
 def test_a_small_branch_beside_a_continuous_one_is_exhausted() -> None:
     space = ash.FunctionSpace(a=["x", "y", "z"], b=[ash.uniform(0, 1).when(a="x"), ash.choice(*range(99)).when(a="y")])
-    drawn = space.sample(3000, seed=0)
+    drawn = space.sample(3000, random_state=0)
     assert len({encode(tuple(params.items())) for params in drawn}) == 3000
     assert Counter(params["a"] for params in drawn) == {"x": 2900, "y": 99, "z": 1}
 

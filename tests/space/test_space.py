@@ -387,12 +387,12 @@ def test_label_smoothing_depends_on_classes_and_metric(classes: int, metric: str
 
 
 def test_seeds_are_integers_of_any_size() -> None:
-    assert LARGE.sample(50, seed=1) == LARGE.sample(50, seed=np.int64(1))
-    assert LARGE.sample(50, seed=1) != LARGE.sample(50, seed=2)
-    assert len(LARGE.sample(5, seed=2**200)) == 5
+    assert LARGE.sample(50, random_state=1) == LARGE.sample(50, random_state=np.int64(1))
+    assert LARGE.sample(50, random_state=1) != LARGE.sample(50, random_state=2)
+    assert len(LARGE.sample(5, random_state=2**200)) == 5
     for seed in (-1, 0.5, "1", True, None):
         with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
-            LARGE.sample(5, seed=seed)  # type: ignore[arg-type]
+            LARGE.sample(5, random_state=seed)  # type: ignore[arg-type]
     for n in (0, -1, 2.0, True):
         with pytest.raises(SettingError, match="candidates must be an integer of at least 1, got "):
             LARGE.sample(n)  # type: ignore[arg-type]
@@ -412,7 +412,7 @@ def test_draws_do_not_depend_on_library_versions() -> None:
         hidden=ash.choice((64,), (128, 64)),
         momentum=ash.uniform(0, 0.9, levels=21),
     )
-    assert space.sample(5, seed=2026) == fixed
+    assert space.sample(5, random_state=2026) == fixed
 
 
 def test_draws_are_uniform() -> None:
@@ -426,9 +426,9 @@ def test_draws_are_uniform() -> None:
 def test_requesting_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
     space = momentum_space()
     with pytest.warns(UserWarning, match="candidates=29 exceeds the 28 configurations"):
-        drawn = space.sample(29, seed=4)
+        drawn = space.sample(29, random_state=4)
     assert len({key(params) for params in drawn}) == 28
-    assert drawn == space.sample(28, seed=4)
+    assert drawn == space.sample(28, random_state=4)
 
 
 def test_a_stream_starts_like_every_sample_and_ends_with_the_space() -> None:
@@ -470,7 +470,7 @@ def test_a_grid_beyond_64_bits_is_drawn_from() -> None:
     names = ("learning_rate", "epsilon", "l2", "weight_decay", "momentum", "beta1", "beta2")
     space = Space(**{name: ash.loguniform(1e-9, 0.9, levels=1000) for name in names})
     assert space.size == 1000**7 > 2**64
-    drawn = space.sample(500, seed=1)
+    drawn = space.sample(500, random_state=1)
     assert len({key(params) for params in drawn}) == 500
     assert 0.4 < np.mean([params["l2"] > 3e-5 for params in drawn]) < 0.6
 
@@ -500,9 +500,9 @@ def test_more_candidates_than_memory_are_refused_before_they_are_drawn(monkeypat
         space.sample(10**8)
     X, y = np.arange(40.0)[:, None], np.arange(40) % 2
     with pytest.raises(SettingError, match=words):
-        ash.tune(X, y, space, candidates=10**8, progress=False)
+        ash.tune(X, y, space, candidates=10**8, verbose=0)
     with pytest.raises(SettingError, match=words):
-        ash.tune_function(lambda params, epochs, state: 0.0, {"x": ash.uniform(0, 1)}, candidates=10**8, progress=False)
+        ash.tune_function(lambda params, epochs, state: 0.0, {"x": ash.uniform(0, 1)}, candidates=10**8, verbose=0)
     with pytest.raises(SettingError, match="n_" + words):
         drawn_candidates({"alpha": stats.uniform(0, 1)}, 10**8, 0, Ridge(), warns=False)
     _, two = drawn_candidates({"alpha": [1, 2]}, 10**8, 0, Ridge(), warns=False)

@@ -21,7 +21,7 @@ DOMAINS: dict[str, Any] = {
     "embedding": "periodic",
     "l2": [ash.uniform(0, 0.01, levels=3)],
 }
-SETTINGS: dict[str, Any] = {"candidates": 8, "seed": 1, "threads": 1, "progress": False}
+SETTINGS: dict[str, Any] = {"candidates": 8, "random_state": 1, "n_jobs": 1, "verbose": 0}
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
@@ -113,7 +113,7 @@ def test_a_run_with_unlisted_levels_is_resumed_from_its_journal(tmp_path: Path) 
         tuned({**SPACE, "x": ash.uniform(0, 0.5)}, journal=tmp_path / "run.ash")
     path = tmp_path / "network.ash"
     first = ash.tune(X, Y, DOMAINS, validation=0.2, journal=path, **SETTINGS)
-    again = ash.resume(path, X, Y, progress=False)
+    again = ash.resume(path, X, Y, verbose=0)
     assert again.digest == first.digest and repr(again.space) == repr(first.space)
     for name, domains in first.space.domains.items():
         assert again.space.domains[name] == domains

@@ -13,7 +13,7 @@ SPACE = ash.Space(hidden=ash.choice((4,), ()), learning_rate=ash.loguniform(1e-3
 
 
 def endless(space=SPACE, **settings):
-    settings = split_once({"candidates": None, "threads": 2, "progress": False, "seed": 5, **settings})
+    settings = split_once({"candidates": None, "n_jobs": 2, "verbose": 0, "random_state": 5, **settings})
     return ash.tune(*WINE, space, **configured(settings))
 
 
@@ -30,7 +30,7 @@ def test_an_endless_stream_promotes_by_the_rule_of_the_paper():
     result = endless(max_total_epochs=100)
     assert result.settings["promotion"] == "paper" and result.settings["candidates"] is None
     assert endless(max_total_epochs=100, promotion="capped").settings["promotion"] == "capped"
-    assert ash.tune(*WINE, SPACE, candidates=2, progress=False, validation=0.2).settings["promotion"] == "capped"
+    assert ash.tune(*WINE, SPACE, candidates=2, verbose=0, validation=0.2).settings["promotion"] == "capped"
 
 
 def test_the_ladder_has_the_rungs_that_were_reached():
@@ -42,10 +42,10 @@ def test_the_ladder_has_the_rungs_that_were_reached():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_number_of_candidates_drawn_at_once_changes_nothing(threads, monkeypatch):
-    expected = endless(max_total_epochs=150, threads=1)
+    expected = endless(max_total_epochs=150, n_jobs=1)
     for chunk in (1, 3, 5000):
         monkeypatch.setattr("ash.engine.candidates.CHUNK", chunk)
-        result = endless(max_total_epochs=150, threads=threads)
+        result = endless(max_total_epochs=150, n_jobs=threads)
         assert result.digest == expected.digest and result.params == expected.params
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import needs
-from ash._utils.machine import CpuLimit, allowed_cpus, available_bytes, cgroup_folders, default_threads, resolve_threads
+from ash._utils.machine import CpuLimit, allowed_cpus, available_bytes, cgroup_folders, default_threads, threads_of
 from ash.errors import SettingError
 from fault_help import python
 
@@ -176,7 +176,7 @@ def test_malformed_cgroup_lines_are_ignored(machine: Machine) -> None:
     ],
 )
 def test_threads_none_follows_openmp(environment: dict[str, str], count: int) -> None:
-    assert resolve_threads(None, EIGHT, environment) == count
+    assert threads_of("n_jobs", None, limit=EIGHT, environment=environment) == count
 
 
 def test_the_reason_names_the_environment_variable() -> None:
@@ -189,20 +189,22 @@ def test_the_reason_names_the_environment_variable() -> None:
 def test_negative_numbers_are_interpreted_as_in_joblib(threads: int, count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert resolve_threads(threads, EIGHT, {"OMP_NUM_THREADS": "2"}) == count
+        assert threads_of("n_jobs", threads, limit=EIGHT, environment={}) == count
+        least = min(count, 2)
+        assert threads_of("n_jobs", threads, limit=EIGHT, environment={"OMP_NUM_THREADS": "2"}) == least
 
 
 def test_too_many_threads_are_capped_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match=r"threads=9 .*\(affinity mask of 8 CPUs\); using 8"):
-        assert resolve_threads(9, EIGHT, {}) == 8
+    with pytest.warns(UserWarning, match=r"n_jobs=9 .*\(affinity mask of 8 CPUs\); using 8"):
+        assert threads_of("n_jobs", 9, limit=EIGHT, environment={}) == 8
     with pytest.warns(UserWarning, match="OMP_THREAD_LIMIT=1"):
-        assert resolve_threads(2, EIGHT, {"OMP_THREAD_LIMIT": "1"}) == 1
+        assert threads_of("n_jobs", 2, limit=EIGHT, environment={"OMP_THREAD_LIMIT": "1"}) == 1
 
 
 @pytest.mark.parametrize("threads", [0, 1.0, "2", True, (1,), float("nan")])
 def test_invalid_numbers_of_threads_are_refused(threads: object) -> None:
-    with pytest.raises(SettingError, match="threads must be a positive integer"):
-        resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="n_jobs must be a positive integer"):
+        threads_of("n_jobs", threads, limit=EIGHT, environment={})  # type: ignore[arg-type]
 
 
 def test_available_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_path: Path) -> None:
@@ -247,7 +249,7 @@ from ash._utils.machine import allowed_cpus
 limit = allowed_cpus()
 import numpy as np, ash
 x = np.random.default_rng(0).normal(size=(100, 3))
-result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, validation=0.2, progress=False)
+result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, validation=0.2, verbose=0)
 print(limit.count, result.threads, len({job.thread for job in result.jobs}), limit.reason)
 """
 
@@ -298,7 +300,7 @@ x = np.random.default_rng(0).normal(size=(100, 3))
 y = (x[:, 0] > 0).astype(int)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    result = ash.tune(x, y, candidates=8, validation=0.2, progress=False, threads=eval(sys.argv[1]))
+    result = ash.tune(x, y, candidates=8, validation=0.2, verbose=0, n_jobs=eval(sys.argv[1]))
 print(result.threads, len({job.thread for job in result.jobs}))
 """
 

@@ -24,13 +24,13 @@ def classifier() -> Any:
 
 
 CALLS: dict[str, Callable[[], object]] = {
-    "tune": lambda: ash.tune(X, Y, SMALL, candidates=2, seed=0, threads=1, progress=False, validation=0.2),
+    "tune": lambda: ash.tune(X, Y, SMALL, candidates=2, random_state=0, n_jobs=1, verbose=0, validation=0.2),
     "estimator": lambda: classifier().fit(X, Y),
     "pipeline": lambda: make_pipeline(StandardScaler(), classifier()).fit(X, Y),
     "cross_val_score": lambda: cross_val_score(classifier(), X, Y, cv=[(np.arange(50), np.arange(50, 60))]),
-    "space": lambda: SMALL.sample(5, seed=0),
+    "space": lambda: SMALL.sample(5, random_state=0),
     "tune_function": lambda: ash.tune_function(
-        lambda params, epochs, state: (params["a"], None), {"a": [1, 2]}, candidates=3, seed=0, progress=False
+        lambda params, epochs, state: (params["a"], None), {"a": [1, 2]}, candidates=3, random_state=0, verbose=0
     ),
 }
 

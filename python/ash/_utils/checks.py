@@ -59,10 +59,10 @@ def is_list_of(values: Any, kind: type) -> bool:
     return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
-def check_seed(seed: Any) -> int:
+def check_seed(name: str, seed: Any) -> int:
     """Return the seed as an int, or raise SettingError unless it is an integer of at least 0."""
     if not is_integer(seed) or seed < 0:
-        raise SettingError(f"seed must be an integer of at least 0, got {seed!r}")
+        raise SettingError(f"{name} must be an integer of at least 0, got {seed!r}")
     return int(seed)
 
 

@@ -21,11 +21,13 @@ Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "
 import math
 import os
 import re
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ash._utils.checks import is_integer
 from ash._utils.user_warnings import warn_user
@@ -72,7 +74,7 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
 
 
 def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None) -> CpuLimit:
-    """Return the thread count for ``threads=None``: the number of allowed CPUs, or OMP_NUM_THREADS if it is less."""
+    """Return the thread count for ``n_jobs=None``: the number of allowed CPUs, or OMP_NUM_THREADS if it is less."""
     environment = os.environ if environment is None else environment
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
@@ -81,50 +83,80 @@ def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str
     return limit
 
 
-def resolve_threads(
-    threads: int | None, limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None, advice: str = ""
+def threads_of(
+    name: str,
+    n_jobs: int | None,
+    advice: str = "",
+    limit: CpuLimit | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Return the number of threads to use.
+    """Return the number of threads for an argument `n_jobs`; it never exceeds OMP_NUM_THREADS.
 
     Parameters
     ----------
-    threads : int or None
-        If None, all allowed CPUs are used, or OMP_NUM_THREADS if it is positive and less; of a list such as ``4,2``,
-        the first number counts. Negative numbers are read as in joblib: -1 is all allowed CPUs, -2 all but one, and so
-        on; at least one is used.
-    limit, environment
-        The number of CPUs allowed and the environment variables; by default those of the system.
+    name : str
+        The name of the argument, for messages.
+    n_jobs : int or None
+        The number of threads. None and -1: all allowed CPUs; -2: all but one, and so on; at least one is used. Within
+        joblib or Dask, None and negative numbers refer to the calling thread's share of the CPUs.
     advice : str
         Text that is appended to the warning.
+    limit, environment
+        The number of CPUs allowed and the environment variables; by default those of the system.
 
     Raises
     ------
     SettingError
-        ``threads`` is 0 or not an integer.
+        `n_jobs` is 0 or not an integer.
 
     Warns
     -----
     UserWarning
-        More threads than allowed were requested; the allowed number is used.
+        More threads than there are allowed CPUs were requested; the allowed number is used.
     """
+    check_n_jobs(name, n_jobs)
     environment = os.environ if environment is None else environment
-    if threads is None:
-        return default_threads(limit, environment).count
-    if not is_integer(threads) or threads == 0:
-        raise SettingError(
-            "threads must be a positive integer, None or -1 for all allowed CPUs, or -2 for all but one, "
-            f"got {threads!r}"
-        )
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
-    if threads < 0:
-        return max(1, limit.count + 1 + int(threads))
-    if threads > limit.count:
+    most = default_threads(limit, environment).count
+    if n_jobs is not None and n_jobs > limit.count:
         cpus = "1 CPU" if limit.count == 1 else f"{limit.count} CPUs"
         warn_user(
-            f"threads={threads} exceeds the {cpus} available to this process ({limit.reason}); using {limit.count}"
-            f"{advice}"
+            f"{name}={n_jobs} exceeds the {cpus} available to this process ({limit.reason}); using {most}{advice}"
         )
-    return min(int(threads), limit.count)
+    joblib = sys.modules.get("joblib")
+    if joblib is not None and n_jobs is None and (configured := joblib.effective_n_jobs(None)) > 1:
+        return min(int(configured), most)  # the number of `joblib.parallel_config`
+    if joblib is not None and joblib.effective_n_jobs(2) == 1:
+        return 1  # joblib runs the calling thread or process beside others
+    if n_jobs is not None and n_jobs > 0:
+        return min(int(n_jobs), most)
+    return min(max(1, limit.count + 1 + int(n_jobs or -1)), _share(most))
+
+
+def check_n_jobs(name: str, n_jobs: Any) -> None:
+    """Raise SettingError unless the argument `n_jobs` is None or an integer other than 0."""
+    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
+        raise SettingError(
+            f"{name} must be a positive integer, None or -1 for all allowed CPUs, or -2 for all but one, got {n_jobs!r}"
+        )
+
+
+def _share(threads: int) -> int:
+    """Return the calling thread's share of `threads`, if joblib or Dask runs several threads in this process.
+
+    joblib does not report how many threads it runs. By default it starts one thread per CPU, so 1 is returned within
+    joblib.
+    """
+    parallel = sys.modules.get("joblib.parallel")
+    if parallel is not None and threading.current_thread() is not threading.main_thread():
+        backend, _ = parallel.get_active_backend()
+        if backend.nesting_level:
+            return 1
+    distributed = sys.modules.get("distributed.worker")
+    try:
+        return threads if distributed is None else max(1, threads // int(distributed.get_worker().state.nthreads))
+    except ValueError:  # this thread runs no Dask task
+        return threads
 
 
 def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:

@@ -30,9 +30,9 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from ash import _core
-from ash._utils.machine import resolve_threads
+from ash._utils.machine import threads_of
 from ash._utils.user_warnings import warn_user
-from ash.cli.executor import add_executor_options, open_executor, threads_of
+from ash.cli.executor import add_executor_options, n_jobs_of, open_executor
 from ash.cli.export import export, export_parser
 from ash.cli.predict import predict, predict_parser
 from ash.cli.repeat import HeldOut, check, check_parser, held_out, repeat, repeat_parser
@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     from ash.sklearn import estimators  # imported late, since it imports scikit-learn
 
     _check(args)
-    threads = threads_of(args)
+    n_jobs = n_jobs_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
     checked_numbers(data.X, name=args.data)  # before training; includes the rows of the test part
@@ -115,13 +115,14 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             callbacks.append(shown.enter_context(Dashboard(args.dashboard)))
             if not args.quiet:
                 say(f"dashboard at {callbacks[0].address}")
-        wanted = -1 if threads is None else resolve_threads(threads) if executor is None else threads
+        if n_jobs is not None and executor is None:
+            n_jobs = threads_of("--threads", n_jobs)
         kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
         estimator = kind(
             **{name: getattr(args, name) for name in ARGUMENTS},
             **({} if classes is None else {"pos_label": _positive(args.pos_label, classes, args.scoring)}),
             cv=args.cv,
-            n_jobs=wanted,
+            n_jobs=n_jobs,
             random_state=args.seed,
             verbose=0 if args.quiet else 2,
             callbacks=callbacks,

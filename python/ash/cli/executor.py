@@ -48,7 +48,7 @@ def add_executor_options(parser: Parser) -> None:
     )
 
 
-def threads_of(args: argparse.Namespace) -> int | None:
+def n_jobs_of(args: argparse.Namespace) -> int | None:
     """Return the number of jobs that run at the same time, or None if no option sets it.
 
     Raises

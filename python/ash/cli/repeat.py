@@ -218,7 +218,7 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
 
     If the rows differ, those of a CSV file are also read as `pandas.read_csv` reads them before pandas 3.1.
     """
-    given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
+    given = {"scoring": None, "validation": None, "cv": None, "config": None, "executor": None, "n_jobs": threads}
     asked = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
 
     def on_table(form: CsvFormat) -> tuple[DataTable, RecordedRun]:

@@ -98,7 +98,7 @@ def split_rows(
 
 def _state(seed: int) -> int:
     """Return the random state with which a run of this seed splits its rows."""
-    return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
+    return int(np.random.SeedSequence(check_seed("seed", seed), spawn_key=(_STREAM,)).generate_state(1)[0])
 
 
 def _validation_rows(validation: Any, rows: int) -> int:

@@ -136,7 +136,7 @@ def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, i
         )
     if fitting < threads:
         needed = _gib(needs.total(threads))
-        warn_user(f"threads={threads} would need about {needed} of memory, but {_gib(left)} are left; using {fitting}")
+        warn_user(f"n_jobs={threads} would need about {needed} of memory, but {_gib(left)} are left; using {fitting}")
     parts = needs.parts(fitting)
     others = sum(parts.values()) - parts["states"]
     return fitting, None if memory_limit is None else min(memory_limit, left - others)

@@ -26,7 +26,16 @@ from ash.history.records import Columns
 from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, space_of_facts
 from ash.models.decision import read_threshold
 from ash.models.model_pool import MOST_DRAWS
-from ash.options import LARGEST, Caller, FunctionOptions, Options, RunOptions, optuna_sampler_of, recorded_options
+from ash.options import (
+    ARGUMENTS,
+    LARGEST,
+    Caller,
+    FunctionOptions,
+    Options,
+    RunOptions,
+    optuna_sampler_of,
+    recorded_options,
+)
 from ash.run_record import FUNCTION, TUNE, RunRecord, check_record, of_another
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.hyperparameters import Params
@@ -38,13 +47,13 @@ PLAN: dict[type[RunOptions], tuple[str, ...]] = {
 }
 """Options that a record stores in addition to those that determine the results and their order."""
 SPLIT = ("metric", "validation", "cv")
-"""Arguments that a record stores as they were given. If an argument cannot be stored, it is listed as missing."""
+"""Options that a record stores as they were given. If an argument cannot be stored, it is listed as missing."""
 BEFORE, BEGAN = "before", "began"
 """The names of a record's entries for the candidates drawn before the space grew, and for the space of that time."""
 LOST = "lost"
 """The name of the record's list of jobs that exceeded `job_limit` or whose process died."""
 _HELD = {
-    *("space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"),
+    *("space", "first", "candidates", "time_limit", "task", "random_state", "ensemble", "refit"),
     *("categorical_features", "class_weight", "pos_label", "decision_threshold", "loss", "quantile"),
 }
 """Arguments that are read from the record, and so cannot be given together with it."""
@@ -163,7 +172,7 @@ def repeated(
     Parameters
     ----------
     caller, call, given
-        The entry point's name, its function, and its arguments by name; `threads` and `progress` are as for `ash.tune`.
+        The entry point's name, its function, and its arguments by name.
     record : object
         The user's argument `record`.
     task : str, optional
@@ -178,21 +187,25 @@ def repeated(
     check_record(record)
     if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
         raise of_another(record)
-    words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
-    own = {name: given[word] for name, word in words.items()}
+    own = {name: given[ARGUMENTS.get(name, name)] for name in SPLIT}
     for name in record.missing:
         if name not in SPLIT:
             raise SettingError(f"record is damaged: 'missing' must hold names of {SPLIT}, got {name!r}")
         if own[name] is None:
-            raise SettingError(f"{words[name]}=None: pass {GIVEN_AGAIN[name]} of the run, which a record does not hold")
+            argument = ARGUMENTS.get(name, name)
+            raise SettingError(
+                f"{argument}=None: pass {GIVEN_AGAIN[argument]} of the run, which a record does not hold"
+            )
     parameters = inspect.signature(call).parameters
     held = [name for name in given if name in _HELD and _is_given(given[name], parameters[name].default)]
-    held += [words[name] for name, value in own.items() if name not in record.missing and value is not None]
+    held += [
+        ARGUMENTS.get(name, name) for name, value in own.items() if name not in record.missing and value is not None
+    ]
     if held:
         raise SettingError(f"{', '.join(held)} cannot be given with record=, which has its own: leave it out")
     chosen = {name: own[name] if name in record.missing else record.arguments.get(name) for name in SPLIT}
     about = {"loss": str(record.settings.get("loss", "")), "pos_label": record.settings.get("pos_label")}
-    _, scoring = read_scoring(words["metric"], chosen["metric"], **about)
+    _, scoring = read_scoring(chosen["metric"], **about)
     facts = {**record.settings, **record.plan, "metric": None if scoring else record.settings.get("metric")}
     size = record.arguments.get("ensemble")
     size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)

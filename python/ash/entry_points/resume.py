@@ -24,13 +24,13 @@ def resume(
     *,
     candidates: int | str | None = UNCHANGED,
     time_limit: float | str | None = UNCHANGED,
-    metric: Callable[..., Any] | None = None,
+    scoring: Callable[..., Any] | None = None,
     validation: tuple[Any, Any] | None = None,
     cv: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
-    threads: int | None = None,
-    progress: bool | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 1,
     callbacks: Callback | Sequence[Callback] | None = None,
     executor: Any = None,
     config: SearchConfig | None = None,
@@ -46,10 +46,10 @@ def resume(
     candidates, time_limit
         As for `ash.tune`. By default they have the values of the call that began the run; larger values extend the run.
         The time limit applies to all calls together, without the pauses between them.
-    metric, validation, cv
-        Needed only if `metric` was a function, `validation` was a table, or `cv` was a splitter or indices, since a
+    scoring, validation, cv
+        Needed only if `scoring` was a function, `validation` was a table, or `cv` was a splitter or indices, since a
         journal does not store these.
-    threads, progress, callbacks, executor
+    n_jobs, verbose, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
         Fields that replace those of the call that began the run, such as a larger `max_total_epochs`. Fields on which
@@ -85,7 +85,7 @@ def resume(
     if file is None:
         raise SettingError("journal must be a path or an ash.Journal, got None")
     space, begun, lost = begun_with(file)
-    again = {"metric": metric, "validation": validation, "cv": cv}
+    again = {"scoring": scoring, "validation": validation, "cv": cv}
     for name in lost:
         if {**again, **changes}.get(name) is None:
             raise SettingError(
@@ -98,7 +98,7 @@ def resume(
     arguments = {**begun, **again, **size}
     if begun["candidates"] == AUTO:
         _check_planned({**arguments, **fields})
-    given = {"groups": groups, "sample_weight": sample_weight, "threads": threads, "progress": progress}
+    given = {"groups": groups, "sample_weight": sample_weight, "n_jobs": n_jobs, "verbose": verbose}
     given |= {"callbacks": callbacks, "journal": file, "executor": executor}
     return tune(X, y, space, config=SearchConfig(**fields), **given, **arguments)
 

@@ -30,7 +30,7 @@ def tune(
     candidates: int | str | None = "auto",
     time_limit: float | None = None,
     first: Any = None,
-    metric: str | Callable[..., Any] | None = None,
+    scoring: str | Callable[..., Any] | None = None,
     task: str | None = None,
     pos_label: Any = None,
     categorical_features: Any = None,
@@ -38,9 +38,9 @@ def tune(
     cv: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
-    threads: int | None = None,
-    seed: int | None = 0,
-    progress: bool | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+    verbose: int = 1,
     callbacks: Callback | Sequence[Callback] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
     executor: Any = None,
@@ -63,7 +63,7 @@ def tune(
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try first; see `ash.tune_function`. A dict must name all hyperparameters that apply.
-    metric : str or callable, optional
+    scoring : str, callable or None
         Ranks candidates: accuracy or r2 by default, a metric, a scikit-learn scorer, or ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
@@ -79,12 +79,12 @@ def tune(
         A label for each row, such as a person. Rows with the same label are never on both sides of a split.
     sample_weight : array-like of shape (rows,), optional
         The weight of each row in training and in the score.
-    threads : int, optional
-        By default one per CPU, at most OMP_NUM_THREADS; -1: one per CPU. With an executor: number of concurrent jobs.
-    seed : int or None
+    n_jobs : int or None
+        The number of threads; None, -1: all CPUs, at most OMP_NUM_THREADS. With an executor: its concurrent jobs.
+    random_state : int, RandomState or None
         Seeds the split, the candidates and the training. With None a seed is drawn and stored in `Result.seed`.
-    progress : bool, optional
-        None: a live view if stderr is a terminal. True: in notebooks and logs as well. False: nothing is shown.
+    verbose : int
+        1: a live view if stderr is a terminal. 2: in notebooks and logs as well. 0: nothing is shown.
     callbacks : Callback or sequence of them, optional
         Objects that are notified of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
@@ -114,23 +114,23 @@ def tune(
     --------
     >>> import ash
     >>> from sklearn.datasets import load_wine
-    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
+    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, random_state=0)
     >>> labels = result.model.predict(load_wine().data)
     """
     file = read_journal(journal)
-    given: dict[str, Any] = {"candidates": candidates, "time_limit": time_limit, "progress": progress}
-    given |= {"metric": metric, "task": task, "pos_label": pos_label, "categorical_features": categorical_features}
+    given: dict[str, Any] = {"candidates": candidates, "time_limit": time_limit, "verbose": verbose}
+    given |= {"scoring": scoring, "task": task, "pos_label": pos_label, "categorical_features": categorical_features}
     given |= {"validation": validation, "cv": cv, "executor": executor, "config": config}
-    given |= {"threads": threads if executor is None else None}  # the jobs of an executor run elsewhere
+    given |= {"n_jobs": n_jobs, "random_state": random_state}
     if record is None:
-        core_metric, scoring = read_scoring("metric", metric, pos_label=pos_label)
-        seed = seed_of(file) if seed is None else seed
-        options = read_options("tune", {**given, "metric": core_metric, "seed": seed})
-        about = {"space": space, "first": first, "validation": validation, "cv": cv, "scoring": scoring}
+        metric, own = read_scoring(scoring, pos_label=pos_label)
+        seed = seed_of(file) if random_state is None else random_state
+        options = read_options("tune", {**given, "scoring": metric, "random_state": seed})
+        about = {"space": space, "first": first, "validation": validation, "cv": cv, "scoring": own}
         about["sampler"] = optuna_sampler_of(config)
         asked = Asked(options=options, call=asked_of(TUNE, given, options), **about)
     else:
-        asked = repeated("tune", tune, {**given, "space": space, "first": first, "seed": seed}, record)
+        asked = repeated("tune", tune, {**given, "space": space, "first": first}, record)
     result, _ = run_table(
         X,
         y,
@@ -139,7 +139,7 @@ def tune(
         groups=groups,
         callbacks=read_callbacks(callbacks),
         journal=file,
-        pool=None if executor is None else pool_of(executor, threads, asked.options.worker_timeout),
+        pool=None if executor is None else pool_of(executor, n_jobs, asked.options.worker_timeout),
     )
     if result.interrupted and record is None:
         warn_user(f"the run was {interruption(result, journal)}")

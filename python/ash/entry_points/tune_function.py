@@ -65,9 +65,9 @@ def tune_function(
     costs: Any = None,
     sampler: Any = None,
     first: Any = None,
-    threads: int | None = None,
-    seed: int | None = 0,
-    progress: bool | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+    verbose: int = 1,
     callbacks: Callback | Sequence[Callback] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
     executor: Any = None,
@@ -112,7 +112,7 @@ def tune_function(
         `max_total_epochs`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which no further job is started. The run does not wait for jobs that are still running in other
-        threads. With ``threads=1`` a job in the calling thread is finished first.
+        threads. With ``n_jobs=1`` a job in the calling thread is finished first.
     direction : {"maximize", "minimize"}
         Whether higher or lower scores are better. With "minimize" all scores in the result and in callbacks are
         negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not negated; they have the
@@ -146,11 +146,11 @@ def tune_function(
         journal or study contributes its ten best configurations. In these, missing names get their defaults, with a
         warning. Configurations that do not fit the space are left out, also with a warning. With `ash.from_optuna` a
         dict may omit names; their values are drawn.
-    threads : int, optional
-        Number of jobs that run at a time. The default is the same as for `ash.tune`; with an executor object it is the
-        executor's number of workers (with Dask, the number of all their threads). With ``threads=1``, no executor and
-        no `job_limit`, functions and classes run in the calling thread.
-    seed, progress, callbacks
+    n_jobs : int or None
+        The number of jobs that run at a time, as for `ash.tune`. With an executor object, None and -1 mean its number
+        of workers (with Dask, the number of all their threads). With ``n_jobs=1``, no executor and no `job_limit`,
+        functions and classes run in the calling thread.
+    random_state, verbose, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
         A file to which each result is written within 50 ms. The same call resumes the run after any interruption. A
@@ -210,7 +210,8 @@ def tune_function(
     kept, told = read_journal(journal), read_callbacks(callbacks)
     repeat = None if record is None else repeat_of(record)
     given: dict[str, Any] = {"candidates": candidates, "time_limit": time_limit, "direction": direction}
-    given |= {"max_epochs": max_epochs, "costs": costs, "threads": threads, "seed": seed, "progress": progress}
+    given |= {"max_epochs": max_epochs, "costs": costs, "n_jobs": n_jobs, "verbose": verbose}
+    given |= {"random_state": random_state}
     asked = _options({**given, "error": error, "record": record, "config": config}, kept, executor)
     train, cost = read_train(train, asked), read_costs(costs)
     trains_once = _trains_once(train, asked, max_epochs, config)
@@ -273,11 +274,11 @@ def _identity(
 def _options(given: dict[str, Any], journal: Journal | None, executor: Any) -> FunctionOptions:
     """Return the checked options; a seed of None is replaced by the seed of the record or the journal."""
     _check_executor(executor)
-    if given["seed"] is None:
-        given["seed"] = seed_of(journal) if given["record"] is None else given["record"].settings.get("seed")
+    if given["random_state"] is None:
+        given["random_state"] = seed_of(journal) if given["record"] is None else given["record"].settings.get("seed")
     if _is_foreign(executor):
-        asked = read_function_options({**given, "threads": None})
-        return replace(asked, threads=workers_of(executor, given["threads"], asked.worker_timeout))
+        asked = read_function_options({**given, "n_jobs": None})
+        return replace(asked, threads=workers_of(executor, given["n_jobs"], asked.worker_timeout))
     asked, config = read_function_options(given), given["config"]
     if config is not None and config.worker_timeout is not None:
         raise SettingError(

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ash._utils.checks import whole
-from ash._utils.machine import resolve_threads
+from ash._utils.machine import check_n_jobs, threads_of
 from ash.errors import SettingError
 from ash.executors.job_pool import Pool
 from ash.options import MOST_WORKERS
@@ -30,35 +30,36 @@ def is_of(executor: Any, package: str) -> bool:
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 
-def workers_of(executor: Any, threads: int | None, timeout: float | None) -> int:
+def workers_of(executor: Any, n_jobs: int | None, timeout: float | None) -> int:
     """Return the number of jobs that an executor runs at the same time.
 
-    This is `threads` if given, otherwise the executor's own number of workers (with Dask, the number of all their
-    threads). If the executor does not report this number, the default of `threads` on this machine is used. Dask gets
-    up to `timeout` seconds to start its first worker; None means no limit.
+    This is `n_jobs` if it is positive, otherwise the executor's own number of workers (with Dask, the number of all
+    their threads). If the executor does not report this number, that of this machine's CPUs is used. Dask gets up to
+    `timeout` seconds to start its first worker; None means no limit.
     """
-    if threads is not None:
-        return whole("threads", threads, 1, MOST_WORKERS)
+    check_n_jobs("n_jobs", n_jobs)
+    if n_jobs is not None and n_jobs > 0:
+        return whole("n_jobs", n_jobs, 1, MOST_WORKERS)
     if is_of(executor, DASK):
         from ash.executors.dask_pool import wait_for_workers
 
         return sum(wait_for_workers(executor, math.inf if timeout is None else timeout).values())
     found = getattr(executor, "num_workers" if is_of(executor, MPI) else "_max_workers", None)
-    return found if isinstance(found, int) and found > 0 else resolve_threads(None)
+    return found if isinstance(found, int) and found > 0 else threads_of("n_jobs", None)
 
 
-def pool_of(executor: Any, threads: int | None, timeout: float | None) -> Pool:
+def pool_of(executor: Any, n_jobs: int | None, timeout: float | None) -> Pool:
     """Return the pool that runs jobs in an executor; `timeout` is the option `worker_timeout`.
 
     Raises
     ------
     SettingError
-        `executor` is not an executor, or is an asynchronous Dask client, or `threads` is out of range.
+        `executor` is not an executor, or is an asynchronous Dask client, or `n_jobs` is out of range.
     ExecutorFailedError
         A Dask cluster has no worker within the timeout.
     """
     check_submit(executor)
-    settings = executor, workers_of(executor, threads, timeout), math.inf if timeout is None else timeout
+    settings = executor, workers_of(executor, n_jobs, timeout), math.inf if timeout is None else timeout
     if is_of(executor, DASK):
         from ash.executors.dask_pool import DaskPool
 

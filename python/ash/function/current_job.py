@@ -85,7 +85,7 @@ def current_job() -> CurrentJob:
     ...         weight += params["rate"] * (1 - weight)
     ...     path.write_text(f"{job.total_epochs} {weight}")
     ...     return weight
-    >>> result = ash.tune_function(train, {"rate": ash.uniform(0, 1)}, candidates=8, max_epochs=8, threads=1)
+    >>> result = ash.tune_function(train, {"rate": ash.uniform(0, 1)}, candidates=8, max_epochs=8, n_jobs=1)
     >>> result.best_epochs
     8
     """

@@ -108,7 +108,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     ...         trial.report(value, step)
     ...     return value
     >>> result = ash.tune_function(
-    ...     ash.from_optuna(objective), candidates=8, direction="minimize", max_epochs=9, threads=1
+    ...     ash.from_optuna(objective), candidates=8, direction="minimize", max_epochs=9, n_jobs=1
     ... )
     >>> sorted(result.best_params)
     ['x']

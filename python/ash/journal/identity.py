@@ -46,6 +46,7 @@ from ash.history.json_files import space_story
 from ash.history.records import OBJECTIVE
 from ash.journal.journal import CHANGEABLE, Journal, sound
 from ash.options import (
+    ARGUMENTS,
     AUTO,
     CANDIDATES,
     CONFIG_FIELDS,
@@ -76,13 +77,12 @@ OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if opti
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated with their checked values."""
 GIVEN_AGAIN = {
-    "metric": "the function that scores",
+    "scoring": "the function that scores",
     "validation": "the validation table (X, y)",
     "cv": "the splitter",
     "sampler": "an Optuna sampler in the config, equal to the one",
 }
-"""Arguments whose values a journal may be unable to store, each with the description of what the user must pass
-again."""
+"""Arguments that a journal or record may be unable to store, each with the description of what must be passed again."""
 PARTS = ("training", "validation")
 VALUES = ("values of X", "values of y", "sample weights")
 """What the hashes of a part cover, in their order; the core hashes scaled numbers of 32 bits."""
@@ -94,8 +94,8 @@ READERS = (
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
-_OLD_NAMES = {"target": "stop_score"}
-"""The current names of arguments, keyed by their names in ash 0.1."""
+_STORED = {**ARGUMENTS, "target": "stop_score"}
+"""The arguments that a journal stores under other names: those of the options, or those of ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "sampler", "direction", "max_epochs", "pos_label")
 """Options that journals of earlier versions lack. Runs of these versions behaved as with the current defaults."""
 ONE_FIT = (
@@ -229,7 +229,7 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     given = {**given, **read_config("tune", given["config"]).given()}
     taken = [name for name in REPEATED if by != TUNE or "tune" in _TOLD[name].callers or name in CONFIG_FIELDS]
     arguments = {name: getattr(options, name) for name in taken if is_needed(name, options)}
-    told = {name: given.get(name) for name in OPEN}
+    told = {name: given.get(ARGUMENTS.get(name, name)) for name in OPEN}
     plain = {name: _plain(value) for name, value in told.items() if value is None or isinstance(value, Real | str)}
     lost = sorted(told.keys() - plain.keys())
     if options.sampler not in SAMPLERS:
@@ -268,14 +268,15 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"].startswith("ash.") else "fit the same estimator"
             raise JournalError(f"{journal.file} was started by {begun['by']}: {again} again to resume it")
-        arguments, lost = begun["arguments"], begun["given again"]
-        arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
+        arguments = {_STORED.get(name, name): value for name, value in begun["arguments"].items()}
+        lost = [_STORED.get(name, name) for name in begun["given again"]]
         if arguments["candidates"] == AUTO and facts.get("plan") is None:  # earlier versions planned fewer runs
             arguments["candidates"] = CANDIDATES
-        if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
+        known = {ARGUMENTS.get(name, name) for name in (*REPEATED, *OPEN)}
+        if not arguments.keys() <= known or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was started with unknown arguments")
         arguments[FIRST] = from_json(facts["run"]["settings"].get(FIRST))
-        return space_of_facts(facts["run"]["space"], Space), arguments, list(lost)
+        return space_of_facts(facts["run"]["space"], Space), arguments, lost
 
 
 def facts_of_function(train: Any, costs: Any, sampler: Any, first: Sequence[Params]) -> Facts:
@@ -420,7 +421,7 @@ def _names(there: Facts, here: Facts, part: str, allowed: Sequence[str]) -> list
 
 def _differences(there: Facts, here: Facts, names: Sequence[str], where: str) -> list[str]:
     return [
-        f"{name}: {_shown(there.get(name))} {where}, {_shown(here.get(name))} {IN_CALL}"
+        f"{ARGUMENTS.get(name, name)}: {_shown(there.get(name))} {where}, {_shown(here.get(name))} {IN_CALL}"
         for name in names
         if there.get(name) != here.get(name)
     ]

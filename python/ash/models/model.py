@@ -24,7 +24,7 @@ from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.display import shown_estimate
 from ash._utils.installation import require_extra
-from ash._utils.machine import resolve_threads
+from ash._utils.machine import threads_of
 from ash._utils.user_warnings import warn_user
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
@@ -144,7 +144,7 @@ class Model(ABC):
         """Return probabilities or targets [rows, outputs] for rows in each of `encodings`."""
         return self._predict_rows(blocks[0], threads)
 
-    def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
+    def predict(self, X: Any, *, n_jobs: int | None = None) -> NDArray[Any]:
         """Return labels in the dtype of y, or targets in the units of y.
 
         Parameters
@@ -152,8 +152,8 @@ class Model(ABC):
         X : array-like or DataFrame of shape (rows, n_features_in_)
             The same columns as in training, matched by name if both tables have column names, otherwise by position.
             Numbers must be finite or missing, unless infinite numbers were treated as missing in training.
-        threads : int, optional
-            As for `ash.tune`; by default 1 if there are few rows.
+        n_jobs : int or None
+            The number of threads, as for `ash.tune`; but None means 1 if there are few rows.
 
         Returns
         -------
@@ -166,16 +166,16 @@ class Model(ABC):
         DataError
             X does not fit the model.
         """
-        return self.decide(self._outputs(X, threads))
+        return self.decide(self._outputs(X, n_jobs))
 
-    def predict_proba(self, X: Any, *, threads: int | None = None) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> NDArray[np.float64]:
         """Return the probability of each class.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
             As for `predict`.
-        threads : int, optional
+        n_jobs : int or None
             As for `predict`.
 
         Returns
@@ -192,10 +192,10 @@ class Model(ABC):
         """
         if self.classes_ is None:
             raise AttributeError("a regression model has no predict_proba")
-        return normalized(self._outputs(X, threads))
+        return normalized(self._outputs(X, n_jobs))
 
     def score(
-        self, X: Any, y: Any, metric: str | None = None, *, pos_label: Any = None, threads: int | None = None
+        self, X: Any, y: Any, scoring: str | None = None, *, pos_label: Any = None, n_jobs: int | None = None
     ) -> float:
         """Return the score of the predictions for X against y; higher is better, errors are negated.
 
@@ -205,13 +205,13 @@ class Model(ABC):
             As for `predict`.
         y : array-like of shape (rows,) or (rows, outputs)
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
-        metric : str, optional
+        scoring : str, optional
             A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is computed at the
             quantile that the model predicts, or at 0.5 if it does not predict a quantile. Metrics of labels score what
             `predict` returns.
         pos_label : label, optional
             The positive class of f1 and average_precision; by default that of the model's run, or 1.
-        threads : int, optional
+        n_jobs : int or None
             As for `predict`.
 
         Returns
@@ -227,8 +227,8 @@ class Model(ABC):
             The metric is unknown, belongs to the other task, or takes one target only; or it needs a positive class,
             which is not known.
         """
-        metric = metric_of(self.task, ALIASES.get(metric or "", metric))
-        outputs = self._outputs(X, threads)
+        metric = metric_of(self.task, ALIASES.get(scoring or "", scoring))
+        outputs = self._outputs(X, n_jobs)
         if metric == "accuracy" and self.classes_ is not None:
             return float(np.mean(self.decide(outputs) == read_labels(y, len(outputs))))
         positive = self.positive if pos_label is None else positive_class(self.classes_, pos_label)
@@ -236,7 +236,7 @@ class Model(ABC):
             raise no_positive_class(f"metric {metric!r}", self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
         if metric == METRIC_OF_LOSS["poisson"] and self.n_outputs_ > 1:
-            raise SettingError(f"metric={metric!r} takes one target, but the model has {self.n_outputs_}: pass 'r2'")
+            raise SettingError(f"scoring={metric!r} takes one target, but the model has {self.n_outputs_}: pass 'r2'")
         value = self.score_outputs(metric, targets, outputs, positive=positive)
         if math.isnan(value):
             warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
@@ -508,16 +508,16 @@ class Model(ABC):
 
         return pipeline_of(describe(self))
 
-    def _outputs(self, X: Any, threads: int | None) -> Outputs:
-        return self.predict_frame(read_frame(X, wanted=self.feature_names), threads)
+    def _outputs(self, X: Any, n_jobs: int | None) -> Outputs:
+        return self.predict_frame(read_frame(X, wanted=self.feature_names), n_jobs)
 
-    def predict_frame(self, frame: Frame, threads: int | None = None, expecting: str | None = None) -> Outputs:
+    def predict_frame(self, frame: Frame, n_jobs: int | None = None, expecting: str | None = None) -> Outputs:
         """Return probabilities or targets, one column per output, for a table that has been read.
 
         Parameters
         ----------
         frame : Frame
-        threads : int, optional
+        n_jobs : int or None
             As for `predict`.
         expecting : str, optional
             The model's name in an error about mismatched columns; by default a name such as "the network".
@@ -529,7 +529,7 @@ class Model(ABC):
         """
         schema = self.encoding.schema
         frame = schema.read(frame, expecting or self._called)
-        team = _team(frame.rows, threads)
+        team = _team(frame.rows, n_jobs)
         if self.encoding.takes_rows_as_they_are(frame):
             with contextlib.suppress(ValueError):  # for infinite or too large numbers, which are checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
@@ -541,14 +541,14 @@ class Model(ABC):
         ]
         return joined(outputs)
 
-    def predict_blocks(self, blocks: Sequence[Block], threads: int | None = None) -> Outputs:
+    def predict_blocks(self, blocks: Sequence[Block], n_jobs: int | None = None) -> Outputs:
         """Return probabilities or targets for encoded rows, in the form that `predict_frame` returns.
 
         Parameters
         ----------
         blocks : sequence of ndarray of shape (rows, features), float64
             The rows in each of `encodings`, as returned by `ash.encoding.encoding.blocks_for`.
-        threads : int, optional
+        n_jobs : int or None
             As for `predict`.
 
         Returns
@@ -556,7 +556,7 @@ class Model(ABC):
         ndarray of shape (rows, outputs)
             Probabilities in float32, or targets in float64.
         """
-        return self._predict_blocks(blocks, _team(len(blocks[0]), threads))
+        return self._predict_blocks(blocks, _team(len(blocks[0]), n_jobs))
 
     def decide(self, outputs: Outputs) -> NDArray[Any]:
         """Convert outputs to the labels or targets that `predict` returns.
@@ -621,9 +621,9 @@ def joined(outputs: Sequence[Outputs]) -> Outputs:
     return cast(Outputs, whole)
 
 
-def _team(rows: int, threads: int | None) -> int:
-    """Return the number of threads to predict this many rows: `threads` if given, otherwise 1 if there are few rows."""
-    return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
+def _team(rows: int, n_jobs: int | None) -> int:
+    """Return the number of threads that predict this many rows: if they are few and `n_jobs` is None, 1."""
+    return 1 if n_jobs is None and rows <= ROWS_WORTH_A_THREAD else threads_of("n_jobs", n_jobs)
 
 
 def elementary(function: str, x: NDArray[Any]) -> NDArray[np.float64]:

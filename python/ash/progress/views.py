@@ -27,13 +27,13 @@ BAR_SECONDS = 0.1
 def open_view(
     options: RunOptions, ladder: Sequence[dict[str, int]], status: "Callable[[], Status | None]" = lambda: None
 ) -> View:
-    """Return the view that the option `progress` selects; the view also shows what `status` returns.
+    """Return the view that the option `verbose` selects; the view also shows what `status` returns.
 
-    If `progress` is None, there is a live view on a terminal, and nothing is shown elsewhere. If it is True, a notebook
-    also gets a table, and every other output gets plain lines. If it is False, nothing is shown. A terminal that cannot
-    move its cursor (TERM=dumb) gets plain lines instead of the live view.
+    1: a live view on a terminal, and nothing elsewhere. 2 or more: also a table in a notebook, and plain lines in every
+    other output. 0 or less: nothing. A terminal that cannot move its cursor (TERM=dumb) gets plain lines instead of the
+    live view.
     """
-    stream, moves = _stream_of(options.progress)
+    stream, moves = _stream_of(options.verbose)
     if stream is None:
         return View()
     board = Board(ladder, options, status)
@@ -46,17 +46,17 @@ def open_view(
     return LiveView(board, stream)
 
 
-def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
+def _stream_of(verbose: int) -> tuple[TextIO | None, bool]:
     """Return stderr, or None if no progress should be shown, and whether stderr is a terminal with a movable cursor."""
     stream = sys.stderr
     terminal = is_terminal(stream)
-    shown = terminal if progress is None else progress
+    shown = terminal if verbose == 1 else verbose > 1
     return (stream if shown else None), terminal and moves_cursor()
 
 
 def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
     """Write the result of `lines` to stderr if a run shows its progress on stderr, but not in a notebook."""
-    stream, _ = _stream_of(options.progress)
+    stream, _ = _stream_of(options.verbose)
     if stream is None or in_notebook():
         return
     text = "\n".join(lines())
@@ -73,7 +73,7 @@ class PreparationBar:
 
     def __init__(self, options: Options, rows: int) -> None:
         self.rows = rows
-        self._stream, self._moves = _stream_of(options.progress)
+        self._stream, self._moves = _stream_of(options.verbose)
         self._next = time.monotonic() + QUIET_SECONDS
         self._drawn = False
 

@@ -45,18 +45,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core.
+    """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core."""
 
-    `argument` is the name of the argument that contained the scorer, and `name` is the name of the scorer.
-    """
-
-    argument: str
     name: str
     scorer: Callable[..., Any]
 
     def __str__(self) -> str:
-        """Return the argument's name and value, for messages."""
-        return f"{self.argument}={self.name!r}"
+        """Return the argument with the scorer's name, for messages."""
+        return f"scoring={self.name!r}"
 
     @property
     def needs_all_classes(self) -> bool:
@@ -101,16 +97,15 @@ def _facts(value: Any) -> Any:
 
 
 def read_scoring(
-    argument: str, value: Any, task: str | None = None, loss: str = "", pos_label: Any = None
+    value: Any, task: str | None = None, loss: str = "", pos_label: Any = None
 ) -> tuple[str | None, Scoring | None]:
     """Return the core's metric (None for the default) and the `Scoring` that replaces this metric, if any.
 
     Parameters
     ----------
-    argument : str
-        The name of the argument, for messages.
     value : str, callable or None
-        The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
+        The argument `scoring`: the name of a metric of the core or of a scorer of scikit-learn, or
+        ``scorer(estimator, X, y)``.
     task, loss : str, optional
         The task and the loss, if they are known.
     pos_label : label, optional
@@ -126,17 +121,17 @@ def read_scoring(
     metric = native_metric(value)
     # With other losses, predictions may be 0 or below. scikit-learn's scorer raises an error for such predictions.
     if metric is not None and (metric != METRIC_OF_LOSS["poisson"] or loss == "poisson"):
-        return metric if task is None else metric_of(task, metric, argument), None
+        return metric if task is None else metric_of(task, metric), None
     if callable(value):
         name = getattr(value, "__name__", type(value).__name__)
         if not takes(value, None, None, None):
             raise SettingError(
-                f"{argument} must be a function of estimator, X and y, got {name}{inspect.signature(value)}: wrap a "
+                f"scoring must be a function of estimator, X and y, got {name}{inspect.signature(value)}: wrap a "
                 "metric of true and predicted values by sklearn.metrics.make_scorer"
             )
         if native_metric(name) is not None:
             name += "()"  # the function may score differently from the core's metric of the same name
-        return None, Scoring(argument, name, value)
+        return None, Scoring(name, value)
     hint, native = "", [name for each in METRICS.values() for name in each]
     if isinstance(value, str):
         from sklearn.metrics import get_scorer_names
@@ -144,10 +139,10 @@ def read_scoring(
         from ash.scoring.scorers import scorer_of
 
         if value in get_scorer_names():
-            return None, Scoring(argument, value, scorer_of(value, pos_label))
+            return None, Scoring(value, scorer_of(value, pos_label))
         hint = did_you_mean(value, dict.fromkeys([*native, *ALIASES, *get_scorer_names()]))
     raise SettingError(
-        f"{argument} must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X "
+        f"scoring must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X "
         f"and y, got {value!r}{hint}"
     )
 

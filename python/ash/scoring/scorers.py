@@ -152,7 +152,7 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
             self.classes_ = network.classes_
 
     def _outputs(self, X: Any) -> Outputs:
-        return self.outputs if X is self.rows else self.network.predict_frame(read_frame(X), threads=1)
+        return self.outputs if X is self.rows else self.network.predict_frame(read_frame(X), n_jobs=1)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted labels or targets."""

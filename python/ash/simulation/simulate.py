@@ -175,7 +175,7 @@ def simulate(
     team_efficiency: float = TEAM_EFFICIENCY,
     noise: float = 0.0,
     cluster: Cluster | None = None,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> Simulation:
     """Simulate how long a run would take on any number of threads, with the ladder and schedule of a real run.
 
@@ -197,9 +197,9 @@ def simulate(
         - A callable: ``costs(generator, candidates)`` receives a NumPy generator and returns one of the two arrays.
     scores : None or array, default None
         Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN means diverged. By default a
-        score is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise
-        is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like the noise of
-        an average over the epochs.
+        score is the candidate's quality plus noise, both drawn with `random_state`. The quality is uniform in 0..1. The
+        noise is uniform in -1/2..1/2 in the lowest rung and shrinks by a factor of ``sqrt(eta)`` per rung, like the
+        noise of an average over the epochs.
     virtual_workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
@@ -215,12 +215,12 @@ def simulate(
         ``1 + (s - 1) * team_efficiency`` times as fast as one thread.
     noise : float, default 0.0
         Noise of the real seconds of jobs, 0 to 10. Real seconds are the costs times a lognormal factor with mean 1,
-        drawn with `seed` for each job. `noise` is the standard deviation of the factor's logarithm; with 0.1 the
-        seconds vary by about 10 %.
+        drawn with `random_state` for each job. `noise` is the standard deviation of the factor's logarithm; with 0.1
+        the seconds vary by about 10 %.
     cluster : Cluster, optional
         The network between the coordinator and many processes, with its latency and bandwidths, the bytes that are
         sent, and the time that decisions take. By default all threads are in one process, and decisions are free.
-    seed : int, default 0
+    random_state : int, default 0
         The seed of all draws.
 
     Returns
@@ -261,7 +261,7 @@ def simulate(
         teams=_teams(teams, cluster),
         team_efficiency=team_efficiency,
         noise=noise,
-        seed=seed,
+        random_state=random_state,
     )
     counts = _threads(threads)
     check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
@@ -292,7 +292,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     other: dict[str, Any] = {"virtual_workers": decided_workers(options), "schedule": options.schedule}
     shared = bool((result.columns["team"] > 1).any())
     other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
-    other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}
+    other |= {"order": "finish", "noise": 0.0, "cluster": None, "random_state": 0}
     for name, value in changes.items():
         if name not in rule and name not in other:
             reason = "is taken from the run" if name in _FROM_THE_RUN else "is not known"
@@ -427,7 +427,7 @@ def _settings(**given: Any) -> dict[str, Any]:
         "teams": yes_or_no("teams", given["teams"]),
         "team_efficiency": _number("team_efficiency", given["team_efficiency"], 1.0),
         "noise": _number("noise", given["noise"], MOST_NOISE),
-        "seed": whole("seed", given["seed"], 0, LARGEST_SEED),
+        "seed": whole("random_state", given["random_state"], 0, LARGEST_SEED),
     }
 
 

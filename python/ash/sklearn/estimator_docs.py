@@ -59,10 +59,10 @@ refit : bool, default=True
     last cycle, and starts at 0.3 of the learning rate. Selected boosted trees are trained on all rows from scratch. No
     effect with a separate validation table, or with cross-validation in which each fold trains on all rows but its own
     part. With other splits, such as TimeSeriesSplit, False keeps the models of all folds.
-n_jobs : int or None, default=-1
-    The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
-    The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, -1 means this thread's share of the CPUs. With an
-    executor: the number of concurrent jobs.
+n_jobs : int or None, default=None
+    The number of threads. None and -1: all CPUs available to this process; for None, `joblib.parallel_config` may set
+    another number. The number never exceeds OMP_NUM_THREADS. Within joblib or Dask, None and -1 mean this thread's
+    share of the CPUs. With an executor: the number of concurrent jobs; None and -1: one for each of its workers.
 random_state : int, RandomState or None, default=None
     Seeds the split, the candidates and the training. Pass an int for the same model each time.
 verbose : int, default=0

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash._utils.machine import threads_of
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
@@ -31,7 +32,7 @@ from ash.engine.run import run_table
 from ash.engine.stages import Asked
 from ash.errors import DataError
 from ash.executors.executor_argument import pool_of
-from ash.journal.identity import asked_of
+from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.decision import AUTO, read_threshold
@@ -43,7 +44,7 @@ from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
-from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, threads_of
+from ash.sklearn.estimator_parameters import Configured
 from ash.space.space import Space
 
 
@@ -103,7 +104,7 @@ class _Estimator(Configured):
         rows = {"sample_weight": sample_weight, "groups": groups}
         callbacks = read_callbacks(self.callbacks)
         timeout = asked.options.worker_timeout
-        pool = None if self.executor is None else pool_of(self.executor, jobs_of(self.n_jobs), timeout)
+        pool = None if self.executor is None else pool_of(self.executor, self.n_jobs, timeout)
         result, model = run_table(X, y, asked, **rows, callbacks=callbacks, journal=journal, pool=pool)
         self._keep(result, model)
         if result.interrupted and self.record is None:  # returning would let cross_val_score continue
@@ -113,18 +114,19 @@ class _Estimator(Configured):
 
     def _asked(self, journal: Journal | None) -> Asked:
         """Return the arguments of the run: the estimator's parameters, or those in the record."""
-        given = self._given()
+        given = {name: getattr(self, name) for name in inspect.signature(self._kind).parameters}
         if self.record is not None:
             return repeated("estimators", self._kind, given, self.record, self._task)
         about = {"loss": given.get("loss", ""), "pos_label": given.get("pos_label")}
-        metric, scoring = read_scoring("scoring", self.scoring, self._task, **about)
+        metric, scoring = read_scoring(self.scoring, self._task, **about)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         threshold = read_threshold("decision_threshold", given.get("decision_threshold", AUTO))
-        given |= {"metric": metric, "task": self._task}
-        options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
+        seed = seed_of(journal) if self.random_state is None else self.random_state
+        plain = {**given, "scoring": metric, "task": self._task, "random_state": seed}
+        options = read_options("estimators", plain)
         return Asked(
             options=options,
-            call=asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
+            call=asked_of(type(self).__name__, given, options),
             space=self.space,
             first=self.first,
             validation=self.validation,
@@ -190,12 +192,7 @@ class _Estimator(Configured):
             warn_user(f"X has feature names, but {name} was fitted without feature names")
         elif fitted and frame.names is None:
             warn_user(f"X does not have valid feature names, but {name} was fitted with feature names")
-        return self.model_.predict_frame(frame, threads_of(self.n_jobs), name)
-
-    def _given(self) -> dict[str, Any]:
-        """Return the parameters by name, including `threads` and `progress` for `ash.tune`."""
-        given = {name: getattr(self, name) for name in inspect.signature(self._kind).parameters}
-        return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
+        return self.model_.predict_frame(frame, threads_of("n_jobs", self.n_jobs), name)
 
     @property
     def _kind(self) -> type[Self]:
@@ -247,7 +244,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         cv: Any = None,
         ensemble: int = 16,
         refit: bool = True,
-        n_jobs: int | None = -1,
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Callback | Sequence[Callback] | None = None,
@@ -322,7 +319,7 @@ class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         cv: Any = None,
         ensemble: int = 16,
         refit: bool = True,
-        n_jobs: int | None = -1,
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Callback | Sequence[Callback] | None = None,

@@ -106,7 +106,7 @@ class HalvingRandomSearchCV(ASHSearchCV):
         Seeds the draw of candidates, and the estimator if its own `random_state` is None. The same candidates are drawn
         as in scikit-learn.
     n_jobs : int or None, default=None
-        The number of concurrent jobs, as for `ash.ASHSearchCV`. None: 1, or the setting of `joblib.parallel_config`.
+        The number of concurrent jobs, as for `ash.ASHSearchCV`.
     verbose : int, default=0
         Above 0: show the progress on stderr.
     time_limit : float, optional

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, whole, yes_or_no
+from ash._utils.machine import threads_of
 from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
@@ -30,6 +31,7 @@ from ash.entry_points.tune_function import PROCESSES, tune_function
 from ash.errors import AllFailedError, DataError, FitsFailedError, JobFailedError, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
+from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import (
     CONFIG_FIELDS,
@@ -40,12 +42,13 @@ from ash.options import (
     SearchConfig,
     read_config,
     read_sampler,
+    read_seed,
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
 from ash.sampling import count_of
 from ash.sklearn.cv_results import JobInfo, ResultRow, ResultTable, best_rows, read_info, search_results
-from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, threads_of
+from ash.sklearn.estimator_parameters import Configured
 from ash.sklearn.estimator_space import examples_of, read_estimator_space
 from ash.sklearn.resumable.choose import Way, set_for_refit, way_of, way_of_all
 from ash.sklearn.resumable.ensembles import WARNING
@@ -175,7 +178,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         after half of the epochs of the first rung.
     costs, sampler, first
         As for `ash.tune_function`; `first` may be the `result_` of an earlier search.
-    n_jobs : int or None, default=-1
+    n_jobs : int or None, default=None
         The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start ``CPUs // jobs`` threads in each
         job. skorch nets on a GPU (``device="cuda"`` or ``"mps"``) are trained one at a time, unless `n_jobs` is
         positive.
@@ -276,7 +279,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         costs: Any = None,
         sampler: Any = None,
         first: Any = None,
-        n_jobs: int | None = -1,
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Callback | Sequence[Callback] | None = None,
@@ -442,12 +445,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     ) -> tuple[Trainer, dict[str, Any]]:
         ways = [(way_of(each, plan.way.resource), each) for each in examples]
         if self.executor is None or isinstance(self.executor, str):
-            jobs = threads_of(self.n_jobs)
-            if jobs_of(self.n_jobs) is None and any(own.is_on_gpu(each) for own, each in ways):
+            jobs = threads_of("n_jobs", self.n_jobs)
+            if (self.n_jobs is None or self.n_jobs < 0) and any(own.is_on_gpu(each) for own, each in ways):
                 jobs = 1  # nets on this machine's GPU are trained one at a time, unless `n_jobs` is positive
         else:
             timeout = self._config().worker_timeout
-            jobs = workers_of(self.executor, jobs_of(self.n_jobs), WORKER_TIMEOUT if timeout is None else timeout)
+            jobs = workers_of(self.executor, self.n_jobs, WORKER_TIMEOUT if timeout is None else timeout)
         executor, wants_process = self.executor, any(own.wants_process(each) for own, each in ways)
         if executor is None and jobs > 1 and wants_process and can_pack([self.estimator, scorers.scorer]):
             executor = PROCESSES
@@ -473,20 +476,21 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             idle_threads=IdleThreads(jobs if executor is None else 1),
             caches=[TransformerCache() for _ in range(2 * len(table.splits))],
         )
-        run = {"space": plan.space.space, "candidates": plan.candidates, "first": plan.first, "seed": plan.seed}
-        return trainer, {**run, "threads": jobs, "executor": executor}
+        run = {"space": plan.space.space, "candidates": plan.candidates, "first": plan.first}
+        return trainer, {**run, "random_state": plan.seed, "n_jobs": jobs, "executor": executor}
 
     def _seed(self) -> int:
         """Return the seed of `random_state`; if that is None, the seed of the record, or else of the journal's run."""
         if self.record is None or self.random_state is not None:
-            return seed_of(self.random_state, read_journal(self.journal))
+            seed = seed_of(read_journal(self.journal)) if self.random_state is None else self.random_state
+            return read_seed("random_state", seed)
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
     def _inner(self, jobs: int) -> int:
         """Return the number of threads that libraries may start in a job; results may depend on this number."""
         if self.record is None:
-            return max(1, threads_of(-1) // jobs)
+            return max(1, threads_of("n_jobs", -1) // jobs)
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
@@ -508,9 +512,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return read_config("search", self.config, type(self))
 
     def _run(self, trainer: Trainer, decided: dict[str, Any]) -> FunctionResult:
-        given = ("time_limit", "costs", "sampler", "callbacks", "journal", "record")
-        settings = {name: getattr(self, name) for name in given}
-        settings |= {**decided, "progress": progress_of(self.verbose)}
+        given = ("time_limit", "costs", "sampler", "callbacks", "journal", "record", "verbose")
+        settings = {**{name: getattr(self, name) for name in given}, **decided}
         rungs, eta = trainer.search.rungs, trainer.settings.eta
         settings["config"] = replace(self._config(), eta=eta, min_epochs=rungs.min_epochs, max_rungs=rungs.max_rungs)
         settings["error"] = "raise" if isinstance(self.error_score, str) else "record"
@@ -563,7 +566,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         began = time.perf_counter()
         made = trainer.prepared(params)
         way = way_of(made, trainer.search.way.resource)
-        rows, threads = trainer.table.rows, threads_of(self.n_jobs)
+        rows, threads = trainer.table.rows, threads_of("n_jobs", self.n_jobs)
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
         before = {name: made.get_params(deep=True)[name] for name in own}
         made.set_params(**own)

@@ -324,35 +324,35 @@ class Space:
         """Return advice on tuples that were probably meant as intervals; none for networks, whose widths are tuples."""
         return ""
 
-    def sample(self, n: int, seed: int = 0) -> list[Params]:
+    def sample(self, n: int, random_state: int = 0) -> list[Params]:
         """Return n distinct configurations, the default one first; inactive hyperparameters are absent.
 
         Parameters
         ----------
         n : int
             The number of configurations, at least 1. The first k of n are the same as a sample of k.
-        seed : int
-            A non-negative integer of any size. The same seed gives the same configurations on any machine.
+        random_state : int
+            A seed: a non-negative integer of any size. The same seed gives the same configurations on any machine.
 
         Raises
         ------
         SettingError
-            ``n`` or ``seed`` is not an allowed integer, or the configurations do not fit into memory.
+            ``n`` or ``random_state`` is not an allowed integer, or the configurations do not fit into memory.
 
         Warns
         -----
         UserWarning
             ``n`` is larger than the space; all configurations are returned.
         """
-        return list(islice(self.stream(seed), self.counted(n)))
+        return list(islice(self.stream(random_state), self.counted(n)))
 
-    def stream(self, seed: int = 0) -> Iterator[Params]:
+    def stream(self, random_state: int = 0) -> Iterator[Params]:
         """Return an iterator over all configurations, each once and drawn lazily.
 
         Parameters
         ----------
-        seed : int
-            As for `sample`. The first n configurations are ``sample(n, seed)``.
+        random_state : int
+            As for `sample`. The first n configurations are ``sample(n, random_state)``.
 
         Returns
         -------
@@ -364,12 +364,12 @@ class Space:
         Raises
         ------
         SettingError
-            ``seed`` is not an allowed integer.
+            ``random_state`` is not an allowed integer.
         """
-        everything = _shuffled(self._grid, self.default, check_seed(seed))
+        everything = _shuffled(self._grid, self.default, check_seed("random_state", random_state))
         if self._weighted is None:
             return everything
-        return each_once(_shuffled(self._weighted, self.default, seed), everything)
+        return each_once(_shuffled(self._weighted, self.default, random_state), everything)
 
     def __repr__(self) -> str:
         """Show each name with its number of levels, or its bounds."""

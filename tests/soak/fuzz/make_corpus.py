@@ -45,7 +45,7 @@ def main() -> None:
         result = quick(X, Y, small_space(hidden=ash.choice((2,), ())), candidates=2, journal=path)
         shutil.copy(path, CORPUS / "journal" / "whole")
         path = Path(folder) / "function.ash"
-        settings = {"candidates": 4, "threads": 1, "progress": False, "journal": path}
+        settings = {"candidates": 4, "n_jobs": 1, "verbose": 0, "journal": path}
         ash.tune_function(half_fails, {"x": [1, 2, 3, 4]}, **configured(settings))
         shutil.copy(path, CORPUS / "journal" / "function")
         result.model.save(CORPUS / "model" / "network")
