@@ -27,6 +27,7 @@ import ash
 import needs
 from ash.errors import SettingError
 from ash.sklearn.search_threads import IdleThreads, capped
+from config_help import set_cpus
 from search_help import SPACE, X, Y, fitted, forest
 
 Cpus = Callable[[int], None]
