@@ -275,6 +275,14 @@ void bind_training(py::module_& m) {
     m.def("score", &score_of<double>, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
           py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5,
           py::arg("positive") = 1);
+    m.def("metrics", [] {
+        py::list found;
+        for (const MetricTraits& each : all_metrics()) {
+            found.append(
+                py::make_tuple(each.name, each.classifies, each.of_labels, each.of_positive, each.all_classes));
+        }
+        return found;
+    });
     m.def("workspace_bytes", &bytes_of_workspace, py::arg("candidates"), py::arg("features"), py::arg("outputs"),
           py::arg("numbers"), py::kw_only(), py::arg("metric"), py::arg("weighted"), py::arg("training_rows"),
           py::arg("epoch_rows"), py::arg("validation_rows"));

@@ -497,6 +497,10 @@ def train(
 ) -> tuple[Network, NDArray[np.float64]]:
     """Train a candidate; return its network and each epoch's loss (NaN after it has diverged). `epochs` may be 0."""
 
+# All metrics, the default of each task first. Each has its name, and whether it scores a classification, predicted
+# labels, or of two classes the positive one, and whether it is undefined on rows without one of the classes.
+def metrics() -> list[tuple[str, bool, bool, bool, bool]]: ...
+
 # Computes a native metric: higher is better (errors are negated), NaN if undefined. Each weight is above 0; `weights`
 # is empty if all rows have the same weight. `level` is the quantile level of the pinball loss.
 def score(

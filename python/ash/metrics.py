@@ -1,4 +1,4 @@
-"""Names the metrics that the core computes natively, and the task that each belongs to.
+"""Reads the core's table of metrics (cpp/ash/train/metrics.cpp): their names, tasks and needs.
 
 Higher scores are always better. Errors are negated, and are named like scikit-learn's scorers. The pinball loss, for
 which scikit-learn has no scorer, is named in the same way.
@@ -7,21 +7,17 @@ which scikit-learn has no scorer, is named in the same way.
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
+from ash import _core
 from ash._utils.checks import near_names
 from ash.errors import SettingError
 
 Task: TypeAlias = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = ("classification", "regression")
 
+_TABLE = _core.metrics()
 METRICS: dict[str, tuple[str, ...]] = {
-    "classification": (
-        *("accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc", "average_precision"),
-        *("f1", "f1_macro", "f1_weighted"),
-    ),
-    "regression": (
-        *("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
-        *("neg_mean_pinball_loss", "neg_mean_poisson_deviance"),
-    ),
+    "classification": tuple(name for name, classifies, *_ in _TABLE if classifies),
+    "regression": tuple(name for name, classifies, *_ in _TABLE if not classifies),
 }
 """Metric names by task; the first name of each task is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
@@ -32,11 +28,11 @@ METRIC_OF_LOSS = {
     "poisson": "neg_mean_poisson_deviance",
 }
 """The default metric of each loss of a regression; r2 for the losses that are not listed."""
-POSITIVE = ("f1", "average_precision")
+POSITIVE = tuple(name for name, _, _, of_positive, _ in _TABLE if of_positive)
 """Metrics of the positive class of two classes."""
-OF_LABELS = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted")
+OF_LABELS = tuple(name for name, _, of_labels, _, _ in _TABLE if of_labels)
 """Metrics of predicted labels; the other metrics of a classification score probabilities."""
-NEED_ALL_CLASSES = ("roc_auc", "average_precision")
+NEED_ALL_CLASSES = tuple(name for name, *_, all_classes in _TABLE if all_classes)
 """The metrics that are undefined on rows without one of the classes."""
 ALIASES = {
     "log_loss": "neg_log_loss",

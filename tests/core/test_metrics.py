@@ -55,6 +55,8 @@ def test_classification(rows, classes, levels):
     for average in ("macro", "weighted"):
         expected = metrics.f1_score(y, labels, average=average, zero_division=0)
         assert native(f"f1_{average}", y, p, classes) == pytest.approx(expected, rel=1e-13)
+    expected = metrics.matthews_corrcoef(y, labels)
+    assert native("matthews_corrcoef", y, p, classes) == pytest.approx(expected, rel=1e-12, abs=1e-15)
     if classes == 2:
         assert native("f1", y, p, 2) == pytest.approx(metrics.f1_score(y, labels), rel=1e-14)
         first = metrics.f1_score(y, labels, pos_label=0)

@@ -187,7 +187,7 @@ REFUSED = [
         "time_limit must be a number of seconds, 0 or more, or None for no limit, got ",
         [-1, math.nan, "10", 10**400],
     ),
-    ("random_state", "an integer from 0", [-1, 0.5, "0"]),
+    ("random_state", "an integer from 0|cannot be used to seed", [-1, 0.5, "0"]),
     ("verbose", "an integer", ["yes"]),
     ("validation", "validation", [0, 1.0]),
     ("validation", r"\(X, y\)", [(WINE[0],)]),

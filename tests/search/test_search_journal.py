@@ -74,7 +74,7 @@ def test_a_search_without_random_state_continues_with_the_seed_of_the_journal(tm
     ended_early(tmp_path / "run.ash", 5, **settings)
     again = fitted(journal=tmp_path / "run.ash", **settings)
     check_equal(again, fitted(**settings | {"random_state": again.result_.seed}))
-    with pytest.raises(ash.JournalError, match="seed: "):
+    with pytest.raises(ash.JournalError, match="random_state: "):
         fitted(journal=tmp_path / "run.ash", **settings | {"random_state": again.result_.seed + 1})
 
 
@@ -102,7 +102,7 @@ def test_return_train_score_may_change(first: bool, tmp_path: Path) -> None:
         ({"estimator": forest(criterion="entropy")}, "estimator"),
         ({"estimator": forest(), "rows": (X + 1, Y)}, "data"),
         ({"estimator": forest(), "rows": (X, 2 - Y)}, "data"),
-        ({"random_state": 1}, "seed"),
+        ({"random_state": 1}, "random_state"),
         ({"max_epochs": 9}, "max_epochs"),
     ],
     ids=["cv", "scoring", "resource", "estimator", "rows", "labels", "seed", "epochs"],

@@ -236,7 +236,7 @@ def test_parallel_folds_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         IdleThreads, "_help", lambda self, work, own=IdleThreads._help: (helped.append(1), own(self, work))
     )
-    together = fitted(candidates=3, cv=4, n_jobs=3)
+    together = fitted(candidates=3, cv=4, n_jobs=2)
     assert helped and alone.result_.digest == together.result_.digest
     names = [name for name in alone.cv_results_ if name.startswith("split")]
     assert len(names) == 4
@@ -256,7 +256,7 @@ def test_helpers_have_the_configuration_of_the_caller(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(kind, "fit", fit)
     with sklearn.config_context(assume_finite=True):
-        fitted(candidates=1, cv=6, n_jobs=3)
+        fitted(candidates=1, cv=6, n_jobs=2)
     assert len(seen) > 1 and all(finite for _, finite in seen)
 
 

@@ -391,7 +391,7 @@ def test_seeds_are_integers_of_any_size() -> None:
     assert LARGE.sample(50, random_state=1) != LARGE.sample(50, random_state=2)
     assert len(LARGE.sample(5, random_state=2**200)) == 5
     for seed in (-1, 0.5, "1", True, None):
-        with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
+        with pytest.raises(SettingError, match=r"random_state must be an integer of at least 0, got "):
             LARGE.sample(5, random_state=seed)  # type: ignore[arg-type]
     for n in (0, -1, 2.0, True):
         with pytest.raises(SettingError, match="candidates must be an integer of at least 1, got "):
@@ -439,7 +439,7 @@ def test_a_stream_starts_like_every_sample_and_ends_with_the_space() -> None:
         for n in (1, 2, 28):
             assert space.sample(n, seed) == whole[:n]
     assert list(Space().stream()) == [{}]
-    with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
+    with pytest.raises(SettingError, match=r"random_state must be an integer of at least 0, got "):
         space.stream(-1)  # raised before anything is drawn
 
 

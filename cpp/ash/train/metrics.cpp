@@ -16,7 +16,7 @@
 //
 //     accuracy              hits: the weight of correctly predicted rows (one number)
 //     balanced_accuracy     hits and rows of each class
-//     the three f1 metrics  hits, rows and predicted rows of each class
+//     the f1s, matthews     hits, rows and predicted rows of each class
 //     r2                    mean target; total and residual sums of squares
 //     rmse, mae, pinball    sums of squared errors, of absolute errors or of pinball losses
 //
@@ -29,21 +29,37 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// The names are those of scikit-learn's scorers. The pinball loss, for which scikit-learn has no scorer, is named in
-// the same style.
-constexpr std::array<std::string_view, 13> kNames = {"accuracy",
-                                                     "neg_log_loss",
-                                                     "balanced_accuracy",
-                                                     "roc_auc",
-                                                     "average_precision",
-                                                     "f1",
-                                                     "f1_macro",
-                                                     "f1_weighted",
-                                                     "r2",
-                                                     "neg_root_mean_squared_error",
-                                                     "neg_mean_absolute_error",
-                                                     "neg_mean_pinball_loss",
-                                                     "neg_mean_poisson_deviance"};
+constexpr std::array kMetrics = {
+    MetricTraits{.metric = Metric::accuracy, .name = "accuracy", .classifies = true, .of_labels = true},
+    MetricTraits{
+        .metric = Metric::balanced_accuracy, .name = "balanced_accuracy", .classifies = true, .of_labels = true},
+    MetricTraits{.metric = Metric::log_loss, .name = "neg_log_loss", .classifies = true},
+    MetricTraits{.metric = Metric::auc, .name = "roc_auc", .classifies = true, .all_classes = true},
+    MetricTraits{.metric = Metric::average_precision,
+                 .name = "average_precision",
+                 .classifies = true,
+                 .of_positive = true,
+                 .all_classes = true},
+    MetricTraits{.metric = Metric::f1, .name = "f1", .classifies = true, .of_labels = true, .of_positive = true},
+    MetricTraits{.metric = Metric::f1_macro, .name = "f1_macro", .classifies = true, .of_labels = true},
+    MetricTraits{.metric = Metric::f1_weighted, .name = "f1_weighted", .classifies = true, .of_labels = true},
+    MetricTraits{.metric = Metric::matthews, .name = "matthews_corrcoef", .classifies = true, .of_labels = true},
+    MetricTraits{.metric = Metric::r2, .name = "r2"},
+    MetricTraits{.metric = Metric::rmse, .name = "neg_root_mean_squared_error"},
+    MetricTraits{.metric = Metric::mae, .name = "neg_mean_absolute_error"},
+    MetricTraits{.metric = Metric::pinball, .name = "neg_mean_pinball_loss"},
+    MetricTraits{.metric = Metric::poisson, .name = "neg_mean_poisson_deviance"},
+};
+
+constexpr bool is_in_order() {
+    for (std::size_t i = 0; i < kMetrics.size(); ++i) {
+        if (static_cast<std::size_t>(kMetrics[i].metric) != i) return false;
+    }
+    return true;
+}
+static_assert(is_in_order());
+
+const MetricTraits& traits(Metric metric) { return kMetrics[static_cast<std::size_t>(metric)]; }
 
 std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};
@@ -122,16 +138,18 @@ int ranked_classes(int outputs) { return outputs == 2 ? 1 : outputs; }
 }  // namespace
 
 Metric parse_metric(std::string_view text) {
-    const auto found = std::ranges::find(kNames, text);
-    if (found != kNames.end()) return static_cast<Metric>(found - kNames.begin());
+    const auto found = std::ranges::find(kMetrics, text, &MetricTraits::name);
+    if (found != kMetrics.end()) return found->metric;
     std::string names;
-    for (const std::string_view each : kNames) names.append(names.empty() ? "" : ", ").append(each);
+    for (const MetricTraits& each : kMetrics) names.append(names.empty() ? "" : ", ").append(each.name);
     throw std::invalid_argument("unknown metric '" + std::string(text) + "'; there are " + names);
 }
 
-std::string_view name(Metric metric) { return kNames[static_cast<std::size_t>(metric)]; }
+std::span<const MetricTraits> all_metrics() { return kMetrics; }
 
-bool classifies(Metric metric) { return metric < Metric::r2; }
+std::string_view name(Metric metric) { return traits(metric).name; }
+
+bool classifies(Metric metric) { return traits(metric).classifies; }
 
 void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count) {
     constexpr std::int64_t kPart = 64;
@@ -200,6 +218,7 @@ void RunningScore::add(const Predictions& next) {
         case Metric::f1:
         case Metric::f1_macro:
         case Metric::f1_weighted:
+        case Metric::matthews:
             for (std::int64_t r = 0; r < next.rows; ++r) {
                 const auto label = static_cast<std::size_t>(truth_.labels[static_cast<std::size_t>(first + r)]);
                 const auto predicted = static_cast<std::size_t>(predicted_class(row(next, r)));
@@ -253,6 +272,8 @@ double RunningScore::score(double mean_loss, const std::atomic<bool>* stop) {
         case Metric::f1_macro:
         case Metric::f1_weighted:
             return f1();
+        case Metric::matthews:
+            return matthews();
         case Metric::r2:
             return r2();
         case Metric::rmse:
@@ -312,6 +333,24 @@ double RunningScore::f1() {
         total += share;
     }
     return sum / total;
+}
+
+double RunningScore::matthews() {
+    const std::span<const double> rows = sums(1);
+    const std::span<const double> predicted = sums(2);
+    const std::span<const double> hits = sums(0);
+    const double all = std::accumulate(rows.begin(), rows.end(), 0.0);
+    const double right = std::accumulate(hits.begin(), hits.end(), 0.0);
+    double covariance = all * right;
+    double of_labels = all * all;
+    double of_predictions = all * all;
+    for (std::size_t c = 0; c < rows.size(); ++c) {
+        covariance -= rows[c] * predicted[c];
+        of_labels -= rows[c] * rows[c];
+        of_predictions -= predicted[c] * predicted[c];
+    }
+    const double scale = std::sqrt(of_labels * of_predictions);
+    return scale > 0.0 ? covariance / scale : 0.0;
 }
 
 double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop) {

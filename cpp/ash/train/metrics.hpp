@@ -3,13 +3,17 @@
 //     classification (labels and probabilities)         regression (targets and predictions)
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
 //     auc, average_precision, f1, f1_macro, f1_weighted
+//     matthews
+//
+// The table of metrics in metrics.cpp is the only list of them: Python and the tests read it (all_metrics).
 //
 // Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
 //              recall over the classes that occur. With two classes, average_precision and f1 are those of the positive
 //              class, and auc ranks the probability of class 1. With more classes, auc and average_precision are
 //              unweighted means over classes, each against the rest. f1_macro is the unweighted mean of the F1 scores of the classes
 //              that occur or are predicted, and f1_weighted is their mean weighted by rows per class. A class without a
-//              correctly predicted row has an F1 score of 0. r2 is the unweighted mean over outputs; a constant output
+//              correctly predicted row has an F1 score of 0. matthews is the correlation of true and predicted labels
+//              (Gorodkin 2004), or 0 if all true or all predicted labels are of one class. r2 is the unweighted mean over outputs; a constant output
 //              scores 1 if it is predicted exactly, else 0. rmse is the mean over outputs of each output's root mean
 //              squared error; mae and pinball are means over outputs of each output's mean loss. A row of weight w
 //              counts as w rows.
@@ -42,19 +46,32 @@ namespace ash {
 
 enum class Metric : std::uint8_t {
     accuracy,
-    log_loss,
     balanced_accuracy,
+    log_loss,
     auc,
     average_precision,
     f1,
     f1_macro,
     f1_weighted,
+    matthews,
     r2,
     rmse,
     mae,
     pinball,
     poisson
 };
+
+struct MetricTraits {
+    Metric metric;
+    std::string_view name;     // that of scikit-learn's scorer; errors begin with "neg_"
+    bool classifies = false;   // whether it scores a classification
+    bool of_labels = false;    // whether it scores predicted labels instead of probabilities
+    bool of_positive = false;  // of two classes, whether it scores one of them, the positive class
+    bool all_classes = false;  // whether it is undefined on rows without one of the classes
+};
+
+// All metrics in the order of the enumerators. The first metric of each task is its default.
+std::span<const MetricTraits> all_metrics();
 
 // Throws std::invalid_argument, with the list of valid names, if no metric has this name.
 Metric parse_metric(std::string_view name);
@@ -117,6 +134,7 @@ class RunningScore {
     int first_ranked() const;          // the first class whose probabilities are ranked
     double balanced_accuracy();
     double f1();
+    double matthews();
     double mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop);
     std::span<std::uint32_t> ranked(std::int32_t positive);
     double auc_of_class(std::int32_t positive);

@@ -25,8 +25,8 @@ DOUBLES = (0.0, 1.0, 0.5, -1.0, 1e-320, 1e300, math.nan, math.inf, -math.inf)
 SECONDS = (0.0, 1e-3, 0.02)
 NO_SECONDS = (-1.0, math.nan, -math.inf)
 SIZES = (1, 2, 3, 0, 16, 40)
-METRICS = ("accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "average_precision", "f1_macro")
-OTHER_METRICS = ("r2", "neg_mean_absolute_error", "")
+METRICS = tuple(name for name, classifies, *_ in _core.metrics() if classifies)
+OTHER_METRICS = (*(name for name, classifies, *_ in _core.metrics() if not classifies), "")
 NAMES = {
     "optimizer": ("adam", "sgd", "momentum", "nesterov", "adamw"),
     "learning_rate_schedule": ("cycle", "constant"),
