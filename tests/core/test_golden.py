@@ -475,7 +475,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     # Simulations
     "simulation": simulated(),
     "simulation of barriers": simulated(algorithm="sh"),
-    "simulation with noise": simulated(noise=0.2, schedule="greedy", seed=4),
+    "simulation with noise": simulated(noise=0.2, schedule="greedy", random_state=4),
     "simulation of a cluster": simulated(cluster=ash.Cluster(latency=0.01)),
 }
 

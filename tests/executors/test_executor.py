@@ -247,7 +247,7 @@ def test_time_limits_and_stop_scores_end_a_run_with_an_executor(monkeypatch: pyt
     ("given", "words"),
     [
         ({"executor": 3}, r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky"),
-        ({"executor": Wrapped(run_here), "n_jobs": 0}, "threads must be an integer from 1 to 65536, got 0"),
+        ({"executor": Wrapped(run_here), "n_jobs": 0}, "n_jobs must be a positive integer"),
         ({"worker_timeout": -1}, "worker_timeout must be a number of seconds, 0 or more, or None for no limit, got -1"),
     ],
 )

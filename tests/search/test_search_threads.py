@@ -293,7 +293,7 @@ def test_overlapping_searches_restore_the_limits_and_filters_of_the_process() ->
     def search(number: int) -> None:
         if number:
             began[number - 1].wait()
-        given = {"candidates": 3, "cv": 2, "n_jobs": 3 - number, "random_state": 0}
+        given = {"candidates": 3, "cv": 2, "n_jobs": 2 - number % 2, "random_state": 0}
         turns = Turns(number, began, ended)
         ash.ASHSearchCV(RandomForestClassifier(4), {"max_depth": [2, 3, 4]}, callbacks=turns, **given).fit(X, Y)
         ended[number].set()

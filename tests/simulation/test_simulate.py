@@ -500,10 +500,9 @@ def test_changed_arguments_are_applied() -> None:
         "order": "start",
         "teams": False,
         "virtual_workers": 5,
-        "random_state": 4,
     }
-    found = simulate_result(result, threads=4, **expected, noise=0.1, promotion="paper", max_rungs=2)
-    assert expected.items() <= found.settings.items() and found.settings["max_rungs"] == 2
+    found = simulate_result(result, threads=4, random_state=4, **expected, noise=0.1, promotion="paper", max_rungs=2)
+    assert {**expected, "seed": 4}.items() <= found.settings.items() and found.settings["max_rungs"] == 2
     assert [row["threads"] for row in found.rows] == [4]
     assert found.rows[0]["jobs"] <= CANDIDATES + CANDIDATES // 2
 

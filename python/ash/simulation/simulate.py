@@ -266,7 +266,7 @@ def simulate(
     counts = _threads(threads)
     check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
     tables = {
-        "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["random_state"], "seconds", zero=False),
+        "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["seed"], "seconds", zero=False),
         "scores": None if scores is None else _table("scores", scores, ladder),
     }
     return _simulation(ladder, settings, tables, counts, cluster)
@@ -340,7 +340,7 @@ def _simulation(
 ) -> Simulation:
     elsewhere: dict[str, Any] = {}
     if cluster is not None:
-        sizes = _amounts("state_bytes", cluster.state_bytes, ladder, settings["random_state"], "bytes", zero=True)
+        sizes = _amounts("state_bytes", cluster.state_bytes, ladder, settings["seed"], "bytes", zero=True)
         elsewhere = {"cluster": core_settings(cluster), "state_bytes": sizes}
 
     def run(count: int, **elsewhere: Any) -> tuple[dict[str, float], list[tuple[int, float]]]:
@@ -427,7 +427,7 @@ def _settings(**given: Any) -> dict[str, Any]:
         "teams": yes_or_no("teams", given["teams"]),
         "team_efficiency": _number("team_efficiency", given["team_efficiency"], 1.0),
         "noise": _number("noise", given["noise"], MOST_NOISE),
-        "random_state": whole("random_state", given["random_state"], 0, LARGEST_SEED),
+        "seed": whole("random_state", given["random_state"], 0, LARGEST_SEED),
     }
 
 
