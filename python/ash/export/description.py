@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
-from ash.data.columns import Kind
 from ash.data.dates import OwnOffsets, TimeZone
 from ash.data.spelling import GAPS
 from ash.encoding.date_parts import LEVELS
@@ -86,7 +85,7 @@ class ExportInput:
 
     label: str
     name: str | None
-    kind: Kind
+    kind: str
 
     @property
     def is_text(self) -> bool:
@@ -102,7 +101,7 @@ class ExportColumn:
     """The index of the column in the input table."""
     part: str
     """The part of a date (see `ash.encoding.date_parts`); empty if the features describe the cell itself."""
-    kind: Kind
+    kind: str
     """The kind of the column or part. A part of a date is a "date" if it has levels, otherwise a "number". The date
     itself is a "number"."""
     levels: tuple[str, ...] | tuple[float, ...]
@@ -337,6 +336,9 @@ class TrainedModel(Protocol):
 def describe(model: TrainedModel) -> Description:
     """Return the description of a network, a boosted-tree model or an ensemble."""
     schema, bases = model.encoding.schema, [encoding.base for encoding in model.encodings]
+    for place, column in enumerate(schema.columns):
+        if column.rules.unexported:
+            raise SettingError(f"{column_label(place, schema.names)} holds {column.rules.unexported}")
     members = [
         (member.core, weight, member.params, bases.index(member.encoding.base))
         for member, weight in model.weighted_members()
@@ -386,7 +388,7 @@ def _columns(encodings: Sequence[Encoding]) -> Iterator[ExportColumn]:
     for place, column in enumerate(encoding.schema.columns):
         table, first = _table(encoding, place), encoding.starts[place]
         others = () if encoding.statistics[place] is None else tuple(_table(each, place) for each in encodings[1:])
-        kind: Kind = "category" if column.kind == "category" else "number"
+        kind = "category" if column.kind == "category" else "number"
         zone = _zone(encoding, place)
         yield ExportColumn(place, "", kind, column.levels, first, table, others=others)
         for part, first in encoding.parts_of(place):
