@@ -233,8 +233,10 @@ class ColumnKind(ABC):
         """Return how a column is encoded, and why."""
 
     def values(self, column: ColumnSchema, given: Column, rows: slice) -> NDArray[Any]:
-        """Return a number for each row of a block; equal cells, and only these, have equal numbers."""
-        return given.numbers(rows)
+        """Return a number for each row, equal for equal cells: by default, the number or a hash of the text."""
+        if self.reads != "category":
+            return given.numbers(rows)
+        return np.array([-1.0 if text is None else text_number(text) for text in texts_of(given, rows)], np.float64)
 
     def learn_arrays(self, given: Column, training: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the arrays named in `learned`, learned from the training rows, which are ascending."""
@@ -448,7 +450,7 @@ class TextKind(ColumnKind):
         self, column: ColumnSchema, given: Column, rows: slice, unknown: Unknown
     ) -> tuple[GramCounts, NDArray[Any]]:
         """Return the counts of grams, and which cells are missing."""
-        texts = _texts(given, rows)
+        texts = texts_of(given, rows)
         return count_grams(texts), np.array([text is None for text in texts])
 
     def put(
@@ -465,15 +467,11 @@ class TextKind(ColumnKind):
         """Return why the column counts as text."""
         return f"{COMPONENTS} components of words and characters: most cells are different sentences"
 
-    def values(self, column: ColumnSchema, given: Column, rows: slice) -> NDArray[Any]:
-        """Return hashes of the texts."""
-        return np.array([-1.0 if text is None else text_number(text) for text in _texts(given, rows)], np.float64)
-
     def learn_arrays(self, given: Column, training: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the grams, their weights and their main directions."""
         seen = np.linspace(0, len(training) - 1, min(len(training), LEARNED_ROWS)).astype(np.int64)
         order = training[seen] if given.order is None else given.order[training[seen]]
-        return learn_text(_texts(given.with_order(order), slice(None)))
+        return learn_text(texts_of(given.with_order(order), slice(None)))
 
     def check_arrays(self, arrays: Arrays) -> str:
         """Return what is wrong with the arrays."""
@@ -549,7 +547,7 @@ def check_schema(condition: bool, wrong: str) -> None:
         raise ValueError(wrong)
 
 
-def _texts(given: Column, rows: slice) -> list[str | None]:
+def texts_of(given: Column, rows: slice) -> list[str | None]:
     """Return the cells of a block of rows, None where missing."""
     return [None if cell is None or is_gap(cell) else cell for cell in given.cells(rows)]
 

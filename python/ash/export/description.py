@@ -333,11 +333,19 @@ class TrainedModel(Protocol):
         """Return pairs (member, weight of the member in the mean)."""
 
 
-def describe(model: TrainedModel) -> Description:
-    """Return the description of a network, a boosted-tree model or an ensemble."""
+def describe(model: TrainedModel, *, cells: bool = True) -> Description:
+    """Return the description of a network, a boosted-tree model or an ensemble.
+
+    Without `cells`, the description begins with the features and has no columns.
+
+    Raises
+    ------
+    SettingError
+        The model has no description; the message says which part of it is the reason.
+    """
     schema, bases = model.encoding.schema, [encoding.base for encoding in model.encodings]
     for place, column in enumerate(schema.columns):
-        if column.rules.unexported:
+        if cells and column.rules.unexported:
             raise SettingError(f"{column_label(place, schema.names)} holds {column.rules.unexported}")
     members = [
         (member.core, weight, member.params, bases.index(member.encoding.base))
@@ -367,7 +375,7 @@ def describe(model: TrainedModel) -> Description:
     )
     return Description(
         tuple(inputs),
-        tuple(_columns(bases)),
+        tuple(_columns(bases)) if cells else (),
         tuple(scalings.values()) or (unscaled,),
         model.encoding.neighbors,
         tuple(networks),

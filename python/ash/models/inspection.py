@@ -109,8 +109,10 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
 
 
 def partial_dependence(model: Model, sample: Sample, place: int, threads: int | None = None) -> PartialDependence:
-    """Return the partial dependence of a model on the column at index `place`."""
+    """Return the partial dependence of a model on the column at index `place`; free text has no values."""
     cells, column = _Cells(model, sample, threads), model.encoding.schema.columns[place]
+    if column.reads == "category" and not column.levels:
+        return PartialDependence([], np.zeros((0, 0)))
     rows, values = (_levels if column.reads == "category" else _quantiles)(sample.frame, place, column)
     predictions = []
     for row in rows:
