@@ -10,7 +10,8 @@ import pandas
 import pytest
 
 from ash.data.frames import Frame, read_frame
-from ash.encoding.schema import MOST_LEVELS, ColumnSchema, Schema, learn_schema, schema_from_json
+from ash.encoding.kinds import MOST_LEVELS, ColumnSchema
+from ash.encoding.schema import Schema, learn_schema, schema_from_json
 from ash.errors import DataError
 
 NAN = float("nan")
@@ -239,7 +240,7 @@ def saved(columns: Any, names: Any = None) -> dict[str, Any]:
         (saved([column(), column()], ["a", "a"]), "a name twice"),
         (saved([None]), "column 0 of the schema has missing or unexpected entries"),
         (saved([column(), column(more=1)]), "column 1 of the schema has missing or unexpected entries"),
-        (saved([column(kind="text")]), "has an unknown kind"),
+        (saved([column(kind="sound")]), "has an unknown kind: 'sound'"),
         (saved([column(kind=["number"])]), "has an unknown kind"),
         (saved([column(dtype=1)]), "no dtype"),
         (saved([column(missing=1)]), "whether cells were missing"),

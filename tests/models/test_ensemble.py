@@ -299,7 +299,7 @@ def renamed(old: str, new: str) -> Callable[[Tensors, About], Any]:
     ("change", "complaint"),
     [
         (changed("format", "ash-network"), "activations is not a list"),
-        (changed("version", 5), "reads up to 4: update ash"),
+        (changed("version", 6), "reads up to 5: update ash"),
         (changed("members", None), "not a list of networks"),
         (changed("members", []), "not a list of networks"),
         (changed("members", [1, 2, 3]), "not a list of networks"),

@@ -256,7 +256,7 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     ("change", "complaint"),
     [
         (changed("format", "other"), "format"),
-        (changed("version", 5), "reads up to 4: update ash"),
+        (changed("version", 6), "reads up to 5: update ash"),
         (changed("version", 0), "version"),
         (changed("activations", "relu"), "activations"),
         (changed("activations", ["relu"]), "1 layer|2 layer"),

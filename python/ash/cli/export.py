@@ -55,7 +55,7 @@ def export(args: argparse.Namespace) -> None:
         from ash.export.description import describe
         from ash.export.torch_module import program_bytes
 
-        replace_file(path, program_bytes(describe(model)))
+        replace_file(path, program_bytes(describe(model, cells=False)))
     else:
         import joblib
 

@@ -82,7 +82,7 @@ def load_model(path: str, allowed: str = MODEL) -> Network | Trees | Ensemble:
 def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
     """Read the columns that the model needs and, if the table has it, the target."""
     schema = model.encoding.schema
-    as_text = [column.spelling is not None or column.kind == "category" for column in schema.columns]
+    as_text = [column.spelling is not None or column.reads == "category" for column in schema.columns]
 
     def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:

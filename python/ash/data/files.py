@@ -20,6 +20,7 @@ from ash.data.arrays import EXACT
 from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
 from ash.data.csv import Choose, CsvFormat, read_csv
 from ash.data.frames import Frame, read_frame, spelled_frame
+from ash.data.sentences import is_free_text
 from ash.data.spelling import is_gap, learn_spelling
 from ash.data.table import read_weights
 from ash.errors import DataError, SettingError
@@ -187,7 +188,8 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     places = [place for place, each in enumerate(features) if each in roles.categorical]
     decimal = "," if form is not None and form.decimal == "," else None
     X = spelled_frame(X, name, decimal, places or None)
-    columns = (as_category(column) if column.natural == "category" else column for column in X.columns)
+    are_categories = (column.natural == "category" and not is_free_text(column) for column in X.columns)
+    columns = (as_category(each) if is_one else each for each, is_one in zip(X.columns, are_categories, strict=True))
     known = {each: table.frame([each]).columns[0] for each in beside}
     return DataTable(
         replace(X, columns=tuple(columns)),

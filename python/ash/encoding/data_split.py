@@ -170,17 +170,19 @@ class Split:
 
     @cached_property
     def predicting(self) -> tuple[Encoding, ...]:
-        """The encoding with which each fold's models predict: its target statistics are those of the fold's own rows.
+        """The encoding with which each fold's models predict: what it has learned comes from the fold's own rows.
 
         A model was trained beside these statistics and their counts. Neighbors are those of all rows. Folds share one
-        encoding if no column has statistics.
+        encoding if no column has learned anything.
         """
         if self.whole is None:
             return (self.folds[0].encoding.predicting,)
         shared, own = self.whole.encoding.predicting, [fold.encoding for fold in self.folds]
-        if all(table is None for table in shared.statistics):
+        if not any(map(shared.differs_between_folds, range(len(shared.schema.columns)))):
             return (shared,) * len(own)
-        return tuple(replace(shared, statistics=each.statistics, targets=each.targets) for each in own)
+        return tuple(
+            replace(shared, statistics=each.statistics, targets=each.targets, learned=each.learned) for each in own
+        )
 
 
 def read_table(

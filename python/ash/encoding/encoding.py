@@ -4,6 +4,8 @@
                                        target statistics and log count, if its values are also levels (schema.py)
     date                               its days since 1970-01-01; an indicator of missing cells, if training had any;
                                        its parts, such as the month (date_parts.py)
+    text                               components of its words and characters (text_features.py); an indicator of
+                                       missing cells, if training had any
     category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
     category with more levels          target statistics of its level; log(1 + weight of the level's training rows)
     table of numbers, if rows recur    the mean target of the most similar rows, and how close these are (neighbors.py)
@@ -20,108 +22,33 @@ features. All other rows have the features of `Encoding.block`. After training, 
 validation rows of the table.
 
 A model file represents an encoding by a dict for JSON, and a dict of arrays whose names start with the prefixes in
-ARRAYS. The encodings of several folds differ only in their target statistics, so only these are written for the second
-fold and those after it.
+ARRAYS. The encodings of several folds differ only in what they learned from their training rows: target statistics and
+the components of text. So only these are written for the second fold and those after it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
-from ash.data.columns import Column, blocks
+from ash.data.columns import blocks
 from ash.data.frames import Frame
-from ash.data.spelling import is_gap, plain_text
 from ash.data.table import Table
-from ash.encoding.date_parts import LEVELS, part_names, put_parts, width
+from ash.encoding.date_parts import width
+from ash.encoding.kinds import Feature, check_schema
+from ash.encoding.level_codes import Codes
 from ash.encoding.neighbors import Neighbors, extended, learn_neighbors, neighbors_from_parts, neighbors_parts
-from ash.encoding.schema import ColumnSchema, Schema, check_schema, schema_from_json
+from ash.encoding.schema import Schema, schema_from_json
 from ash.encoding.target_statistics import MOST_STATISTICS, level_statistics, prepare_targets
-from ash.errors import DataError
+from ash.encoding.text_features import Arrays
 from ash.options import Unknown
 
 Block: TypeAlias = NDArray[np.float64]
 
-Codes: TypeAlias = NDArray[np.int32]
-
-ARRAYS = ("statistics.", "neighbors.")
-_SHOWN = 50  # maximum number of characters of a level that a message shows
-
-
-def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
-    """Return a dict that maps the plain text of each level that is a number or boolean to the level's code.
-
-    The levels "1" and "01" have the same plain text; it gets the code of "1". If only one of "True" and "1" is the
-    plain text of a level, the other gets the same code. The same holds for "False" and "0".
-    """
-    codes: dict[str, int] = {}
-    for code, level in enumerate(levels):
-        plain = plain_text(level)
-        if plain is not None and (plain == level or plain not in codes):
-            codes[plain] = code
-    for word, digit in (("True", "1"), ("False", "0")):
-        if (word in codes) != (digit in codes):
-            codes[word] = codes[digit] = codes.get(word, codes.get(digit, 0))
-    return codes
-
-
-class LevelCodes(dict[str | None, int]):
-    """Maps each level to its number, missing cells to the number for "missing", and other text to that for "unknown".
-
-    A number or boolean in another notation, such as "1.0" for the level "1", has the number of its level.
-    """
-
-    def __init__(self, levels: tuple[str, ...]) -> None:
-        super().__init__(zip(levels, range(len(levels)), strict=True))
-        self.missing = len(levels)
-        self[None] = self.missing
-        self._plain = _plain_codes(levels)
-
-    def __missing__(self, level: str | None) -> int:
-        assert level is not None
-        if is_gap(level):
-            return self.missing
-        plain = plain_text(level) if self._plain else None
-        return len(self) if plain is None else self._plain.get(plain, len(self))
-
-    def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        """Return the level number of each given row of a column: int32 [rows].
-
-        Raises
-        ------
-        DataError
-            There is an unknown level, and `unknown` is "error"; the message names the first unknown level.
-        """
-        cells = column.cells(rows)
-        codes = np.fromiter(map(self.__getitem__, cells), np.int32, len(cells))
-        if unknown == "error" and codes.max(initial=0) == len(self):
-            row = int(codes.argmax())
-            where = f"X in {column.label}, row {(rows.start or 0) + row}"
-            level = repr(str(cells[row])[:_SHOWN])
-            raise DataError(f"{where}: level {level} was not seen in training; replace it by one that was")
-        return codes
-
-
-class ValueCodes:
-    """Maps the values of a numeric column to their level numbers."""
-
-    def __init__(self, levels: tuple[float, ...]) -> None:
-        # A sentinel at the end: a number above all levels is compared with it, and NaN equals no number.
-        self._levels = np.array([*levels, np.nan])
-
-    def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        """Return the level number of each given row of a column: int32 [rows]; unseen numbers are always allowed."""
-        return self.of(column.numbers(rows))
-
-    def of(self, numbers: NDArray[np.float64]) -> Codes:
-        """Return the level number of each of these numbers: int32, in the shape of `numbers`."""
-        missing = len(self._levels) - 1
-        places = np.searchsorted(self._levels[:-1], numbers)
-        others = np.where(np.isnan(numbers), missing, missing + 1)
-        return np.where(self._levels[places] == numbers, places, others).astype(np.int32)
+ARRAYS = ("statistics.", "neighbors.", "learned.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +64,9 @@ class Encoding:
     targets : tuple of int
         The outputs or classes that the k statistics describe.
     neighbors : Neighbors or None
+    learned : dict or None
+        The arrays that a column's kind has learned from the training rows (`ColumnKind.learned`), by the column's index
+        and the array's name.
     plain : Encoding or None
         If the last features are the level numbers of the categories, the same encoding without them. Level numbers are
         in order of the levels from 0, then one for missing cells and one for unknown levels.
@@ -146,6 +76,7 @@ class Encoding:
     statistics: tuple[NDArray[np.float64] | None, ...]
     targets: tuple[int, ...]
     neighbors: Neighbors | None = None
+    learned: Mapping[int, Arrays] | None = None
     plain: "Encoding | None" = None
 
     @property
@@ -178,7 +109,7 @@ class Encoding:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, such as "age", "age is missing", "color=red", "city: target mean"."""
-        names = [name for place in range(len(self.schema.columns)) for name in self._names_of(place)]
+        names = [name for features in self._features for name, _ in features]
         if self.neighbors is not None:
             names += [*(f"neighbors: target mean{which}" for which in self._which), "neighbors: closeness"]
         if self.has_level_numbers:
@@ -188,20 +119,13 @@ class Encoding:
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
         """Whether to scale and clip each feature, bool [features]; false for indicators and one-hot features."""
-        scaled = np.zeros(self.features, np.bool_)
-        for place, column in enumerate(self.schema.columns):
-            scaled[self.statistics_of(place)] = True
-            if column.kind != "category":
-                scaled[self.starts[place]] = True
-            scaled[[first for part, first in self.parts_of(place) if part not in LEVELS]] = True
-        scaled[self.columns_end :] = self.neighbors is not None
-        return scaled
+        own = [is_scaled for features in self._features for _, is_scaled in features]
+        return np.array(own + [self.neighbors is not None] * (self.features - len(own)), np.bool_)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """The index of the first feature of each column."""
-        widths = list(map(self.width, range(len(self.schema.columns))))
-        return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
+        return tuple(int(start) for start in np.cumsum([0, *map(len, self._features[:-1])]))
 
     @property
     def columns_end(self) -> int:
@@ -211,9 +135,8 @@ class Encoding:
 
     def statistics_of(self, place: int) -> slice:
         """Return the slice of features that are statistics of a column; the slice is empty if there are none."""
-        column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
-        first = start + 1 + column.missing if column.kind == "number" else start
-        return slice(first, first if table is None else first + table.shape[1])
+        table, stop = self.statistics[place], self.starts[place] + self.width(place)
+        return slice(stop - (0 if table is None else table.shape[1]), stop)
 
     def features_of(self, place: int) -> list[int]:
         """Return the indices of the features of a column, without neighbor features."""
@@ -224,7 +147,7 @@ class Encoding:
 
     def width(self, place: int) -> int:
         """Return how many features a column has."""
-        return len(self._names_of(place))
+        return len(self._features[place])
 
     def parts_of(self, place: int) -> list[tuple[str, int]]:
         """Return the parts of a date column, each with the index of its first feature."""
@@ -233,7 +156,7 @@ class Encoding:
         return [(part, self.starts[place] + sum(widths[: at + 1])) for at, part in enumerate(column.parts)]
 
     def block(
-        self, frame: Frame, rows: slice, unknown: Unknown = "bucket", found: dict[int, Codes] | None = None
+        self, frame: Frame, rows: slice, unknown: Unknown = "bucket", found: dict[int, Any] | None = None
     ) -> Block:
         """Return the features of a block of rows of a table that the schema has checked.
 
@@ -245,7 +168,7 @@ class Encoding:
         unknown : "bucket" or "error"
             Whether a level not seen in training is encoded as unknown or refused.
         found : dict, optional
-            Is given the level numbers of the rows in each column with statistics.
+            Is given what was read of the rows in each column whose features differ between folds.
 
         Returns
         -------
@@ -262,39 +185,30 @@ class Encoding:
             block[:, self.columns_end :] = self.neighbors.of(block[:, self.starts])
         return block
 
-    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown, found: dict[int, Codes]) -> Block:
+    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown, found: dict[int, Any]) -> Block:
         """Return the same array as `block`, except that its neighbor features are not filled."""
         if frame.matrix is not None and self.schema.is_numeric:
             is_new = not isinstance(frame.matrix, np.ndarray)
             return self._matrix_block(frame.matrix_rows(rows), found, is_new=is_new)
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
-            if column.kind != "category":
-                block[:, self.starts[place]] = numbers = given.numbers(rows)
-                self._put_beside(block, place, numbers, found)
-                if column.parts:
-                    clock = column.clock(given, rows, numbers)
-                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, clock)
-                continue
-            codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
-            if table is None:
-                known = np.flatnonzero(codes < len(column.levels) + column.missing)
-                block[known, self.starts[place] + codes[known]] = 1.0
-            else:
-                block[:, self.statistics_of(place)] = table[codes]
-                found[place] = codes
-            if self.has_level_numbers:
-                block[:, self.columns_end + self.categories.index(place)] = codes
+            cells = column.rules.read(column, given, rows, unknown)
+            self.put(block, place, cells)
+            if self.differs_between_folds(place):
+                found[place] = cells
+            if self.has_level_numbers and place in self.categories:
+                block[:, self.columns_end + self.categories.index(place)] = cells
         return block
 
-    def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64], found: dict[int, Codes]) -> None:
-        """Fill the missing indicator and the statistics of a column of numbers or dates, if it has them."""
-        codes, table = self._codes[place], self.statistics[place]
-        if self.schema.columns[place].missing:
-            block[:, self.starts[place] + 1] = np.isnan(numbers)
-        if table is not None and isinstance(codes, ValueCodes):
-            found[place] = codes.of(numbers)
-            block[:, self.statistics_of(place)] = table[found[place]]
+    def put(self, block: Block, place: int, cells: Any) -> None:
+        """Write the features of a column into `block` [rows, features]; `cells` is what its kind has read."""
+        column, start = self.schema.columns[place], self.starts[place]
+        own = block[:, start : start + self.width(place)]
+        column.rules.put(own, column, cells, self.statistics[place], (self.learned or {}).get(place, {}))
+
+    def differs_between_folds(self, place: int) -> bool:
+        """Return whether a column has features that depend on the training rows of a fold."""
+        return self.statistics[place] is not None or place in (self.learned or {})
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
         """Return whether the core can read a table without encoding; if so, the core refuses infinite numbers."""
@@ -310,11 +224,8 @@ class Encoding:
     def level_codes(self, frame: Frame, place: int) -> Codes:
         """Return the level number of each row of a column: int32 [rows]."""
         column = frame.columns[place]
-        return np.concatenate([self._codes[place].read(column, slice(*each)) for each in blocks(column.rows)])
-
-    @cached_property
-    def _codes(self) -> tuple[LevelCodes | ValueCodes, ...]:
-        return tuple(codes_of(column) for column in self.schema.columns)
+        codes = self.schema.columns[place].codes
+        return np.concatenate([codes.read(column, slice(*each)) for each in blocks(column.rows)])
 
     @cached_property
     def _wider(self) -> list[int]:
@@ -322,7 +233,7 @@ class Encoding:
         ends = [*self.starts[1:], self.columns_end]
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
-    def _matrix_block(self, rows: NDArray[Any], found: dict[int, Codes], *, is_new: bool) -> Block:
+    def _matrix_block(self, rows: NDArray[Any], found: dict[int, Any], *, is_new: bool) -> Block:
         """Return the features of rows of an all-numeric table, without a loop over all columns.
 
         `is_new` says that only the caller uses the array `rows`, so the result may share its memory.
@@ -338,7 +249,9 @@ class Encoding:
                 start = self.starts[begin]
                 block[:, start : start + end - begin] = values[:, begin:end]
         for place in self._wider:
-            self._put_beside(block, place, values[:, place], found)
+            self.put(block, place, values[:, place])
+            if self.differs_between_folds(place):
+                found[place] = values[:, place]
         return block
 
     @property
@@ -349,16 +262,15 @@ class Encoding:
     def _name_of(self, place: int) -> str:
         return f"x{place}" if self.schema.names is None else self.schema.names[place]
 
-    def _names_of(self, place: int) -> list[str]:
-        column, name = self.schema.columns[place], self._name_of(place)
-        statistics = [*(f"{name}: target mean{which}" for which in self._which), f"{name}: log count"]
-        if self.statistics[place] is None:
-            statistics = []
-        elif column.kind == "category":
-            return statistics
-        names = [f"{name}={level}" for level in column.levels] if column.kind == "category" else [name]
-        parts = [f"{name}: {each}" for part in column.parts for each in part_names(part)]
-        return names + [f"{name} is missing"] * column.missing + parts + statistics
+    @cached_property
+    def _features(self) -> list[list[Feature]]:
+        """The features of each column."""
+        features = []
+        for place, column in enumerate(self.schema.columns):
+            name = self._name_of(place)
+            statistics = [*(f"{name}: target mean{which}" for which in self._which), f"{name}: log count"]
+            features.append(column.rules.features(column, name, [] if self.statistics[place] is None else statistics))
+        return features
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -385,7 +297,7 @@ class TrainingEncoding(Encoding):
     @cached_property
     def predicting(self) -> Encoding:
         """The encoding for prediction, shared by all trained networks; it has no reference to the training frame."""
-        return Encoding(self.schema, self.statistics, self.targets, self.known or self.neighbors)
+        return Encoding(self.schema, self.statistics, self.targets, self.known or self.neighbors, self.learned)
 
     def fitting_block(self, rows: slice) -> Block:
         """Return the features of a block of rows for training: array [rows, features], new and C-ordered.
@@ -422,44 +334,47 @@ def learn_encoding(
     tables: list[NDArray[np.float64] | None] = [None] * len(schema.columns)
     crossfit = tables.copy()
     bare = Encoding(schema, tuple(tables), ())
+    learned = _learn(schema, table.frame, np.sort(training))
     if not many and not schema.neighbors:
-        return TrainingEncoding(schema, bare.statistics, (), frame=table.frame, crossfit=bare.statistics)
+        none = bare.statistics
+        return TrainingEncoding(schema, none, (), learned=learned, frame=table.frame, crossfit=none)
     targets = prepare_targets(table.y, table.classes, training, table.weights, table.groups)
     for place in many:
         codes = bare.level_codes(table.frame, place)
         tables[place], crossfit[place] = level_statistics(targets, codes, len(schema.columns[place].levels), place)
-    learned = TrainingEncoding(schema, tuple(tables), targets.chosen, frame=table.frame, crossfit=tuple(crossfit))
+    encoding = TrainingEncoding(
+        schema, tuple(tables), targets.chosen, learned=learned, frame=table.frame, crossfit=tuple(crossfit)
+    )
     if not schema.neighbors:
-        return learned
+        return encoding
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
     numbers = table.frame.all_numbers()
     neighbors, near = learn_neighbors(numbers, targets, table.groups)
     known = extended(neighbors, numbers, prepare_targets(table.y, table.classes, rows, table.weights))
-    return replace(learned, neighbors=neighbors, near=near, known=known)
+    return replace(encoding, neighbors=neighbors, near=near, known=known)
+
+
+def _learn(schema: Schema, frame: Frame, training: NDArray[np.int64]) -> dict[int, Arrays]:
+    """Return the arrays that the kinds of columns learn from the training rows, by the column's index."""
+    kinds = {place: column.rules for place, column in enumerate(schema.columns) if column.rules.learned}
+    return {place: kind.learn_arrays(frame.columns[place], training) for place, kind in kinds.items()}
 
 
 def blocks_for(encodings: Sequence[Encoding], frame: Frame, rows: slice, unknown: Unknown = "bucket") -> list[Block]:
-    """Return the block of rows in each of several encodings, which differ only in their statistics.
+    """Return the block of rows in each of several encodings, which differ only in what each fold learned.
 
-    Cells are read and levels are looked up only once. The arguments and errors are those of `Encoding.block`.
+    Cells are read only once. The arguments and errors are those of `Encoding.block`.
     """
-    found: dict[int, Codes] = {}
+    found: dict[int, Any] = {}
     first = encodings[0].block(frame, rows, unknown, found)
     several = [first, *(first.copy() for _ in encodings[1:])]
     for encoding, block in zip(encodings[1:], several[1:], strict=True):
-        for place, codes in found.items():
-            block[:, encoding.statistics_of(place)] = cast(Block, encoding.statistics[place])[codes]
+        for place, cells in found.items():
+            encoding.put(block, place, cells)
     return several
 
 
-def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
-    """Return the object that numbers the levels of a column."""
-    if column.kind != "category":
-        return ValueCodes(cast(tuple[float, ...], column.levels))
-    return LevelCodes(cast(tuple[str, ...], column.levels))
-
-
-def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the parts that `encoding_from_parts` reads: a dict for JSON, and a dict of named arrays."""
     _, tables = statistics_parts(encoding)
     tables |= neighbors_parts(encoding.neighbors)
@@ -467,9 +382,13 @@ def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArra
     return {"schema": schema, "targets": list(encoding.targets)}, tables
 
 
-def statistics_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return the parts of the statistics alone, which `with_statistics` reads."""
-    tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
+def statistics_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the parts in which folds differ, which `with_statistics` reads."""
+    tables: dict[str, NDArray[Any]] = {
+        f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None
+    }
+    for place, arrays in (encoding.learned or {}).items():
+        tables |= {f"learned.{place}.{name}": array for name, array in arrays.items()}
     return {"targets": list(encoding.targets)}, tables
 
 
@@ -488,7 +407,8 @@ def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encodi
     schema, targets = schema_from_json(data["schema"]), _targets(data["targets"])
     neighbors = neighbors_from_parts(arrays, len(schema.columns), len(targets)) if schema.neighbors else None
     tables = {name: array for name, array in arrays.items() if name not in neighbors_parts(neighbors)}
-    return Encoding(schema, _statistics(schema, targets, tables), targets, neighbors)
+    statistics, learned = _of_fold(schema, targets, tables)
+    return Encoding(schema, statistics, targets, neighbors, learned)
 
 
 def with_statistics(encoding: Encoding, data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
@@ -504,7 +424,8 @@ def with_statistics(encoding: Encoding, data: Any, arrays: Mapping[str, NDArray[
     )
     targets = _targets(data["targets"])
     check_schema(len(targets) == len(encoding.targets), "the folds have statistics of different numbers of targets")
-    return replace(encoding, statistics=_statistics(encoding.schema, targets, arrays), targets=targets)
+    statistics, learned = _of_fold(encoding.schema, targets, arrays)
+    return replace(encoding, statistics=statistics, targets=targets, learned=learned)
 
 
 def _targets(targets: Any) -> tuple[int, ...]:
@@ -512,6 +433,22 @@ def _targets(targets: Any) -> tuple[int, ...]:
     check_schema(all(type(target) is int and 0 <= target < 2**31 for target in targets), "target index out of range")
     check_schema(targets == sorted(set(targets)), "targets are not sorted and unique")
     return tuple(targets)
+
+
+def _of_fold(
+    schema: Schema, targets: tuple[int, ...], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[tuple[NDArray[np.float64] | None, ...], dict[int, Arrays]]:
+    """Return the statistics and the learned arrays; there must be no others."""
+    rest, found = dict(arrays), dict[int, Arrays]()
+    for place, column in enumerate(schema.columns):
+        if names := column.rules.learned:
+            own = {name: rest.pop(f"learned.{place}.{name}", None) for name in names}
+            there = {name: array for name, array in own.items() if array is not None}
+            check_schema(len(there) == len(names), f"column {place} lacks arrays of {', '.join(names)}")
+            wrong = column.rules.check_arrays(there)
+            check_schema(not wrong, f"column {place}, {column.kind}: {wrong}")
+            found[place] = there
+    return _statistics(schema, targets, rest), found
 
 
 def _statistics(

@@ -59,7 +59,6 @@ from ash.data.columns import blocks
 from ash.data.dates import OwnOffsets
 from ash.data.frames import Frame
 from ash.data.table import Table, numbered
-from ash.encoding.encoding import codes_of
 from ash.encoding.neighbors import with_neighbors
 from ash.encoding.schema import Schema
 
@@ -138,15 +137,14 @@ def row_hashes(frame: Frame, schema: Schema, y: Matrix | None = None) -> NDArray
 def value_blocks(frame: Frame, schema: Schema, more: int = 0) -> Iterator[tuple[slice, Matrix]]:
     """Yield blocks of rows with their numbers and level numbers: [rows, columns + more], the last columns unset."""
     columns = schema.columns
-    codes = {place: codes_of(column) for place, column in enumerate(columns) if column.kind == "category"}
     for first, stop in blocks(frame.rows, max(1, _CELLS // (len(columns) + more))):
         rows, values = slice(first, stop), np.empty((stop - first, len(columns) + more))
         if frame.matrix is not None and schema.is_numeric:
             with np.errstate(over="ignore", invalid="ignore"):
                 values[:, : len(columns)] = frame.matrix_rows(rows)
         else:
-            for place, given in enumerate(frame.columns):
-                values[:, place] = codes[place].read(given, rows) if place in codes else given.numbers(rows)
+            for place, (given, column) in enumerate(zip(frame.columns, columns, strict=True)):
+                values[:, place] = column.rules.values(column, given, rows)
         yield rows, values
 
 

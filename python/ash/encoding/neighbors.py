@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.table import Table
-from ash.encoding.schema import Schema, check_schema
+from ash.encoding.kinds import check_schema
+from ash.encoding.schema import Schema
 from ash.encoding.target_statistics import MOST_STATISTICS, Targets, prepare_targets
 
 if TYPE_CHECKING:

@@ -18,35 +18,32 @@ Quartiles are computed on at most SEEN_ROWS evenly spaced rows, and levels on al
 weight (equal_rows.py) counts each time. Weights that remain weights of the loss have no effect.
 """
 
-import math
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
-from ash.data.columns import CellColumn, Column, DateColumn, Kind, blocks
-from ash.data.dates import ANY_ZONE, DateSpelling, OwnOffsets, TimeZone, date_spelling_from_json, zone_from_json
+from ash.data.columns import Column, Kind, blocks
 from ash.data.frames import Frame, at_most, checked_numbers
-from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
-from ash.encoding.date_parts import PARTS, varying_parts
+from ash.encoding.kinds import (
+    MOST_LEVELS,
+    ONE_HOT_LEVELS,
+    ColumnSchema,
+    check_schema,
+    column_from_json,
+    is_cell_missing,
+    learn_column,
+)
 from ash.errors import DataError
 from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown
 
 Word = TypeVar("Word", bound=str)
 
-MOST_LEVELS = 2**16
 INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='missing')"
 INFINITE_LATER = "replace or drop it, or train with config=ash.SearchConfig(infinite='missing')"
-ISO = DateSpelling("ymd")
-ONE_HOT_LEVELS = 32
-"""A category with more levels than this has target statistics, since one-hot features would be mostly zeros and would
-make the first layer wide."""
 SEEN_ROWS = 4096
 """The maximum number of rows on which the columns with equal quartiles are found."""
 _SEEN_CELLS = 2**20  # cells read at a time
@@ -56,106 +53,6 @@ FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
 _OFTEN = 2  # minimum occurrences of a value that becomes a level; a unique value says nothing about other rows
-
-
-@dataclass(frozen=True)
-class ColumnSchema:
-    """The properties of a column in training.
-
-    Attributes
-    ----------
-    kind : "number", "category" or "date"
-    dtype : str
-        The name of the column's type in the library of the table; empty in a loaded model.
-    levels : tuple of str, or of float
-        The levels, sorted; empty for dates and for most columns of numbers.
-    missing : bool
-        Whether any cells were missing.
-    spelling : Spelling or None
-        How text spells the numbers or dates of the column; None if the text has the format of Python or ISO 8601, or if
-        there is no such text.
-    parts : tuple of str
-        The parts of a date that are features (date_parts.py).
-    zone : TimeZone, OwnOffsets or None
-        The time zone whose wall clock the parts come from; None if times have no zone.
-    """
-
-    kind: Kind
-    dtype: str
-    levels: tuple[str, ...] | tuple[float, ...] = ()
-    missing: bool = False
-    # Not in the repr, which journals hash: the spelling has no effect on a run beyond the parsed numbers.
-    spelling: Spelling | None = field(default=None, repr=False)
-    parts: tuple[str, ...] = field(default=(), repr=False)
-    zone: TimeZone | OwnOffsets | None = field(default=None, repr=False)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; a column of dates in a pickle of an earlier version has the zone `ANY_ZONE`."""
-        vars(self).update({"zone": ANY_ZONE if state["kind"] == "date" else None} | state)
-
-    @property
-    def is_many_level(self) -> bool:
-        """Whether the column has target statistics, since it has too many levels for one-hot encoding."""
-        return len(self.levels) > ONE_HOT_LEVELS
-
-    @property
-    def has_plain_level(self) -> bool:
-        """Whether a number or a boolean can be one of the column's levels."""
-        return self.kind == "category" and any(plain_text(str(level)) == level for level in self.levels)
-
-    def is_missing(self, cell: str | None) -> bool:
-        """Return whether a cell of this column, which is a category, counts as missing."""
-        return cell is None or (is_gap(cell) and cell not in self.levels)
-
-    def of(self, given: Column, name: str = "X") -> Column:
-        """Return `given`, the same column of another table, with text parsed into numbers or dates as in training."""
-        if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
-            return given
-        if self.spelling is not None or self.kind == "date":
-            return given.spelled(self.spelling or ISO, name)
-        if given.natural == "number":
-            return given
-        try:
-            return given.spelled(NumberSpelling("."), name)
-        except DataError:
-            return given  # `Schema.read` reports that the column is of another kind
-
-    def clock(self, given: Column, rows: slice, days: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the days since 1970-01-01 on the clock of this column of dates; `days` has those of the instants."""
-        if isinstance(self.zone, OwnOffsets):
-            return given.clock(rows) if isinstance(given, DateColumn) else days
-        return days if self.zone is None else self.zone.local(days)
-
-    def check_zone(self, given: Column, name: str) -> None:
-        """Raise DataError if the times of `given` have a time zone and those of training had none, or vice versa.
-
-        If times had different offsets in training, an offset outside of their range is refused too.
-        """
-        if not isinstance(given, DateColumn) or self.zone == ANY_ZONE:
-            return
-        where, zone = f"{name} in {given.label}", self.zone
-        if (zone is None) == (given.zone is None):
-            if isinstance(zone, OwnOffsets):
-                least, most = given.offsets()
-                if least < zone.least or most > zone.most:
-                    fact = f"times with {OwnOffsets(least, most).name}, but training had {zone.name}"
-                    raise DataError(f"{where} holds {fact}: give their local times")
-            return
-        if np.isnan(given.numbers(slice(None))).all():
-            return
-        if zone is None:
-            todo = "drop the zone, for example by .dt.tz_localize(None), if they are on the clock of training"
-            raise DataError(f"{where} holds times with a time zone, but the model was trained on times without: {todo}")
-        facts = f"times without a time zone, but the model was trained on times with one ({zone.name})"
-        raise DataError(f"{where} holds {facts}: give them a zone, for example by .dt.tz_localize")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the column as JSON that `_column_from_json` reads."""
-        told = {"kind": self.kind, "dtype": self.dtype, "levels": list(self.levels), "missing": self.missing}
-        told |= {"parts": list(self.parts)} if self.kind == "date" else {}
-        if self.kind == "date" and self.zone != ANY_ZONE:
-            told["zone"] = None if self.zone is None else self.zone.to_json()
-        return told | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
 
 
 @dataclass(frozen=True)
@@ -184,9 +81,9 @@ class Schema:
     infinite: Infinite = field(default="error", repr=False)  # not in the repr, which journals hash
 
     @property
-    def kinds(self) -> list[Kind]:
-        """The kind of value that each column is read as."""
-        return [column.kind for column in self.columns]
+    def reads(self) -> list[Kind]:
+        """How the cells of each column are read."""
+        return [column.reads for column in self.columns]
 
     @property
     def without_dtypes(self) -> "Schema":
@@ -228,13 +125,13 @@ class Schema:
         differ = [
             _kinds_differ(given, column)
             for given, column in zip(read, self.columns, strict=True)
-            if not given.can_be(column.kind) and not (column.has_plain_level and given.natural == "number")
+            if not given.can_be(column.reads) and not (column.has_plain_level and given.natural == "number")
         ]
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
             raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
         for each, column in zip(read, self.columns, strict=True):
-            if column.kind == "date":
+            if column.reads == "date":
                 column.check_zone(each, name)
         return replace(frame, columns=read)
 
@@ -246,12 +143,12 @@ class Schema:
         DataError
             Numbers are too large for float32, or there are missing cells or infinite numbers that are refused.
         """
-        frame, gaps = checked_numbers(frame, self.kinds, name, self.infinite, INFINITE_LATER)
+        frame, gaps = checked_numbers(frame, self.reads, name, self.infinite, INFINITE_LATER)
         if self.missing == "indicator":
             return frame
         for given, column, gap in zip(frame.columns, self.columns, gaps.tolist(), strict=True):
-            if gap or (column.kind == "category" and any(map(column.is_missing, given.cells(slice(None))))):
-                _refuse_missing(frame, given, column.kind, name)
+            if gap or (column.reads == "category" and any(map(column.is_missing, given.cells(slice(None))))):
+                _refuse_missing(frame, given, column.reads, name)
         return frame
 
     def to_json(self) -> dict[str, Any]:
@@ -289,15 +186,10 @@ def learn_schema(
     """
     frame, gaps = checked_numbers(frame, None, name, infinite, INFINITE_TODO)
     columns = []
-    for column, gap in zip(frame.columns, gaps.tolist(), strict=True):
-        kind = column.natural
-        levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
-        if has_gap and missing == "error":
-            _refuse_missing(frame, column, kind, name)
-        spelling = None if column.spelling == ISO else column.spelling
-        zone = column.full_zone if isinstance(column, DateColumn) else None
-        parts = varying_parts(column.clock(slice(None))) if isinstance(column, DateColumn) else ()
-        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, spelling, parts, zone))
+    for given, gap in zip(frame.columns, gaps.tolist(), strict=True):
+        columns.append(learn_column(given, gap, most_levels))
+        if columns[-1].missing and missing == "error":
+            _refuse_missing(frame, given, columns[-1].reads, name)
     return frame, Schema(tuple(columns), frame.names, missing, unknown, infinite=infinite)
 
 
@@ -321,7 +213,7 @@ def with_recurring(schema: Schema, frame: Frame) -> Schema:
 
 def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
     """Return the positions of numeric columns with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
-    numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
+    numbers = [place for place, column in enumerate(schema.columns) if column.kind == "number"]
     rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     found: list[int] = []
     for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
@@ -351,7 +243,7 @@ def schema_from_json(data: Any) -> Schema:
     infinite = read_word(data.get("infinite", "error"), INFINITE, "infinite numbers")
     saved, names = data["columns"], data["names"]
     check_schema(isinstance(saved, list) and len(saved) > 0, "the schema has no list of columns")
-    columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
+    columns = tuple(column_from_json(column, place) for place, column in enumerate(saved))
     neighbors = data.get("neighbors", False)
     check_schema(type(neighbors) is bool, "the schema does not say whether rows have neighbors")
     check_schema(
@@ -372,65 +264,12 @@ def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
     return found
 
 
-def check_schema(condition: bool, wrong: str) -> None:
-    """Raise ValueError, with the message `wrong`, unless the condition holds."""
-    if not condition:
-        raise ValueError(wrong)
-
-
-def _column_from_json(data: Any, place: int) -> ColumnSchema:
-    where = f"column {place} of the schema"
-    check_schema(isinstance(data, dict), f"{where} has missing or unexpected entries")
-    kind, levels = data.get("kind"), data.get("levels")
-    check_schema(kind in ("number", "category", "date") and type(kind) is str, f"{where} has an unknown kind")
-    entries = {"kind", "dtype", "levels", "missing"} | ({"parts"} if kind == "date" else set())
-    optional = {"spelling"} | ({"zone"} if kind == "date" else set())
-    check_schema(entries <= data.keys() <= entries | optional, f"{where} has missing or unexpected entries")
-    check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
-    check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
-    kind_of_level, what = (str, "texts") if kind == "category" else (float, "numbers")
-    known = is_list_of(levels, kind_of_level) and len(levels) <= MOST_LEVELS
-    known = known and (kind == "category" or all(map(math.isfinite, levels)))
-    check_schema(known, f"{where} has levels that are not {what}, or too many of them")
-    allowed = len(levels) > 0 if kind == "category" else not levels or len(levels) > ONE_HOT_LEVELS
-    allowed = allowed and not (kind == "date" and levels)
-    check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
-    check_schema(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
-    check_schema("spelling" not in data or kind != "category", f"{where} is a category with a spelling")
-    spelled: Callable[[Any], Spelling] = spelling_from_json if kind == "number" else date_spelling_from_json
-    spelling = spelled(data["spelling"]) if "spelling" in data else None
-    parts = data.get("parts", [])
-    known = is_list_of(parts, str) and [part for part in PARTS if part in parts] == parts
-    check_schema(known, f"{where} has date parts that are unknown or in the wrong order")
-    zone = zone_from_json(data["zone"], where) if "zone" in data else ANY_ZONE if kind == "date" else None
-    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling, tuple(parts), zone)
-
-
-def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
-    """Return the sorted levels of a column (only the `most` most frequent ones), and whether it has missing cells."""
-    counts: Counter[str | None] = Counter()
-    for first, stop in blocks(column.rows):
-        counts.update(column.cells(slice(first, stop)))
-    is_text = _is_text(column)
-    gaps = {cell for cell in counts if cell is None or (is_text and is_gap(cell))}
-    levels: list[Any] = [cell for cell in counts if cell not in gaps]
-    if len(levels) > most:
-        levels = sorted(levels, key=lambda text: (-counts[text], text))[:most]
-    return tuple(sorted(levels)), bool(gaps)
-
-
-def _is_text(column: Column) -> bool:
-    """Return whether the column is text, in which cells such as "?" are missing; categories have no such cells."""
-    return isinstance(column, CellColumn) and column.is_text
-
-
 def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None:
-    if kind != "category":
-        values = column.numbers(slice(None))
-    else:
-        is_text = _is_text(column)
-        gaps = [cell is None or (is_text and is_gap(cell)) for cell in column.cells(slice(None))]
+    if kind == "category":
+        gaps = [is_cell_missing(column, cell) for cell in column.cells(slice(None))]
         values = np.where(gaps, np.nan, 0.0)
+    else:
+        values = column.numbers(slice(None))
     refuse_values(values, column.label, name, frame.order)
 
 

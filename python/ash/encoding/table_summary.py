@@ -19,11 +19,11 @@ from ash._utils.display import format_table, html_table, printable
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import SparseMatrix
 from ash.data.columns import Column, blocks
-from ash.data.dates import ANY_ZONE
 from ash.data.frames import Frame, at_most
 from ash.data.table import Table
-from ash.encoding.encoding import Encoding, codes_of
-from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, SEEN_ROWS, ColumnSchema, Schema
+from ash.encoding.encoding import Encoding
+from ash.encoding.kinds import MOST_LEVELS, ONE_HOT_LEVELS, ColumnSchema
+from ash.encoding.schema import SEEN_ROWS, Schema
 
 SHOWN = 40
 """The maximum number of lines that are printed; `TableSummary.columns` has all columns."""
@@ -38,7 +38,7 @@ class ColumnSummary:
     ----------
     name : str
         The column's name, or x0, x1, ... by position.
-    kind : "number", "category" or "date"
+    kind : "number", "category", "date" or "text"
     dtype : str
         The name of the column's type in its library; empty in a loaded model.
     levels : int or None
@@ -180,30 +180,12 @@ def _summary(
     column = schema.columns[place]
     name = f"x{place}" if schema.names is None else schema.names[place]
     levels = len(column.levels) or None
-    return ColumnSummary(name, column.kind, column.dtype, levels, missing, features, _reason(column), tuple(notes))
-
-
-def _reason(column: ColumnSchema) -> str:
-    """Return how a column is encoded, and why."""
-    if column.kind == "date":
-        parts = f" and {', '.join(column.parts).replace('_', ' ')}" if column.parts else ""
-        zone = "" if column.zone in (None, ANY_ZONE) or not column.parts else f" in {column.zone.name}"
-        return f"days since 1970{parts}{zone}{_written(column)}"
-    if column.kind == "number":
-        more = f", and statistics of the target for {len(column.levels)} recurring values" if column.levels else ""
-        return f"scaled{more}{_written(column)}"
-    if column.is_many_level:
-        return f"statistics of the target: more than {ONE_HOT_LEVELS} levels"
-    return f"one-hot encoded: at most {ONE_HOT_LEVELS} levels"
-
-
-def _written(column: ColumnSchema) -> str:
-    return "" if column.spelling is None else f"; text like {column.spelling.example!r}"
+    why = column.rules.reason(column)
+    return ColumnSummary(name, column.kind, column.dtype, levels, missing, features, why, tuple(notes))
 
 
 def _count_missing(given: Column, column: ColumnSchema) -> int:
-    codes = codes_of(column)
-    found = (codes.read(given, slice(*block)) == len(column.levels) for block in blocks(given.rows))
+    found = (column.codes.read(given, slice(*block)) == len(column.levels) for block in blocks(given.rows))
     return sum(int(missing.sum()) for missing in found)
 
 
@@ -217,18 +199,18 @@ def _notes(frame: Frame, schema: Schema, table: Table | None) -> list[list[str]]
     notes: list[list[str]] = []
     first: dict[Any, int] = {}
     for place, (given, column) in enumerate(zip(frame.columns, schema.columns, strict=True)):
-        cells = _cells(given.with_order(rows), column.kind)
+        cells = _cells(given.with_order(rows), column.reads)
         found = []
         if _is_constant(given, column, cells):
             found.append("constant: tells nothing")
-        elif _is_id(cells, column.kind):
+        elif _is_id(cells, column):
             found.append("looks like an id: a different value in each row")
         twin = first.setdefault(tuple(cells) if cells.dtype.kind == "O" else cells.tobytes(), place)
         if twin != place and not found and _are_equal(frame, schema, twin, place):
             found.append(f"copy of {f'x{twin}' if schema.names is None else schema.names[twin]}")
-        if targets is not None and not found and _tell(cells, targets[chosen], column.kind, chosen_groups):
-            everything = _cells(given, column.kind) if len(cells) < frame.rows else cells
-            if len(cells) == frame.rows or _tell(everything, targets, column.kind, groups):
+        if targets is not None and not found and _tell(cells, targets[chosen], column.reads, chosen_groups):
+            everything = _cells(given, column.reads) if len(cells) < frame.rows else cells
+            if len(cells) == frame.rows or _tell(everything, targets, column.reads, groups):
                 found.append("copy of the target")
         notes.append(found)
     return notes
@@ -247,13 +229,13 @@ def warn_of_suspects(table: Table, schema: Schema) -> None:
     chosen_groups = None if table.groups is None else table.groups[chosen]
     facts = []
     for given, column in zip(frame.columns, schema.columns, strict=True):
-        cells = _cells(given.with_order(rows), column.kind)
-        if any(_is_copy(cells, target[chosen], column.kind, chosen_groups) for target in table.y.T):
-            everything = cells if len(cells) == frame.rows else _cells(given, column.kind)
-            if any(_is_copy(everything, target, column.kind, table.groups) for target in table.y.T):
+        cells = _cells(given.with_order(rows), column.reads)
+        if any(_is_copy(cells, target[chosen], column.reads, chosen_groups) for target in table.y.T):
+            everything = cells if len(cells) == frame.rows else _cells(given, column.reads)
+            if any(_is_copy(everything, target, column.reads, table.groups) for target in table.y.T):
                 facts.append(f"{given.label} is a copy of the target")
-        elif column.kind == "category" and len(column.levels) in (frame.rows, MOST_LEVELS):
-            facts += [f"{given.label} has a different text in each row"] * _is_id(cells, column.kind)
+        elif column.reads == "category" and len(column.levels) in (frame.rows, MOST_LEVELS):
+            facts += [f"{given.label} has a different text in each row"] * _is_id(cells, column)
     if facts:
         todo = "drop such columns, or make features of them that new rows have too"
         warn_user(f"X has columns that cannot help with new rows ({'; '.join(at_most(facts))}): {todo}")
@@ -279,25 +261,25 @@ def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bo
         return False
     values = cells[:0]
     for block in blocks(given.rows):
-        values = np.unique(np.concatenate([values, np.unique(_cells(given, column.kind, block))[:2]]))
+        values = np.unique(np.concatenate([values, np.unique(_cells(given, column.reads, block))[:2]]))
         if len(values) > 1:
             return False
     return True
 
 
-def _is_id(cells: NDArray[Any], kind: str) -> bool:
+def _is_id(cells: NDArray[Any], column: ColumnSchema) -> bool:
     """Return whether each row has a different text or whole number; numbers must also only rise or only fall."""
-    if len(cells) < ONE_HOT_LEVELS or kind == "date" or len(np.unique(cells)) < len(cells):
+    if len(cells) < ONE_HOT_LEVELS or not column.rules.may_be_id or len(np.unique(cells)) < len(cells):
         return False
-    if kind == "category":
+    if column.reads == "category":
         return True
     steps = np.diff(cells)
     return bool(np.all(cells == np.floor(cells)) and (np.all(steps > 0) or np.all(steps < 0)))
 
 
 def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
-    kind = schema.kinds[one]
-    if kind != schema.kinds[other]:
+    kind = schema.reads[one]
+    if kind != schema.reads[other]:
         return False
     for block in blocks(frame.rows):
         own, theirs = (_cells(frame.columns[each], kind, block) for each in (one, other))

@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
-from ash.data.columns import Kind
 from ash.data.dates import OwnOffsets, TimeZone
 from ash.data.spelling import GAPS
 from ash.encoding.date_parts import LEVELS
@@ -86,7 +85,7 @@ class ExportInput:
 
     label: str
     name: str | None
-    kind: Kind
+    kind: str
 
     @property
     def is_text(self) -> bool:
@@ -102,7 +101,7 @@ class ExportColumn:
     """The index of the column in the input table."""
     part: str
     """The part of a date (see `ash.encoding.date_parts`); empty if the features describe the cell itself."""
-    kind: Kind
+    kind: str
     """The kind of the column or part. A part of a date is a "date" if it has levels, otherwise a "number". The date
     itself is a "number"."""
     levels: tuple[str, ...] | tuple[float, ...]
@@ -334,9 +333,20 @@ class TrainedModel(Protocol):
         """Return pairs (member, weight of the member in the mean)."""
 
 
-def describe(model: TrainedModel) -> Description:
-    """Return the description of a network, a boosted-tree model or an ensemble."""
+def describe(model: TrainedModel, *, cells: bool = True) -> Description:
+    """Return the description of a network, a boosted-tree model or an ensemble.
+
+    Without `cells`, the description begins with the features and has no columns.
+
+    Raises
+    ------
+    SettingError
+        The model has no description; the message says which part of it is the reason.
+    """
     schema, bases = model.encoding.schema, [encoding.base for encoding in model.encodings]
+    for place, column in enumerate(schema.columns):
+        if cells and column.rules.unexported:
+            raise SettingError(f"{column_label(place, schema.names)} holds {column.rules.unexported}")
     members = [
         (member.core, weight, member.params, bases.index(member.encoding.base))
         for member, weight in model.weighted_members()
@@ -365,7 +375,7 @@ def describe(model: TrainedModel) -> Description:
     )
     return Description(
         tuple(inputs),
-        tuple(_columns(bases)),
+        tuple(_columns(bases)) if cells else (),
         tuple(scalings.values()) or (unscaled,),
         model.encoding.neighbors,
         tuple(networks),
@@ -386,7 +396,7 @@ def _columns(encodings: Sequence[Encoding]) -> Iterator[ExportColumn]:
     for place, column in enumerate(encoding.schema.columns):
         table, first = _table(encoding, place), encoding.starts[place]
         others = () if encoding.statistics[place] is None else tuple(_table(each, place) for each in encodings[1:])
-        kind: Kind = "category" if column.kind == "category" else "number"
+        kind = "category" if column.kind == "category" else "number"
         zone = _zone(encoding, place)
         yield ExportColumn(place, "", kind, column.levels, first, table, others=others)
         for part, first in encoding.parts_of(place):

@@ -9,9 +9,11 @@
                target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64 of column 3, ..., for the columns with many levels
                (encoding/target_statistics.py)
+               learned.3.keys [grams] float64, .idf, .components [grams, 64] float32 of column 3, ..., for columns of
+               free text (encoding/text_features.py)
                neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
                (encoding/neighbors.py)
-    metadata   "ash": {"format": "ash-network", "version": 1 to 4, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1 to 5, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/encoding.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), "estimated_score": [score, standard error], ...}
                "decision_weights": a weight per class, if labels are decided by weights (models/decision.py)
@@ -25,9 +27,10 @@
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member.
-               If members of several folds have statistics of their own (version 4), "encoding" and statistics.3 are
-               those of fold 0; fold.1.statistics.3, ... are those of fold 1; "folds": [{"targets"}, ...] has an entry
-               for each fold from 1 on; and "fold" of a member is the number of its fold, absent if it is 0
+               If members of several folds have statistics or text of their own (from version 4 on), "encoding",
+               statistics.3 and learned.3.* are those of fold 0; fold.1.statistics.3, ... are those of fold 1;
+               "folds": [{"targets"}, ...] has an entry for each fold from 1 on; and "fold" of a member is the number of
+               its fold, absent if it is 0
 
 Invariants: (1) loading runs no code from the file, and uses its contents only after checking all names, dtypes and
 shapes (which must fit each other and the metadata), and that all numbers are finite, except bounds, which may be
@@ -52,15 +55,16 @@ from ash._utils.atomic_file import replace_file
 from ash._utils.checks import is_list_of
 from ash.data.targets import positive_class
 from ash.encoding.encoding import Encoding, encoding_parts, statistics_parts
+from ash.encoding.kinds import kind_named
 from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
-VERSIONS = (1, 2, 3, 4)
+VERSIONS = (1, 2, 3, 4, 5)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees; version 4
 adds the statistics of several folds, decision weights, positive classes, shifts of the class scores of trees, and trees
-that split categories. A file has the lowest version that can represent its model, so that older versions of ash can
-read as many files as possible."""
+that split categories; version 5 adds columns of free text. A file has the lowest version that can represent its model,
+so that older versions of ash can read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
 """Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
@@ -135,6 +139,9 @@ def save(
 def _version(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the lowest version of the format that can represent a model."""
     entries = {name for each in (about, *about.get("members", ())) for name in each}
+    kinds = [kind_named(column["kind"]) for column in about["encoding"]["schema"]["columns"]]
+    if (version := max(kind.file_version for kind in kinds)) > 4:
+        return version
     means = [tensors[name.removesuffix(TREES) + UNITS[0]] for name in tensors if is_trees(name)]
     has_shifts = any(len(mean) > 1 and mean.any() for mean in means)  # something is added to the scores of classes
     if {FOLDS, DECISION, POSITIVE, LEVEL_NUMBERS} & entries or has_shifts:

@@ -28,7 +28,7 @@ from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
 from ash.encoding.encoding import blocks_for
-from ash.encoding.schema import ColumnSchema
+from ash.encoding.kinds import ColumnSchema
 from ash.metrics import LOSSES, native_or_loss
 from ash.models.model import Model, Outputs
 
@@ -87,7 +87,7 @@ def sample_of(split: Split) -> Sample | None:
     rows = np.unique(np.concatenate([each.validation for each in split.folds]))
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     weights = None if fold.weights is None else fold.weights[rows]
-    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights)
+    return Sample(frame.take(rows - first).copied(schema.reads), fold.y[rows], weights)
 
 
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
@@ -109,9 +109,11 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
 
 
 def partial_dependence(model: Model, sample: Sample, place: int, threads: int | None = None) -> PartialDependence:
-    """Return the partial dependence of a model on the column at index `place`."""
+    """Return the partial dependence of a model on the column at index `place`; free text has no values."""
     cells, column = _Cells(model, sample, threads), model.encoding.schema.columns[place]
-    rows, values = (_levels if column.kind == "category" else _quantiles)(sample.frame, place, column)
+    if column.reads == "category" and not column.levels:
+        return PartialDependence([], np.zeros((0, 0)))
+    rows, values = (_levels if column.reads == "category" else _quantiles)(sample.frame, place, column)
     predictions = []
     for row in rows:
         outputs = cells.outputs(place, np.full(sample.frame.rows, row, np.int64)).astype(np.float64)

@@ -194,9 +194,13 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
     """Remove the encoding's tensors from `tensors`, and return the encoding."""
     tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith(ARRAYS)}
     try:
-        return encoding_from_parts(about.get("encoding"), tables)
+        encoding = encoding_from_parts(about.get("encoding"), tables)
     except ValueError as error:
         raise MalformedError(f"invalid encoding: {error}") from error
+    for column in encoding.schema.columns:
+        needed = column.rules.file_version
+        check_format(about["version"] >= needed, f"columns of {column.kind} need version {needed} of the format")
+    return encoding
 
 
 def _read_encodings(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> list[Encoding]:

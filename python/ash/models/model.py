@@ -361,7 +361,7 @@ class Model(ABC):
             The model contains boosted trees, or networks of several folds, which scale their inputs differently. The
             message says what to do.
         """
-        schema, scaling = self.encoding.schema, describe(self).only_scaling("scaled features")
+        schema, scaling = self.encoding.schema, describe(self, cells=False).only_scaling("scaled features")
         frame = schema.checked(schema.read(read_frame(X, wanted=schema.names), self._called))
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
@@ -402,7 +402,7 @@ class Model(ABC):
         require_extra("to_torch", "torch", "torch")
         from ash.export.torch_module import module_of
 
-        return module_of(describe(self))
+        return module_of(describe(self, cells=False))
 
     def to_onnx(self, path: str | os.PathLike[str], *, missing: str = "") -> None:
         """Write the model as an ONNX file, which takes the cells of a table and returns the predictions.

@@ -59,7 +59,7 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
     ends = np.concatenate([each.predictions[:, list(curves.outputs)].ravel() for each in found.values()])
     y = PANEL.upwards(float(ends.min()), float(ends.max()), room=0.08)
     panels = [
-        tag("li", _panel(each, names[place], model.encoding.schema.kinds[place], curves, y, number))
+        tag("li", _panel(each, names[place], model.encoding.schema.reads[place], curves, y, number))
         for number, (place, each) in enumerate(found.items())
     ]
     text = f"Partial dependence: the mean of {curves.axis} if all rows had the same value in one column."
