@@ -35,7 +35,9 @@ def kind_of(cells: Any) -> str:
 def fold_of(X: Any, y: Any, rows: int = 100) -> Fold:
     """Return a fold that trains on the first `rows` rows and validates on the others."""
     table, schema = read_table(X, y, options(), None, sort=False)
-    return split_table(table, schema, options(), None, [(np.arange(rows), np.arange(rows, len(y)))]).folds[0]
+    return split_table(
+        table, schema, options(), None, [(np.arange(rows), np.arange(rows, len(y)))], X=X, y=y, groups=None
+    ).folds[0]
 
 
 # Recognition
@@ -235,7 +237,7 @@ def model() -> ash.Network:
 
 
 def test_a_loaded_model_predicts_the_same(model: ash.Network, tmp_path: Path) -> None:
-    X, y = reviews(60, 3)
+    X, _ = reviews(60, 3)
     ensemble = ash.ASHClassifier(**FAST, cv=3).fit(*reviews(150)).model_
     for each in (model, ensemble):
         each.save(tmp_path / "model")

@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 from ash._utils.aliases import Numbers
 from ash._utils.checks import is_number
 from ash.errors import SettingError
+from ash.metrics import OF_LABELS
 
 AUTO = "auto"
-TUNED = ("balanced_accuracy", "f1", "f1_macro", "f1_weighted")
+TUNED = tuple(metric for metric in OF_LABELS if metric not in ("accuracy", "matthews_corrcoef"))
 """The metrics for which the decision is always tuned; for accuracy it is tuned only with weights of classes."""
 STEPS = 4
 """The number of factors per octave."""
