@@ -167,7 +167,7 @@ def test_few_rows_of_a_large_table_are_learned_from() -> None:
     rows = 2 * LEARNED_ROWS
     X = pd.DataFrame({"review": sentences(np.arange(rows) % 2)})
     same = X.copy()
-    same.loc[1, "review"] = "Quite another sentence that is not among those rows"
+    same.loc[2, "review"] = "Quite another sentence that is not among those rows"  # row 1 is one of them
     one, other = (fold_of(each, np.arange(rows) % 2, rows - 10).encoding for each in (X, same))
     assert one.learned is not None and other.learned is not None
     assert all(np.array_equal(array, other.learned[0][name]) for name, array in one.learned[0].items())
