@@ -20,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from ash._utils.machine import allowed_cpus, threads_of
 from ash.errors import SettingError
+from config_help import set_cpus
 from estimator_help import classifier, digest, framed, regressor, scikit_learn_of
 from fault_help import python, table, targets
 
@@ -215,7 +216,8 @@ def test_threads_never_exceed_omp_num_threads(limit: str, most: int) -> None:
 
 
 @pytest.mark.parametrize("scoring", [None, "explained_variance"])
-def test_any_number_of_threads_gives_the_same_digest(scoring: str | None) -> None:
+def test_any_number_of_threads_gives_the_same_digest(scoring: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_cpus(3, monkeypatch)
     digests = {digest(regressor(n_jobs=n_jobs, scoring=scoring), XR, YR) for n_jobs in (1, 2, 3, -1)}
     assert len(digests) == 1
     for cv in (None, 3):

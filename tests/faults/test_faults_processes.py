@@ -331,8 +331,8 @@ print(quick(X, Y).digest == EXPECTED)
 
 THREADS_OF = """
 def threads_of(n_jobs):
-    from ash.sklearn.estimator_parameters import threads_of
-    return threads_of(n_jobs)
+    from ash._utils.machine import threads_of
+    return threads_of("n_jobs", n_jobs)
 CPUS = len(os.sched_getaffinity(0))
 """
 

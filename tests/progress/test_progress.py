@@ -176,7 +176,7 @@ def test_plain_lines_are_printed_every_few_seconds_and_at_the_end():
 
 
 @pytest.mark.parametrize(
-    ("progress", "stream", "term", "kind"),
+    ("verbose", "stream", "term", "kind"),
     [
         (1, Terminal(), "xterm", "LiveView"),
         (1, Terminal(), "dumb", "BoardView"),

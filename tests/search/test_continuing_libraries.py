@@ -21,7 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 import ash
 import needs
-from ash.sklearn.estimator_parameters import threads_of
+from ash._utils.machine import threads_of
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Rows, TransformerCache, key_of_transformers
 from search_help import X, Y, catboost, fitted, lightgbm, predicted, rows_for, search, trained, xgboost
@@ -758,7 +758,7 @@ def test_one_net_at_a_time_is_trained_on_a_gpu_unless_n_jobs_is_positive(
     found = ash.ASHSearchCV(gpu.net(max_epochs=3), space, candidates=4, cv=2, random_state=0, refit=False, **jobs)
     found.fit(X.astype(np.float32), Y)
     is_told = jobs.get("n_jobs") == 2
-    assert found.result_.options.threads == (threads_of(2) if is_told else 1) and (is_told or gpu.most == 1)
+    assert found.result_.options.threads == (threads_of("n_jobs", 2) if is_told else 1) and (is_told or gpu.most == 1)
     pipeline = make_pipeline(StandardScaler(), gpu.net())
     assert way_of(pipeline).is_on_gpu(pipeline) and not way_of(net()).is_on_gpu(net())
 
