@@ -171,17 +171,22 @@ def threads(**changes: Any) -> int:
 
 @pytest.mark.parametrize(
     ("n_jobs", "expected"),
-    [(None, 1), (1, 1), (2, min(2, CPUS)), (np.int64(1), 1), (-1, CPUS), (-2, max(1, CPUS - 1)), (-99, 1), (99, CPUS)],
+    [(None, CPUS), (1, 1), (2, min(2, CPUS)), (np.int64(1), 1), (-1, CPUS), (-2, max(1, CPUS - 1)), (-99, 1)],
 )
 def test_n_jobs_is_interpreted_as_in_joblib(n_jobs: Any, expected: int) -> None:
     assert threads(n_jobs=n_jobs) == expected
+
+
+def test_more_n_jobs_than_cpus_are_lowered_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match=f"n_jobs={CPUS + 1} exceeds the {CPUS} CPU"):
+        assert threads(n_jobs=CPUS + 1) == CPUS
 
 
 @pytest.mark.parametrize("n_jobs", [0, 1.5, True, "all", [1]])
 def test_invalid_n_jobs_is_refused(n_jobs: Any) -> None:
     fitted = classifier(candidates=2).fit(X, Y).set_params(n_jobs=n_jobs)
     for call in (lambda: fitted.fit(X, Y), lambda: fitted.predict(X), lambda: fitted.predict_proba(X)):
-        with pytest.raises(SettingError, match="n_jobs must be a number of threads, -1 for all of them, or None, got"):
+        with pytest.raises(SettingError, match="n_jobs must be a positive integer, None or -1"):
             call()
 
 
@@ -209,7 +214,7 @@ print(json.dumps([classifier(candidates=2, n_jobs=n_jobs).fit(X, Y).result_.thre
 def test_threads_never_exceed_omp_num_threads(limit: str, most: int) -> None:
     done = python(LIMITED, OMP_NUM_THREADS=limit, PYTHONPATH=":".join(sys.path))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [1, 1, min(2, most), most]
+    assert json.loads(done.stdout) == [most, 1, min(2, most), most]
 
 
 # Results do not depend on the number of threads
