@@ -32,10 +32,14 @@ TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
 
 
 class HalvingRandomSearchCV(ash.HalvingRandomSearchCV):
-    """ash's search, set to promote in the same way as scikit-learn's search of this name."""
+    """ash's search, set to promote in the same way as scikit-learn's search of this name.
+
+    It runs on one thread, as scikit-learn's search does by default: the scorer of test_cv_results draws from a shared
+    generator, so its scores depend on the order of the jobs.
+    """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
-        self.config = ash.SearchConfig(algorithm="sh")
+        self.config, self.n_jobs = ash.SearchConfig(algorithm="sh"), self.n_jobs or 1
         return super().fit(X, y, **params)
 
 
