@@ -21,12 +21,13 @@ import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, is_number, one_of, read_score, read_seconds, whole, yes_or_no
-from ash._utils.installation import require_extra
 from ash._utils.machine import default_limit, threads_of
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.metrics import TASKS
 from ash.run_record import FUNCTION
+from ash.space.boosters import BOOSTERS, LIGHTGBM, MODELS, NETWORK, require_booster
+from ash.space.hyperparameters import OF_THE_RUN
 
 Missing: TypeAlias = Literal["indicator", "error"]
 Unknown: TypeAlias = Literal["bucket", "error"]
@@ -48,14 +49,6 @@ a decision."""
 FEW_WORKERS = 8
 """The default number of virtual workers, for any number of threads, of a run that is planned for a `work_limit`, and of
 a function without `time_limit`. With 32, samplers of small runs learn nothing (docs/guide/functions.md)."""
-
-NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
-MODELS = (NETWORK, LIGHTGBM, CATBOOST)
-"""The kinds of model that a candidate can be."""
-TREES = (LIGHTGBM, CATBOOST)
-"""The kinds that are boosted trees, named after their packages."""
-EXTRAS = {CATBOOST: "catboost"}
-"""For each kind of model whose package is optional, the extra of ash-tune that installs it."""
 
 RANDOM, ADAPTIVE, SOBOL = "random", "adaptive", "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
@@ -269,9 +262,8 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     is_list = isinstance(given, list | tuple) and len(given) > 0
     if not is_list or not all(isinstance(each, str) and each in MODELS for each in given):
         raise SettingError(f"{name} must be {' or '.join(map(repr, MODELS))}, or a list of them, got {value!r}")
-    for model, extra in EXTRAS.items():
-        if model in given:
-            require_extra(f"{name}={value!r}", model, extra)
+    for model in given:
+        require_booster(f"{name}={value!r}", model)
     return tuple(model for model in MODELS if model in given)
 
 
@@ -289,6 +281,7 @@ _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
 _SAMPLER = Check(f"{_word(*SAMPLERS).type} or Optuna sampler", lambda name, value: sampler_name(read_sampler(value)))
+_MODELS = Check(f"list of {_word(*MODELS).type}", _models)
 _LABEL = Check("str, int, float, bool or None", _label)
 
 
@@ -301,12 +294,13 @@ class SearchConfig:
 
     Parameters
     ----------
-    models : list of {"network", "lightgbm", "catboost"}, optional
-        The kinds of model in the default space: networks, boosted trees of LightGBM, and boosted trees of CatBoost
-        (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search, or if neither
-        a limit nor a number of candidates is given. The default is only networks if the number of candidates is given,
-        if there is a `work_limit`, or if the table is sparse or has several targets. No effect if `space` is given,
-        because its hyperparameter `model` sets the kind. Tables only.
+    models : MODELS, optional
+        The kinds of model in the default space: networks, and boosted trees of
+        BOOSTERS.
+        Default: networks and LightGBM if a `time_limit` sets the size of the search, or if neither a limit nor a number
+        of candidates is given. The default is only networks if the number of candidates is given, if there is a
+        `work_limit`, or if the table is sparse or has several targets. No effect if `space` is given, because its
+        hyperparameter `model` sets the kind. Tables only.
     sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are drawn. Default: "adaptive" if the search is planned (for a `time_limit`, a `work_limit` or
         the default work), else "random". "random" draws from the space regardless of the results, and "sobol" proposes
@@ -448,6 +442,11 @@ class SearchConfig:
         return f"SearchConfig({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
 
 
+if SearchConfig.__doc__:  # it is None if Python runs with -OO
+    _titles = [each.title + (f" (extra `{each.extra}`)" if each.extra else "") for each in BOOSTERS.values()]
+    SearchConfig.__doc__ = SearchConfig.__doc__.replace(" MODELS,", f" {_MODELS.type},").replace(
+        "BOOSTERS", f"{', '.join(_titles[:-1])} and {_titles[-1]}"
+    )
 CONFIG_FIELDS = tuple(field.name for field in fields(SearchConfig))
 SearchConfig.__init__ = explained()(SearchConfig.__init__)  # type: ignore[method-assign]
 
@@ -504,10 +503,7 @@ class Options(RunOptions):
     """
 
     planned: bool
-    models: Annotated[
-        tuple[str, ...],
-        Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
-    ]
+    models: Annotated[tuple[str, ...], Option((NETWORK,), _MODELS, TABLES, "results")]
     sampler: Annotated[str, Option(RANDOM, _SAMPLER, TABLES + COMMAND, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
@@ -591,6 +587,7 @@ def _options_of(kind: type[RunOptions]) -> Mapping[str, Option]:
 
 
 _TABLES: dict[type[RunOptions], Mapping[str, Option]] = {kind: _options_of(kind) for kind in (Options, FunctionOptions)}
+OF_THE_RUN.update(_TABLES[Options])
 
 
 def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:

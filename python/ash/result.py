@@ -37,8 +37,9 @@ from ash.models.ensemble import Ensemble, Member
 from ash.models.estimated_score import estimate
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.options import MINIMIZE, MODELS, NETWORK, FunctionPlan, RunPlan
+from ash.options import MINIMIZE, FunctionPlan, RunPlan
 from ash.run_record import SHORT_DIGEST, RunRecord
+from ash.space.boosters import MODELS, NETWORK
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import model_of
 

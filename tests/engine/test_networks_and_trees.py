@@ -36,7 +36,8 @@ from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_o
 from ash.engine.core_data import prepare
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import RECIPE, portfolio
-from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeFolds, TreeJob, TreeTable, TreeTrainer
+from ash.engine.tree_table import TreeTable
+from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeFolds, TreeJob, TreeTrainer, boost_trees
 from ash.errors import JournalCorruptError, JournalError, SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
@@ -65,8 +66,9 @@ FEW: dict[str, Any] = {"candidates": 12, "validation": 0.3, "models": BOTH, "ran
 
 def fitted(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **given: Any) -> Any:
     weight = given.pop("sample_weight", None)
-    if "catboost" in str(given.get("models")):
-        needs.installed("catboost")
+    for model in ("catboost", "xgboost"):
+        if model in str(given.get("models")):
+            needs.installed(model)
     return kind(**configured({**FEW, **given})).fit(X, y, sample_weight=weight)
 
 
@@ -106,6 +108,10 @@ CASES |= {
         for name in CASES
         if name != "trees alone"
     },
+    **{
+        f"{name}, xgboost": {**CASES[name], "models": ["xgboost"], "candidates": 6}
+        for name in ("classes", "folds", "columns of all kinds", "logarithms", "counts")
+    },
 }
 
 
@@ -126,7 +132,7 @@ def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: st
     assert content(repeated.model_, tmp_path) == content(first.model_, tmp_path)
 
 
-@pytest.mark.parametrize("models", [TREES, CATBOOST], ids="".join)
+@pytest.mark.parametrize("models", [TREES, CATBOOST, ["xgboost"]], ids="".join)
 @pytest.mark.parametrize("case", ["classes", "targets", "columns of all kinds", "folds"])
 def test_a_saved_ensemble_of_trees_can_be_read_by_lightgbm(case: str, models: list[str], tmp_path: Path) -> None:
     given = {**CASES[case], "refit": False}
@@ -331,16 +337,15 @@ def test_a_second_ctrl_c_ends_the_retraining_of_the_best_model(monkeypatch: pyte
 @pytest.mark.usefixtures("ctrl_c_ends_waits")
 def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
-    boost = TreeTable.boost
 
-    def slow(self: Any, params: Any, rounds: int, seed: int, is_stopped: Any) -> Any:
+    def slow(table: Any, params: Any, rounds: int, seed: int, is_stopped: Any) -> Any:
         if threading.current_thread() is threading.main_thread() or "ThreadPool" in threading.current_thread().name:
             began.append(time.monotonic())
             press_ctrl_c_until(is_stopped)
             return None
-        return boost(self, params, rounds, seed, is_stopped)
+        return boost_trees(table, params, rounds, seed, is_stopped)
 
-    monkeypatch.setattr(TreeTable, "boost", slow)
+    monkeypatch.setattr("ash.engine.tree_trainer.boost_trees", slow)
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         fitted(models=TREES, ensemble=1)
     assert len(began) == 1
@@ -397,7 +402,7 @@ def test_a_timed_run_has_networks_and_trees_and_is_repeated(
         assert content(again.model_, tmp_path) == content(model.model_, tmp_path)
 
 
-MUST_BE = "models must be 'network' or 'lightgbm' or 'catboost', or a list of them"
+MUST_BE = "models must be 'network' or 'lightgbm' or 'catboost' or 'xgboost', or a list of them"
 
 
 @pytest.mark.parametrize(
@@ -552,7 +557,7 @@ def test_the_best_quarter_of_each_kind_counts_as_good() -> None:
 def test_the_cost_of_a_draw_does_not_grow_with_the_number_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count how often a candidate's kind is looked up. A request for candidates ranks all earlier candidates once."""
     asked = []
-    monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
+    monkeypatch.setattr(candidates, "is_boosted", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0
     while len(made.params) < 3_000:
         made.more(1, jobs_of({place: place % 97 for place in range(len(made.params))}))
@@ -692,7 +697,7 @@ def test_boosting_continues_after_a_round_without_a_split() -> None:
     def boosted(**params: Any) -> int:
         """Return the number of trees after 60 rounds."""
         given = check_params({"model": "lightgbm", "min_data_in_leaf": 60, **params})
-        found = table.boost(given, 60, 3, lambda: next(asked) < 0)
+        found = boost_trees(table, given, 60, 3, lambda: next(asked) < 0)
         assert found is not None
         return len(found.core.leaf_starts) - 1
 
@@ -893,7 +898,7 @@ for load in (load_wine, load_breast_cancer, load_diabetes):
 """
 
 
-@pytest.mark.parametrize("model", ["lightgbm", "catboost"])
+@pytest.mark.parametrize("model", ["lightgbm", "catboost", "xgboost"])
 def test_models_are_equal_without_avx_and_fma_in_glibc(model: str) -> None:
     needs.installed(model)
     found = []

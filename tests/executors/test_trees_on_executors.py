@@ -26,7 +26,7 @@ from config_help import configured
 from data_help import mixed_columns, mixed_target
 from mpi_help import run_script
 
-ALL = ["network", "lightgbm", *(["catboost"] if is_installed("catboost") else [])]
+ALL = ["network", "lightgbm", *filter(is_installed, ("catboost", "xgboost"))]
 FEW: dict[str, Any] = {"candidates": 12, "models": ALL, "random_state": 0, "min_epochs": 4, "validation": 0.3}
 RUNS: dict[str, dict[str, Any]] = {
     "one split": {},

@@ -234,17 +234,17 @@ def test_the_interpreter_can_exit_during_a_run(ending: str) -> None:
     run("warnings.simplefilter('ignore')\n" + LONG + ENDINGS[ending])
 
 
-@pytest.mark.parametrize("model", ["lightgbm", "catboost"])
+@pytest.mark.parametrize("model", ["lightgbm", "catboost", "xgboost"])
 def test_the_interpreter_can_exit_while_trees_are_boosted(model: str) -> None:
     """Leave during the first job, which calls Python after each round and would take minutes."""
     needs.installed(model)
     code = f"""
-from ash.engine.tree_trainer import TreeTable
-begun, boost = threading.Event(), TreeTable.boost
+from ash.engine import tree_trainer
+begun, boost = threading.Event(), tree_trainer.boost_trees
 def spy(*given):
     begun.set()
     return boost(*given)
-TreeTable.boost = spy
+tree_trainer.boost_trees = spy
 def long():
     config = ash.SearchConfig(models=[{model!r}], min_epochs=2000)
     ash.tune(X, Y, candidates=9, n_jobs=2, verbose=0, config=config)

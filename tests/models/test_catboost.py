@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import needs
-from ash.models.catboost_trees import ABSENT, lightgbm_text, thresholds_of
+from ash.models.catboost_trees import lightgbm_text
 from ash.models.file import MalformedError
-from ash.models.lightgbm_text import read_trees
+from ash.models.lightgbm_text import ABSENT, read_trees, thresholds_of
 from ash.models.trees import core_of
 
 pytestmark = pytest.mark.core

@@ -82,6 +82,7 @@ REFUSED: dict[str, list[Any]] = {
     "num_leaves": [1, 2.5, 131_073, True],
     "min_data_in_leaf": [0, 2**31],
     "depth": [0, 11, 6.5, True],
+    "min_child_weight": [-1, 2e6, "1"],
     "feature_fraction": [0.0, 1.1],
     "bagging_fraction": [0.0, 1.1, None],
     "lambda_l1": [-1e-9],

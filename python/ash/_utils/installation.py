@@ -89,9 +89,10 @@ def show_versions(file: TextIO | None = None) -> None:
 
 def installed_version(package: str) -> str:
     """Return the version of a package, or "not installed"."""
-    from importlib.metadata import PackageNotFoundError, version  # slow to import
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version  # slow to import
 
     try:
         return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+    except PackageNotFoundError:  # the package may be part of another distribution, such as xgboost of xgboost-cpu
+        distributions = packages_distributions().get(package)
+        return version(distributions[0]) if distributions else "not installed"

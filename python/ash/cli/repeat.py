@@ -35,8 +35,8 @@ from ash.entry_points.tune import tune
 from ash.errors import DataError, SettingError
 from ash.journal.identity import version_facts, version_name
 from ash.models.model import Model
-from ash.options import TREES
 from ash.run_record import TUNE, RunRecord
+from ash.space.boosters import BOOSTERS
 
 TEST_SHARE = 0.2
 """The share of a table's rows that the command holds out."""
@@ -289,5 +289,5 @@ def _row_differences(record: RunRecord, identity: Facts) -> list[str]:
 
 
 def _version_differences(record: RunRecord) -> list[str]:
-    here = version_facts([each for each in TREES if version_name(each) in record.version])
+    here = version_facts([each for each in BOOSTERS if version_name(each) in record.version])
     return differences_from(record, {"version": here})

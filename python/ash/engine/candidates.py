@@ -32,8 +32,9 @@ import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
-from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, SOBOL, TREES, RunPlan
+from ash.options import ADAPTIVE, LARGEST, SOBOL, RunPlan
 from ash.sampling import Drawn, OptunaSource, checked_count, sobol
+from ash.space.boosters import BOOSTERS, MODELS, NETWORK, is_boosted
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after
@@ -152,7 +153,7 @@ class AdaptiveCandidates(Candidates):
         self._share = PRIOR
         self._good: dict[bool, list[Params]] = {}
         for params in [*known, *own[len(known) :]]:
-            self._add(self._sources[_is_trees(params)].take(params))
+            self._add(self._sources[is_boosted(params)].take(params))
         if not known:
             self.draw(first - len(own))
 
@@ -169,7 +170,7 @@ class AdaptiveCandidates(Candidates):
         return None if source is None else source.draw(self._good.get(of_trees, ()))
 
     def _add(self, params: Params) -> None:
-        self._trees += _is_trees(params)
+        self._trees += is_boosted(params)
         self.params.append(params)
 
     def more(self, wanted: int, jobs: Callable[..., Columns]) -> list[_core.Settings]:
@@ -190,10 +191,10 @@ class AdaptiveCandidates(Candidates):
         order = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
         ranked = [self.params[candidate] for candidate in order]
         best = ranked[: max(BEST, len(ranked) // BEST)]
-        share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
+        share = (PRIOR * WEIGHT + sum(map(is_boosted, best))) / (WEIGHT + len(best))
         self._share = min(MOST, max(LEAST, share))
         for of_trees in self._sources:
-            own = [params for params in ranked if _is_trees(params) == of_trees]
+            own = [params for params in ranked if is_boosted(params) == of_trees]
             self._good[of_trees] = own[: max(BEST, len(own) // BEST)]
 
 
@@ -330,12 +331,8 @@ def _at_random(space: Space, seed: int) -> Iterator[Params]:
 
 def _parts(space: Space) -> dict[bool, Space]:
     """Return a space's networks (key False) and trees (key True), each as a space; an empty part is left out."""
-    kinds = {False: (NETWORK,), True: TREES}
+    kinds = {False: (NETWORK,), True: tuple(BOOSTERS)}
     return {which: space.of_models(models) for which, models in kinds.items() if not space.models.isdisjoint(models)}
-
-
-def _is_trees(params: Params) -> bool:
-    return model_of(params) in TREES
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:

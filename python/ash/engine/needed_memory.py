@@ -18,7 +18,7 @@ from ash import _core
 from ash._utils import machine
 from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold, Split
-from ash.engine.tree_trainer import job_bytes_of_trees, table_bytes_of_trees
+from ash.engine.tree_table import job_bytes_of_trees, table_bytes_of_trees
 from ash.errors import DataError
 from ash.metrics import METRICS
 from ash.models.model_pool import prediction_bytes

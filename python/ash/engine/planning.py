@@ -39,9 +39,10 @@ from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, NETWORK, TREES, RunPlan
+from ash.options import LARGEST, RunPlan
+from ash.space.boosters import BOOSTERS, is_boosted
 from ash.space.defaults import default_space
-from ash.space.hyperparameters import Params, model_of, to_settings
+from ash.space.hyperparameters import Params, to_settings
 from ash.space.space import Space
 
 _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
@@ -194,7 +195,7 @@ def plan(
 
 def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
     """Return the settings of the candidates that are networks, or of a typical network if none is."""
-    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
+    return [to_settings(params) for params in candidates if not is_boosted(params)] or [to_settings(_USUAL)]
 
 
 class _Shape(NamedTuple):
@@ -433,7 +434,7 @@ def usable_models(fold: Fold, draft: RunPlan) -> tuple[str, ...]:
     reason = without_trees(fold)
     if reason is None:
         return draft.models
-    left = tuple(model for model in draft.models if model not in TREES)
+    left = tuple(model for model in draft.models if model not in BOOSTERS)
     if not left:
         asked = f"models={list(draft.models)!r} cannot be trained on this table"
         raise SettingError(f"{asked}: boosted trees {reason}; add 'network' to models")

@@ -55,8 +55,9 @@ from ash.models.estimated_score import PARTS
 from ash.models.model import Model
 from ash.models.model_pool import Kept, member_of, of_data, read_kept
 from ash.models.trees import Boosted, Trees
-from ash.options import TREES, RunPlan
-from ash.space.hyperparameters import Params, model_of, to_settings
+from ash.options import RunPlan
+from ash.space.boosters import is_boosted
+from ash.space.hyperparameters import Params, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
 """The length of the last cycle (on all rows) and its minimum, as shares of the epochs of the network's last job."""
@@ -384,7 +385,7 @@ class Refit:
     def growth(self, params: Params) -> float:
         """Return the rows that the refit processes, divided by the rows of the jobs that it repeats or extends."""
         most, folds, whole = self.plan.epoch_rows, self.split.folds, self.split.whole
-        if model_of(params) in TREES:
+        if is_boosted(params):
             trained = sum(len(fold.training) for fold in folds)
             return len(folds[0].y if whole is None else whole.training) / trained
         if whole is not None:

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.aliases import Facts
 from ash._utils.display import format_table, show_seconds
-from ash._utils.installation import require_extra
 from ash._utils.threads import ContextsOfProcess
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run, rung_plans
@@ -67,13 +66,14 @@ from ash.models.estimated_score import Estimate, estimate, held_out_prediction
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, RunPlan, decided_workers
+from ash.options import LARGEST, Options, RunPlan, decided_workers
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import TUNE, RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import check_scorers, check_threshold, fold_scorers, usable_metric
+from ash.space.boosters import BOOSTERS, MODELS, require_booster
 from ash.space.domains import joined_levels
-from ash.space.hyperparameters import Params, check_params, to_settings
+from ash.space.hyperparameters import HYPERPARAMETERS, Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
 AS_THEY_ARE = (
@@ -258,15 +258,14 @@ def _check_space(space: Space, split: Split, draft: RunPlan) -> None:
 
     if split.table.frame.stored is not None and has("batch_size", "full"):
         raise SettingError("batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space")
-    if not space.models.isdisjoint(TREES):
+    if not space.models.isdisjoint(BOOSTERS):
         announce(draft, lambda: [f"models: {', '.join(draft.models)}"])
-        for model in TREES:
+        for model in BOOSTERS:
             if model in space.models:
-                if model in EXTRAS:
-                    require_extra(f"model={model!r}", model, EXTRAS[model])
+                require_booster(f"model={model!r}", model)
                 _import(model)
         if (reason := without_trees(split.folds[0])) is not None:
-            trees = " and ".join(f"model={model!r}" for model in TREES if model in space.models)
+            trees = " and ".join(f"model={model!r}" for model in BOOSTERS if model in space.models)
             raise SettingError(f"boosted trees {reason}: leave {trees} out of the space")
     if has("target_transform", "log") and (reason := without_logarithms(split.folds, draft)):
         raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
@@ -334,11 +333,11 @@ def _keep(prepared: Prepared, plan: RunPlan) -> int:
 def _most_leaves(space: Space) -> int:
     """Return the maximum number of leaves of a boosted tree in the space; 0 if the space has no trees."""
     most, levels = 0, joined_levels(space.domains)
-    for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
+    for model, booster in BOOSTERS.items():
         if model in space.models:
-            default = int(check_params({"model": model})[name])
-            own = max(map(int, levels.get(name, ())), default=default)
-            most = max(most, 2**own if name == "depth" else own)
+            default = int(HYPERPARAMETERS[booster.size].default)
+            size = max(map(int, levels.get(booster.size, ())), default=default)
+            most = max(most, booster.leaves(size, LARGEST))
     return most
 
 

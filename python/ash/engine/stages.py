@@ -20,9 +20,10 @@ from ash.engine.deadline import Deadline
 from ash.engine.refit import Final
 from ash.journal.journal import NullNetworkJournal
 from ash.models.inspection import Sample
-from ash.options import TREES, Options, RunPlan
+from ash.options import Options, RunPlan
 from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import Scoring
+from ash.space.boosters import BOOSTERS
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
@@ -98,7 +99,7 @@ class Prepared:
     @property
     def has_trees(self) -> bool:
         """Whether the space has boosted trees."""
-        return not self.space.models.isdisjoint(TREES)
+        return not self.space.models.isdisjoint(BOOSTERS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,7 @@ from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailedError
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
 from ash.executors.jobs import JobAnswer, Order, Where, differs, do, versions
-from ash.options import TREES
-from ash.space.hyperparameters import model_of
+from ash.space.boosters import is_boosted
 
 CLOSED = ("closing", "closed")
 FINISHED = "finished"
@@ -114,7 +113,7 @@ class DaskPool(Pool):
     def done(self, order: Any, future: Any) -> None:
         """Keep the state from a job until the candidate's next job is done; boosted trees have no state."""
         trained = self._trained.pop(future.key, None)
-        if trained is not None and model_of(order.params) not in TREES:
+        if trained is not None and not is_boosted(order.params):
             self._latest[order.candidate] = order.rung, trained
 
     def keep(self, candidate: int) -> None:

@@ -30,8 +30,8 @@ import numpy as np
 
 from ash import _core
 from ash._utils.installation import installed_version
-from ash.options import TREES
-from ash.space.hyperparameters import Params, model_of, to_settings
+from ash.space.boosters import is_boosted
+from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
@@ -70,7 +70,7 @@ class Shared:
     def do(self, order: "Order") -> "JobAnswer":
         """Run a job on these data."""
         worker = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-        if model_of(order.params) not in TREES:
+        if not is_boosted(order.params):
             result, states, seconds = _core.train_job(
                 self.data, to_settings(order.params), *order[:3], **self.rules, states=order.states
             )

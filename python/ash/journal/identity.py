@@ -38,6 +38,7 @@ from ash import _core
 from ash._utils.aliases import Facts
 from ash._utils.checks import is_integer, is_number
 from ash._utils.hashes import hash_of
+from ash._utils.installation import installed_version
 from ash.data.frames import at_most
 from ash.encoding.data_split import Fold
 from ash.encoding.equal_rows import cell_hashes, column_hashes
@@ -52,7 +53,6 @@ from ash.options import (
     CONFIG_FIELDS,
     RANDOM,
     SAMPLERS,
-    TREES,
     FunctionOptions,
     Options,
     RunOptions,
@@ -64,6 +64,7 @@ from ash.options import (
 )
 from ash.result import FunctionResult
 from ash.run_record import DIGITS, FUNCTION, TUNE
+from ash.space.boosters import BOOSTERS
 from ash.space.domains import KINDS, Domain, key_of, long_domain
 from ash.space.growth import IN_CALL, IN_JOURNAL, misfit
 from ash.space.hyperparameters import Params
@@ -137,11 +138,7 @@ def version_facts(models: Collection[str] | None) -> Facts:
     facts: Facts = {"version of ash": build["version"]}
     if models is not None:
         facts["fused multiply-adds"] = build["instruction_set"] != "baseline" or platform.machine() in FUSED
-    if not models:
-        return facts
-    from importlib.metadata import version  # slow to import
-
-    return facts | {version_name(each): version(each) for each in TREES if each in models}
+    return facts | {version_name(each): installed_version(each) for each in BOOSTERS if each in (models or ())}
 
 
 def version_name(package: str) -> str:

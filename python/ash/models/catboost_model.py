@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ash._utils.aliases import Numbers
 from ash._utils.cached import cached_property
 from ash._utils.installation import require_extra
-from ash.models.catboost_trees import ABSENT
 from ash.models.file import MalformedError, check_format
+from ash.models.lightgbm_text import ABSENT
 from ash.models.model import elementary
 
 IN_TURN = Lock()

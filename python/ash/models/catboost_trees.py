@@ -12,7 +12,6 @@ libraries send each cell to the same side, except that the core, like LightGBM, 
 Both send missing cells left.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
@@ -21,15 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.models.file import MalformedError, check_format
-from ash.models.lightgbm_text import END, HEADER
+from ash.models.lightgbm_text import ABSENT, NAN_LEFT, splits_of, structure_of, thresholds_of, write_trees
 
 Splits: TypeAlias = list[tuple[int, float]]
 """The features and borders of an oblivious tree, root first."""
-
-ABSENT = math.log(1e-15)
-"""The raw score of a class without training rows, as in LightGBM."""
-NAN_LEFT = 10
-"""The LightGBM decision_type for which NaN is a missing value and goes left."""
 
 
 def lightgbm_text(
@@ -62,14 +56,13 @@ def lightgbm_text(
             trees.append((splits, scale * leaves))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MalformedError(f"the CatBoost model is malformed: {type(error).__name__}: {error}") from error
-    texts: list[str] = []
+    written: list[tuple[str, list[float]]] = []
     for place, (splits, leaves) in enumerate(trees):
-        splits_text = _splits_text(splits)
+        entries = _entries(splits)
         for dimension in dimensions:
             absent = [0.0 if place else ABSENT] * len(leaves)
-            values = absent if dimension is None else leaves[:, dimension].tolist()
-            texts.append(f"Tree={len(texts)}\n{splits_text}leaf_value={' '.join(map(repr, values))}\n\n\n")
-    return _header(texts, features, objective, len(dimensions)) + "".join(texts) + END
+            written.append((entries, absent if dimension is None else leaves[:, dimension].tolist()))
+    return write_trees(written, features=features, objective=objective, trees_a_round=len(dimensions))
 
 
 def _column(feature: Mapping[str, Any], features: int) -> int:
@@ -90,43 +83,18 @@ def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int)
     return splits, leaves
 
 
-def thresholds_of(borders: Sequence[float]) -> list[float]:
-    """Return, for each float32 border, the largest double that rounds to a float32 of at most the border."""
-    lower = np.array(borders, np.float32)
-    check_format(bool((lower == np.array(borders)).all()), "a border of the CatBoost model is not a float32")
-    with np.errstate(over="ignore"):  # the largest float32 has no successor
-        upper = np.nextafter(lower, np.float32(np.inf))
-        middle = (lower.astype(np.float64) + upper) / 2  # exact; as float32 it rounds to `lower` or `upper`
-        rounds_down = middle.astype(np.float32) == lower
-    thresholds: list[float] = np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
-    return thresholds
-
-
 @cache
-def _shape(depth: int) -> str:
+def _structure(depth: int) -> str:
     """Return the text of those entries of a full binary tree that depend only on its depth."""
     nodes = 2**depth - 1
     children = [2 * node + side for node in range(nodes) for side in (1, 2)]
     numbers = [child if child < nodes else nodes - 1 - child for child in children]
-    same = {
-        **{"decision_type": [NAN_LEFT] * nodes, "left_child": numbers[::2], "right_child": numbers[1::2]},
-        **dict.fromkeys(("split_gain", "internal_value", "internal_weight", "internal_count"), [0] * nodes),
-        **dict.fromkeys(("leaf_weight", "leaf_count"), [0] * (nodes + 1)),
-    }
-    entries = "".join(f"{key}={' '.join(map(str, each))}\n" for key, each in same.items())
-    return f"num_leaves={nodes + 1}\nnum_cat=0\n{entries}is_linear=0\nshrinkage=1\n"
+    return structure_of([NAN_LEFT] * nodes, numbers[::2], numbers[1::2])
 
 
-def _splits_text(splits: Splits) -> str:
+def _entries(splits: Splits) -> str:
     """Return the text of a full binary tree with one split per level, without its number and leaves."""
     thresholds = thresholds_of([border for _, border in splits])
-    split_feature = "".join(f"{feature} " * 2**level for level, (feature, _) in enumerate(splits))
-    threshold = "".join(f"{each!r} " * 2**level for level, each in enumerate(thresholds))
-    return f"{_shape(len(splits))}split_feature={split_feature[:-1]}\nthreshold={threshold[:-1]}\n"
-
-
-def _header(texts: Sequence[str], features: int, objective: str, scores: int) -> str:
-    names, infos = (f"Column_{place}" for place in range(features)), ["none"] * features
-    lists = (" ".join(each) for each in (names, infos, (str(len(text)) for text in texts)))
-    entries = zip(HEADER, ("v4", scores, scores, 0, features - 1, objective, *lists), strict=True)
-    return "tree\n" + "".join(f"{key}={value}\n" for key, value in entries) + "\n"
+    features = [feature for level, (feature, _) in enumerate(splits) for _ in range(2**level)]
+    repeated = [threshold for level, threshold in enumerate(thresholds) for _ in range(2**level)]
+    return _structure(len(splits)) + splits_of(features, repeated)

@@ -1,4 +1,4 @@
-"""Reads boosted trees in LightGBM's text format into the tables that the core accepts. LightGBM is not needed.
+"""Reads and writes boosted trees in LightGBM's text format. LightGBM is not needed.
 
     header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
     each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
@@ -6,14 +6,17 @@
                    the sets of the tree
     end of trees   the rest of the text (importances, training settings) does not affect predictions
 
+`read_trees` returns the tables that the core accepts. `write_trees` writes the trees of other libraries.
+
 A text may be from an untrusted source. It is only split, and its numbers are converted, so memory is proportional to
 its length. The core checks the structure of the trees (cpp/ash/train/trees.hpp). MalformedError is raised if a text is
 malformed or uses prediction rules that the core does not support.
 """
 
 import itertools
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -45,6 +48,10 @@ MISSING = {0: 0, 2: 0, 8: 2, 10: 1, 1: 3, 9: 3}
 """The side to which NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1:
 the node splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without bits 4 and 8,
 NaN counts as zero. In a node of categories, NaN always goes right."""
+NAN_LEFT, NAN_RIGHT = 10, 8
+"""The decision_type of a node for which NaN is a missing value and goes left, or right."""
+ABSENT = math.log(1e-15)
+"""The raw score of a class without training rows, as in LightGBM."""
 CATEGORY = 3
 """The core's NanGoes of a node of categories."""
 
@@ -60,6 +67,65 @@ class TreesText:
     tables: dict[str, NDArray[Any]]
     """leaf_starts, feature, threshold, left, right, missing, leaf_values, set_starts and set_words, as `_core.Trees`
     accepts them."""
+
+
+def structure_of(decision_types: Sequence[int], left: Sequence[int], right: Sequence[int]) -> str:
+    """Return the text of the entries of a tree that do not depend on its splits and leaf values.
+
+    Each node has its decision_type and its children: the number of a node, or -1 minus the number of a leaf.
+    """
+    nodes = len(decision_types)
+    entries = {
+        **{"decision_type": decision_types, "left_child": left, "right_child": right},
+        **dict.fromkeys(("split_gain", "internal_value", "internal_weight", "internal_count"), [0] * nodes),
+        **dict.fromkeys(("leaf_weight", "leaf_count"), [0] * (nodes + 1)),
+    }
+    lines = "".join(f"{key}={' '.join(map(str, each))}\n" for key, each in entries.items())
+    return f"num_leaves={nodes + 1}\nnum_cat=0\n{lines}is_linear=0\nshrinkage=1\n"
+
+
+def splits_of(features: Iterable[int], thresholds: Iterable[float]) -> str:
+    """Return the text of the splits of a tree's nodes."""
+    return f"split_feature={' '.join(map(str, features))}\nthreshold={' '.join(map(repr, thresholds))}\n"
+
+
+def thresholds_of(borders: Sequence[float]) -> list[float]:
+    """Return, for each float32 border, the largest double that rounds to a float32 of at most the border."""
+    lower = np.array(borders, np.float32)
+    check_format(bool((lower == np.array(borders)).all()), "a threshold of the trees is not a float32")
+    with np.errstate(over="ignore"):  # the largest float32 has no successor
+        upper = np.nextafter(lower, np.float32(np.inf))
+        middle = (lower.astype(np.float64) + upper) / 2  # exact; as float32 it rounds to `lower` or `upper`
+        rounds_down = middle.astype(np.float32) == lower
+    thresholds: list[float] = np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
+    return thresholds
+
+
+def write_trees(
+    trees: Sequence[tuple[str, Iterable[float]]], *, features: int, objective: str, trees_a_round: int
+) -> str:
+    """Return a text in LightGBM's format.
+
+    Parameters
+    ----------
+    trees : sequence of (str, leaf values)
+        Each tree: the texts of `structure_of` and `splits_of`, joined, and the values of its leaves.
+    features : int
+        Number of features.
+    objective : str
+        The LightGBM objective whose raw scores have the same meaning.
+    trees_a_round : int
+        Number of trees per round, one for each score.
+    """
+    texts = [
+        f"Tree={place}\n{entries}leaf_value={' '.join(map(repr, values))}\n\n\n"
+        for place, (entries, values) in enumerate(trees)
+    ]
+    names, infos = (f"Column_{place}" for place in range(features)), ["none"] * features
+    lists = (" ".join(each) for each in (names, infos, (str(len(text)) for text in texts)))
+    entries = zip(HEADER, ("v4", trees_a_round, trees_a_round, 0, features - 1, objective, *lists), strict=True)
+    header = "".join(f"{key}={value}\n" for key, value in entries)
+    return f"tree\n{header}\n{''.join(texts)}{END}"
 
 
 def predicting_part(text: str) -> str:

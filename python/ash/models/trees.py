@@ -1,4 +1,4 @@
-"""Contains `Trees`, the model of boosted trees. LightGBM or CatBoost trains them, and the core predicts with them.
+"""Contains `Trees`, the model of boosted trees. A library trains them, and the core predicts with them.
 
 Trees get the same encoded rows as networks, but with unscaled numbers. They are immutable and thread-safe.
 """
@@ -37,7 +37,7 @@ class Boosted(NamedTuple):
 
 
 class Trees(SingleModel):
-    """Boosted trees, trained by LightGBM or CatBoost, with the scaling of their target.
+    """Boosted trees, trained by LightGBM, CatBoost or XGBoost, with the scaling of their target.
 
     It is returned by `Result.model` or `ash.load`, or is a member of an ensemble; do not construct it yourself. It
     predicts without the library that trained it.
@@ -56,7 +56,7 @@ class Trees(SingleModel):
         The tables of the trees, and the scaling of the target. If CatBoost trained the trees with
         ``categories="native"``, an object with the same methods that predicts with CatBoost, which must be installed.
     text : str or bytes
-        The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
+        The trees in LightGBM's format, whichever library trained them; ``lightgbm.Booster(model_str=text)`` reads it.
         Its features are those of the encoding. Calibration, and the correction for weights of classes, are not part of
         it. If CatBoost trained the trees with ``categories="native"``, the model in CatBoost's own format, as bytes.
     record : RunRecord or None

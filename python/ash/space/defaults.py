@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from ash.options import CATBOOST, LIGHTGBM, NETWORK
-from ash.space.domains import choice, integers, loguniform, uniform
+from ash.space.boosters import BOOSTERS, NETWORK
+from ash.space.domains import choice, loguniform
 from ash.space.space import Space
 
 
@@ -77,12 +77,12 @@ def default_space(
         default configuration is the recipe described at the top of this module.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
-    makers = {
-        NETWORK: lambda: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
-        LIGHTGBM: lambda: _lightgbm(rows, has_categories),
-        CATBOOST: _catboost,
+    parts = {
+        model: BOOSTERS[model].domains(rows, has_categories)
+        if model in BOOSTERS
+        else _networks(rows, features, outputs, classes, numbers=numbers, metric=metric)
+        for model in models
     }
-    parts = {model: makers[model]() for model in models}
     if len(models) == 1:
         named = {} if models[0] == NETWORK else {"model": models[0]}
         return Space(**named, **parts[models[0]], **transform)
@@ -94,31 +94,6 @@ def default_space(
             else:
                 several[name] = domain
     return Space(model=choice(*models), **several, **transform)
-
-
-def _lightgbm(rows: int, has_categories: bool) -> dict[str, Any]:
-    """Return the domains of LightGBM's trees."""
-    return {
-        "shrinkage": loguniform(3.0, 60.0, default=12.0),
-        "num_leaves": integers(4, 256, log=True, default=31),
-        "min_data_in_leaf": integers(1, max(2, min(100, rows // 10)), log=True, default=min(20, max(2, rows // 10))),
-        "feature_fraction": uniform(0.3, 1.0, default=0.8),
-        "bagging_fraction": uniform(0.5, 1.0, default=0.9),
-        "lambda_l2": loguniform(1e-3, 30.0, default=0.1),
-        "extra_trees": choice(False, True),
-        **({"categories": choice("encoded", "native")} if has_categories else {}),
-    }
-
-
-def _catboost() -> dict[str, Any]:
-    """Return the domains of CatBoost's trees. They are close to TabArena's domains and CatBoost's defaults."""
-    return {
-        "shrinkage": loguniform(6.0, 100.0, default=30.0),
-        "depth": integers(4, 8, default=6),
-        "feature_fraction": uniform(0.4, 1.0, default=0.8),
-        "bagging_fraction": uniform(0.7, 1.0, default=0.9),
-        "l2_leaf_reg": loguniform(1e-2, 30.0, default=3.0),
-    }
 
 
 @cache

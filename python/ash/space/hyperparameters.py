@@ -8,24 +8,17 @@ increases the error on tables by 2 % (classification) and 23 % (regression) (Hol
 tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``f`` is the
 activation, and ``a`` is learned, starting from 1 (same source).
 
-``categories`` says how trees get the columns that are categories: as the features that networks get ("encoded"), or as
-level numbers ("native"). With level numbers, LightGBM splits sets of levels, and CatBoost computes statistics itself.
-
-``model`` is the kind of a candidate: a network, or boosted trees of LightGBM or CatBoost. Hyperparameters of trees have
-LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. Hyperparameters of trees do not affect
-networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate of trees: a job of R
-boosting rounds has the learning rate shrinkage / R, but at most MOST_RATE (engine/tree_trainer.py).
+The hyperparameters of boosted trees are in boosters.py.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
 from ash import _core
-from ash._utils.checks import is_integer, is_number, near_names
+from ash._utils.checks import is_integer, near_names
 from ash.errors import SettingError
-from ash.options import CATBOOST, LIGHTGBM, MODELS, NETWORK, TREES, option_table
+from ash.space.boosters import BOOSTERS, MODELS, NETWORK, OF_TREES, is_boosted
+from ash.space.hyperparameter import Hyperparameter, name_of, number, switch
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -33,30 +26,6 @@ MOST_WIDTH = 16_384
 MOST_DEPTH = 64
 
 Params = dict[str, Any]
-
-
-class Hyperparameter(NamedTuple):
-    """One row of the table of hyperparameters.
-
-    ``read`` returns the value in its plain form (int, float, str or tuple), or None for a value that is not allowed.
-    ``models`` are the kinds of model that have the hyperparameter.
-    """
-
-    default: Any
-    allowed: str
-    read: Callable[[Any], Any]
-    models: tuple[str, ...] = (NETWORK,)
-
-
-def _name(*names: str) -> tuple[str, Callable[[Any], str | None]]:
-    return f"one of {', '.join(names)}", lambda value: str(value) if isinstance(value, str) and value in names else None
-
-
-def _number(low: float, high: float) -> tuple[str, Callable[[Any], float | None]]:
-    def read(value: Any) -> float | None:
-        return float(value) if is_number(value) and low <= value <= high else None
-
-    return f"a number from {low:g} to {high:g}", read
 
 
 def _read_count(value: Any, most: int) -> int | None:
@@ -76,22 +45,11 @@ def _read_activation(value: Any) -> str | tuple[str, ...] | None:
     return str(value) if isinstance(value, str) and value in ACTIVATIONS else None
 
 
-def _integer(low: int, high: int) -> tuple[str, Callable[[Any], int | None]]:
-    def read(value: Any) -> int | None:
-        return int(value) if is_integer(value) and low <= value <= high else None
-
-    return f"an integer from {low} to {high:,}", read
-
-
 def _read_batch_size(value: Any) -> int | str | None:
     return "full" if isinstance(value, str) and value == "full" else _read_count(value, 2**31 - 1)
 
 
-def _read_switch(value: Any) -> bool | None:
-    return bool(value) if isinstance(value, (bool, np.bool_)) else None
-
-
-HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
+_OF_NETWORKS: Mapping[str, Hyperparameter] = {
     "hidden": Hyperparameter(
         (64, 64),
         f"a tuple of widths from 1 to {MOST_WIDTH}, one per hidden layer, at most {MOST_DEPTH}; () for none",
@@ -100,39 +58,40 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "activation": Hyperparameter(
         "relu", f"one of {', '.join(ACTIVATIONS)}, or a tuple of them, one per hidden layer", _read_activation
     ),
-    "optimizer": Hyperparameter("adamw", *_name(*OPTIMIZERS)),
-    "learning_rate": Hyperparameter(3e-3, *_number(1e-30, 1e30)),
-    "learning_rate_schedule": Hyperparameter("cycle", *_name("cycle", "constant")),
-    "momentum": Hyperparameter(0.9, *_number(0, 0.999999)),
-    "beta1": Hyperparameter(0.9, *_number(0, 0.999999)),
-    "beta2": Hyperparameter(0.95, *_number(0, 0.999999)),
-    "epsilon": Hyperparameter(1e-8, *_number(1e-30, 1)),
-    "l2": Hyperparameter(0.0, *_number(0, 1e6)),
-    "weight_decay": Hyperparameter(0.0, *_number(0, 1e6)),
-    "dropout": Hyperparameter(0.0, *_number(0, 0.99)),
-    "label_smoothing": Hyperparameter(0.0, *_number(0, 0.99)),
+    "optimizer": name_of("adamw", *OPTIMIZERS),
+    "learning_rate": number(3e-3, 1e-30, 1e30),
+    "learning_rate_schedule": name_of("cycle", "cycle", "constant"),
+    "momentum": number(0.9, 0, 0.999999),
+    "beta1": number(0.9, 0, 0.999999),
+    "beta2": number(0.95, 0, 0.999999),
+    "epsilon": number(1e-8, 1e-30, 1),
+    "l2": number(0.0, 0, 1e6),
+    "weight_decay": number(0.0, 0, 1e6),
+    "dropout": number(0.0, 0, 0.99),
+    "label_smoothing": number(0.0, 0, 0.99),
     "batch_size": Hyperparameter(32, 'an integer of at least 1, or "full" for one update per epoch', _read_batch_size),
-    "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier")),
-    "parametrization": Hyperparameter("standard", *_name("standard", "ntk")),
-    "input_scaling": Hyperparameter(False, "True or False", _read_switch),
-    "parametric_activation": Hyperparameter(False, "True or False", _read_switch),
-    "embedding": Hyperparameter("none", *_name("none", "periodic")),
-    "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
-    "precision": Hyperparameter("fp32", *_name("fp32", "bf16")),
-    "target_transform": Hyperparameter("none", *_name("none", "log"), MODELS),
-    "model": Hyperparameter(NETWORK, *_name(*MODELS), MODELS),
-    "categories": Hyperparameter("encoded", *_name("encoded", "native"), TREES),
-    "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
-    "num_leaves": Hyperparameter(31, *_integer(2, 131_072), (LIGHTGBM,)),
-    "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), (LIGHTGBM,)),
-    "depth": Hyperparameter(6, *_integer(1, 10), (CATBOOST,)),
-    "feature_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
-    "bagging_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
-    "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),
-    "lambda_l2": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),
-    "l2_leaf_reg": Hyperparameter(3.0, *_number(1e-3, 1e6), (CATBOOST,)),
-    "extra_trees": Hyperparameter(False, "True or False", _read_switch, (LIGHTGBM,)),
+    "initialization": name_of("auto", "auto", "he", "xavier"),
+    "parametrization": name_of("standard", "standard", "ntk"),
+    "input_scaling": switch(False),
+    "parametric_activation": switch(False),
+    "embedding": name_of("none", "none", "periodic"),
+    "embedding_frequency": number(0.1, 0, 1e6),
+    "precision": name_of("fp32", "fp32", "bf16"),
 }
+_OF_ALL = {"target_transform": name_of("none", "none", "log"), "model": name_of(NETWORK, *MODELS)}
+
+
+def _joined() -> dict[str, Hyperparameter]:
+    """Return the rows of all hyperparameters, each with the kinds of model that have it."""
+    of_trees = {
+        name: row._replace(models=tuple(model for model in BOOSTERS if name in BOOSTERS[model].hyperparameters))
+        for name, row in OF_TREES.items()
+    }
+    of_networks = {name: row._replace(models=(NETWORK,)) for name, row in _OF_NETWORKS.items()}
+    return {**of_networks, **{name: row._replace(models=MODELS) for name, row in _OF_ALL.items()}, **of_trees}
+
+
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = _joined()
 
 _BUDGET = frozenset(
     (
@@ -140,10 +99,11 @@ _BUDGET = frozenset(
         *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit", "work_limit"),
     )
 )
-_OF_THE_RUN = option_table().keys() | {
+OF_THE_RUN = {
     *("callbacks", "config", "cv", "ensemble", "executor", "first", "groups", "journal", "random_state", "record"),
     *("refit", "sample_weight", "scoring", "validation"),
 }
+"""Names of arguments for the whole run, which are no hyperparameters; options.py adds those of all options."""
 _PEERS = {
     "hidden_layer_sizes": "hidden",
     "layers": "hidden",
@@ -156,7 +116,11 @@ _PEERS = {
     "beta_2": "beta2",
     "eps": "epsilon",
     "rsm": "feature_fraction",
+    "colsample_bytree": "feature_fraction",
     "subsample": "bagging_fraction",
+    "max_depth": "depth",
+    "reg_alpha": "lambda_l1",
+    "reg_lambda": "lambda_l2",
 }
 
 
@@ -169,7 +133,7 @@ def check_name(name: str) -> None:
             f"{name!r} is part of the budget, which the run itself sets (an argument of ash.tune); it cannot "
             "be searched"
         )
-    if name in _OF_THE_RUN:
+    if name in OF_THE_RUN:
         raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it cannot be searched")
     near = [_PEERS[name]] if name in _PEERS else near_names(str(name), HYPERPARAMETERS)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
@@ -234,7 +198,7 @@ def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.
     """
     full = check_params(params)
     settings = _core.Settings()
-    if model_of(full) != NETWORK:
+    if is_boosted(full):
         settings.external_cost = external_cost
         return settings
     hidden, activation = full.pop("hidden"), full.pop("activation")

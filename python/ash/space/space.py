@@ -42,7 +42,7 @@ from ash._utils.display import counted
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-from ash.options import MODELS, NETWORK
+from ash.space.boosters import MODELS, NETWORK
 from ash.space.domains import FLOATS, MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant, ordered_names
