@@ -47,7 +47,6 @@ FIRST = [
     "test_slurm",
     "test_dask",
     "test_progress",
-    "test_bench",
 ]
 """Name prefixes of the slowest modules, which start first, so that no process is left with one of them at the end."""
 SAMPLES = Path(__file__).with_name("samples")

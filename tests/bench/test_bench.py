@@ -25,6 +25,8 @@ from bench.processes import call
 from bench.record import Bench, Case, Record, measure, rounded
 from bench_help import options, two_cases
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -25,6 +25,8 @@ from bench.ablation import (
 from bench.quality.tables import FILES, SKEWED, SMALL, Split, split
 from bench_help import row, table
 
+pytestmark = pytest.mark.slow
+
 OF_CLASSES = {
     "activation": "selu",
     "learning_rate": 0.04,
@@ -114,7 +116,6 @@ def test_a_variant_is_measured_on_the_same_split_as_the_recipe() -> None:
     assert measure("wine", "selu", 2, None, quick=True)["error"] == [], "it is the recipe of classes"
 
 
-@pytest.mark.slow
 def test_search_variants_are_compared_with_the_unchanged_search() -> None:
     found = {name: measure("diabetes", name, 1, None, quick=True) for name in (SEARCH, "refit", "ensemble")}
     errors = [each["error"][0][0] for each in found.values()]
@@ -123,7 +124,6 @@ def test_search_variants_are_compared_with_the_unchanged_search() -> None:
     assert log_ratios(values, "diabetes", "refit", "error") == [pytest.approx(math.log(errors[1] / errors[0]))]
 
 
-@pytest.mark.slow
 def test_a_search_can_run_without_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(300, 2))
     y = np.exp(2 * x[:, 0])
@@ -136,7 +136,6 @@ def test_a_search_can_run_without_logarithms(monkeypatch: pytest.MonkeyPatch) ->
     assert row[1] == "-" and float(row[2]) > 0
 
 
-@pytest.mark.slow
 def test_numbers_are_not_encoded_as_levels_only_in_the_variant_without_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 2
     x[:, 1] = np.where(np.arange(400) % 5 == 0, (np.arange(400) % 200) ** 2, 0)
@@ -151,7 +150,6 @@ def test_numbers_are_not_encoded_as_levels_only_in_the_variant_without_levels(mo
     assert measure("diabetes", "number-levels", 1, None, quick=True)["error"] == []
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*rows are equal to other rows")
 def test_a_table_with_recurring_rows_is_read_without_neighbors_in_the_brief_variant(
     monkeypatch: pytest.MonkeyPatch,

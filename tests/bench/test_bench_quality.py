@@ -42,6 +42,8 @@ from bench.quality.tables import BINARY, CLASSES, FILE, REGRESSION, SKLEARN, SMA
 from bench.record import Record
 from bench_help import row, table
 
+pytestmark = pytest.mark.slow
+
 
 def options(**changes: Any) -> Namespace:
     chosen = dict.fromkeys(("data", "tables", "contenders", "limits", "seeds"))
@@ -274,7 +276,6 @@ def test_a_trial_stops_at_the_limit_and_keeps_its_trees() -> None:
     stopping_at(math.inf)(None)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # LightGBM 4.0 has only this
 @pytest.mark.parametrize(("name", "kind"), [("breast_cancer", BINARY), ("wine", CLASSES), ("diabetes", REGRESSION)])
 def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:

@@ -12,6 +12,8 @@ from bench_help import row, table
 from callback_help import TimeIsUp
 from fault_help import HANG_SECONDS
 
+pytestmark = pytest.mark.slow
+
 
 def options(**changes: Any) -> Namespace:
     return Namespace(**{"quick": False, "parts": None, "data": None, "tables": None, **changes})
@@ -54,7 +56,6 @@ def after_20_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats.Fitting, "timed", fitted)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_is_repeated(small: str) -> None:
     found = prove(small, HANG_SECONDS, 2, loaded=False, data=None)
@@ -62,21 +63,18 @@ def test_a_fit_is_repeated(small: str) -> None:
     assert set(found["seconds"]) == {"2", "again on 1", "again on 2"}
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("after_20_jobs")
 def test_a_fit_on_busy_cores_is_repeated(small: str) -> None:
     found = prove(small, HANG_SECONDS, 1, loaded=True, data=None)
     assert found["equal"] and set(found["seconds"]) == {"1", "again on 2"}
 
 
-@pytest.mark.slow
 def test_different_models_are_not_equal(small: str) -> None:
     fit = repeats.Fitting(small, None)
     first, second = fit.timed(5.0, 1, candidates=4), fit.timed(5.0, 1, candidates=4, random_state=1)
     assert not repeats.is_equal(first, second)
 
 
-@pytest.mark.slow
 def test_a_killed_fit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
     monkeypatch.setattr("tempfile.tempdir", "/dev/shm")  # in memory, since a slow disk would use up the time

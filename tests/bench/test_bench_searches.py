@@ -19,6 +19,8 @@ from bench.peers.task import SPACES, as_scikit_learn, improvements
 from bench.searches import measure
 from bench.searches.models import MODELS, TABLES, levels, rows_for
 
+pytestmark = pytest.mark.slow
+
 # searches
 
 
@@ -60,7 +62,6 @@ def test_rows_are_converted_for_each_model() -> None:
     assert rows_for("features", frame).shape == (3, 3)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the search ended .time_limit. before")
 @pytest.mark.parametrize("contender", measure.CONTENDERS)
 def test_every_contender_runs_a_search(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
