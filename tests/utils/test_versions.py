@@ -4,6 +4,8 @@ import io
 import subprocess
 import sys
 
+import sklearn
+
 from ash import _core
 from ash._utils.installation import installed_version, show_versions, versions
 
@@ -50,6 +52,7 @@ def test_versions_are_printed_one_per_line(capsys) -> None:
 
 def test_a_missing_package_is_reported_as_not_installed() -> None:
     assert installed_version("no-such-package-as-this") == "not installed"
+    assert installed_version("sklearn") == sklearn.__version__  # its distribution has another name
 
 
 def test_f53_importing_ash_changes_no_global_state() -> None:

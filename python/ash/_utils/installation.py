@@ -3,6 +3,7 @@
 import importlib.util
 import platform
 import sys
+from functools import cache
 from typing import TextIO
 
 import numpy as np
@@ -89,10 +90,18 @@ def show_versions(file: TextIO | None = None) -> None:
 
 def installed_version(package: str) -> str:
     """Return the version of a package, or "not installed"."""
-    from importlib.metadata import PackageNotFoundError, packages_distributions, version  # slow to import
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
 
     try:
         return version(package)
-    except PackageNotFoundError:  # the package may be part of another distribution, such as xgboost of xgboost-cpu
-        distributions = packages_distributions().get(package)
+    except PackageNotFoundError:
+        distributions = _distributions_of(package)
         return version(distributions[0]) if distributions else "not installed"
+
+
+@cache
+def _distributions_of(package: str) -> list[str]:
+    """Return the distributions that a package is part of, such as xgboost-cpu for xgboost; slow the first time."""
+    from importlib.metadata import packages_distributions
+
+    return packages_distributions().get(package, [])

@@ -103,7 +103,7 @@ def _prepare(table: TreeTable, log: bool) -> _Prepared:
 
     rows, label, weights = table.training(log, False)
     start = _start(table, label, np.ones(len(label)) if weights is None else weights.astype(np.float64))
-    cells = np.clip(rows, -LARGEST, LARGEST).astype(np.float32)
+    cells = np.clip(rows, -LARGEST, LARGEST, out=rows).astype(np.float32)
     margin = np.broadcast_to(start, (len(label), len(start)))
     data = QuantileDMatrix(
         cells, label, weight=weights, base_margin=np.ascontiguousarray(margin), max_bin=BINS, nthread=1
