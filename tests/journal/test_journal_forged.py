@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since a forged space may be smaller than the run's
 ]
 
-EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
+EVERY = pytest.mark.parametrize("each", [180, pytest.param(1, marks=pytest.mark.slow)])
 """The stride: one in this many forgeries is tried."""
 HUGE = "huge"
 """A placeholder for an integer larger than any float, which json.dumps cannot write."""
