@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.engine.tree_table import TreeTable, takes_logarithms
+from ash.engine.tree_table import TreeTable, objective_of, takes_logarithms
 from ash.models.catboost_model import IN_TURN, content_of, pool_of
 from ash.models.catboost_trees import lightgbm_text
 from ash.options import Options
@@ -38,12 +38,12 @@ ALWAYS = {
     **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "border_count": BORDERS},
 }
 LOSSES = {
-    "squared_error": ("RMSE", "regression"),
-    "absolute_error": ("MAE", "regression_l1"),
-    "quantile": ("Quantile:alpha={}", "quantile"),
-    "poisson": ("Poisson", "poisson"),
+    "squared_error": "RMSE",
+    "absolute_error": "MAE",
+    "quantile": "Quantile:alpha={}",
+    "poisson": "Poisson",
 }
-"""CatBoost's name and LightGBM's name for each regression loss, keyed by ash's name."""
+"""CatBoost's name for each regression loss."""
 SEVERAL_STEPS = 10
 """Steps in which CatBoost estimates the leaves for two classes and the Poisson loss; for other losses, it takes one."""
 COST_OF_STATISTICS = 1.5
@@ -129,7 +129,7 @@ class CatBoostRows:
         """
         from catboost import CatBoost
 
-        loss, objective = self._loss(options)
+        loss = self._loss(options)
         own = {
             **{"loss_function": loss, "iterations": rounds, "learning_rate": rate, "random_seed": seed},
             **{"depth": params["depth"], "l2_leaf_reg": params["l2_leaf_reg"], "rsm": params["feature_fraction"]},
@@ -156,16 +156,14 @@ class CatBoostRows:
             path = Path(folder, "model.json")
             model.save_model(str(path), format="json")
             content = json.loads(path.read_text())
+        objective = objective_of(self.classes, options.loss)
         return lightgbm_text(content, features=self.shape[1], objective=objective, dimensions=self._dimensions)
 
-    def _loss(self, options: Options) -> tuple[str, str]:
-        """Return CatBoost's name for the loss, and LightGBM's objective."""
-        if self.classes == 2:
-            return "CrossEntropy", "binary sigmoid:1"  # like Logloss, but does not require both classes
-        if self.classes:
-            return "MultiClass", f"multiclass num_class:{self.classes}"
-        loss, objective = LOSSES[options.loss]
-        return loss.format(options.quantile), objective
+    def _loss(self, options: Options) -> str:
+        """Return CatBoost's name for the loss."""
+        if self.classes:  # CrossEntropy is like Logloss, but does not require both classes
+            return "CrossEntropy" if self.classes == 2 else "MultiClass"
+        return LOSSES[options.loss].format(options.quantile)
 
 
 class _Stop:

@@ -8,7 +8,7 @@ Threads: a job runs on one thread. LightGBM trains without the GIL.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ash.engine.tree_table import BINS, TreeTable, takes_logarithms
+from ash.engine.tree_table import BINS, OBJECTIVES, TreeTable, takes_logarithms
 from ash.space.boosters import LIGHTGBM
 from ash.space.hyperparameters import Params
 
@@ -22,12 +22,6 @@ AS_THEY_ARE = (
     *("lambda_l1", "lambda_l2", "extra_trees"),
 )
 """Hyperparameters that LightGBM accepts under the same name, and the learning rate that a job derives from them."""
-OBJECTIVES = {
-    "squared_error": {"objective": "regression"},
-    "absolute_error": {"objective": "regression_l1"},
-    "quantile": {"objective": "quantile"},
-    "poisson": {"objective": "poisson"},
-}
 
 
 def boost(table: TreeTable, params: Params, rounds: int, seed: int, is_stopped: Callable[[], bool]) -> str | None:
@@ -87,7 +81,7 @@ def _parameters(table: TreeTable, params: Params, seed: int) -> dict[str, Any]:
     if classes:
         own |= {"objective": "binary"} if classes == 2 else {"objective": "multiclass", "num_class": classes}
     else:
-        own |= OBJECTIVES[plan.loss] | ({"alpha": plan.quantile} if plan.loss == "quantile" else {})
+        own |= {"objective": OBJECTIVES[plan.loss]} | ({"alpha": plan.quantile} if plan.loss == "quantile" else {})
     return own | {
         # LightGBM refuses to draw no rows
         "bagging_freq": int(1 <= params["bagging_fraction"] * table.rows < table.rows),

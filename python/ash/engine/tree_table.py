@@ -27,6 +27,13 @@ MOST_OBLIVIOUS = 1_024
 """Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
 NATIVE = "native"
 """The value of the hyperparameter `categories` with which trees split sets of levels."""
+OBJECTIVES = {
+    "squared_error": "regression",
+    "absolute_error": "regression_l1",
+    "quantile": "quantile",
+    "poisson": "poisson",
+}
+"""LightGBM's name for each regression loss."""
 
 Made = TypeVar("Made")
 
@@ -181,6 +188,13 @@ def bins_of(fold: Fold) -> int:
     """Return the approximate total number of bins of all features."""
     numbers = int(fold.encoding.scaled.sum())
     return numbers * min(BINS, len(fold.y)) + 3 * (fold.encoding.features - numbers)
+
+
+def objective_of(classes: int, loss: str) -> str:
+    """Return the objective in LightGBM's text format that says what raw scores mean; `classes` is 0 for regression."""
+    if classes == 2:
+        return "binary sigmoid:1"
+    return f"multiclass num_class:{classes}" if classes else OBJECTIVES[loss]
 
 
 def takes_logarithms(params: Params) -> bool:

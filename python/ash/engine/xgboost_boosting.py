@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.engine.tree_table import BINS, TreeTable, takes_logarithms
+from ash.engine.tree_table import BINS, TreeTable, objective_of, takes_logarithms
 from ash.models.lightgbm_text import ABSENT
 from ash.models.xgboost_trees import lightgbm_text
 from ash.options import core_loss
@@ -30,12 +30,12 @@ LARGEST = 1e38
 """Larger numbers are cut off: as float32, they or the ends of their bins would be infinite, which XGBoost refuses."""
 ALWAYS = {"tree_method": "hist", "max_bin": BINS, "nthread": 1, "verbosity": 0, "seed_per_iteration": True}
 OBJECTIVES = {
-    "squared_error": ("reg:squarederror", "regression"),
-    "absolute_error": ("reg:absoluteerror", "regression_l1"),
-    "quantile": ("reg:quantileerror", "quantile"),
-    "poisson": ("count:poisson", "poisson"),
+    "squared_error": "reg:squarederror",
+    "absolute_error": "reg:absoluteerror",
+    "quantile": "reg:quantileerror",
+    "poisson": "count:poisson",
 }
-"""XGBoost's name and LightGBM's name for each regression loss, keyed by ash's name."""
+"""XGBoost's name for each regression loss."""
 NEUTRAL = {"binary:logistic": 0.5, "count:poisson": 1.0}
 """The base_score that adds nothing to raw scores; 0 for other objectives."""
 NAMES = {
@@ -61,7 +61,9 @@ def boost(table: TreeTable, params: Params, rounds: int, seed: int, is_stopped: 
     """Boost, and return the trees in LightGBM's text format, or None if the job was stopped."""
     from xgboost import Booster
 
-    name, objective = _objective(table)
+    name = OBJECTIVES[table.plan.loss]
+    if table.classes:
+        name = "binary:logistic" if table.classes == 2 else "multi:softprob"
     own = {theirs: params[ours] for theirs, ours in NAMES.items()}
     own |= {"objective": name, "base_score": NEUTRAL.get(name, 0.0), "seed": seed}
     own |= {"num_class": table.classes} if table.classes > 2 else {}
@@ -73,6 +75,7 @@ def boost(table: TreeTable, params: Params, rounds: int, seed: int, is_stopped: 
         if is_stopped():
             return None
         booster.update(prepared.rows, number)
+    objective = objective_of(table.classes, table.plan.loss)
     model = json.loads(booster.save_raw("json"))
     return lightgbm_text(model, features=table.features, objective=objective, start=prepared.start.tolist())
 
@@ -81,21 +84,12 @@ def round_cost(table: TreeTable, params: Params) -> float:
     """Return the cost of a boosting round, in network multiply-adds that take about the same time.
 
     For each level of a tree, XGBoost adds the rows to the histograms of the sampled features, and for each leaf it
-    searches the bins. The factors were fitted to timings, like those of `tree_cost`.
+    searches the bins. The factors are close to those of `tree_cost`; cpp/DESIGN.md has how they compare with timings.
     """
     share, depth, trees = params["feature_fraction"], params["depth"], table.trees_a_round
     leaves = table.leaves(params) // trees
     per_row = 1600.0 + 25.0 * share * table.features * depth
     return float(trees * (5e6 + per_row * table.rows + (300.0 * share * table.about_bins + 120e3) * leaves))
-
-
-def _objective(table: TreeTable) -> tuple[str, str]:
-    """Return XGBoost's and LightGBM's objective."""
-    if table.classes == 2:
-        return "binary:logistic", "binary sigmoid:1"
-    if table.classes:
-        return "multi:softprob", f"multiclass num_class:{table.classes}"
-    return OBJECTIVES[table.plan.loss]
 
 
 def _prepare(table: TreeTable, log: bool) -> _Prepared:
